@@ -1,0 +1,87 @@
+// One client command on its way through stayd, and the seam between the Redis port and the engine.
+//
+// Ownership: the caller (a client session of `proxy/`) owns the Call and keeps it alive until
+// `CallSink::on_reply`, even when the client has gone. Engine loop only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "resp/command_table.h"
+
+namespace stayd {
+
+class CallSink;
+
+struct Call {
+  // --- the request; filled by the client session -----------------------------------------------------
+  std::string raw;                  // the command as a RESP array; `args` are views into it
+  Args args;
+  const CommandSpec* spec = nullptr;
+  std::uint8_t db = 0;
+  CallSink* sink = nullptr;
+  std::uint64_t client_id = 0;
+  // EXEC: the queued commands, in order (each with raw, args, spec and db). Their replies are part of
+  // this call's one reply.
+  std::vector<std::unique_ptr<Call>> block;
+  // EXEC of a client that watches keys, and blocking commands: the client's own upstream connection.
+  bool pinned = false;
+
+  // --- the answer ------------------------------------------------------------------------------------
+  bool done = false;
+  std::string reply;                // for the client session's use when replies must wait their turn
+
+  // --- the engine's own ------------------------------------------------------------------------------
+  std::vector<std::uint32_t> key_positions;
+  std::vector<FullKey> keys;
+  std::int64_t submitted_us = 0;
+  std::int64_t sent_wall_ms = 0;
+  Hlc hlc = 0;
+  std::uint32_t waiting = 0;        // unreported store operations, or unfinished locks
+  std::uint8_t stage = 0;
+  std::uint8_t attempts = 0;
+
+  // Ready for another command; keeps its memory.
+  void clear() {
+    raw.clear();
+    args.clear();
+    spec = nullptr;
+    block.clear();
+    pinned = false;
+    done = false;
+    reply.clear();
+    key_positions.clear();
+    keys.clear();
+    waiting = 0;
+    stage = 0;
+    attempts = 0;
+  }
+};
+
+class CallSink {
+ public:
+  virtual ~CallSink() = default;
+  // `reply` is exactly one RESP3 reply, valid during the call. After it the engine forgets the Call.
+  virtual void on_reply(Call& call, std::string_view reply) = 0;
+};
+
+// What the Redis port needs of the engine. Implemented by core/engine.h.
+class CallHandler {
+ public:
+  virtual ~CallHandler() = default;
+  // Takes one command. Exactly one on_reply follows, now or later, in any order across calls; the
+  // client session restores each client's order. Commands of one client that must not overtake each
+  // other on different lanes (every Handling but read, write and transaction) are submitted only when
+  // the client has no other call under way, and the client's next command waits for them.
+  virtual void submit(Call& call) = 0;
+  // True while Redis answers: INFO, CONFIG and COMMAND go there; otherwise the port answers itself.
+  virtual bool redis_answers() const = 0;
+  // The client of `client_id` is gone: its own upstream connection, watches and blocked commands end.
+  virtual void client_gone(std::uint64_t client_id) = 0;
+};
+
+}  // namespace stayd

@@ -1,0 +1,16 @@
+// RESP3 -> RESP2, for clients that did not say HELLO 3. Pure bytes.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "resp/command_table.h"
+
+namespace stayd {
+
+// Appends to `out` what redis-server 7.0 would have sent a RESP2 client for the same reply. `frame` is
+// exactly one complete RESP3 frame. `spec` and `args` choose the form; `spec` may be null (general
+// rules). Replies that are already RESP2 (simple, error, integer, bulk) cost one copy.
+void append_resp2(std::string& out, std::string_view frame, const CommandSpec* spec, const Args& args);
+
+}  // namespace stayd

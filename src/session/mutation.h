@@ -1,0 +1,60 @@
+// One change of one row, in the order Redis saw it. Made by `effects.h` from a command and Redis'
+// reply, or by the stand-in while Redis is out; applied by a Store.
+//
+// Applying is idempotent per (key, hlc) and never moves a row backwards (I7): a mutation whose hlc is
+// not greater than the row's is dropped, and reported as `superseded`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "session/record.h"
+
+namespace stayd {
+
+// A hash field, a set member (value and score unused) or a sorted-set member.
+struct ElementChange {
+  std::string name;
+  bool removed = false;
+  std::string value;  // hash field's value
+  double score = 0;   // sorted-set member's score
+};
+
+struct Mutation {
+  enum class Kind : std::uint8_t {
+    put,       // the whole record, expiry included: `record`
+    value,     // a string's new bytes with the row's expiry kept: `record` (string; expiry ignored).
+               // On a row that is absent, tomb or expired it creates one without expiry.
+    elements,  // `elements` of a hash, set or sorted set (`type`), expiry kept; creates the row if
+               // absent; the row ends (absent-looking tombstone rules: kind tomb) when none is left
+    expiry,    // only `record.expires_at_ms` (0 = persist)
+    tomb,      // the key is gone and must not come back before `tomb_until_ms`
+    stale,     // an opaque write is about to be sent: the row stops answering until the next put
+    forget,    // drop the row and its history: nothing is known of the key any more
+  };
+
+  Kind kind = Kind::put;
+  FullKey key;
+  Hlc hlc = 0;
+  Mark mark;
+  ValueType type = ValueType::none;  // for `elements`
+  Record record;
+  std::vector<ElementChange> elements;
+  std::int64_t tomb_until_ms = 0;
+  bool provisional = false;
+  // The row was answered from Redis' own state and nothing newer may be overwritten: applied only when
+  // the ledger holds no row, or only a stale one, for the key (adoption, R4).
+  bool only_if_unknown = false;
+};
+
+// How a mutation ended in the store.
+enum class ApplyOutcome : std::uint8_t {
+  applied,
+  superseded,   // the row is newer; nothing changed
+  base_unknown, // `value`, `elements` or `expiry` on a row that is absent or stale: the caller must
+                // read the key back from Redis and `put` it
+};
+
+}  // namespace stayd

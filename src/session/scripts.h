@@ -1,0 +1,27 @@
+// The Lua scripts that session libraries really send (CLIENTS.md section 6), known by the SHA1 of
+// their text, executed natively by the stand-in and mirrored without reading back.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace stayd {
+
+enum class KnownScript : unsigned char {
+  compare_and_delete,     // phpredis, Laravel, redis-py Lock release
+  compare_and_expire,     // redis-py Lock extend / reacquire
+  incr_with_expiry,       // better-auth
+  get_and_delete,         // better-auth
+  expire_all,             // Redisson pexpire over KEYS
+  expire_at_all,          // Redisson pexpireat over KEYS
+  persist_all,            // Redisson clearExpire
+  hash_set_with_expiry,   // ASP.NET <= 7
+};
+
+// `sha1`: 40 hex digits, any case.
+std::optional<KnownScript> known_script_by_sha1(std::string_view sha1);
+std::optional<KnownScript> known_script_by_text(std::string_view text);
+std::string sha1_hex(std::string_view text);
+
+}  // namespace stayd
