@@ -19,6 +19,13 @@ class HlcClock {
   // The next value: greater than every value issued or witnessed before, and not behind `wall_ms`.
   Hlc next(std::int64_t wall_ms) { return last_ = std::max(last_ + 1, hlc_from_wall_ms(wall_ms)); }
 
+  // `count` (>= 1) consecutive values at once; returns the first.
+  Hlc reserve(std::int64_t wall_ms, std::uint64_t count) {
+    const Hlc first = next(wall_ms);
+    last_ += count - 1;
+    return first;
+  }
+
   // A value seen elsewhere (the ledger's highest at start); later values exceed it.
   void witness(Hlc seen) { last_ = std::max(last_, seen); }
 

@@ -38,12 +38,17 @@ struct Call {
   // --- the engine's own ------------------------------------------------------------------------------
   std::vector<std::uint32_t> key_positions;
   std::vector<FullKey> keys;
+  std::uint64_t submitted_order = 0;
   std::int64_t submitted_us = 0;
   std::int64_t sent_wall_ms = 0;
   Hlc hlc = 0;
-  std::uint32_t waiting = 0;        // unreported store operations, or unfinished locks
+  std::uint32_t waiting = 0;        // unreported store operations and replies
   std::uint8_t stage = 0;
   std::uint8_t attempts = 0;
+  bool locks_held = false;          // its keys are locked in its name
+  bool in_flight = false;           // counted in its keys' in-flight writes
+  bool queued = false;              // stands in its keys' queues
+  std::string held;                 // the reply, while the ledger records the effect
 
   // Ready for another command; keeps its memory.
   void clear() {
@@ -59,6 +64,8 @@ struct Call {
     waiting = 0;
     stage = 0;
     attempts = 0;
+    locks_held = in_flight = queued = false;
+    held.clear();
   }
 };
 

@@ -1,0 +1,46 @@
+#include "core/debts.h"
+
+namespace stayd {
+
+Hlc Debts::version(std::string_view key) const {
+  const auto it = by_key_.find(key);
+  return it == by_key_.end() ? 0 : it->second;
+}
+
+void Debts::add(const FullKey& key, Hlc hlc) {
+  const auto it = by_key_.find(key);
+  if (it != by_key_.end()) {
+    it->second = hlc;
+    return;
+  }
+  if (by_key_.size() >= kMaxDebts) {
+    complete_ = false;
+    return;
+  }
+  by_key_.emplace(key, hlc);
+  queue_.push_back(key);
+}
+
+bool Debts::settle(std::string_view key, Hlc hlc) {
+  const auto it = by_key_.find(key);
+  if (it == by_key_.end()) return true;
+  if (it->second > hlc) return false;
+  by_key_.erase(it);
+  return true;
+}
+
+void Debts::take(std::size_t limit, std::vector<FullKey>& out) {
+  while (limit > 0 && !queue_.empty()) {
+    FullKey key = std::move(queue_.front());
+    queue_.pop_front();
+    if (!by_key_.contains(key)) continue;  // settled otherwise
+    out.push_back(std::move(key));
+    --limit;
+  }
+}
+
+void Debts::retry(const FullKey& key) {
+  if (by_key_.contains(key)) queue_.push_back(key);
+}
+
+}  // namespace stayd

@@ -1,0 +1,46 @@
+// Debts (R1b): rows whose current version Redis has not confirmed. While a key is here it is answered
+// from the ledger, whatever Redis says. Loop thread only.
+//
+// Bounded: beyond kMaxDebts the table stops growing and says so (`complete()` false); the next
+// reconcile then finds the debts by scanning the ledger for rows newer than the canary.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string_view>
+#include <vector>
+
+#include "core/key_table.h"
+
+namespace stayd {
+
+inline constexpr std::size_t kMaxDebts = 1 << 17;  // about 20 MB; more than an outage usually touches
+
+class Debts {
+ public:
+  bool empty() const { return by_key_.empty(); }
+  std::size_t size() const { return by_key_.size(); }
+  bool complete() const { return complete_; }
+  bool has(std::string_view key) const { return !by_key_.empty() && by_key_.contains(key); }
+  Hlc version(std::string_view key) const;
+
+  // The row of `key` is now at `hlc` and Redis has not confirmed it.
+  void add(const FullKey& key, Hlc hlc);
+  // Redis has confirmed `hlc`. True when that settles the debt.
+  bool settle(std::string_view key, Hlc hlc);
+  void forget(std::string_view key) { by_key_.erase(key); }
+  // A scan of the ledger has found whatever the table could not hold.
+  void mark_complete() { complete_ = true; }
+
+  // Up to `limit` keys to pay next; each key is handed out once until `retry` puts it back.
+  void take(std::size_t limit, std::vector<FullKey>& out);
+  void retry(const FullKey& key);
+  std::size_t unpaid() const { return queue_.size(); }
+
+ private:
+  KeyMap<Hlc> by_key_;
+  std::deque<FullKey> queue_;
+  bool complete_ = true;
+};
+
+}  // namespace stayd

@@ -1,0 +1,271 @@
+#include "redis/link.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/error.h"
+#include "core/reply_class.h"
+#include "base/info.h"
+#include "resp/request_parser.h"
+
+namespace stayd {
+
+namespace {
+constexpr int kMaxFlapShift = 5;
+}
+
+Link::Link(LinkOptions options, Dialer& dialer, UpstreamEvents& events, Counters& counters,
+           Random& random)
+    : options_(std::move(options)),
+      dialer_(dialer),
+      events_(events),
+      counters_(counters),
+      random_(random) {}
+
+Link::~Link() {
+  if (transport_) transport_->close(true);
+}
+
+void Link::start(Now now) {
+  now_ = now;
+  stopped_ = false;
+  next_dial_us_ = 0;
+}
+
+void Link::stop() {
+  stopped_ = true;
+  if (state_ != State::idle) finish(false, "stayd is stopping");
+}
+
+void Link::on_tick(Now now) {
+  now_ = now;
+  graveyard_.reset();
+  switch (state_) {
+    case State::idle:
+      if (!stopped_ && now.mono_us >= next_dial_us_) dial();
+      break;
+    case State::dialling:
+      break;  // the dialer keeps the connect deadline
+    case State::gating:
+      if (now.mono_us > gate_deadline_us_) finish(true, "no answer to the first commands");
+      break;
+    case State::up:
+      if (!pending_.empty() && now.mono_us > pending_.front().deadline_us) {
+        ++counters_.condemned_connections;
+        finish(true, "no reply within the deadline");
+      } else if (transport_->unsent_bytes() > options_.max_unsent_bytes) {
+        ++counters_.condemned_connections;
+        finish(true, "Redis has stopped reading");
+      }
+      break;
+  }
+}
+
+void Link::dial() {
+  ++counters_.connects;
+  state_ = State::dialling;
+  rest_.clear();
+  scanner_.reset();
+  current_db_ = 0;
+  transport_ = dialer_.dial(options_.endpoint, options_.connect_timeout_ms, *this);
+}
+
+void Link::on_connected() {
+  state_ = State::gating;
+  gate_step_ = 0;
+  facts_ = GateFacts{};
+  gate_deadline_us_ = now_.mono_us + options_.gate_deadline_ms * 1000;
+  std::string out;
+  if (options_.password.empty()) {
+    append_request(out, {"HELLO", "3", "SETNAME", options_.client_name});
+  } else {
+    const std::string_view user = options_.user.empty() ? "default" : std::string_view(options_.user);
+    append_request(out,
+                   {"HELLO", "3", "AUTH", user, options_.password, "SETNAME", options_.client_name});
+  }
+  append_request(out, {"TIME"});
+  append_request(out, {"INFO"});
+  transport_->write(out);
+}
+
+void Link::on_bytes(std::string_view bytes) {
+  in_feed_ = true;
+  if (rest_.empty()) {
+    const std::size_t used = consume(bytes);
+    if (used < bytes.size()) rest_.assign(bytes.substr(used));
+  } else {
+    rest_.append(bytes);
+    const std::size_t used = consume(rest_);
+    rest_.erase(0, used);
+  }
+  in_feed_ = false;
+  if (condemn_requested_) {
+    condemn_requested_ = false;
+    ++counters_.condemned_connections;
+    finish(true, condemn_cause_);
+  }
+}
+
+std::size_t Link::consume(std::string_view bytes) {
+  std::size_t used = 0;
+  while (used < bytes.size() && !condemn_requested_) {
+    const auto outcome = scanner_.scan(bytes.substr(used));
+    if (outcome.status == FrameScanner::Status::need_more) break;
+    if (outcome.status == FrameScanner::Status::error) {
+      condemn("Redis sent bytes that are not RESP: " + std::string(outcome.error));
+      break;
+    }
+    scanner_.reset();
+    const auto frame = bytes.substr(used, outcome.size);
+    used += outcome.size;
+    on_frame(frame);
+  }
+  return used;
+}
+
+void Link::on_frame(std::string_view frame) {
+  if (frame[0] == '>') {
+    events_.on_upstream_push(frame);
+    return;
+  }
+  if (state_ == State::gating) {
+    on_gate_frame(frame);
+    return;
+  }
+  if (pending_.empty()) {
+    condemn("Redis sent a reply that nobody asked for");
+    return;
+  }
+  Pending& front = pending_.front();
+  if (front.replies > 1) {
+    --front.replies;
+    return;
+  }
+  const Pending entry = front;
+  pending_.pop_front();
+  if (entry.handler != nullptr) {
+    entry.handler->on_upstream_reply(entry.tag, frame);
+  } else if (frame[0] == '-') {
+    condemn("Redis refused SELECT: " + std::string(frame.substr(1, frame.find('\r') - 1)));
+  }
+}
+
+void Link::on_gate_frame(std::string_view frame) {
+  const ReplyView reply(frame);
+  if (reply.is_error()) {
+    condemn(std::string(reply.text()));
+    return;
+  }
+  switch (gate_step_++) {
+    case 0: {  // HELLO: a map
+      auto pairs = reply.elements();
+      ReplyView name;
+      ReplyView value;
+      while (pairs.next(name) && pairs.next(value)) {
+        if (name.text() == "id") facts_.client_id = value.integer().value_or(0);
+        if (name.text() == "version") facts_.version = value.text();
+      }
+      return;
+    }
+    case 1: {  // TIME: [seconds, microseconds]
+      auto parts = reply.elements();
+      ReplyView part;
+      std::int64_t seconds = 0;
+      std::int64_t micros = 0;
+      if (parts.next(part)) std::from_chars(part.text().data(), part.text().data() + part.text().size(), seconds);
+      if (parts.next(part)) std::from_chars(part.text().data(), part.text().data() + part.text().size(), micros);
+      facts_.clock_offset_ms = seconds * 1000 + micros / 1000 - now_.wall_ms;
+      return;
+    }
+    default:
+      on_gate_info(reply);
+  }
+}
+
+void Link::on_gate_info(const ReplyView& info) {
+  const auto text = info.text();
+  facts_.run_id = info_field(text, "run_id");
+  facts_.evicted_keys = info_number(text, "evicted_keys");
+  if (info_field(text, "loading") == "1") {
+    condemn("Redis is loading its dataset");
+    return;
+  }
+  if (options_.require_primary && info_field(text, "role") != "master") {
+    condemn("this Redis is a replica, not a primary");
+    return;
+  }
+  state_ = State::up;
+  up_since_us_ = now_.mono_us;
+  events_.on_upstream_up(facts_);
+}
+
+void Link::send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
+                std::int64_t deadline_us, std::uint32_t replies) {
+  STAYD_ASSERT(up());
+  if (db >= 0 && db != current_db_) {
+    std::string select;
+    append_request(select, {"SELECT", std::to_string(db)});
+    transport_->write(select);
+    pending_.push_back({nullptr, 0, deadline_us, 1});
+    current_db_ = db;
+  }
+  transport_->write(request);
+  pending_.push_back({&handler, tag, deadline_us, replies});
+}
+
+void Link::condemn(std::string_view cause) {
+  if (state_ == State::idle) return;
+  if (in_feed_) {
+    if (!condemn_requested_) condemn_cause_ = cause;
+    condemn_requested_ = true;
+    return;
+  }
+  ++counters_.condemned_connections;
+  finish(true, cause);
+}
+
+void Link::on_closed(CloseReason reason, std::string_view detail) {
+  if (state_ == State::idle) return;
+  std::string cause(detail);
+  if (reason == CloseReason::eof) cause = "Redis closed the connection";
+  if (reason == CloseReason::timeout && state_ == State::dialling) cause = "connect timed out";
+  finish(true, cause);
+}
+
+std::int64_t Link::retry_delay_ms() {
+  const bool was_up = up_since_us_ != 0;
+  const bool stable = was_up && now_.mono_us - up_since_us_ > options_.stable_after_ms * 1000;
+  if (stable || !was_up) {
+    if (stable) flaps_ = 0;
+    const std::int64_t base = was_up ? options_.first_retry_ms : options_.probe_interval_ms;
+    return base / 2 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(base / 2) + 1));
+  }
+  // Lost again soon after it came up: flapping. Full jitter under a doubling bound.
+  const std::int64_t bound =
+      std::min(options_.max_retry_ms, options_.probe_interval_ms << std::min(flaps_, kMaxFlapShift));
+  const std::int64_t floor = flaps_ == 0 ? 0 : options_.probe_interval_ms / 2;
+  ++flaps_;
+  return floor + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(bound) + 1));
+}
+
+void Link::finish(bool reset, std::string_view cause) {
+  const bool never_up = state_ != State::up;
+  if (never_up) ++counters_.connect_failures;
+  const std::string why(cause);
+  if (transport_) {
+    transport_->close(reset);
+    graveyard_ = std::move(transport_);
+  }
+  state_ = State::idle;
+  condemn_requested_ = false;
+  next_dial_us_ = now_.mono_us + retry_delay_ms() * 1000;
+  up_since_us_ = 0;
+  auto lost = std::move(pending_);
+  pending_.clear();
+  for (const Pending& entry : lost) {
+    if (entry.handler != nullptr) entry.handler->on_upstream_lost(entry.tag);
+  }
+  events_.on_upstream_down(never_up, why);
+}
+
+}  // namespace stayd

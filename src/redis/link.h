@@ -1,0 +1,112 @@
+// One connection to one Redis server: dial, gate, FIFO of expected replies, deadlines, redial.
+//
+//   dial ──▶ gate: HELLO 3 [AUTH] SETNAME, INFO, TIME in one write ──▶ up ──▶ down ──▶ (wait) dial ...
+//                    │ not a primary, LOADING, wrong password, silence
+//                    └──▶ down
+//
+// A sans-I/O state machine on an injected Transport; loop thread only. The link owns its transport;
+// the owner of the link calls on_tick() every few milliseconds.
+// Source: FAILURES.md 2.1 (gate), DESIGN.md section 4.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/random.h"
+#include "base/types.h"
+#include "core/upstream.h"
+#include "observe/counters.h"
+#include "redis/transport.h"
+#include "resp/reply.h"
+
+namespace stayd {
+
+struct LinkOptions {
+  Endpoint endpoint;
+  std::string user;             // empty: the default user
+  std::string password;         // empty: no AUTH
+  std::string client_name = "stayd";
+  std::int64_t connect_timeout_ms = 500;
+  std::int64_t gate_deadline_ms = 500;
+  std::int64_t first_retry_ms = 100;     // after a working connection was lost
+  std::int64_t probe_interval_ms = 1000; // while Redis is out: one probe at a time
+  std::int64_t max_retry_ms = 30'000;    // reached only by flapping
+  std::int64_t stable_after_ms = 10'000; // up for this long: no flapping
+  bool require_primary = true;
+  // Bytes queued towards Redis beyond which the connection is condemned: Redis has stopped reading.
+  std::size_t max_unsent_bytes = 64u << 20;
+};
+
+class Link final : public Upstream, private TransportEvents {
+ public:
+  // All references outlive the link.
+  Link(LinkOptions options, Dialer& dialer, UpstreamEvents& events, Counters& counters, Random& random);
+  ~Link() override;
+
+  void start(Now now);   // begins dialling; until then the link is idle
+  void on_tick(Now now); // deadlines, redial
+  // Ends the connection in order and stops dialling.
+  void stop();
+  // The credentials for the next connection (rotation).
+  void set_password(std::string password) { options_.password = std::move(password); }
+  // Dials at the next tick, however long the wait would have been (a hint that Redis is back).
+  void hurry() { next_dial_us_ = 0; }
+
+  bool up() const override { return state_ == State::up && !condemn_requested_; }
+  void send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
+            std::int64_t deadline_us, std::uint32_t replies) override;
+  void condemn(std::string_view cause) override;
+  std::size_t pending() const override { return pending_.size(); }
+  const Endpoint& endpoint() const { return options_.endpoint; }
+
+ private:
+  enum class State : std::uint8_t { idle, dialling, gating, up };
+  struct Pending {
+    ReplyHandler* handler;  // nullptr: the link's own (SELECT)
+    std::uint64_t tag;
+    std::int64_t deadline_us;
+    std::uint32_t replies;
+  };
+
+  void on_connected() override;
+  void on_bytes(std::string_view bytes) override;
+  void on_closed(CloseReason reason, std::string_view detail) override;
+
+  void dial();
+  std::size_t consume(std::string_view bytes);
+  void on_frame(std::string_view frame);
+  void on_gate_frame(std::string_view frame);
+  void on_gate_info(const ReplyView& info);
+  void finish(bool reset, std::string_view cause);
+  std::int64_t retry_delay_ms();
+
+  LinkOptions options_;
+  Dialer& dialer_;
+  UpstreamEvents& events_;
+  Counters& counters_;
+  Random& random_;
+
+  State state_ = State::idle;
+  bool stopped_ = true;
+  Now now_;
+  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Transport> graveyard_;  // closed inside its own callback; freed at the next tick
+  std::string rest_;                      // bytes of an incomplete reply
+  FrameScanner scanner_;
+  std::deque<Pending> pending_;
+  int current_db_ = 0;
+  int gate_step_ = 0;
+  GateFacts facts_;
+  std::int64_t gate_deadline_us_ = 0;
+  std::int64_t next_dial_us_ = 0;
+  std::int64_t up_since_us_ = 0;
+  int flaps_ = 0;
+  bool in_feed_ = false;
+  bool condemn_requested_ = false;
+  std::string condemn_cause_;
+};
+
+}  // namespace stayd
