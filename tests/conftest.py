@@ -1,0 +1,116 @@
+"""Fixtures of the system and client tests. Every server they hand out ends with its test."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from lib.faultproxy import FaultProxy  # noqa: E402
+from lib.servers import RedisServer, StaydServer  # noqa: E402
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "report_" + call.when, outcome.get_result())
+
+
+@pytest.fixture(scope="module")
+def module_folder():
+    # Short: a unix socket's path has room for 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="stayd-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def folder():
+    folder = Path(tempfile.mkdtemp(prefix="stayd-test-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def started(request, folder):
+    """Servers to end with the test; a failed test shows the tails of their logs."""
+    servers = []
+    yield servers
+    report = getattr(request.node, "report_call", None)
+    failed = report is None or report.failed
+    for server in reversed(servers):
+        server.kill()
+        if failed and server.process:
+            print(f"---- log of {server.process.name}\n{server.process.log_tail()}")
+
+
+@pytest.fixture
+def make_redis(folder, started):
+    def make(start=True, **options):
+        server = RedisServer(folder / f"redis{len(started)}", **options)
+        started.append(server)
+        return server.start() if start else server
+
+    return make
+
+
+@pytest.fixture
+def make_stayd(folder, started):
+    def make(redis_url, wait="ready", **options):
+        server = StaydServer(folder / f"stayd{len(started)}", redis_url, **options)
+        started.append(server)
+        return server.start(wait=wait) if wait != "never" else server
+
+    return make
+
+
+@pytest.fixture
+def redis(make_redis):
+    """A running Redis, empty."""
+    return make_redis()
+
+
+@pytest.fixture
+def stayd(redis, make_stayd):
+    """A running stayd that trusts `redis`."""
+    server = make_stayd(redis.url)
+    server.wait_trusted()
+    server.wait_adopted()
+    return server
+
+
+@pytest.fixture
+def client(stayd):
+    with stayd.client() as client:
+        yield client
+
+
+@pytest.fixture
+def make_proxy():
+    proxies = []
+
+    def make(target_port):
+        proxies.append(FaultProxy(target_port))
+        return proxies[-1]
+
+    yield make
+    for proxy in proxies:
+        proxy.close()
+
+
+@pytest.fixture
+def proxied(redis, make_proxy, make_stayd):
+    """(stayd, proxy): stayd reaches `redis` through the fault proxy."""
+    proxy = make_proxy(redis.port)
+    server = make_stayd(f"redis://127.0.0.1:{proxy.port}/0")
+    server.wait_trusted()
+    server.wait_adopted()
+    return server, proxy
+
+
+def needs_root():
+    return pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")

@@ -1,0 +1,218 @@
+"""The harness' own tests: a harness that lies makes every other test worthless."""
+
+import time
+
+import pytest
+
+from lib.history import History
+from lib.resp import Client, Closed, ErrorReply, Push, Status
+from lib.servers import find, is_side_key
+
+
+# -- resp -----------------------------------------------------------------------------------------
+
+
+def test_client_reads_every_kind_of_reply(redis):
+    with redis.client(proto=3) as client:
+        assert client.pipeline(["SET", "k", b"\r\n\0"], ["GET", "k"], ["GET", "x"]) == [
+            "OK",
+            b"\r\n\0",
+            None,
+        ]
+        assert isinstance(client.call("PING"), Status)
+        assert client.call("HSET", "h", "a", "1", "b", "2") == 2
+        assert client.call("HGETALL", "h") == {b"a": b"1", b"b": b"2"}
+        assert client.call("ZADD", "z", "1.5", "m") == 1
+        assert client.call("ZSCORE", "z", "m") == 1.5
+        error = client.call("LPUSH", "k", "x")
+        assert isinstance(error, ErrorReply) and error.startswith("WRONGTYPE")
+        assert isinstance(client.call("SUBSCRIBE", "c"), Push)
+
+
+def test_client_says_when_the_server_dies(redis):
+    with redis.client() as client:
+        redis.kill()
+        with pytest.raises(Closed):
+            client.call("PING")
+
+
+def test_restarts_lose_or_keep_what_they_should(redis):
+    redis.call("SET", "a", "1")
+    snapshot = redis.snapshot()
+    redis.call("SET", "b", "1")
+    redis.restart_from(snapshot)
+    assert redis.keys() == {"a"}
+    redis.restart_empty()
+    assert redis.keys() == set()
+
+
+# -- fault proxy ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(redis, make_proxy):
+    return make_proxy(redis.port)
+
+
+def silent(client):
+    with pytest.raises(TimeoutError):
+        client.read(timeout=0.15)
+    return True
+
+
+def test_proxy_passes_everything(proxy):
+    with Client(proxy.port) as client:
+        value = b"x" * 1_000_000
+        assert client.pipeline(["SET", "k", value], ["GET", "k"]) == ["OK", value]
+        assert proxy.connections == 1
+
+
+def test_proxy_blackhole_is_silent_and_delivers_late(redis, proxy):
+    with Client(proxy.port) as client:
+        assert client.call("PING") == "PONG"
+        proxy.blackhole()
+        client.send("SET", "late", "1")
+        assert silent(client)
+        with Client(proxy.port) as fresh:
+            fresh.send("PING")
+            assert silent(fresh)
+        assert redis.call("GET", "late") is None
+        proxy.heal()
+        assert client.read() == "OK"
+
+
+def test_proxy_one_way_blackhole_lets_the_command_through(redis, proxy):
+    with Client(proxy.port) as client:
+        proxy.blackhole("to_client")
+        client.send("SET", "k", "1")
+        assert silent(client)
+        assert redis.call("GET", "k") == b"1"
+
+
+def test_proxy_refuses_and_comes_back(proxy):
+    with Client(proxy.port) as client:
+        assert client.call("PING") == "PONG"
+        proxy.refuse()
+        with pytest.raises(ConnectionRefusedError):
+            Client(proxy.port)
+        assert client.call("PING") == "PONG"
+    proxy.heal()
+    with Client(proxy.port) as client:
+        assert client.call("PING") == "PONG"
+
+
+def test_proxy_drops_new_connections(proxy):
+    proxy.drop_new()
+    with pytest.raises(TimeoutError):
+        Client(proxy.port, timeout=0.3)
+    proxy.heal()
+    with Client(proxy.port) as client:
+        assert client.call("PING") == "PONG"
+
+
+def test_proxy_resets(proxy):
+    with Client(proxy.port) as client:
+        assert client.call("PING") == "PONG"
+        proxy.reset_all()
+        with pytest.raises(Closed):
+            client.call("PING")
+
+
+def test_proxy_half_open(redis, proxy):
+    with Client(proxy.port) as client:
+        assert client.call("PING") == "PONG"
+        before = redis.call("INFO", "clients")
+        proxy.half_open()
+        client.send("PING")
+        assert silent(client)
+        assert b"connected_clients:2" in before
+
+
+def test_proxy_delays(proxy):
+    with Client(proxy.port) as client:
+        client.call("PING")
+        proxy.delay(50)
+        start = time.monotonic()
+        assert client.pipeline(*[["PING"]] * 100) == ["PONG"] * 100
+        assert 0.09 < time.monotonic() - start < 1
+
+
+# -- history --------------------------------------------------------------------------------------
+
+
+def history(*events):
+    """Events as (kind, key, value, start, end) on a made-up clock."""
+    from lib.history import Event
+
+    return History([Event(*event) for event in events])
+
+
+INF = float("inf")
+
+CASES = [
+    ("all well", [("write", "k", 1, 0, 1), ("read", "k", 1, 2, 3)], None),
+    ("false logout", [("write", "k", 1, 0, 1), ("read", "k", None, 2, 3)], "FALSE LOGOUT"),
+    ("absent before the ack", [("write", "k", 1, 0, 3), ("read", "k", None, 2, 4)], None),
+    ("unacked write", [("write", "k", 1, 0, INF), ("read", "k", None, 2, 4)], None),
+    (
+        "logged out",
+        [("write", "k", 1, 0, 1), ("logout", "k", None, 2, 3), ("read", "k", None, 4, 5)],
+        None,
+    ),
+    (
+        "resurrection",
+        [("write", "k", 1, 0, 1), ("logout", "k", None, 2, 3), ("read", "k", 1, 4, 5)],
+        "RESURRECTION",
+    ),
+    (
+        "logout in doubt",
+        [("write", "k", 1, 0, 1), ("logout", "k", None, 2, INF), ("read", "k", 1, 4, 5)],
+        None,
+    ),
+    (
+        "logout in doubt, gone",
+        [("write", "k", 1, 0, 1), ("logout", "k", None, 2, INF), ("read", "k", None, 4, 5)],
+        None,
+    ),
+    ("foreign", [("write", "k", 1, 0, 1), ("read", "k", 9, 2, 3)], "FOREIGN"),
+    (
+        "stale",
+        [("write", "k", 1, 0, 1), ("write", "k", 2, 2, 3), ("read", "k", 1, 4, 5)],
+        "STALE",
+    ),
+    (
+        "logged in again, same value",
+        [
+            ("write", "k", 1, 0, 1),
+            ("logout", "k", None, 2, 3),
+            ("write", "k", 1, 4, 5),
+            ("read", "k", 1, 6, 7),
+        ],
+        None,
+    ),
+    (
+        "logged in again, absent",
+        [
+            ("write", "k", 1, 0, 1),
+            ("logout", "k", None, 2, 3),
+            ("write", "k", 2, 4, 5),
+            ("read", "k", None, 6, 7),
+        ],
+        "FALSE LOGOUT",
+    ),
+]
+
+
+@pytest.mark.parametrize("name,events,expected", CASES, ids=[case[0] for case in CASES])
+def test_history(name, events, expected):
+    found = history(*events).violations()
+    if expected is None:
+        assert found == []
+    else:
+        assert len(found) == 1 and expected in found[0]
+
+
+def test_find_and_side_keys():
+    assert find({"a": [{"b": 0}]}, "b") == 0
+    assert find({"a": 1}, "b") is None
+    assert is_side_key("stayd:canary:0") and not is_side_key("sess:1")
