@@ -1,0 +1,183 @@
+"""Real session libraries on stayd: whatever happens to Redis, nobody is logged out and nobody who
+logged out gets back in. `STAYD_CLIENTS_DIRECT=1` plays only the tests on plain Redis."""
+
+import os
+
+import pytest
+
+from clients.apps import APPS, App
+from clients.scenario import STEPS, assert_dead, live
+from lib.servers import RedisServer, StaydServer
+
+DIRECT_ONLY = os.environ.get("STAYD_CLIENTS_DIRECT") == "1"
+behind_stayd = pytest.mark.skipif(DIRECT_ONLY, reason="STAYD_CLIENTS_DIRECT=1")
+
+
+@pytest.fixture(scope="module", params=APPS)
+def app_name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def direct(app_name, module_folder):
+    """The application on Redis directly."""
+    redis = RedisServer(module_folder / f"direct-{app_name}").start()
+    app = App(app_name, redis.port, module_folder).start()
+    yield app
+    app.kill()
+    redis.kill()
+
+
+class Pair:
+    """An application on stayd on Redis; the Redis is broken and mended around it."""
+
+    def __init__(self, app_name, folder):
+        self.redis = RedisServer(folder / f"redis-{app_name}").start()
+        self.password = None
+        self.stayd = StaydServer(folder / f"stayd-{app_name}", self.redis.url).start()
+        self.app = App(app_name, self.stayd.port, folder).start()
+        self.stayd.wait_trusted()
+        self.stayd.wait_adopted()
+
+    def mend(self):
+        """Redis is up, writable and trusted again."""
+        if not self.redis.process.alive:
+            self.redis.start()
+        self.redis.thaw()
+        self.redis.call("REPLICAOF", "NO", "ONE")
+        self.stayd.process.must_be_alive()
+        self.stayd.wait_trusted()
+
+    def close(self):
+        self.app.kill()
+        self.stayd.kill()
+        self.redis.kill()
+
+
+@pytest.fixture(scope="module")
+def pair_of_module(app_name, module_folder):
+    pair = Pair(app_name, module_folder)
+    yield pair
+    pair.close()
+
+
+@pytest.fixture
+def pair(pair_of_module):
+    pair_of_module.mend()
+    yield pair_of_module
+    pair_of_module.redis.thaw()
+
+
+def test_on_plain_redis(direct):
+    live(direct)
+
+
+@behind_stayd
+def test_on_stayd(pair):
+    cookies, _ = live(pair.app)
+    assert_dead(pair.app.browser(), cookies)
+
+
+# -- faults: each is put in before one step and stays to the end of the session's life -----------------
+
+
+def kill(pair):
+    pair.redis.kill()
+
+
+def restart_empty(pair):
+    pair.redis.restart_empty()
+
+
+def freeze(pair):
+    pair.redis.freeze()
+
+
+def stop(pair):
+    pair.redis.stop()
+
+
+def readonly(pair):
+    # A primary that is not there: writes are refused with READONLY, reads go on.
+    pair.redis.call("REPLICAOF", "127.0.0.1", "1")
+
+
+def masterdown(pair):
+    pair.redis.call("CONFIG", "SET", "replica-serve-stale-data", "no")
+    readonly(pair)
+
+
+def loading(pair):
+    # Enough keys and a slow enough load that LOADING outlasts the rest of the session's life.
+    pair.redis.call("DEBUG", "POPULATE", "5000", "ballast", "10")
+    pair.redis.snapshot()
+    pair.redis.kill()
+    pair.redis.start(ready=False, key_load_delay="2000")
+
+
+FAULTS = [kill, restart_empty, freeze, stop, readonly, masterdown, loading]
+
+
+@behind_stayd
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_fault_before_each_step(pair, fault):
+    for broken_step in STEPS:
+        pair.mend()
+        pair.redis.call("CONFIG", "SET", "replica-serve-stale-data", "yes")
+
+        def before(step, broken_step=broken_step):
+            if step == broken_step:
+                fault(pair)
+
+        try:
+            cookies, old_cookies = live(pair.app, before, user=f"anna-{fault.__name__}")
+        except AssertionError as error:
+            raise AssertionError(f"{fault.__name__} before {broken_step}: {error}") from error
+        finally:
+            if fault is loading and broken_step:
+                pair.redis.kill()
+                pair.redis.wipe()
+        pair.mend()
+        for dead in (cookies, old_cookies):
+            assert_dead(pair.app.browser(), dead)
+
+
+@behind_stayd
+@pytest.mark.timeout(180)
+def test_killed_and_restarted_empty_before_every_step(pair):
+    """Redis is lost once per click: the session survives each time."""
+    live(pair.app, before=lambda step: pair.redis.restart_empty())
+
+
+@behind_stayd
+@pytest.mark.timeout(180)
+def test_old_snapshot(pair):
+    """Redis comes back with an hour-old data set: a logout since then stays a logout, a value written
+    since then is still there."""
+    app = pair.app
+    leaver, stayer = app.browser(), app.browser()
+    leaver.login("leaver")
+    stayer.login("stayer")
+    snapshot = pair.redis.snapshot()
+    cookies = dict(leaver.cookies)
+    leaver.logout()
+    stayer.update("new")
+    pair.redis.restart_from(snapshot)
+    assert_dead(leaver, cookies)
+    assert stayer.read() == {"user": "stayer", "v": "new"}
+    pair.stayd.wait_trusted()
+    assert_dead(leaver, cookies)
+    assert stayer.read() == {"user": "stayer", "v": "new"}
+
+
+@behind_stayd
+@pytest.mark.timeout(120)
+def test_no_page_is_slow_while_redis_is_frozen(pair):
+    browser = pair.app.browser()
+    browser.login("anna")
+    browser.slowest = 0
+    pair.redis.freeze()
+    for _ in range(20):
+        assert browser.read()["user"] == "anna"
+    assert browser.slowest < 1.0, f"slowest page: {browser.slowest:.2f} s"
