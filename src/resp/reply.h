@@ -1,8 +1,8 @@
 // Reading and writing replies, RESP2 and RESP3.
 //
-// Inside stayd every reply is RESP3 bytes, whoever made it (Redis, the stand-in, the proxy); only the
-// proxy turns it into RESP2 for a RESP2 client (`convert.h`). Pure bytes, no I/O.
-// Source: https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
+// Inside stayd every reply is RESP3 bytes, whoever made it (Redis, the stand-in, the proxy); only
+// the proxy turns it into RESP2 for a RESP2 client (`convert.h`). Pure bytes, no I/O. Source:
+// https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md
 #pragma once
 
 #include <cstddef>
@@ -13,50 +13,84 @@
 
 namespace stayd {
 
-// --- finding where a reply ends ---------------------------------------------------------------------
+// --- finding where a reply ends
+// ---------------------------------------------------------------------
 
 struct FrameLimits {
   std::size_t max_frame_bytes = 1u << 30;
   int max_depth = 32;
 };
 
-// Incremental: remembers its position, so that a reply arriving in pieces is scanned once. Handles all
-// RESP2 and RESP3 types including attributes ('|': counted as part of the following reply), pushes
-// and streamed strings and aggregates ("$?", "*?", ";", ".").
+// Incremental: remembers its position, so that a reply arriving in pieces is scanned once. Handles
+// all RESP2 and RESP3 types including attributes ('|': counted as part of the following reply),
+// pushes and streamed strings and aggregates ("$?", "*?", ";", ".").
 class FrameScanner {
  public:
   enum class Status { need_more, ready, error };
   struct Outcome {
     Status status;
-    std::size_t size;         // bytes of the complete first frame when ready
-    std::string_view error;   // says what and at which byte offset
+    std::size_t size;        // bytes of the complete first frame when ready
+    std::string_view error;  // says what and at which byte offset
   };
-  // After need_more: call again with a longer buffer that starts with the same bytes.
+  // After need_more: call again with a longer buffer that starts with the same bytes. After ready
+  // the scanner stands at the start of a new frame; after error it stays there until reset().
   Outcome scan(std::string_view buffer, const FrameLimits& limits = {});
   void reset();
 
  private:
-  std::size_t pos_ = 0;
-  // outstanding element counts of the open aggregates, innermost last; -1 = streamed
-  long long stack_[33] = {};
+  static constexpr int kDeepest = 32;  // bounds FrameLimits::max_depth
+  static constexpr std::int64_t kStreamed = -1, kChunks = -2;
+  struct Level {
+    std::int64_t left;  // elements outstanding; kStreamed: until "."; kChunks: until ";0"
+    bool attribute;     // belongs to the reply that follows: counts for nothing itself
+  };
+  bool scan_element(std::string_view buffer, const FrameLimits& limits);
+  bool scan_line(char type, std::string_view line, std::string_view buffer, std::size_t body,
+                 const FrameLimits& limits);
+  bool scan_bytes(std::string_view buffer, std::size_t body, std::int64_t size,
+                  const FrameLimits& limits);
+  bool open(std::int64_t elements, bool attribute, const FrameLimits& limits);
+  bool fail(const char* what);
+  void element_done();
+
+  std::size_t pos_ = 0;        // everything before it is scanned
+  std::size_t line_from_ = 0;  // no line end between pos_ and here
+  Level levels_[kDeepest] = {};
   int depth_ = 0;
+  bool complete_ = false;
   std::string error_;
 };
 
-// --- looking into a complete reply ------------------------------------------------------------------
+// --- looking into a complete reply
+// ------------------------------------------------------------------
 
 enum class ReplyType : char {
-  simple = '+', error = '-', integer = ':', bulk = '$', array = '*', null = '_', boolean = '#',
-  real = ',', big_number = '(', bulk_error = '!', verbatim = '=', map = '%', set = '~', push = '>',
+  simple = '+',
+  error = '-',
+  integer = ':',
+  bulk = '$',
+  array = '*',
+  null = '_',
+  boolean = '#',
+  real = ',',
+  big_number = '(',
+  bulk_error = '!',
+  verbatim = '=',
+  map = '%',
+  set = '~',
+  push = '>',
 };
 
-// A view of one complete, well-formed frame. Cheap to copy; the bytes must outlive it.
+// A view of one complete, well-formed frame. Cheap to copy; the bytes must outlive it. Attributes
+// are skipped. A streamed string in more than one chunk has no bytes to view and reports an
+// `error`.
 class ReplyView {
  public:
   ReplyView() = default;
-  explicit ReplyView(std::string_view frame);  // requires: exactly one frame as FrameScanner found it
+  explicit ReplyView(
+      std::string_view frame);  // requires: exactly one frame as FrameScanner found it
 
-  ReplyType type() const { return type_; }     // RESP2 nulls ($-1, *-1) report `null`
+  ReplyType type() const { return type_; }  // RESP2 nulls ($-1, *-1) report `null`
   bool is_null() const { return type_ == ReplyType::null; }
   bool is_error() const { return type_ == ReplyType::error || type_ == ReplyType::bulk_error; }
   // simple, error, bulk, verbatim (without "txt:"), real, big_number: the bytes. Otherwise empty.
@@ -79,6 +113,8 @@ class ReplyView {
   std::string_view frame() const { return frame_; }
 
  private:
+  void view_chunks(std::string_view body);
+
   ReplyType type_ = ReplyType::null;
   std::string_view frame_;
   std::string_view text_;
@@ -86,23 +122,25 @@ class ReplyView {
   std::size_t size_ = 0;
 };
 
-// --- writing (RESP3) --------------------------------------------------------------------------------
-// Each appends one complete reply, or an aggregate's header, to `out`.
+// --- writing (RESP3)
+// -------------------------------------------------------------------------------- Each appends one
+// complete reply, or an aggregate's header, to `out`.
 
-void write_simple(std::string& out, std::string_view text);   // +text
-void write_error(std::string& out, std::string_view text);    // -text; CR and LF become spaces
+void write_simple(std::string& out, std::string_view text);  // +text
+void write_error(std::string& out, std::string_view text);   // -text; CR and LF become spaces
 void write_integer(std::string& out, std::int64_t value);
 void write_bulk(std::string& out, std::string_view bytes);
 void write_null(std::string& out);
 void write_bool(std::string& out, bool value);
-void write_double(std::string& out, double value);            // as Redis 7.0: %.17g, inf, -inf
-void write_verbatim(std::string& out, std::string_view text); // =N\r\ntxt:...
+void write_double(std::string& out, double value);             // as Redis 7.0: %.17g, inf, -inf
+void write_verbatim(std::string& out, std::string_view text);  // =N\r\ntxt:...
 void write_array(std::string& out, std::size_t elements);
 void write_map(std::string& out, std::size_t pairs);
 void write_set(std::string& out, std::size_t elements);
 void write_push(std::string& out, std::size_t elements);
 
-// The text Redis gives a double in ZSCORE and friends ("%.17g", integers without exponent up to 2^53).
+// The text Redis gives a double in ZSCORE and friends ("%.17g", integers without exponent up to
+// 2^53).
 std::string format_double(double value);
 
 }  // namespace stayd
