@@ -13,7 +13,11 @@ DIRECT_ONLY = os.environ.get("STAYD_CLIENTS_DIRECT") == "1"
 behind_stayd = pytest.mark.skipif(DIRECT_ONLY, reason="STAYD_CLIENTS_DIRECT=1")
 
 
-@pytest.fixture(scope="module", params=APPS)
+# One worker per application: each is started once.
+NAMES = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in APPS]
+
+
+@pytest.fixture(scope="module", params=NAMES)
 def app_name(request):
     return request.param
 
