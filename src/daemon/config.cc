@@ -1,0 +1,155 @@
+#include "daemon/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "daemon/config_reader.h"
+
+namespace stayd {
+
+namespace {
+
+constexpr std::size_t kMaxConfigBytes = 1 << 20;
+
+Result<std::string> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return make_error(Errc::invalid, fmt::format("{}: {}", path, std::strerror(errno)));
+  std::string text(kMaxConfigBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) return make_error(Errc::invalid, fmt::format("{}: cannot be read", path));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kMaxConfigBytes) {
+    return make_error(Errc::invalid, fmt::format("{}: larger than 1MB", path));
+  }
+  return text;
+}
+
+// The first line of a password file into `password`.
+void read_password(ConfigReader& reader, std::string_view key, const std::string& path,
+                   std::string& password) {
+  if (path.empty()) return;
+  const auto text = read_file(path);
+  if (!text) {
+    reader.problem(reader.origin(key), fmt::format("{}: {}", key, text.error().message));
+    return;
+  }
+  password = text->substr(0, text->find_first_of("\r\n"));
+  if (password.empty()) {
+    reader.problem(reader.origin(key), fmt::format("{}: {} is empty", key, path));
+  }
+}
+
+// Kubernetes gives every pod variables about each service; one called "stayd" looks like ours.
+bool is_service_link(std::string_view name) {
+  return name.starts_with("STAYD_PORT") || name.starts_with("STAYD_SERVICE_");
+}
+
+void read_environment(const std::map<std::string, std::string>& environment, ConfigReader& reader,
+                      std::vector<std::string>& warnings) {
+  std::map<std::string, const ConfigKey*, std::less<>> known;
+  std::vector<std::string_view> names = {"STAYD_SESSIONS_PRESET", "STAYD_CONFIG"};
+  for (const ConfigKey& key : config_keys()) known[key.environment()] = &key;
+  for (const auto& [name, key] : known) names.push_back(name);
+  for (const auto& [name, value] : environment) {
+    if (!name.starts_with("STAYD_") || is_service_link(name) || name == "STAYD_CONFIG") continue;
+    if (name == "STAYD_SESSIONS_PRESET") {
+      reader.set_presets(value, name);
+    } else if (const auto found = known.find(name); found != known.end()) {
+      reader.set(*found->second, RawValue{.text = value, .list = {}}, name);
+    } else {
+      const auto near = nearest_name(name, names);
+      warnings.push_back(fmt::format("environment variable {} is not used{}", name,
+                                     near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+    }
+  }
+}
+
+void read_flags(const std::vector<std::pair<std::string, std::string>>& flags,
+                ConfigReader& reader) {
+  for (const auto& [path, value] : flags) {
+    const std::string origin = "--" + path;
+    if (path == "sessions.preset") {
+      reader.set_presets(value, origin);
+      continue;
+    }
+    const std::size_t dot = path.find('.');
+    const ConfigKey* key = dot == std::string::npos
+                               ? find_config_key("", path)
+                               : find_config_key(path.substr(0, dot), path.substr(dot + 1));
+    if (key == nullptr) {
+      reader.problem(origin, "is not a setting");
+      continue;
+    }
+    reader.set(*key, RawValue{.text = value, .list = {}}, origin);
+  }
+}
+
+std::string value_or(const std::map<std::string, std::string>& environment, const char* name) {
+  const auto found = environment.find(name);
+  return found == environment.end() ? std::string() : found->second;
+}
+
+}  // namespace
+
+Result<Config> parse_config(std::string_view text, std::string_view name) {
+  ConfigReader reader;
+  read_toml(text, name, reader);
+  reader.finish();
+  if (auto problems = reader.problems(); !problems.empty()) {
+    return make_error(Errc::invalid, std::move(problems));
+  }
+  return std::move(reader.config());
+}
+
+std::string default_state_folder(const std::map<std::string, std::string>& environment, bool root) {
+  const std::string given = value_or(environment, "STATE_DIRECTORY");  // systemd: may list several
+  if (!given.empty()) return given.substr(0, given.find(':'));
+  if (root) return "/var/lib/stayd";
+  const std::string state = value_or(environment, "XDG_STATE_HOME");
+  if (state.starts_with('/')) return state + "/stayd";
+  const std::string home = value_or(environment, "HOME");
+  return home.starts_with('/') ? home + "/.local/state/stayd" : "/var/lib/stayd";
+}
+
+Result<LoadedConfig> load_config(const ConfigSources& sources) {
+  LoadedConfig loaded;
+  ConfigReader reader;
+  if (!sources.file.empty()) {
+    std::error_code ignored;
+    const auto text = read_file(sources.file);
+    if (text) {
+      loaded.file = sources.file;
+      read_toml(*text, sources.file, reader);
+    } else if (sources.file_must_exist || std::filesystem::exists(sources.file, ignored)) {
+      return text.error();
+    }
+  }
+  read_environment(sources.environment, reader, loaded.warnings);
+  read_flags(sources.flags, reader);
+  Config& config = reader.config();
+  if (config.ledger.path.empty()) {
+    config.ledger.path = default_state_folder(sources.environment, sources.root);
+  }
+  reader.finish();
+  if (config.listen.password.empty()) {
+    read_password(reader, "listen.password_file", config.listen.password_file,
+                  config.listen.password);
+  }
+  if (config.redis.password.empty()) {
+    read_password(reader, "redis.password_file", config.redis.password_file,
+                  config.redis_target.password);
+  }
+  if (auto problems = reader.problems(); !problems.empty()) {
+    return make_error(Errc::invalid, std::move(problems));
+  }
+  loaded.config = std::move(config);
+  return loaded;
+}
+
+}  // namespace stayd

@@ -1,0 +1,104 @@
+// The configuration: what stayd.toml, the environment and the flags say, as plain values. The table
+// of keys (`config_keys.h`) drives reading, overriding and the reference; it is the only place that
+// names a key. Pure but for `load_config`, which reads files; any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "core/policy.h"
+#include "daemon/redis_url.h"
+#include "daemon/units.h"
+
+namespace stayd {
+
+struct UserConfig {
+  std::string name;
+  std::string password;
+};
+
+struct ListenConfig {
+  std::vector<std::string> resp = {"127.0.0.1:6380"};
+  std::string http = "127.0.0.1:8380";
+  FileMode unix_mode{0660};
+  std::int64_t max_clients = 10'000;
+  std::string password;
+  std::string password_file;
+};
+
+struct RedisConfig {
+  std::string url = "redis://127.0.0.1:6379/0";
+  std::string user;
+  std::string password;
+  std::string password_file;
+  Millis connect_timeout{500};
+  Millis command_deadline{50};
+  Millis command_deadline_max{100};
+  Millis slow_deadline{5'000};
+  Millis heartbeat_interval{400};
+  Millis heartbeat_deadline{300};
+};
+
+struct LedgerConfig {
+  std::string path;  // empty until load_config chose the state folder
+  Millis sync_interval{100};
+  ByteSize cache_size{8u << 20};
+};
+
+struct LogConfig {
+  std::string format = "auto";
+  std::string level = "info";
+};
+
+struct Config {
+  std::string mode = "protect";
+  Millis max_island{15 * 60'000};
+  bool strict_logout = false;
+  bool blind_accept = true;
+  bool admin = false;
+  ListenConfig listen;
+  RedisConfig redis;
+  LedgerConfig ledger;
+  ByteSize near_cache_size{16u << 20};
+  LogConfig log;
+  std::vector<UserConfig> users;
+  std::vector<SessionPolicy> sessions;  // presets expanded; empty: every key is a session
+
+  // Worked out from the above by `finish`, `load_config`.
+  RedisTarget redis_target;
+  std::vector<Endpoint> resp_addresses;
+  std::optional<Endpoint> http_address;  // nullopt: off
+};
+
+// Reads the text of a stayd.toml and checks it. `name` stands in messages. Errors: `invalid`; one
+// sentence a line, each naming file, line and key. Opens no file: password files and the ledger's
+// default folder are `load_config`'s.
+Result<Config> parse_config(std::string_view text, std::string_view name = "stayd.toml");
+
+// Where settings come from; a later one wins: defaults, file, environment, flags.
+struct ConfigSources {
+  std::string file;  // empty: none
+  bool file_must_exist = true;
+  std::map<std::string, std::string> environment;
+  std::vector<std::pair<std::string, std::string>> flags;  // "redis.url" -> value; lists: commas
+  bool root = false;                                       // chooses the default ledger folder
+};
+
+struct LoadedConfig {
+  Config config;
+  std::string file;                   // the file that was read; empty: none
+  std::vector<std::string> warnings;  // one sentence each: unknown STAYD_ variables
+};
+
+Result<LoadedConfig> load_config(const ConfigSources& sources);
+
+// $STATE_DIRECTORY, /var/lib/stayd for root, $XDG_STATE_HOME/stayd or ~/.local/state/stayd.
+std::string default_state_folder(const std::map<std::string, std::string>& environment, bool root);
+
+}  // namespace stayd

@@ -1,0 +1,132 @@
+#include "daemon/config_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace stayd {
+
+void ConfigReader::set(const ConfigKey& key, const RawValue& value, std::string origin) {
+  if (const auto wrong = set_config_value(config_, key, value)) {
+    problem(origin, fmt::format("{} {}", key.label(), *wrong));
+  }
+  origins_[key.path()] = std::move(origin);
+}
+
+void ConfigReader::set_presets(std::string_view names, std::string origin) {
+  std::vector<SessionPolicy> blocks;
+  while (!names.empty()) {
+    const std::size_t comma = names.find(',');
+    std::string_view name = names.substr(0, comma);
+    names = comma == std::string_view::npos ? "" : names.substr(comma + 1);
+    while (name.starts_with(' ')) name.remove_prefix(1);
+    while (name.ends_with(' ')) name.remove_suffix(1);
+    const auto preset = preset_policies(name);
+    if (!preset) {
+      const auto known = nearest_name(name, preset_names());
+      problem(origin, known.empty()
+                          ? fmt::format("\"{}\" is not a preset", name)
+                          : fmt::format("\"{}\" is not a preset; did you mean {}?", name, known));
+      continue;
+    }
+    blocks.insert(blocks.end(), preset->begin(), preset->end());
+  }
+  config_.sessions = std::move(blocks);
+}
+
+void ConfigReader::add_sessions(std::vector<SessionPolicy> blocks) {
+  for (SessionPolicy& block : blocks) config_.sessions.push_back(std::move(block));
+}
+
+void ConfigReader::problem(std::string_view origin, std::string_view text) {
+  constexpr std::size_t kMaxProblems = 50;
+  if (problems_.size() < kMaxProblems) problems_.push_back(fmt::format("{}: {}", origin, text));
+}
+
+std::string ConfigReader::problems() const {
+  return fmt::format("{}", fmt::join(problems_, "\n"));
+}
+
+std::string ConfigReader::origin(std::string_view path) const {
+  const auto found = origins_.find(path);
+  return found == origins_.end() ? "default" : found->second;
+}
+
+void ConfigReader::check_order(std::string_view smaller, Millis a, std::string_view larger,
+                               Millis b, bool strict) {
+  if (strict ? a < b : a <= b) return;
+  // Named after the key somebody wrote.
+  const bool wrote_smaller = origins_.contains(fmt::format("redis.{}", smaller));
+  problem(origin(fmt::format("redis.{}", wrote_smaller ? smaller : larger)),
+          fmt::format("[redis] {} = \"{}\" must {} {} = \"{}\"", smaller, format_duration(a),
+                      strict ? "be shorter than" : "not exceed", larger, format_duration(b)));
+}
+
+void ConfigReader::check_passwords(std::string_view section, bool both) {
+  if (!both) return;
+  problem(
+      origin(fmt::format("{}.password_file", section)),
+      fmt::format("[{0}] password_file stands beside [{0}] password; keep one of them", section));
+}
+
+void ConfigReader::check_listen() {
+  const ListenConfig& listen = config_.listen;
+  if (listen.resp.empty()) {
+    problem(origin("listen.resp"), "[listen] resp is empty; give at least one address");
+  }
+  for (const std::string& text : listen.resp) {
+    if (const auto address = parse_address(text)) {
+      config_.resp_addresses.push_back(*address);
+    } else {
+      problem(origin("listen.resp"),
+              fmt::format("[listen] resp: \"{}\" is not \"host:port\" or \"unix:/path\"", text));
+    }
+  }
+  if (listen.http != "off") {
+    config_.http_address = parse_address(listen.http);
+    if (!config_.http_address) {
+      problem(origin("listen.http"),
+              fmt::format("[listen] http = \"{}\" is not \"host:port\", \"unix:/path\" or \"off\"",
+                          listen.http));
+    }
+  }
+  check_passwords("listen", !listen.password.empty() && !listen.password_file.empty());
+}
+
+void ConfigReader::check_redis() {
+  const RedisConfig& redis = config_.redis;
+  auto target = parse_redis_url(redis.url);
+  if (!target) {
+    problem(origin("redis.url"), fmt::format("[redis] url: {}", target.error().message));
+    return;
+  }
+  config_.redis_target = *target;
+  RedisTarget& to = config_.redis_target;
+  if (!redis.user.empty()) to.user = redis.user;
+  if (!redis.password.empty()) to.password = redis.password;
+  check_passwords("redis", !redis.password.empty() && !redis.password_file.empty());
+  if (!to.user.empty() && to.password.empty() && redis.password_file.empty()) {
+    problem(origin(redis.user.empty() ? "redis.url" : "redis.user"),
+            fmt::format("[redis] user \"{}\" has no password", to.user));
+  }
+  const bool same_port = std::ranges::any_of(config_.resp_addresses, [&](const Endpoint& own) {
+    return own.text() == to.endpoint.text() && own.port != 0;
+  });
+  if (same_port) {
+    problem(origin("redis.url"),
+            fmt::format("[redis] url names {}, where stayd itself listens", to.endpoint.text()));
+  }
+  check_order("command_deadline", redis.command_deadline, "command_deadline_max",
+              redis.command_deadline_max, false);
+  check_order("command_deadline_max", redis.command_deadline_max, "slow_deadline",
+              redis.slow_deadline, false);
+  check_order("heartbeat_deadline", redis.heartbeat_deadline, "heartbeat_interval",
+              redis.heartbeat_interval, true);
+}
+
+void ConfigReader::finish() {
+  check_listen();
+  check_redis();
+}
+
+}  // namespace stayd

@@ -1,0 +1,136 @@
+#include "daemon/redis_url.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/types.h"
+#include "daemon/units.h"
+
+namespace stayd {
+
+namespace {
+
+Error bad(std::string text) {
+  return make_error(Errc::invalid, std::move(text));
+}
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// RFC 3986 section 2.1.
+std::optional<std::string> percent_decode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%') {
+      out.push_back(text[i]);
+      continue;
+    }
+    if (i + 2 >= text.size()) return std::nullopt;
+    const int high = hex_digit(text[i + 1]), low = hex_digit(text[i + 2]);
+    if (high < 0 || low < 0) return std::nullopt;
+    out.push_back(static_cast<char>(high * 16 + low));
+    i += 2;
+  }
+  return out;
+}
+
+Result<int> parse_db(std::string_view text) {
+  const auto db = parse_integer(text);
+  if (!db || *db < 0 || *db >= kDatabases) {
+    return bad(fmt::format("\"{}\" is not a database number from 0 to {}", text, kDatabases - 1));
+  }
+  return static_cast<int>(*db);
+}
+
+// "user:password@" in front of the host; `rest` loses it.
+Result<void> take_user(std::string_view& rest, RedisTarget& target) {
+  const std::string_view authority = rest.substr(0, rest.find_first_of("/?"));
+  const std::size_t at = authority.rfind('@');
+  if (at == std::string_view::npos) return {};
+  const std::string_view userinfo = rest.substr(0, at);
+  const std::size_t colon = userinfo.find(':');
+  // As redis-cli: one word alone is the password.
+  const bool has_user = colon != std::string_view::npos;
+  const auto user = percent_decode(has_user ? userinfo.substr(0, colon) : "");
+  const auto password = percent_decode(has_user ? userinfo.substr(colon + 1) : userinfo);
+  if (!user || !password) {
+    return bad("the user or password in the URL is not percent-encoded correctly (RFC 3986)");
+  }
+  target.user = *user;
+  target.password = *password;
+  rest.remove_prefix(at + 1);
+  return {};
+}
+
+Result<RedisTarget> parse_unix(std::string_view rest) {
+  RedisTarget target;
+  if (const auto taken = take_user(rest, target); !taken) return taken.error();
+  const std::size_t question = rest.find('?');
+  const std::string_view query =
+      question == std::string_view::npos ? "" : rest.substr(question + 1);
+  const auto path = percent_decode(rest.substr(0, question));
+  const auto endpoint = path ? parse_address("unix:" + *path) : std::nullopt;
+  if (!endpoint) return bad("a unix URL is unix:///absolute/path?db=0, at most 107 bytes of path");
+  target.endpoint = *endpoint;
+  if (query.empty()) return target;
+  if (!query.starts_with("db=")) return bad("the only parameter of a unix URL is db=N");
+  const auto db = parse_db(query.substr(3));
+  if (!db) return db.error();
+  target.db = *db;
+  return target;
+}
+
+Result<RedisTarget> parse_tcp(std::string_view rest) {
+  RedisTarget target;
+  if (const auto taken = take_user(rest, target); !taken) return taken.error();
+  if (rest.find_first_of("?#") != std::string_view::npos) {
+    return bad("a redis URL takes no parameters: redis://[user:password@]host[:port][/db]");
+  }
+  const std::size_t slash = rest.find('/');
+  const std::string host_port(rest.substr(0, slash));
+  const std::string_view db = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
+  const bool has_port = host_port.find(':') != std::string::npos && !host_port.ends_with(']');
+  const auto endpoint = parse_address(has_port ? host_port : host_port + ":6379");
+  if (!endpoint || endpoint->port == 0) {
+    return bad(fmt::format("\"{}\" is not host or host:port", host_port));
+  }
+  target.endpoint = *endpoint;
+  if (db.empty()) return target;
+  const auto number = parse_db(db);
+  if (!number) return number.error();
+  target.db = *number;
+  return target;
+}
+
+}  // namespace
+
+Result<RedisTarget> parse_redis_url(std::string_view url) {
+  const std::size_t colons = url.find("://");
+  if (colons == std::string_view::npos) {
+    return bad("a URL is needed, like redis://127.0.0.1:6379/0 or unix:///run/redis.sock");
+  }
+  const std::string_view scheme = url.substr(0, colons);
+  const std::string_view rest = url.substr(colons + 3);
+  if (scheme == "redis") return parse_tcp(rest);
+  if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis-socket") {
+    return parse_unix(rest);
+  }
+  for (const std::string_view later : {"rediss", "redis+sentinel", "redis+cluster"}) {
+    if (scheme == later) {
+      return bad(fmt::format("{}:// is not yet supported in this version; use redis:// or unix://",
+                             scheme));
+    }
+  }
+  const std::string_view known = nearest_name(scheme, {"redis", "unix"});
+  return bad(fmt::format(
+      "{}:// is not a scheme of Redis; {}", scheme,
+      known.empty() ? "use redis:// or unix://" : fmt::format("did you mean {}://?", known)));
+}
+
+}  // namespace stayd
