@@ -112,11 +112,7 @@ def masterdown(pair):
 
 
 def loading(pair):
-    # Enough keys and a slow enough load that LOADING outlasts the rest of the session's life.
-    pair.redis.call("DEBUG", "POPULATE", "5000", "ballast", "10")
-    pair.redis.snapshot()
-    pair.redis.kill()
-    pair.redis.start(ready=False, key_load_delay="2000")
+    pair.redis.start_loading(delay_us=4000)  # outlasts the rest of the session's life
 
 
 FAULTS = [kill, restart_empty, freeze, stop, readonly, masterdown, loading]
@@ -139,7 +135,7 @@ def test_fault_before_each_step(pair, fault):
         except AssertionError as error:
             raise AssertionError(f"{fault.__name__} before {broken_step}: {error}") from error
         finally:
-            if fault is loading and broken_step:
+            if fault is loading:
                 pair.redis.kill()
                 pair.redis.wipe()
         pair.mend()

@@ -27,7 +27,15 @@ class RedisServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.password = password
-        self.config = {"save": "", "appendonly": "no", "enable-debug-command": "yes", **config}
+        defaults = {
+            "save": "",
+            "appendonly": "no",
+            "enable-debug-command": "yes",
+            "enable-protected-configs": "yes",
+            # A slow load (key-load-delay) shall answer -LOADING, not be silent.
+            "loading-process-events-interval-bytes": "1024",
+        }
+        self.config = {**defaults, **{key.replace("_", "-"): v for key, v in config.items()}}
         self.process = None
 
     @property
@@ -59,6 +67,28 @@ class RedisServer:
     def _answers(self):
         self.process.must_be_alive()
         return self.call("PING") == "PONG"
+
+    def config_set(self, **settings):
+        for key, value in settings.items():
+            reply = self.call("CONFIG", "SET", key.replace("_", "-"), value)
+            assert reply == "OK", f"CONFIG SET {key} {value}: {reply}"
+
+    def info(self, section="all"):
+        """INFO as {field: text}."""
+        lines = self.call("INFO", section).decode().splitlines()
+        return dict(line.split(":", 1) for line in lines if ":" in line)
+
+    def start_loading(self, keys=5000, delay_us=2000):
+        """kill -9 and back with all its data, answering -LOADING for keys x delay_us."""
+        self.call("DEBUG", "POPULATE", keys, "ballast", 10)
+        assert self.call("SAVE") == "OK"
+        self.kill()
+        self.start(ready=False, key_load_delay=delay_us)
+        wait_until(lambda: str(self.call("PING")).startswith("LOADING"), 5, "Redis says LOADING")
+
+    def finish_loading(self):
+        self.call("CONFIG", "SET", "key-load-delay", 0)
+        wait_until(lambda: self.call("PING") == "PONG", 10, "Redis has loaded")
 
     def client(self, **options):
         client = Client(self.port, **options)
@@ -123,7 +153,7 @@ class RedisServer:
 
 def is_side_key(key):
     """stayd's own keys in Redis (canary, lease, epoch): none of the application's business."""
-    return key.startswith("stayd:") or key.startswith("{stayd") or "stayd:" in key.split("}")[0]
+    return key.startswith("stayd:{")
 
 
 def stayd_binary():

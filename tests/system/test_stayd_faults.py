@@ -1,0 +1,117 @@
+"""stayd itself dies, freezes or has no disk left."""
+
+import time
+
+import pytest
+
+from lib.processes import wait_until
+from lib.users import Users
+from system.test_outages import fill, small_disk  # noqa: F401
+
+
+@pytest.fixture
+def users(stayd):
+    users = Users(stayd)
+    users.login(30)
+    return users
+
+
+def reconnect(users):
+    users.client.close()
+    users.client = users.stayd.client()
+
+
+def test_ends_with_sigterm(users, stayd):
+    assert stayd.stop() == 0
+    stayd.start()
+    reconnect(users)
+    users.go_on()
+
+
+def test_killed_while_redis_is_up(users, stayd, redis):
+    users.logout("sess:5")
+    stayd.restart()
+    reconnect(users)
+    stayd.wait_trusted()
+    users.go_on()
+    redis.kill()
+    users.go_on()
+
+
+def test_killed_during_an_outage(users, stayd, redis):
+    """What was acknowledged is in the ledger: logins, changes and logouts of the outage too."""
+    redis.kill()
+    users.go_on()
+    stayd.kill()
+    stayd.start(wait="live")
+    reconnect(users)
+    users.go_on()
+    redis.start()
+    stayd.wait_trusted(timeout=15)
+    users.wait_in_redis(redis)
+    users.go_on()
+
+
+def test_killed_and_redis_rolled_back(users, stayd, redis):
+    """A logout survives the loss of stayd's memory and an old snapshot in Redis."""
+    snapshot = redis.snapshot()
+    users.logout("sess:5")
+    users.update("sess:6")
+    stayd.kill()
+    redis.restart_from(snapshot)
+    stayd.start()
+    reconnect(users)
+    users.read_all()
+    stayd.wait_trusted(timeout=15)
+    users.wait_in_redis(redis)
+
+
+def test_started_while_redis_is_out(make_redis, make_stayd):
+    redis = make_redis(start=False)
+    stayd = make_stayd(redis.url, wait="live")
+    with stayd.client() as client:
+        assert client.call("PING") == "PONG"
+    redis.start()
+    stayd.wait_trusted(timeout=15)
+    with stayd.client() as client:
+        assert client.call("SET", "sess:1", "a", "EX", 100) == "OK"
+
+
+@pytest.mark.timeout(90)
+def test_frozen_longer_than_its_trust_lasts(users, stayd, redis):
+    """Awake again after 4 s, stayd must not believe the Redis that was emptied meanwhile."""
+    stayd.freeze()
+    redis.restart_empty()
+    time.sleep(4)  # the freeze itself, not a wait for something
+    stayd.thaw()
+    users.read_all()
+    users.wait_in_redis(redis)
+    users.go_on()
+
+
+def test_ledger_disk_full(small_disk, redis, make_stayd):  # noqa: F811
+    """Redis serves on; a logout is always taken; with space again all is as before."""
+    stayd = make_stayd(redis.url, options={"ledger.path": small_disk / "ledger"})
+    stayd.wait_trusted()
+    users = Users(stayd)
+    users.login(10)
+    filler = fill(small_disk)
+    with stayd.client() as client:
+        # Enough writes to need disk space.
+        for number in range(200):
+            client.call("SET", f"bulk:{number}", "x" * 50_000, "EX", 100)
+    users.read_all()
+    users.logout("sess:3")
+    users.read_all()
+    stayd.process.must_be_alive()
+    filler.unlink()
+    wait_until(lambda: stayd.http("/readyz")[0] == 200, 15, "stayd is ready again")
+    users.go_on()
+
+
+def test_client_garbage_does_no_harm(users, stayd):
+    for garbage in (b"*1\r\n$-5\r\n", b"\x00" * 1000, b"*99999999\r\n", b"GET " + b"x" * 70000):
+        with stayd.client() as client:
+            client.raw(garbage + b"\r\n")
+            assert client.closed() or client.sock.fileno() >= 0
+    users.go_on()
