@@ -1,7 +1,7 @@
 """Fixtures of the system and client tests. Every server they hand out ends with its test."""
 
-import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -112,5 +112,13 @@ def proxied(redis, make_proxy, make_stayd):
     return server, proxy
 
 
-def needs_root():
-    return pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small disk")
+@pytest.fixture
+def small_disk(folder):
+    """A file system of 24 MB. Needs root."""
+    path = folder / "small"
+    path.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(path)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small disk is not allowed here")
+    yield path
+    subprocess.run(["umount", "--lazy", str(path)], check=False)

@@ -215,4 +215,4 @@ def test_history(name, events, expected):
 def test_find_and_side_keys():
     assert find({"a": [{"b": 0}]}, "b") == 0
     assert find({"a": 1}, "b") is None
-    assert is_side_key("stayd:canary:0") and not is_side_key("sess:1")
+    assert is_side_key("stayd:{}:canary:a") and not is_side_key("sess:1")
