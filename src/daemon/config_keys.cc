@@ -66,8 +66,8 @@ const ConfigKey kKeys[] = {
      "A heartbeat without a reply by then condemns the connection.", "", 10, 2 * kSecond},
 
     {"ledger", "path", STAYD_FIELD(ledger.path),
-     "The ledger's folder, created with mode 0700. Default: $STATE_DIRECTORY, /var/lib/stayd for root, "
-     "else ~/.local/state/stayd."},
+     "The ledger's folder, created with mode 0700. Default: $STATE_DIRECTORY, /var/lib/stayd for "
+     "root, else ~/.local/state/stayd."},
     {"ledger", "sync_interval", STAYD_FIELD(ledger.sync_interval),
      "How often values and creations are synced to disk (logouts are at once).", "", 10,
       10 * kSecond},
