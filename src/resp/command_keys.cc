@@ -1,7 +1,6 @@
 #include "resp/command_keys.h"
 
 #include <algorithm>
-#include <climits>
 #include <cstdint>
 
 #include "resp/numbers.h"
@@ -44,12 +43,11 @@ bool append_keys(const KeySpec& spec, const Args& args, Positions& positions) {
     std::int64_t keys = 0;
     if (where >= count) return false;
     if (!parse_integer(args[static_cast<std::size_t>(where)], keys)) return false;
-    if (keys < 0 || keys > INT_MAX) return false;
-    if (keys > count) return false;
+    if (keys < 1 || keys > count - first - spec.c) return false;
     first += spec.c;
     last = first + (static_cast<int>(keys) - 1) * spec.step;
   }
-  if (last >= count) return false;
+  last = std::min(last, count - 1);  // too few arguments: the command itself will say so
   for (int i = first; i <= last; i += spec.step) positions.push_back(static_cast<std::uint32_t>(i));
   return true;
 }
@@ -71,13 +69,21 @@ void sort_keys(const Args& args, Positions& positions) {
 }
 
 // MIGRATE host port key db timeout, or MIGRATE host port "" db timeout ... KEYS key ...
-void migrate_keys(const Args& args, Positions& positions) {
-  for (std::size_t i = 6; i < args.size() && args[3].empty(); ++i) {
-    if (!equals_ignore_case(args[i], "keys")) continue;
-    for (++i; i < args.size(); ++i) positions.push_back(static_cast<std::uint32_t>(i));
-    return;
+bool migrate_keys(const Args& args, Positions& positions) {
+  std::size_t i = 6;
+  while (i < args.size() && !equals_ignore_case(args[i], "keys")) {
+    const std::size_t words = equals_ignore_case(args[i], "auth2")  ? 2
+                              : equals_ignore_case(args[i], "auth") ? 1
+                                                                    : 0;
+    i += 1 + words;
   }
-  positions.push_back(3);
+  if (i >= args.size()) {
+    positions.push_back(3);
+    return true;
+  }
+  if (!args[3].empty()) return false;
+  for (++i; i < args.size(); ++i) positions.push_back(static_cast<std::uint32_t>(i));
+  return !positions.empty();
 }
 
 }  // namespace
@@ -87,17 +93,18 @@ bool find_keys(const CommandSpec& spec, const Args& args, std::vector<std::uint3
   const KeySpec* specs = key_specs(spec);
   if (specs[0].find == KeySpec::none) return true;
   if (specs[0].find == KeySpec::incomplete) {
-    if (spec.name == "migrate") {
-      migrate_keys(args, positions);
-    } else if (spec.name == "sort") {
+    if (spec.name == "migrate") return migrate_keys(args, positions);
+    if (spec.name == "sort") {
       sort_keys(args, positions);
     } else {
-      positions.push_back(1);
+      positions.push_back(1);  // SORT_RO
     }
     return true;
   }
   for (int i = 0; i < kMaxKeySpecs && specs[i].find != KeySpec::none; ++i) {
-    if (!append_keys(specs[i], args, positions)) return false;
+    if (append_keys(specs[i], args, positions)) continue;
+    positions.clear();
+    break;
   }
   return !positions.empty() || (spec.flags & kCmdNoMandatoryKeys) != 0;
 }

@@ -56,10 +56,11 @@ enum CommandFlag : std::uint32_t {
 // double -> bulk, boolean -> integer, verbatim -> bulk, null -> null bulk) are not enough.
 enum class Resp2Form : std::uint8_t {
   general,
-  null_array,           // a null is `*-1` (EXEC, BLPOP, ZMPOP, ...)
-  null_array_if_count,  // ... when a count is given (LPOP key count)
-  null_array_elements,  // ... one level down (GEOPOS, COMMAND INFO)
-  null_array_last,      // ... as the last element (XPENDING's summary)
+  null_array,             // a null is `*-1` (EXEC, BLPOP, ZMPOP, ...)
+  null_array_if_count,    // ... when a count is given (LPOP key count)
+  null_array_on_timeout,  // ... but not within MULTI (BLMOVE, BRPOPLPUSH)
+  null_array_elements,    // ... one level down (GEOPOS)
+  null_array_last,        // ... as the last element (XPENDING's summary)
   flat_pairs,  // [[member, score], ...] is flattened (ZRANGE WITHSCORES, ZPOPMIN key count,
                // HRANDFIELD WITHVALUES ...)
   stream_map,  // map of stream -> entries becomes an array of [stream, entries] (XREAD, XREADGROUP)

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "resp/real_redis_test.h"
+
 namespace stayd {
 namespace {
 
@@ -179,6 +181,102 @@ TEST(RequestParser, SaysWhatIsMissingOfALargeBulk) {
   RequestParser fresh;
   fresh.parse("*2\r\n$3", {}, args);
   EXPECT_EQ(fresh.bytes_missing(), 0u);
+}
+
+// Everything a real server answers to `stream`, until it closes.
+std::string server_says(const testing::RealRedis& server, const std::string& stream) {
+  testing::RedisLink link(server);
+  link.send(stream);
+  link.send("\r\nPING\r\nQUIT\r\n");
+  std::string all;
+  for (std::string reply = link.receive(); !reply.empty(); reply = link.receive()) all += reply;
+  return all;
+}
+
+// What a server would answer that had our parser and knew ECHO, PING and QUIT.
+std::string parser_says(const std::string& stream, const RequestLimits& limits) {
+  std::string all;
+  for (const Parsed& parsed : run({stream + "\r\nPING\r\nQUIT\r\n"}, limits)) {
+    if (parsed.status == Status::empty) continue;
+    if (parsed.status == Status::error) return all + "-" + parsed.error + "\r\n";
+    if (parsed.args[0] == "ECHO" && parsed.args.size() == 2) {
+      write_bulk(all, parsed.args[1]);
+    } else if (parsed.args[0] == "ECHO") {
+      write_error(all, "ERR wrong number of arguments for 'echo' command");
+    } else if (parsed.args[0] == "PING") {
+      write_simple(all, "PONG");
+    } else if (parsed.args[0] == "QUIT") {
+      write_simple(all, "OK");
+      break;
+    } else {
+      write_error(all, "ERR unknown command '" + parsed.args[0] + "', with args beginning with: ");
+    }
+  }
+  return all;
+}
+
+TEST(RequestParserLikeRedis, SameAnswersToTheSameBytes) {
+  const testing::RealRedis server;
+  for (const std::string stream : {"ECHO a",
+                                   "  ECHO\ta  ",
+                                   "ECHO \"a b\"",
+                                   "ECHO 'a b'",
+                                   "ECHO \"\\x41\\n\\q\\\\\\xzz\"",
+                                   "ECHO 'it\\'s \\n'",
+                                   "ECHO a\"b c\"",
+                                   "ECHO \"a\"b",
+                                   "ECHO \"a",
+                                   "ECHO 'a",
+                                   "ECHO 'a'b",
+                                   "ECHO a'b'",
+                                   "ECHO \"\\",
+                                   "ECHO \"a\\\"",
+                                   "ECHO a\vb",
+                                   "ECHO \v\fa",
+                                   "\v\f",
+                                   "''",
+                                   "ECHO ''",
+                                   "ECHO \"a\"\t\"b\"",
+                                   "\n\nECHO a",
+                                   "ECHO a\r",
+                                   "ECHO a\rb",
+                                   "*0",
+                                   "*-1",
+                                   "*-99",
+                                   "*x",
+                                   "*",
+                                   "*+1",
+                                   "*01",
+                                   "* 1",
+                                   "*1 ",
+                                   "*2147483648",
+                                   "*99999999999999999999",
+                                   "*1\r\nx",
+                                   "*1\r\n\r",
+                                   "*1\r\n$",
+                                   "*1\r\n$-1",
+                                   "*1\r\n$a",
+                                   "*1\r\n$ 1",
+                                   "*1\r\n$01",
+                                   "*1\r\n$536870913",
+                                   "*1\r\n$4\r\nPINGxx",
+                                   "*1\r\n$4\r\nPINGxxPING",
+                                   "*1\rx$4\r\nPING",
+                                   "*2\r\n$4\r\nECHO\r\n$0\r\n",
+                                   "*2\r\n$4\r\nECHO\r\n$4\r\n\r\n*1",
+                                   "PING\r\n*1\r\n:4\r\nPING",
+                                   "-ERR",
+                                   "$4",
+                                   "+PING"}) {
+    EXPECT_EQ(parser_says(stream, {}), server_says(server, stream)) << stream;
+  }
+}
+
+TEST(RequestParserLikeRedis, SameRefusalsBeforeAuthentication) {
+  const testing::RealRedis server({"--requirepass", "secret"});
+  for (const char* stream : {"*11\r\n", "*1\r\n$16385\r\n", "*10000000000\r\n", "*1\r\n$-1\r\n"}) {
+    EXPECT_EQ(parser_says(stream, kUnauthenticatedLimits), server_says(server, stream)) << stream;
+  }
 }
 
 TEST(AppendRequest, EncodesAndParsesBack) {
