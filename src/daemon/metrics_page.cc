@@ -1,0 +1,137 @@
+// The metrics page: prometheus-cpp's data model and text writer over a snapshot; nothing is
+// registered and the hot path knows nothing of it.
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include "daemon/pages.h"
+
+namespace stayd {
+
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+class Page {
+ public:
+  void counter(std::string name, std::string help, double value) {
+    ClientMetric metric;
+    metric.counter.value = value;
+    add(std::move(name), std::move(help), MetricType::Counter).metric.push_back(metric);
+  }
+  void gauge(std::string name, std::string help, double value) {
+    gauges(std::move(name), std::move(help), "", {{"", value}});
+  }
+  // One series for each value of `label`.
+  void gauges(std::string name, std::string help, const std::string& label,
+              const std::vector<std::pair<std::string, double>>& values) {
+    MetricFamily& family = add(std::move(name), std::move(help), MetricType::Gauge);
+    for (const auto& [text, value] : values) {
+      ClientMetric metric;
+      if (!label.empty()) metric.label.push_back({label, text});
+      metric.gauge.value = value;
+      family.metric.push_back(metric);
+    }
+  }
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
+
+ private:
+  MetricFamily& add(std::string name, std::string help, MetricType type) {
+    MetricFamily& family = families_.emplace_back();
+    family.name = std::move(name);
+    family.help = std::move(help);
+    family.type = type;
+    return family;
+  }
+  std::vector<MetricFamily> families_;
+};
+
+double number(bool value) {
+  return value ? 1 : 0;
+}
+double number(std::uint64_t value) {
+  return static_cast<double>(value);
+}
+double number(std::int64_t value) {
+  return static_cast<double>(value);
+}
+double seconds(std::int64_t ms) {
+  return static_cast<double>(ms) / 1000;
+}
+
+void add_shard(Page& page, const ShardStatus& shard) {
+  std::vector<std::pair<std::string, double>> states;
+  for (const Trust trust : {Trust::out, Trust::suspect, Trust::trusted}) {
+    states.emplace_back(std::string(trust_name(trust)), number(shard.trust == trust));
+  }
+  page.gauges("stayd_shard_trust", "What is believed of Redis' memory; 1 for the present state",
+              "state", states);
+  page.gauge("stayd_shard_since_seconds", "Unix time of the last change of trust",
+             seconds(shard.since_ms));
+  page.gauge("stayd_redis_connected", "1 while the data connection to Redis is up",
+             number(shard.connected));
+  page.gauges("stayd_breaker_closed", "Circuit breaker: 1 while Redis takes such commands",
+              "capability",
+              {{"read", number(shard.reads_closed)},
+               {"write", number(shard.writes_closed)},
+               {"delete", number(shard.deletes_closed)}});
+  page.gauge("stayd_debts", "Rows that Redis has not confirmed", number(shard.debts));
+  page.gauge("stayd_debts_complete", "0 when there are more debts than the table holds",
+             number(shard.debts_complete));
+  page.gauge("stayd_reconcile_rows", "Rows replayed in the present reconcile",
+             number(shard.reconcile_done));
+  page.gauge("stayd_trust_epoch", "Counts the times Redis' memory may have changed unseen",
+             static_cast<double>(shard.trust_epoch));
+  page.gauge("stayd_heartbeat_timestamp_seconds", "Unix time of the last heartbeat",
+             seconds(shard.last_heartbeat_ms));
+  page.gauge("stayd_heartbeat_round_trip_seconds", "Duration of the last heartbeat",
+             static_cast<double>(shard.round_trip_us) / 1e6);
+}
+
+void add_ledger(Page& page, const EngineStatus& engine) {
+  const StoreStats& store = engine.store;
+  page.gauge("stayd_ledger_ok", "1 while the ledger can be written", number(engine.ledger_ok));
+  page.gauge("stayd_ledger_rows", "Rows in the ledger, estimated", number(store.rows_estimate));
+  page.gauge("stayd_ledger_disk_bytes", "Size of the ledger on disk", number(store.disk_bytes));
+  page.gauge("stayd_ledger_queue", "Operations waiting for the ledger", number(store.queued));
+  page.counter("stayd_ledger_applied_total", "Mutations applied", number(store.applied_total));
+  page.counter("stayd_ledger_batches_total", "Batches written", number(store.batches_total));
+  page.counter("stayd_ledger_syncs_total", "Syncs to disk", number(store.sync_total));
+  page.gauge("stayd_adoption_complete", "1 when every key of Redis is in the ledger",
+             number(engine.adoption_complete));
+  page.gauge("stayd_near_cache_records", "Records in the near cache",
+             number(engine.cached_records));
+  page.gauge("stayd_near_cache_bytes", "Memory of the near cache", number(engine.cached_bytes));
+  page.gauge("stayd_calls_under_way", "Commands without a reply yet",
+             number(engine.calls_under_way));
+}
+
+void add_process(Page& page, const ProcessFacts& process, const EngineStatus& engine) {
+  page.gauge("stayd_clients", "Clients of the Redis port", number(process.clients));
+  page.gauges("stayd_mode", "1 for the present mode", "mode",
+              {{"protect", number(engine.mode == "protect")},
+               {"observe", number(engine.mode == "observe")}});
+  page.gauges("stayd_build_info", "Always 1", "version", {{process.version, 1}});
+  page.gauge("process_resident_memory_bytes", "Resident memory", number(process.resident_bytes));
+  page.gauge("process_open_fds", "Open file descriptors", number(process.open_fds));
+  page.gauge("process_max_fds", "Limit of file descriptors", number(process.max_fds));
+  page.counter("process_cpu_seconds_total", "User and system CPU time", process.cpu_seconds);
+  page.gauge("process_start_time_seconds", "Unix time of the start", seconds(process.started_ms));
+}
+
+}  // namespace
+
+std::string render_metrics(const PageInput& input) {
+  Page page;
+  page.gauge("stayd_ready", "1 when /readyz says 200", number(judge_readiness(input).ready));
+  add_shard(page, input.engine.shard);
+  add_ledger(page, input.engine);
+  add_process(page, input.process, input.engine);
+#define X(name, help) page.counter("stayd_" #name "_total", help, number(input.counters.name));
+  STAYD_COUNTERS(X)
+#undef X
+  return page.text();
+}
+
+}  // namespace stayd

@@ -1,0 +1,66 @@
+// What the HTTP port says: /livez, /readyz, /metrics, /status.json. Pure functions from plain
+// values to text; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "core/status.h"
+#include "observe/counters.h"
+
+namespace stayd {
+
+// What the daemon knows besides the engine.
+struct ProcessFacts {
+  std::string version;
+  std::string redis_url_host;  // address of Redis without user and password
+  std::string ledger_path;
+  std::vector<std::string> resp;  // addresses of the Redis port
+  std::int64_t started_ms = 0;
+  std::int64_t now_ms = 0;
+  std::uint64_t clients = 0;
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t open_fds = 0;
+  std::uint64_t max_fds = 0;
+  double cpu_seconds = 0;
+  bool draining = false;
+};
+
+struct PageInput {
+  const EngineStatus& engine;
+  const Counters& counters;
+  const ProcessFacts& process;
+};
+
+struct HttpPage {
+  int status = 200;
+  std::string content_type;
+  std::string body;
+};
+
+// Readiness: can sessions be answered? `reasons`: why not; `notes`: what is worth knowing although.
+struct Readiness {
+  bool ready = false;
+  std::vector<std::string> reasons;
+  std::vector<std::string> notes;
+};
+Readiness judge_readiness(const PageInput& input);
+
+// `path` without its query. Unknown paths: 404. Methods other than GET and HEAD are the caller's:
+// 405.
+HttpPage render_page(std::string_view path, const PageInput& input);
+
+std::string render_metrics(const PageInput& input);      // Prometheus text format 0.0.4
+std::string render_status_json(const PageInput& input);  // one object, "trust", "debts", ...
+
+// The JSON of a running server as `stayd status` shows it to people. Errors: `invalid`.
+Result<std::string> render_status_table(std::string_view json);
+std::string_view trust_name(Trust trust);  // "out", "suspect", "trusted"
+
+// RSS, descriptors and CPU time of this process, from /proc/self and getrusage.
+void measure_process(ProcessFacts& facts);
+
+}  // namespace stayd

@@ -1,0 +1,165 @@
+#include "daemon/pages.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+
+#include "daemon/golden_test_util.h"
+
+namespace stayd {
+namespace {
+
+class Pages : public testing::Test {
+ protected:
+  Pages() {
+    engine_.shard.address = "cache:6379";
+    engine_.shard.trust = Trust::trusted;
+    engine_.shard.connected = true;
+    engine_.shard.since_ms = 1'000'000;
+    engine_.shard.last_heartbeat_ms = 1'089'000;
+    engine_.shard.round_trip_us = 321;
+    engine_.adoption_complete = true;
+    engine_.adopted = 42;
+    engine_.store.rows_estimate = 1'000;
+    engine_.store.disk_bytes = 12'345'678;
+    counters_.shard_trusted = 1;
+    counters_.commands = 7;
+    counters_.logouts = 3;
+    process_.version = "1.2.3";
+    process_.ledger_path = "/var/lib/stayd";
+    process_.resp = {"127.0.0.1:6380"};
+    process_.started_ms = 1'000'000;
+    process_.now_ms = 1'090'000;
+    process_.clients = 5;
+    process_.resident_bytes = 40'000'000;
+    process_.open_fds = 20;
+    process_.max_fds = 1'024;
+  }
+  PageInput input() { return {engine_, counters_, process_}; }
+  HttpPage page(std::string_view path) { return render_page(path, input()); }
+
+  EngineStatus engine_;
+  Counters counters_;
+  ProcessFacts process_;
+};
+
+TEST_F(Pages, LivezAnswersWhateverHappens) {
+  engine_.ledger_ok = false;
+  engine_.shard.trust = Trust::out;
+  EXPECT_EQ(page("/livez").status, 200);
+  EXPECT_EQ(page("/livez").body, "ok\n");
+  EXPECT_EQ(page("/nothing").status, 404);
+}
+
+struct ReadyCase {
+  const char* what;
+  Trust trust;
+  bool ledger_ok, adopted, tried, was_trusted, draining;
+  int status;
+  const char* body;
+};
+
+TEST_F(Pages, ReadyzTable) {
+  // clang-format off
+  const ReadyCase cases[] = {
+      // what                  trust           ledger adopted tried  was    drain
+      {"all is well",          Trust::trusted, true,  true,   true,  true,  false, 200, "ok\n"},
+      {"adoption under way",   Trust::trusted, true,  false,  true,  true,  false, 200,
+       "ok\nnote: not every key of Redis is in the ledger yet\n"},
+      {"ledger full",          Trust::trusted, false, true,   true,  true,  false, 200,
+       "ok\nnote: the ledger cannot be written (disk full)\n"},
+      {"outage",               Trust::out,     true,  true,   true,  true,  false, 200,
+       "ok\nnote: Redis is out (Connection refused); sessions are answered from the ledger\n"},
+      {"reconcile",            Trust::suspect, true,  true,   true,  true,  false, 200,
+       "ok\nnote: Redis is suspect (Connection refused); sessions are answered from the ledger\n"},
+      {"outage, ledger full",  Trust::out,     false, true,   true,  true,  false, 503,
+       "the ledger cannot be written (disk full)\n"
+       "note: Redis is out (Connection refused); sessions are answered from the ledger\n"},
+      {"just started",         Trust::out,     true,  false,  false, false, false, 503,
+       "Redis has not answered yet\nnote: not every key of Redis is in the ledger yet\n"},
+      {"first contact",        Trust::suspect, true,  false,  true,  false, false, 503,
+       "Redis is being compared with the ledger for the first time\n"
+       "note: not every key of Redis is in the ledger yet\n"},
+      {"started in an outage", Trust::out,     true,  true,   true,  false, false, 200,
+       "ok\nnote: Redis is out (Connection refused); sessions are answered from the ledger\n"},
+      {"shutting down",        Trust::trusted, true,  true,   true,  true,  true,  503,
+       "stayd is shutting down\n"},
+  };
+  // clang-format on
+  for (const ReadyCase& c : cases) {
+    engine_.shard.trust = c.trust;
+    engine_.shard.reason = c.trust == Trust::trusted ? "" : "Connection refused";
+    engine_.ledger_ok = c.ledger_ok;
+    engine_.store.last_error = c.ledger_ok ? "" : "disk full";
+    engine_.adoption_complete = c.adopted;
+    counters_.connect_failures = c.tried && !c.was_trusted ? 1 : 0;
+    counters_.shard_trusted = c.was_trusted ? 1 : 0;
+    process_.draining = c.draining;
+    const HttpPage answer = page("/readyz");
+    EXPECT_EQ(answer.status, c.status) << c.what;
+    EXPECT_EQ(answer.body, c.body) << c.what;
+  }
+}
+
+TEST_F(Pages, MetricsHoldEveryCounterAndTheGauges) {
+  const HttpPage answer = page("/metrics");
+  EXPECT_EQ(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
+#define X(name, help) \
+  EXPECT_NE(answer.body.find("\nstayd_" #name "_total "), std::string::npos) << #name;
+  STAYD_COUNTERS(X)
+#undef X
+  for (const char* line :
+       {"\nstayd_ready 1\n", "\nstayd_shard_trust{state=\"trusted\"} 1\n",
+        "\nstayd_shard_trust{state=\"out\"} 0\n",
+        "\nstayd_breaker_closed{capability=\"write\"} 1\n", "\nstayd_debts 0\n",
+        "\nstayd_ledger_rows 1000\n", "\nstayd_clients 5\n",
+        "\nstayd_build_info{version=\"1.2.3\"} 1\n", "\nstayd_commands_total 7\n",
+        "\nstayd_mode{mode=\"protect\"} 1\n", "\n# TYPE stayd_commands_total counter\n",
+        "\nprocess_resident_memory_bytes 40000000\n"}) {
+    EXPECT_NE(answer.body.find(line), std::string::npos) << line << "in\n" << answer.body;
+  }
+}
+
+TEST_F(Pages, StatusIsJsonWithWhatScriptsAskFor) {
+  engine_.shard.reason = "it \"broke\"";
+  const auto root = boost::json::parse(page("/status.json").body);
+  EXPECT_EQ(root.at_pointer("/ready").as_bool(), true);
+  EXPECT_EQ(root.at_pointer("/shard/trust").as_string(), "trusted");
+  EXPECT_EQ(root.at_pointer("/shard/reason").as_string(), "it \"broke\"");
+  EXPECT_EQ(root.at_pointer("/shard/debts").to_number<int>(), 0);
+  EXPECT_EQ(root.at_pointer("/shard/breaker/reads_closed").as_bool(), true);
+  EXPECT_EQ(root.at_pointer("/adoption_complete").as_bool(), true);
+  EXPECT_EQ(root.at_pointer("/ledger/rows").to_number<int>(), 1'000);
+  EXPECT_EQ(root.at_pointer("/listen/0").as_string(), "127.0.0.1:6380");
+  EXPECT_EQ(root.at_pointer("/counters/logouts").to_number<int>(), 3);
+  EXPECT_TRUE(root.at_pointer("/reasons").is_array());
+  EXPECT_TRUE(root.at_pointer("/near_cache").is_object());
+}
+
+TEST_F(Pages, StatusTableForPeople) {
+  engine_.shard.trust = Trust::out;
+  engine_.shard.reason = "Connection refused";
+  engine_.shard.debts = 12;
+  const auto table = render_status_table(page("/status.json").body);
+  ASSERT_TRUE(table);
+  expect_golden(*table, "tests/golden/status.txt");
+}
+
+TEST_F(Pages, AStrangersJsonIsRefusedOrEmpty) {
+  EXPECT_FALSE(render_status_table("<html>"));
+  EXPECT_FALSE(render_status_table("[]"));
+  EXPECT_TRUE(render_status_table("{}"));
+  EXPECT_TRUE(render_status_table(R"({"shard":5,"notes":"x","reasons":[1]})"));
+}
+
+TEST(ProcessFacts, AreMeasured) {
+  ProcessFacts facts;
+  measure_process(facts);
+  EXPECT_GT(facts.resident_bytes, 1'000'000u);
+  EXPECT_GE(facts.open_fds, 3u);
+  EXPECT_GT(facts.max_fds, 0u);
+}
+
+}  // namespace
+}  // namespace stayd
