@@ -43,6 +43,7 @@ void FrameScanner::reset() {
   pos_ = 0;
   line_from_ = 0;
   depth_ = 0;
+  owed_ = false;
   complete_ = false;
   error_.clear();
 }
@@ -88,13 +89,8 @@ bool FrameScanner::scan_line(char type, std::string_view line, std::string_view 
                              std::size_t body, const FrameLimits& limits) {
   const std::int64_t expected = depth_ > 0 ? levels_[depth_ - 1].left : 0;
   if ((type == ';') != (expected == kChunks)) return fail("a chunk out of place");
-  if (type == '.') {
-    if (expected != kStreamed || !line.empty()) return fail("an end mark out of place");
-    pos_ = line_from_ = body;
-    const bool attribute = levels_[--depth_].attribute;
-    if (!attribute) element_done();
-    return true;
-  }
+  if (type == '.') return close_streamed(line, body);
+  owed_ = false;
   if (!has_bytes(type) && !is_aggregate(type) && type != ';') {
     if (!is_scalar(type, line)) return fail("not a RESP reply");
     pos_ = line_from_ = body;
@@ -110,7 +106,7 @@ bool FrameScanner::scan_line(char type, std::string_view line, std::string_view 
   if (has_bytes(type) || type == ';') {
     if (streamed) {
       pos_ = line_from_ = body;
-      return open(kChunks, false, limits);
+      return open(kChunks, type, limits);
     }
     if (null || (type == ';' && number == 0)) {
       pos_ = line_from_ = body;
@@ -129,7 +125,7 @@ bool FrameScanner::scan_line(char type, std::string_view line, std::string_view 
   pos_ = line_from_ = body;
   const bool pairs = type == '%' || type == '|';
   const std::int64_t elements = streamed ? kStreamed : number * (pairs ? 2 : 1);
-  return open(elements, type == '|', limits);
+  return open(elements, type, limits);
 }
 
 bool FrameScanner::scan_bytes(std::string_view buffer, std::size_t body, std::int64_t size,
@@ -149,13 +145,34 @@ bool FrameScanner::scan_bytes(std::string_view buffer, std::size_t body, std::in
   return true;
 }
 
-bool FrameScanner::open(std::int64_t elements, bool attribute, const FrameLimits& limits) {
+bool FrameScanner::open(std::int64_t elements, char type, const FrameLimits& limits) {
   if (elements == 0) {
-    if (!attribute) element_done();
+    if (type == '|') {
+      owed_ = true;
+    } else {
+      element_done();
+    }
     return true;
   }
   if (depth_ >= std::min(limits.max_depth, kDeepest)) return fail("nested too deeply");
-  levels_[depth_++] = {elements, attribute};
+  levels_[depth_++] = {elements, type};
+  return true;
+}
+
+// The "." of a streamed aggregate.
+bool FrameScanner::close_streamed(std::string_view line, std::size_t body) {
+  const bool expected = depth_ > 0 && levels_[depth_ - 1].left == kStreamed;
+  if (!expected || !line.empty()) return fail("an end mark out of place");
+  const Level level = levels_[depth_ - 1];
+  const bool pairs = level.type == '%' || level.type == '|';
+  if (owed_ || (pairs && level.half_pair)) return fail("an end mark where a reply is owed");
+  pos_ = line_from_ = body;
+  --depth_;
+  if (level.type == '|') {
+    owed_ = true;
+  } else {
+    element_done();
+  }
   return true;
 }
 
@@ -163,10 +180,14 @@ bool FrameScanner::open(std::int64_t elements, bool attribute, const FrameLimits
 void FrameScanner::element_done() {
   while (depth_ > 0) {
     Level& level = levels_[depth_ - 1];
+    level.half_pair = !level.half_pair;
     if (level.left < 0) return;
     if (--level.left > 0) return;
     --depth_;
-    if (level.attribute) return;
+    if (level.type == '|') {
+      owed_ = true;
+      return;
+    }
   }
   complete_ = true;
 }

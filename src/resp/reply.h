@@ -41,15 +41,17 @@ class FrameScanner {
   static constexpr int kDeepest = 32;  // bounds FrameLimits::max_depth
   static constexpr std::int64_t kStreamed = -1, kChunks = -2;
   struct Level {
-    std::int64_t left;  // elements outstanding; kStreamed: until "."; kChunks: until ";0"
-    bool attribute;     // belongs to the reply that follows: counts for nothing itself
+    std::int64_t left;       // elements outstanding; kStreamed: until "."; kChunks: until ";0"
+    char type;               // a '|' belongs to the reply that follows: counts for nothing itself
+    bool half_pair = false;  // streamed pairs: a key without its value so far
   };
   bool scan_element(std::string_view buffer, const FrameLimits& limits);
   bool scan_line(char type, std::string_view line, std::string_view buffer, std::size_t body,
                  const FrameLimits& limits);
   bool scan_bytes(std::string_view buffer, std::size_t body, std::int64_t size,
                   const FrameLimits& limits);
-  bool open(std::int64_t elements, bool attribute, const FrameLimits& limits);
+  bool open(std::int64_t elements, char type, const FrameLimits& limits);
+  bool close_streamed(std::string_view line, std::size_t body);
   bool fail(const char* what);
   void element_done();
 
@@ -57,6 +59,7 @@ class FrameScanner {
   std::size_t line_from_ = 0;  // no line end between pos_ and here
   Level levels_[kDeepest] = {};
   int depth_ = 0;
+  bool owed_ = false;  // an attribute waits for its reply
   bool complete_ = false;
   std::string error_;
 };

@@ -109,6 +109,9 @@ TEST(FrameScanner, RefusesWhatIsNoReply) {
                             "$?\r\n+a\r\n",
                             "*01\r\n",
                             "!?\r\n",
+                            "%?\r\n+a\r\n.\r\n",
+                            "*?\r\n|1\r\n+a\r\n+b\r\n.\r\n",
+                            "*?\r\n|0\r\n.\r\n",
                             "*4294967296\r\n",
                             "$99999999999999999999\r\n"}) {
     scan_error(bytes);
