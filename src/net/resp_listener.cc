@@ -1,0 +1,268 @@
+#include "net/resp_listener.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+
+#include "proxy/client_session.h"
+
+namespace stayd {
+namespace {
+
+// recv() calls per wake-up: a firehose client leaves the loop to others after 256 KB.
+constexpr int kReadsPerWakeUp = 4;
+// The sweep for time limits visits every connection about once a second.
+constexpr std::size_t kTicksPerSweep = 1000 / Loop::kTickMs;
+constexpr std::int64_t kLastWordsUs = 5'000'000;  // a closing client that does not read
+
+}  // namespace
+
+class RespListener::Connection final : public Pollable, public ClientIo {
+ public:
+  Connection(RespListener& owner, int fd, ClientAddress address)
+      : owner_(owner),
+        fd_(fd),
+        session_(*this, owner.handler_, owner.counters_, owner.context_, std::move(address)) {
+    owner_.loop_.watch(fd_, *this, EPOLLIN);
+  }
+  ~Connection() override {
+    owner_.loop_.unwatch(fd_, *this);
+    ::close(fd_);
+  }
+
+  // --- ClientIo ---
+  std::string& output() override {
+    if (!dirty_ && !dead_) {  // a dead one must not get into the lists again
+      dirty_ = true;
+      owner_.dirty_.push_back(this);
+      owner_.loop_.request_turn_end(owner_);
+    }
+    if (out_.empty() && out_.capacity() < 64 && !owner_.buffers_.empty()) {
+      out_.swap(owner_.buffers_.back());
+      owner_.buffers_.pop_back();
+    }
+    return out_;
+  }
+  std::size_t unsent_bytes() const override { return out_.size() - sent_; }
+  void close(bool at_once) override {
+    closing_ = true;
+    closing_since_us_ = owner_.loop_.now().mono_us;
+    if (at_once || unsent_bytes() == 0) {
+      die();
+    } else {
+      update_events();
+    }
+  }
+  void pause_reading(bool paused) override {
+    paused_ = paused;
+    update_events();
+  }
+  void request_resume() override {
+    if (resuming_ || dead_) return;
+    resuming_ = true;
+    owner_.resuming_.push_back(this);
+    owner_.loop_.request_turn_end(owner_);
+  }
+
+  // --- events ---
+  void on_ready(std::uint32_t events) override {
+    if (dead_) return;
+    if ((events & EPOLLOUT) != 0) {
+      flush();
+      if (!dead_ && session_.waits_for_drain()) session_.resume();
+    }
+    if (dead_) return;
+    if ((events & EPOLLIN) != 0) return read();
+    if ((events & (EPOLLERR | EPOLLHUP)) != 0) die();
+  }
+
+  void read() {
+    for (int i = 0; i < kReadsPerWakeUp && !dead_ && !paused_ && !closing_ && !eof_; ++i) {
+      const ssize_t got = ::recv(fd_, owner_.loop_.buffer(), Loop::kBufferBytes, 0);
+      if (got > 0) {
+        const auto size = static_cast<std::size_t>(got);
+        session_.on_bytes(std::string_view(owner_.loop_.buffer(), size));
+        if (size < Loop::kBufferBytes) return;
+      } else if (got == 0) {
+        eof_ = true;
+        update_events();
+        session_.on_eof();
+      } else if (errno == EINTR) {
+        continue;
+      } else {
+        if (errno != EAGAIN) die();
+        return;
+      }
+    }
+  }
+
+  void flush() {
+    dirty_ = false;
+    while (!dead_ && unsent_bytes() > 0) {
+      const ssize_t put =
+          ::send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (put > 0) {
+        sent_ += static_cast<std::size_t>(put);
+      } else if (put < 0 && errno == EINTR) {
+        continue;
+      } else if (put < 0 && errno == EAGAIN) {
+        break;
+      } else {
+        return die();
+      }
+    }
+    const bool full = unsent_bytes() > 0;
+    if (!full) {
+      sent_ = 0;
+      out_.clear();
+      owner_.recycle(out_);
+      if (closing_) die();
+    } else if (sent_ >= kCompactBytes) {
+      out_.erase(0, sent_);
+      sent_ = 0;
+    }
+    if (full != wants_write_ && !dead_) {
+      wants_write_ = full;
+      update_events();
+    }
+  }
+
+  void resume() {
+    resuming_ = false;
+    if (!dead_) session_.resume();
+  }
+
+  void sweep(Now now) {
+    if (dead_) return;
+    if (closing_) {
+      if (now.mono_us - closing_since_us_ > kLastWordsUs) die();
+      return;
+    }
+    session_.check_limits();
+  }
+
+  bool dead() const { return dead_; }
+  std::size_t index = 0;  // in owner_.connections_
+
+ private:
+  static constexpr std::size_t kCompactBytes = 1u << 20;
+
+  void die() {
+    if (dead_) return;
+    dead_ = true;
+    owner_.bury(*this);
+  }
+
+  void update_events() {
+    if (dead_) return;
+    const bool wants_read = !paused_ && !closing_ && !eof_;
+    const std::uint32_t events = (wants_read ? EPOLLIN : 0U) | (wants_write_ ? EPOLLOUT : 0U);
+    if (events == events_) return;
+    events_ = events;
+    owner_.loop_.rewatch(fd_, *this, events);
+  }
+
+  RespListener& owner_;
+  int fd_;
+  std::uint32_t events_ = EPOLLIN;
+  std::string out_;
+  std::size_t sent_ = 0;  // of out_
+  std::int64_t closing_since_us_ = 0;
+  bool dirty_ = false, resuming_ = false, paused_ = false, eof_ = false;
+  bool wants_write_ = false, closing_ = false, dead_ = false;
+  ClientSession session_;
+};
+
+RespListener::RespListener(Loop& loop, CallHandler& handler, Counters& counters,
+                           PortContext& context)
+    : loop_(loop),
+      handler_(handler),
+      counters_(counters),
+      context_(context),
+      acceptor_(loop, *this) {
+  loop_.on_turn_start([&context](Now now) { context.now = now; });
+  loop_.add_ticker(*this);
+}
+
+RespListener::~RespListener() {
+  acceptor_.close();
+  loop_.remove_ticker(*this);
+  loop_.cancel_turn_end(*this);
+  for (Connection* connection : connections_) delete connection;
+}
+
+void RespListener::on_accept(int fd, bool is_unix) {
+  if (connections_.size() >= context_.limits.max_clients) {
+    static constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
+    ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::close(fd);
+    ++counters_.limit_closes;
+    return;
+  }
+  if (!is_unix) {
+    const int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+  }
+  ClientAddress address{.peer = socket_text(fd, true), .local = socket_text(fd, false)};
+  auto* connection = new Connection(*this, fd, std::move(address));
+  connection->index = connections_.size();
+  connections_.push_back(connection);
+}
+
+void RespListener::recycle(std::string& buffer) {
+  if (buffers_.size() < kKeptBuffers && buffer.capacity() <= kKeptBufferBytes) {
+    buffers_.push_back(std::move(buffer));
+  }
+  std::string().swap(buffer);
+}
+
+void RespListener::bury(Connection& connection) {
+  dead_.push_back(&connection);
+  loop_.request_turn_end(*this);
+}
+
+void RespListener::on_turn_end(Now) {
+  batch_.swap(resuming_);
+  for (Connection* connection : batch_) connection->resume();
+  batch_.clear();
+  batch_.swap(dirty_);
+  for (Connection* connection : batch_) connection->flush();
+  batch_.clear();
+  if (resuming_.empty() && dirty_.empty()) {
+    batch_.swap(dead_);
+    for (Connection* connection : batch_) {
+      connections_[connection->index] = connections_.back();
+      connections_[connection->index]->index = connection->index;
+      connections_.pop_back();
+      delete connection;
+    }
+    batch_.clear();
+  }
+  if (!resuming_.empty() || !dirty_.empty() || !dead_.empty()) loop_.request_turn_end(*this);
+}
+
+void RespListener::on_tick(Now now) {
+  context_.hub.tick(now);
+  const std::size_t share = connections_.size() / kTicksPerSweep + 1;
+  for (std::size_t i = 0; i < share && !connections_.empty(); ++i) {
+    if (++sweep_at_ >= connections_.size()) sweep_at_ = 0;
+    connections_[sweep_at_]->sweep(now);
+  }
+}
+
+void RespListener::close_all() {
+  acceptor_.close();
+  const auto all = connections_;
+  for (Connection* connection : all) {
+    if (!connection->dead()) connection->close(false);
+  }
+}
+
+}  // namespace stayd
