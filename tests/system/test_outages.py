@@ -4,6 +4,7 @@ One table, one test: FAULTS of tests/lib/faults.py names what is broken and how 
 fault proxy. A failure reads "test_users_notice_nothing[loading] ... an error: GET sess:3 -> ...".
 """
 
+import signal
 import time
 
 import pytest
@@ -80,11 +81,11 @@ def test_outage_longer_than_the_deadline_of_a_heartbeat(stayd, redis):
 
 
 def test_password_rotation(make_redis, make_stayd, folder):
-    """The new password is read from its file when the old one is refused."""
+    """Rotated: the old password is refused; the new one is read from its file on SIGHUP."""
     redis = make_redis(password="old")
     secret = folder / "password"
     secret.write_text("old\n")
-    stayd = make_stayd(redis.url, options={"redis.password-file": secret})
+    stayd = make_stayd(redis.url, options={"redis.password_file": secret})
     stayd.wait_trusted()
     users = Users(stayd)
     users.login(5)
@@ -94,6 +95,7 @@ def test_password_rotation(make_redis, make_stayd, folder):
         assert admin.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes") >= 1
     users.go_on()
     secret.write_text("new\n")
+    stayd.process.signal(signal.SIGHUP)
     stayd.wait_trusted(timeout=15)
     users.wait_in_redis(redis)
 
