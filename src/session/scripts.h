@@ -10,11 +10,12 @@ namespace stayd {
 
 enum class KnownScript : unsigned char {
   compare_and_delete,     // phpredis, Laravel, redis-py Lock release
-  compare_and_expire,     // redis-py Lock extend / reacquire
+  compare_and_expire,     // redis-py Lock reacquire
+  compare_and_extend,     // redis-py Lock extend: ARGV[3] "0" adds to the time left
   incr_with_expiry,       // better-auth
   get_and_delete,         // better-auth
-  expire_all,             // Redisson pexpire over KEYS
-  expire_at_all,          // Redisson pexpireat over KEYS
+  expire_all,             // Redisson pexpire over KEYS, with an option in ARGV[2] if not empty
+  expire_at_all,          // Redisson pexpireat over KEYS, likewise
   persist_all,            // Redisson clearExpire
   hash_set_with_expiry,   // ASP.NET <= 7
 };

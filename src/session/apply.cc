@@ -1,0 +1,160 @@
+#include "session/apply.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace stayd {
+namespace {
+
+void end_row(Row& row, std::int64_t tomb_until_ms) {
+  row.record = {};
+  row.meta.state = RowState::tomb;
+  row.meta.type = ValueType::none;
+  row.meta.expires_at_ms = 0;
+  row.meta.tomb_until_ms = tomb_until_ms;
+  row.meta.stale = false;
+}
+
+// The row is live with `record` from now on.
+void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
+  if (begins) {
+    ++row.meta.incarnation;
+    row.meta.created_at_ms = wall_ms;
+  }
+  row.record = std::move(record);
+  row.meta.state = RowState::live;
+  row.meta.type = row.record.type();
+  row.meta.expires_at_ms = row.record.expires_at_ms;
+  row.meta.tomb_until_ms = 0;
+  row.meta.stale = false;
+}
+
+void stamp(Row& row, const Mutation& mutation, bool begins) {
+  row.meta.hlc = mutation.hlc;
+  row.meta.mark = mutation.mark;
+  row.meta.provisional = mutation.provisional ||
+                         (!begins && row.meta.provisional && mutation.kind != Mutation::Kind::put &&
+                          mutation.kind != Mutation::Kind::tomb);
+}
+
+void change_element(HashValue& hash, ElementChange& change) {
+  if (change.removed) {
+    hash.erase(change.name);
+  } else {
+    hash.insert_or_assign(std::move(change.name), std::move(change.value));
+  }
+}
+
+void change_element(SetValue& set, ElementChange& change) {
+  if (change.removed) {
+    set.erase(change.name);
+  } else {
+    set.insert(std::move(change.name));
+  }
+}
+
+void change_element(SortedSetValue& zset, ElementChange& change) {
+  if (change.removed) {
+    zset.erase(change.name);
+  } else {
+    zset.set(change.name, change.score);
+  }
+}
+
+// False: none is left.
+template <class T>
+bool change_elements(Record& record, std::vector<ElementChange>& changes) {
+  if (!record.exists()) record.value.emplace<T>();
+  T& value = std::get<T>(record.value);
+  for (ElementChange& change : changes) change_element(value, change);
+  return !value.empty();
+}
+
+ApplyOutcome apply_value(Mutation& mutation, Row& row, bool ended, std::int64_t wall_ms) {
+  if (!ended && row.meta.type != ValueType::string) return ApplyOutcome::base_unknown;
+  mutation.record.expires_at_ms = ended ? 0 : row.meta.expires_at_ms;
+  live_row(row, std::move(mutation.record), ended, wall_ms);
+  return ApplyOutcome::applied;
+}
+
+ApplyOutcome apply_elements(Mutation& mutation, Row& row, bool ended, std::int64_t wall_ms) {
+  if (!ended && row.meta.type != mutation.type) return ApplyOutcome::base_unknown;
+  if (ended) {
+    const bool removes = std::any_of(mutation.elements.begin(), mutation.elements.end(),
+                                     [](const ElementChange& change) { return change.removed; });
+    if (removes) return ApplyOutcome::base_unknown;
+    live_row(row, {}, true, wall_ms);
+  }
+  bool left = false;
+  switch (mutation.type) {
+    case ValueType::hash: left = change_elements<HashValue>(row.record, mutation.elements); break;
+    case ValueType::set: left = change_elements<SetValue>(row.record, mutation.elements); break;
+    case ValueType::zset:
+      left = change_elements<SortedSetValue>(row.record, mutation.elements);
+      break;
+    default: break;
+  }
+  row.meta.type = row.record.type();
+  if (!left) end_row(row, mutation.tomb_until_ms);
+  return ApplyOutcome::applied;
+}
+
+ApplyOutcome apply_stale(Row& row) {
+  // A row of its own even where there was none: the key must not pass for one that was never seen.
+  if (row.meta.state == RowState::absent) {
+    row.meta.state = RowState::live;
+    row.meta.incarnation = 1;
+  }
+  row.meta.stale = true;
+  return ApplyOutcome::applied;
+}
+
+ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t wall_ms) {
+  using Kind = Mutation::Kind;
+  const bool builds_on_row = mutation.kind == Kind::value || mutation.kind == Kind::elements ||
+                             mutation.kind == Kind::expiry;
+  if (builds_on_row && (row.meta.state == RowState::absent || row.meta.stale)) {
+    return ApplyOutcome::base_unknown;
+  }
+  switch (mutation.kind) {
+    case Kind::put:
+      if (mutation.record.exists()) {
+        live_row(row, std::move(mutation.record), ended, wall_ms);
+      } else {
+        end_row(row, mutation.tomb_until_ms);
+      }
+      break;
+    case Kind::value: return apply_value(mutation, row, ended, wall_ms);
+    case Kind::elements: return apply_elements(mutation, row, ended, wall_ms);
+    case Kind::expiry:
+      if (ended) return ApplyOutcome::base_unknown;
+      row.meta.expires_at_ms = row.record.expires_at_ms = mutation.record.expires_at_ms;
+      break;
+    case Kind::tomb: end_row(row, mutation.tomb_until_ms); break;
+    case Kind::stale: return apply_stale(row);
+    case Kind::forget: break;
+  }
+  return ApplyOutcome::applied;
+}
+
+}  // namespace
+
+ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms) {
+  if (mutation.hlc <= row.meta.hlc) return ApplyOutcome::superseded;
+  const bool known = row.meta.state != RowState::absent && !row.meta.stale;
+  if (mutation.only_if_unknown && known) return ApplyOutcome::superseded;
+  if (mutation.kind == Mutation::Kind::forget) {
+    row = Row{};
+    return ApplyOutcome::applied;
+  }
+  const bool ended = !row.meta.live_at(wall_ms);
+  const ApplyOutcome outcome = change_row(mutation, row, ended, wall_ms);
+  if (outcome == ApplyOutcome::applied) stamp(row, mutation, ended);
+  return outcome;
+}
+
+ApplyOutcome apply(const Mutation& mutation, Row& row, std::int64_t wall_ms) {
+  return apply(Mutation(mutation), row, wall_ms);
+}
+
+}  // namespace stayd

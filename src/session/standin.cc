@@ -1,0 +1,159 @@
+// Dispatch: a command's name is looked up once in one hash table; everything else is in the tables of
+// standin_strings.cc, standin_counters.cc, standin_keys.cc, standin_hashes.cc, standin_sets.cc,
+// standin_zsets.cc, standin_zset_ranges.cc and standin_scripts.cc.
+#include "session/standin.h"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+
+#include "base/error.h"
+#include "session/glob.h"
+#include "session/numbers.h"
+#include "session/standin_context.h"
+
+namespace stayd {
+namespace {
+
+using Table = boost::unordered_flat_map<std::string_view, standin::Handler>;
+
+Table make_table() {
+  Table table;
+  for (const auto group :
+       {standin::string_commands(), standin::counter_commands(), standin::key_commands(),
+        standin::hash_commands(), standin::set_commands(), standin::zset_commands(),
+        standin::zset_range_commands(), standin::script_commands()}) {
+    for (const standin::Command& command : group) table.emplace(command.name, command.handler);
+  }
+  return table;
+}
+
+standin::Handler find_handler(std::string_view name) {
+  static const Table table = make_table();
+  const auto found = table.find(name);
+  return found == table.end() ? nullptr : found->second;
+}
+
+}  // namespace
+
+bool stand_in_supports(const CommandSpec& spec, const Args& args) {
+  if (find_handler(spec.name) == nullptr) return false;
+  // COPY ... DB n names a key of another database, which the workspace does not hold.
+  if (spec.name != "copy") return true;
+  for (std::size_t i = 3; i + 1 < args.size(); ++i) {
+    if (equals_ignore_case(args[i], "db")) return false;
+  }
+  return true;
+}
+
+void execute(const StandInInput& input, Workspace& workspace, std::string& reply,
+             std::vector<Mutation>& effects) {
+  const standin::Handler handler = find_handler(input.spec->name);
+  STAYD_ASSERT(handler != nullptr);
+  standin::Context context(input, workspace, reply, effects);
+  handler(context);
+}
+
+namespace standin {
+
+void Context::elements(std::string_view key, Record& state, bool existed,
+                       std::vector<ElementChange> changes) {
+  const ValueType type = state.type();
+  bool left = true;
+  if (const auto* hash = std::get_if<HashValue>(&state.value)) left = !hash->empty();
+  if (const auto* set = std::get_if<SetValue>(&state.value)) left = !set->empty();
+  if (const auto* zset = std::get_if<SortedSetValue>(&state.value)) left = !zset->empty();
+  if (!left) {
+    state = Record{};
+    if (existed) tomb(key);
+    return;
+  }
+  if (!existed) return put(key, state);
+  if (changes.empty()) return;
+  Mutation& mutation = add(Mutation::Kind::elements, key);
+  mutation.type = type;
+  mutation.elements = std::move(changes);
+}
+
+void Context::store(std::string_view key, Record state) {
+  Record& target = record(key);
+  if (!state.exists()) {
+    if (target.exists()) remove(key, target);
+    return;
+  }
+  target = std::move(state);
+  put(key, target);
+}
+
+bool ScanOptions::match(std::string_view name) const {
+  return pattern == "*" || element_matches(pattern, name);
+}
+
+bool parse_scan_cursor(Context& c) {
+  // strtoul: an optional sign, then digits; only the form matters, for there is one page.
+  std::string_view text = c.arg(2);
+  if (!text.empty() && (text[0] == '+' || text[0] == '-')) text.remove_prefix(1);
+  const bool signed_only = text.empty() && !c.arg(2).empty();
+  bool good = !signed_only;
+  unsigned long long value = 0;
+  for (const char digit : text) {
+    if (digit < '0' || digit > '9' || __builtin_mul_overflow(value, 10ULL, &value) ||
+        __builtin_add_overflow(value, static_cast<unsigned long long>(digit - '0'), &value)) {
+      good = false;
+      break;
+    }
+  }
+  if (!good) c.error("ERR invalid cursor");
+  return good;
+}
+
+bool parse_scan_options(Context& c, ScanOptions& options) {
+  for (std::size_t i = 3; i < c.argc(); i += 2) {
+    if (i + 1 < c.argc() && equals_ignore_case(c.arg(i), "count")) {
+      std::int64_t count = 0;
+      if (!c.integer(i + 1, count)) return false;
+      if (count < 1) {
+        c.error(kSyntaxError);
+        return false;
+      }
+    } else if (i + 1 < c.argc() && equals_ignore_case(c.arg(i), "match")) {
+      options.pattern = c.arg(i + 1);
+    } else {
+      c.error(kSyntaxError);
+      return false;
+    }
+  }
+  return true;
+}
+
+void write_empty_scan(Context& c) {
+  write_array(c.out, 2);
+  write_bulk(c.out, "0");
+  write_array(c.out, 0);
+}
+
+std::size_t pick(Context& c, std::string_view first, std::size_t size) {
+  std::uint64_t hash = 0xcbf29ce484222325ULL ^ static_cast<std::uint64_t>(c.now());  // FNV-1a
+  for (const char byte : first) {
+    hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3ULL;
+  }
+  hash ^= hash >> 32;
+  return size == 0 ? 0 : static_cast<std::size_t>(hash % size);
+}
+
+bool parse_pick_count(Context& c, std::int64_t& count) {
+  if (!c.integer(2, count)) return false;
+  if (count != std::numeric_limits<std::int64_t>::min()) return true;
+  c.error("ERR value is out of range, value must between -9223372036854775807 and "
+          "9223372036854775807");
+  return false;
+}
+
+bool picks_allowed(Context& c, std::int64_t count) {
+  // A negative count asks for that many elements, repeated; Redis streams them, we would hold them.
+  constexpr std::int64_t kMaxRepeatedPicks = 1 << 16;
+  if (count >= -kMaxRepeatedPicks) return true;
+  c.error("ERR value is out of range");
+  return false;
+}
+
+}  // namespace standin
+}  // namespace stayd
