@@ -1,0 +1,48 @@
+// The command line: subcommands, flags, help. Pure; main() acts on the result.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace stayd {
+
+struct CommandLine {
+  enum class Command {
+    serve,
+    check,
+    status,
+    ledger_ls,
+    ledger_get,
+    ledger_export,
+    ledger_backfill
+  };
+
+  Command command = Command::serve;
+  std::string config_path;                                    // --config
+  std::vector<std::pair<std::string, std::string>> settings;  // "redis.url" -> value
+
+  bool json = false;             // check, status, ledger ls, ledger get
+  bool print_reference = false;  // check
+  bool wait = false;             // ledger backfill
+  // ledger
+  int db = -1;  // -1: every database; `get` takes it as 0
+  std::string match = "*";
+  bool tombs = false;
+  std::int64_t limit = 0;  // 0: no limit
+  std::string key;
+};
+
+// Either a command to run, or text to print and the exit code to end with.
+struct ParsedCommandLine {
+  CommandLine command;
+  bool run = false;
+  int exit_code = 0;
+  std::string out;  // for standard output (help, version)
+  std::string err;  // for standard error (usage mistakes; exit code 2)
+};
+
+// `arguments` without the program's name.
+ParsedCommandLine parse_command_line(std::vector<std::string> arguments);
+
+}  // namespace stayd
