@@ -1,0 +1,242 @@
+#include "store/ledger/batch.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "session/apply.h"
+#include "store/ledger/tombs.h"
+
+namespace stayd {
+namespace {
+
+using rocksdb::Slice;
+
+bool has_payload(ValueType type) {
+  return type == ValueType::string || type == ValueType::opaque;
+}
+
+std::size_t size_of(const Record& record) {
+  if (const auto* hash = std::get_if<HashValue>(&record.value)) return hash->size();
+  if (const auto* set = std::get_if<SetValue>(&record.value)) return set->size();
+  if (const auto* sorted = std::get_if<SortedSetValue>(&record.value)) return sorted->size();
+  return 0;
+}
+
+// The element as stored; nullopt: the collection has no such element.
+std::optional<std::string> element_of(const Record& record, std::string_view name) {
+  if (const auto* hash = std::get_if<HashValue>(&record.value)) {
+    const auto found = hash->find(name);
+    if (found == hash->end()) return std::nullopt;
+    return found->second;
+  }
+  if (const auto* set = std::get_if<SetValue>(&record.value)) {
+    if (set->find(name) == set->end()) return std::nullopt;
+    return std::string();
+  }
+  if (const auto* sorted = std::get_if<SortedSetValue>(&record.value)) {
+    const std::optional<double> score = sorted->score(name);
+    if (!score) return std::nullopt;
+    return encode_score(*score);
+  }
+  return std::nullopt;
+}
+
+// A name that no touched element has: longer than all of them.
+std::string sentinel_name(const Mutation& mutation) {
+  std::size_t longest = 0;
+  for (const ElementChange& change : mutation.elements)
+    longest = std::max(longest, change.name.size());
+  return std::string(longest + 1, '#');
+}
+
+void remove_sentinel(Record& record, const std::string& name) {
+  if (auto* hash = std::get_if<HashValue>(&record.value)) hash->erase(name);
+  if (auto* set = std::get_if<SetValue>(&record.value)) set->erase(name);
+  if (auto* sorted = std::get_if<SortedSetValue>(&record.value)) sorted->erase(name);
+}
+
+// True for what keeps the bytes that are there.
+bool needs_payload(const Mutation& mutation) {
+  return mutation.kind == Mutation::Kind::expiry || mutation.kind == Mutation::Kind::stale;
+}
+
+// Element names are needed after apply(), to tell which keys to write; anything else may be moved
+// out.
+ApplyOutcome apply_to(Mutation& mutation, Row& row, std::int64_t wall_ms) {
+  if (mutation.kind == Mutation::Kind::elements)
+    return apply(std::as_const(mutation), row, wall_ms);
+  return apply(std::move(mutation), row, wall_ms);
+}
+
+}  // namespace
+
+void Batch::clear() {
+  write_.Clear();
+  rows_.clear();
+  elements_.clear();
+}
+
+Result<StoredRow*> Batch::find(const std::string& key, bool payload) {
+  const auto cached = rows_.find(key);
+  if (cached != rows_.end() && (cached->second.payload_known || !payload))
+    return &cached->second.row;
+  // Payloads are dropped from the cache only while the database still has them.
+  Result<StoredRow> row = Rows(database_, info_.spaces).stored(key, payload);
+  if (!row) return row.error();
+  const bool known = payload || !has_payload(row->meta.type);
+  Cached& slot = rows_[key];
+  slot = Cached{std::move(*row), known};
+  return &slot.row;
+}
+
+Result<std::optional<std::string>> Batch::element(const std::string& element_key) {
+  const auto cached = elements_.find(element_key);
+  if (cached != elements_.end()) return cached->second;
+  return Rows(database_, info_.spaces).element(element_key);
+}
+
+Result<Batch::Partial> Batch::partial(const std::string& key, const StoredRow& stored,
+                                      const Mutation& mutation) {
+  Partial out;
+  out.row.meta = stored.meta;
+  if (stored.meta.state != RowState::live) return out;
+  out.row.record = empty_record(stored.meta.type);
+  out.row.record.expires_at_ms = stored.meta.expires_at_ms;
+  if (needs_payload(mutation)) {
+    if (auto* text = std::get_if<std::string>(&out.row.record.value)) *text = stored.payload;
+    if (auto* opaque = std::get_if<OpaqueValue>(&out.row.record.value))
+      opaque->dump = stored.payload;
+  }
+  if (!is_collection(stored.meta.type)) return out;
+  if (mutation.kind == Mutation::Kind::elements && mutation.type == stored.meta.type) {
+    const std::string prefix = element_prefix(key, stored.generation);
+    for (const ElementChange& change : mutation.elements) {
+      const Result<std::optional<std::string>> bytes = element(prefix + change.name);
+      if (!bytes) return bytes.error();
+      if (!*bytes) continue;
+      const Result<void> added =
+          add_element(out.row.record, stored.meta.type, change.name, **bytes);
+      if (!added) return added.error();
+    }
+  }
+  const std::uint64_t found = size_of(out.row.record);
+  if (found > stored.elements)
+    return make_error(Errc::corrupt, "ledger: a collection's count is low");
+  out.others = stored.elements - found;
+  if (out.others == 0) return out;
+  out.sentinel = sentinel_name(mutation);
+  const Result<void> added =
+      add_element(out.row.record, stored.meta.type, out.sentinel, encode_score(0));
+  if (!added) return added.error();
+  return out;
+}
+
+Result<void> Batch::check(const Mutation& mutation) {
+  const std::string key = row_key(info_.spaces, mutation.key);
+  const Result<StoredRow*> found = find(key, needs_payload(mutation));
+  if (!found) return found.error();
+  const Result<Partial> work = partial(key, **found, mutation);
+  if (!work) return work.error();
+  return {};
+}
+
+Result<ApplyResult> Batch::apply(Mutation& mutation, std::int64_t wall_ms) {
+  const std::string key = row_key(info_.spaces, mutation.key);
+  const Result<StoredRow*> found = find(key, needs_payload(mutation));
+  if (!found) return found.error();
+  StoredRow& stored = **found;
+  ApplyResult result;
+  result.before = stored.meta;
+  Result<Partial> work = partial(key, stored, mutation);
+  if (!work) return work.error();
+  result.outcome = apply_to(mutation, work->row, wall_ms);
+  if (result.outcome != ApplyOutcome::applied) return result;
+  info_.highest_hlc = std::max(info_.highest_hlc, mutation.hlc);
+  store(key, stored, *work, mutation);
+  return result;
+}
+
+void Batch::put_element(const std::string& element_key, std::string value) {
+  write_.Put(database_.elements(), element_key, value).PermitUncheckedError();
+  elements_[element_key] = std::move(value);
+}
+
+void Batch::put_collection(const std::string& prefix, const Record& record) {
+  if (const auto* hash = std::get_if<HashValue>(&record.value)) {
+    for (const auto& [name, value] : *hash) put_element(prefix + name, value);
+  } else if (const auto* set = std::get_if<SetValue>(&record.value)) {
+    for (const auto& name : *set) put_element(prefix + name, {});
+  } else if (const auto* sorted = std::get_if<SortedSetValue>(&record.value)) {
+    for (const auto& [score, name] : sorted->ordered())
+      put_element(prefix + name, encode_score(score));
+  }
+}
+
+// Elements go on in their generation when apply() only touched some of them, and in a new one when
+// it made another collection (put, or a create over an ended row).
+void Batch::store_elements(const std::string& key, StoredRow& next, const StoredRow& before,
+                           Partial& after, const Mutation& mutation) {
+  const bool same_type = before.meta.state == RowState::live && before.meta.type == next.meta.type;
+  const bool others_stay =
+      after.others == 0 || element_of(after.row.record, after.sentinel).has_value();
+  const bool whole = mutation.kind == Mutation::Kind::put || mutation.kind == Mutation::Kind::value;
+  if (whole || !same_type || !others_stay) {
+    next.generation = info_.next_generation++;
+    next.elements = size_of(after.row.record);
+    put_collection(element_prefix(key, next.generation), after.row.record);
+    return;
+  }
+  next.generation = before.generation;
+  if (!after.sentinel.empty()) remove_sentinel(after.row.record, after.sentinel);
+  next.elements = after.others + size_of(after.row.record);
+  const std::string prefix = element_prefix(key, next.generation);
+  std::set<std::string_view> done;
+  for (const ElementChange& change : mutation.elements) {
+    if (!done.insert(change.name).second) continue;
+    const std::string element_key = prefix + change.name;
+    std::optional<std::string> value = element_of(after.row.record, change.name);
+    if (value) {
+      put_element(element_key, std::move(*value));
+    } else {
+      write_.Delete(database_.elements(), element_key).PermitUncheckedError();
+      elements_[element_key] = std::nullopt;
+    }
+  }
+}
+
+void Batch::store(const std::string& key, StoredRow& stored, Partial& after,
+                  const Mutation& mutation) {
+  StoredRow next;
+  next.meta = after.row.meta;
+  const bool live = next.meta.state == RowState::live;
+  Record& record = after.row.record;
+  if (live && is_collection(next.meta.type)) store_elements(key, next, stored, after, mutation);
+  if (live) {
+    if (auto* text = std::get_if<std::string>(&record.value)) next.payload = std::move(*text);
+    if (auto* opaque = std::get_if<OpaqueValue>(&record.value))
+      next.payload = std::move(opaque->dump);
+  }
+  const bool was_tomb = stored.meta.state == RowState::tomb;
+  if (next.meta.state == RowState::tomb) {
+    const TombEntry entry{next.meta.hlc, next.meta.tomb_until_ms};
+    write_.Put(database_.tombs(), key, encode_tomb(entry)).PermitUncheckedError();
+  } else if (was_tomb) {
+    write_.Delete(database_.tombs(), key).PermitUncheckedError();
+  }
+  if (next.meta == RowMeta{}) {
+    write_.Delete(database_.meta(), key).PermitUncheckedError();
+  } else {
+    const RowHeader header = encode_row_header(next);
+    const Slice key_parts[] = {Slice(key)};
+    const Slice value_parts[] = {Slice(header.data(), header.size()), Slice(next.payload)};
+    write_
+        .Put(database_.meta(), rocksdb::SliceParts(key_parts, 1),
+             rocksdb::SliceParts(value_parts, 2))
+        .PermitUncheckedError();
+  }
+  stored = std::move(next);
+  rows_[key].payload_known = true;
+}
+
+}  // namespace stayd

@@ -1,0 +1,75 @@
+// Mutations gathered into one RocksDB WriteBatch, each applied on top of the ones before it.
+//
+// The rule itself is session/apply.h; a batch hands it a *partial* row: the metadata, a string's
+// bytes when they matter, and of a collection the touched elements plus one sentinel that stands
+// for all the others. What apply() did to that row is then written. So the ledger has no rule of
+// its own.
+//
+// Used by the ledger's thread only; borrows the database and the ledger's info.
+#pragma once
+
+#include <rocksdb/write_batch.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "session/mutation.h"
+#include "store/ledger/database.h"
+#include "store/ledger/rows.h"
+#include "store/store.h"
+
+namespace stayd {
+
+class Batch {
+ public:
+  // `info.next_generation` and `info.highest_hlc` advance as mutations are applied.
+  Batch(const Database& database, LedgerInfo& info) : database_(database), info_(info) {}
+
+  // Takes the record out of `mutation`; key, kind, hlc and tomb_until_ms stay, so that a tombstone
+  // can be applied again. On an error (the row could not be read) nothing of it is in the batch.
+  Result<ApplyResult> apply(Mutation& mutation, std::int64_t wall_ms);
+
+  // Whether apply() can read what it needs.
+  Result<void> check(const Mutation& mutation);
+
+  // True when `full_key`'s row was changed or looked at here: what the database says of it may be
+  // old.
+  bool touches(const FullKey& key) const { return rows_.contains(row_key(info_.spaces, key)); }
+
+  std::size_t bytes() const { return write_.GetDataSize(); }
+  bool empty() const { return write_.Count() == 0; }
+  rocksdb::WriteBatch& write() { return write_; }
+  void clear();
+
+ private:
+  struct Partial {
+    Row row;
+    std::string sentinel;      // empty: every element is in `row`
+    std::uint64_t others = 0;  // elements the sentinel stands for
+  };
+
+  Result<StoredRow*> find(const std::string& key, bool payload);
+  Result<Partial> partial(const std::string& key, const StoredRow& stored,
+                          const Mutation& mutation);
+  Result<std::optional<std::string>> element(const std::string& element_key);
+  void store(const std::string& key, StoredRow& stored, Partial& after, const Mutation& mutation);
+  void store_elements(const std::string& key, StoredRow& next, const StoredRow& before,
+                      Partial& after, const Mutation& mutation);
+  void put_collection(const std::string& prefix, const Record& record);
+  void put_element(const std::string& element_key, std::string value);
+
+  const Database& database_;
+  LedgerInfo& info_;
+  rocksdb::WriteBatch write_;
+  // By row key; the payload is there only when `payload_known`.
+  struct Cached {
+    StoredRow row;
+    bool payload_known = false;
+  };
+  std::unordered_map<std::string, Cached> rows_;
+  std::unordered_map<std::string, std::optional<std::string>> elements_;
+};
+
+}  // namespace stayd

@@ -1,0 +1,192 @@
+#include "store/ledger/database.h"
+
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/convenience.h>
+#include <rocksdb/env.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+
+#include <array>
+#include <vector>
+
+namespace stayd {
+namespace {
+
+using rocksdb::Status;
+
+constexpr std::array<const char*, 3> kFamilies = {"meta", "elements", "tombs"};
+constexpr std::size_t kLogFileBytes = std::size_t{1} << 20;
+constexpr std::uint64_t kMaxWalBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kSmoothSyncBytes = std::uint64_t{512} << 10;
+
+// Readers beside a running server must not touch its LOG.
+class SilentLogger : public rocksdb::Logger {
+ public:
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+}  // namespace
+
+Error to_error(const Status& status, std::string_view doing) {
+  Errc code = Errc::io;
+  if (status.IsNoSpace()) code = Errc::no_space;
+  if (status.IsCorruption()) code = Errc::corrupt;
+  return make_error(code, fmt::format("ledger: {}: {}", doing, status.ToString()));
+}
+
+Database::Database(const LedgerOptions& options, std::string path, Mode mode)
+    : options_(options),
+      path_(std::move(path)),
+      mode_(mode),
+      env_(options.env != nullptr ? options.env : rocksdb::Env::Default()),
+      cache_(rocksdb::NewLRUCache(options.block_cache_bytes, 2)),
+      buffers_(std::make_shared<rocksdb::WriteBufferManager>(2 * options.write_buffer_bytes)) {
+  filters_.wall_ms = options.wall_ms;
+  filters_.expiry_slack_ms = options.expiry_slack_ms;
+}
+
+Database::~Database() {
+  close(false);
+}
+
+rocksdb::DBOptions Database::db_options() const {
+  rocksdb::DBOptions out;
+  out.env = env_;
+  out.create_if_missing = true;
+  out.create_missing_column_families = true;
+  out.paranoid_checks = true;
+  out.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  // A log whose data the page cache alone may hold is not trusted after an error: flush it.
+  out.avoid_flush_during_recovery = !reopening_;
+  out.write_buffer_manager = buffers_;
+  out.allow_concurrent_memtable_write = false;  // one writer
+  out.enable_write_thread_adaptive_yield = false;
+  out.max_open_files = options_.max_open_files;
+  out.max_file_opening_threads = 1;
+  out.max_background_jobs = 2;
+  out.max_total_wal_size = kMaxWalBytes;
+  out.wal_bytes_per_sync = kSmoothSyncBytes;
+  out.bytes_per_sync = kSmoothSyncBytes;
+  out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  out.max_log_file_size = kLogFileBytes;
+  out.keep_log_file_num = 2;
+  out.stats_dump_period_sec = 0;
+  out.stats_persist_period_sec = 0;
+  out.max_manifest_file_size = 4 * kLogFileBytes;
+  // Recovery is ours (Worker): one place, one pace.
+  out.max_bgerror_resume_count = 0;
+  if (mode_ == Mode::read_only) {
+    out.max_open_files = -1;  // files that the server deletes stay readable
+    out.info_log = std::make_shared<SilentLogger>();
+  }
+  return out;
+}
+
+rocksdb::ColumnFamilyOptions Database::family_options() const {
+  rocksdb::ColumnFamilyOptions out;
+  out.write_buffer_size = options_.write_buffer_bytes;
+  out.max_write_buffer_number = 2;
+  out.target_file_size_base = options_.write_buffer_bytes;
+  out.max_bytes_for_level_base = 4 * options_.write_buffer_bytes;
+  out.level_compaction_dynamic_level_bytes = true;
+  out.compression = rocksdb::kNoCompression;
+  for (const auto type : rocksdb::GetSupportedCompressions()) {
+    if (type == rocksdb::kLZ4Compression) out.compression = type;
+  }
+  out.periodic_compaction_seconds = options_.periodic_compaction_s;
+
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache_;
+  table.cache_index_and_filter_blocks = true;  // bounded by the cache (I12)
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.format_version = 5;
+  out.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return out;
+}
+
+Status Database::open_rocksdb() {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.emplace_back(rocksdb::kDefaultColumnFamilyName, family_options());
+  for (const char* name : kFamilies) families.emplace_back(name, family_options());
+  if (mode_ == Mode::write) {
+    families[1].options.compaction_filter_factory = make_row_filter(filters_);
+    families[2].options.compaction_filter_factory = make_element_filter(filters_);
+    families[3].options.compaction_filter_factory = make_tomb_filter(filters_);
+  }
+  rocksdb::DB* db = nullptr;
+  const Status status =
+      mode_ == Mode::write
+          ? rocksdb::DB::Open(db_options(), path_, families, &handles_, &db)
+          : rocksdb::DB::OpenForReadOnly(db_options(), path_, families, &handles_, &db);
+  if (!status.ok()) return status;
+  db_.reset(db);
+  filters_.meta = meta();
+  filters_.db.store(db, std::memory_order_release);
+  return status;
+}
+
+Result<std::unique_ptr<Database>> Database::open(const LedgerOptions& options,
+                                                 const std::string& path, Mode mode) {
+  std::unique_ptr<Database> out(new Database(options, path, mode));
+  const Status status = out->open_rocksdb();
+  if (status.ok()) return out;
+  Error error = to_error(status, "cannot open " + path);
+  // What RocksDB finds missing or unreadable in files of its own is damage, whatever it calls it.
+  if (status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument()) {
+    error.code = Errc::corrupt;
+  }
+  if (error.code == Errc::corrupt) {
+    error.message +=
+        " - nothing was changed; restore the folder from a copy, or move it away and start with an "
+        "empty one (sessions then come from Redis alone)";
+  }
+  return error;
+}
+
+void Database::close(bool flush) {
+  if (db_ == nullptr) return;
+  filters_.db.store(nullptr, std::memory_order_release);
+  if (flush && mode_ == Mode::write) {
+    rocksdb::FlushOptions options;
+    options.wait = true;
+    db_->Flush(options, handles_).PermitUncheckedError();
+    db_->SyncWAL().PermitUncheckedError();
+  }
+  rocksdb::CancelAllBackgroundWork(db_.get(), true);
+  for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+    db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+  }
+  handles_.clear();
+  db_->Close().PermitUncheckedError();
+  db_.reset();
+}
+
+bool Database::reopen() {
+  close(false);
+  reopening_ = true;
+  return open_rocksdb().ok();
+}
+
+Result<LedgerInfo> Database::read_info() const {
+  rocksdb::PinnableSlice value;
+  const Status status = db_->Get(rocksdb::ReadOptions(), facts(),
+                                 rocksdb::Slice(kInfoKey.data(), kInfoKey.size()), &value);
+  if (status.IsNotFound()) return LedgerInfo{};
+  if (!status.ok()) return to_error(status, "cannot read info");
+  return decode_info({value.data(), value.size()});
+}
+
+std::map<std::string, std::string, std::less<>> Database::read_facts() const {
+  std::map<std::string, std::string, std::less<>> out;
+  const rocksdb::Slice prefix(kFactPrefix.data(), kFactPrefix.size());
+  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(rocksdb::ReadOptions(), facts()));
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    out[it->key().ToString().substr(prefix.size())] = it->value().ToString();
+  }
+  return out;
+}
+
+}  // namespace stayd

@@ -1,0 +1,72 @@
+// RocksDB as the ledger configures it: four column families, small memory, and the way back after a
+// disk error. docs/formats/ledger.md describes what is in them.
+//
+//   default   "info" and "fact/<name>"       meta      one record per key
+//   elements  collections, by element        tombs     index of tombstones
+//
+// One thread writes; RocksDB's own threads compact. Owned by the ledger's worker or by a reader.
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "store/ledger/filters.h"
+#include "store/ledger/info.h"
+#include "store/ledger/ledger_options.h"
+
+namespace stayd {
+
+// Says what failed in a sentence; ENOSPC becomes no_space, bad checksums corrupt.
+Error to_error(const rocksdb::Status& status, std::string_view doing);
+
+class Database {
+ public:
+  enum class Mode { write, read_only };
+
+  // `path`: RocksDB's folder. Errors: corrupt (with what to do), io, no_space.
+  static Result<std::unique_ptr<Database>> open(const LedgerOptions& options,
+                                                const std::string& path, Mode mode);
+  ~Database();  // close(false)
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  // `flush`: writes memory to table files first, so that the next start replays nothing.
+  void close(bool flush);
+  // After an error that RocksDB cannot resume from: closes and opens again. False: still closed.
+  bool reopen();
+
+  bool is_open() const { return db_ != nullptr; }
+  rocksdb::DB* db() const { return db_.get(); }
+  rocksdb::Env* env() const { return env_; }
+  rocksdb::ColumnFamilyHandle* facts() const { return handles_[0]; }
+  rocksdb::ColumnFamilyHandle* meta() const { return handles_[1]; }
+  rocksdb::ColumnFamilyHandle* elements() const { return handles_[2]; }
+  rocksdb::ColumnFamilyHandle* tombs() const { return handles_[3]; }
+
+  Result<LedgerInfo> read_info() const;
+  std::map<std::string, std::string, std::less<>> read_facts() const;
+
+ private:
+  Database(const LedgerOptions& options, std::string path, Mode mode);
+  rocksdb::Status open_rocksdb();
+  rocksdb::DBOptions db_options() const;
+  rocksdb::ColumnFamilyOptions family_options() const;
+
+  const LedgerOptions options_;
+  const std::string path_;
+  const Mode mode_;
+  rocksdb::Env* env_;
+  bool reopening_ = false;
+  FilterContext filters_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  std::shared_ptr<rocksdb::WriteBufferManager> buffers_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  std::unique_ptr<rocksdb::DB> db_;
+};
+
+}  // namespace stayd

@@ -1,0 +1,148 @@
+#include "store/ledger/filters.h"
+
+#include <rocksdb/snapshot.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "store/ledger/keys.h"
+#include "store/ledger/row_codec.h"
+#include "store/ledger/tombs.h"
+
+namespace stayd {
+namespace {
+
+using rocksdb::CompactionFilter;
+using rocksdb::Slice;
+
+std::string_view view(const Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+// 0 stands for "not told": such a tombstone stays until it is forgotten.
+bool tomb_over(std::int64_t tomb_until_ms, std::int64_t wall_ms) {
+  return tomb_until_ms != 0 && tomb_until_ms < wall_ms;
+}
+
+class RowFilter : public CompactionFilter {
+ public:
+  explicit RowFilter(const FilterContext& context)
+      : wall_ms_(context.wall_ms()), slack_ms_(context.expiry_slack_ms) {}
+  const char* Name() const override { return "stayd.rows"; }
+  bool Filter(int, const Slice&, const Slice& value, std::string*, bool*) const override {
+    const Result<StoredRow> row = decode_row_header(view(value));
+    if (!row) return false;  // never thrown away unseen: a read will name it
+    const RowMeta& meta = row->meta;
+    if (meta.state == RowState::tomb) return tomb_over(meta.tomb_until_ms, wall_ms_);
+    return meta.state == RowState::live && meta.expires_at_ms != 0 &&
+           meta.expires_at_ms + slack_ms_ < wall_ms_;
+  }
+
+ private:
+  const std::int64_t wall_ms_;
+  const std::int64_t slack_ms_;
+};
+
+class TombFilter : public CompactionFilter {
+ public:
+  explicit TombFilter(const FilterContext& context) : wall_ms_(context.wall_ms()) {}
+  const char* Name() const override { return "stayd.tombs"; }
+  bool Filter(int, const Slice&, const Slice& value, std::string*, bool*) const override {
+    const std::optional<TombEntry> entry = decode_tomb(view(value));
+    return entry && tomb_over(entry->tomb_until_ms, wall_ms_);
+  }
+
+ private:
+  const std::int64_t wall_ms_;
+};
+
+// Looks rows up in a snapshot whose log has been synced. Without that, a power cut could take back
+// the write that replaced a row's elements after this filter has dropped the old ones (I13).
+class ElementFilter : public CompactionFilter {
+ public:
+  ElementFilter(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* meta)
+      : db_(db), meta_(meta), snapshot_(db->GetSnapshot()), trusted_(db->SyncWAL().ok()) {}
+  ~ElementFilter() override { db_->ReleaseSnapshot(snapshot_); }
+  const char* Name() const override { return "stayd.elements"; }
+
+  bool Filter(int, const Slice& key, const Slice&, std::string*, bool*) const override {
+    if (!trusted_) return false;
+    ElementKey parsed = parse_element_key(view(key));
+    if (!parsed.valid) return false;
+    if (parsed.row_key != last_key_) {
+      look_up(parsed.row_key);
+      last_key_ = std::move(parsed.row_key);
+    }
+    return last_known_ && parsed.generation != last_generation_;
+  }
+
+ private:
+  // Sets `last_generation_` to 0, which no element has, when the row is gone.
+  void look_up(const std::string& row_key) const {
+    rocksdb::ReadOptions options;
+    options.snapshot = snapshot_;
+    options.fill_cache = false;
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status status = db_->Get(options, meta_, row_key, &value);
+    last_generation_ = 0;
+    last_known_ = status.IsNotFound();
+    if (!status.ok()) return;
+    const Result<StoredRow> row = decode_row_header(view(value));
+    if (!row) return;
+    last_known_ = true;
+    last_generation_ = row->generation;
+  }
+
+  rocksdb::DB* db_;
+  rocksdb::ColumnFamilyHandle* meta_;
+  const rocksdb::Snapshot* snapshot_;
+  const bool trusted_;
+  mutable std::string last_key_;
+  mutable std::uint64_t last_generation_ = 0;
+  mutable bool last_known_ = false;
+};
+
+template <class Make>
+class Factory : public rocksdb::CompactionFilterFactory {
+ public:
+  Factory(const char* name, Make make) : name_(name), make_(std::move(make)) {}
+  const char* Name() const override { return name_; }
+  std::unique_ptr<CompactionFilter> CreateCompactionFilter(
+      const CompactionFilter::Context&) override {
+    return make_();
+  }
+
+ private:
+  const char* name_;
+  Make make_;
+};
+
+template <class Make>
+std::shared_ptr<rocksdb::CompactionFilterFactory> make_factory(const char* name, Make make) {
+  return std::make_shared<Factory<Make>>(name, std::move(make));
+}
+
+}  // namespace
+
+std::shared_ptr<rocksdb::CompactionFilterFactory> make_row_filter(FilterContext& context) {
+  return make_factory("stayd.rows", [&context]() -> std::unique_ptr<CompactionFilter> {
+    return std::make_unique<RowFilter>(context);
+  });
+}
+
+std::shared_ptr<rocksdb::CompactionFilterFactory> make_tomb_filter(FilterContext& context) {
+  return make_factory("stayd.tombs", [&context]() -> std::unique_ptr<CompactionFilter> {
+    return std::make_unique<TombFilter>(context);
+  });
+}
+
+std::shared_ptr<rocksdb::CompactionFilterFactory> make_element_filter(FilterContext& context) {
+  return make_factory("stayd.elements", [&context]() -> std::unique_ptr<CompactionFilter> {
+    rocksdb::DB* db = context.db.load(std::memory_order_acquire);
+    if (db == nullptr) return nullptr;
+    return std::make_unique<ElementFilter>(db, context.meta);
+  });
+}
+
+}  // namespace stayd

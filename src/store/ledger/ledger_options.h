@@ -1,0 +1,42 @@
+// How a ledger is opened. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace rocksdb {
+class Env;
+}
+
+namespace stayd {
+
+struct LedgerOptions {
+  std::string path;    // the ledger's folder; created with mode 0700
+  bool create = true;  // false: a folder without a ledger is refused
+
+  // Unix milliseconds; required. Called on the loop, the ledger's thread and RocksDB's threads.
+  std::function<std::int64_t()> wall_ms;
+
+  // Memory: rows not yet in table files (twice 16 MB) and table blocks read.
+  std::size_t write_buffer_bytes = std::size_t{16} << 20;
+  std::size_t block_cache_bytes = std::size_t{8} << 20;
+  int max_open_files = 64;
+
+  // Above this only tombstones are taken (I12); 0: as much as the disk holds.
+  std::uint64_t max_disk_bytes = 0;
+  // Freed at ENOSPC so that tombstones still fit; 0: none.
+  std::uint64_t ballast_bytes = std::uint64_t{8} << 20;
+
+  // A power cut loses at most this much of what was `written` only.
+  int sync_interval_ms = 100;
+  // Expired rows leave the disk at a compaction this long after their expiry (an expiry may still
+  // be lengthened by a touch that travels late), at the latest after `periodic_compaction_s`.
+  std::int64_t expiry_slack_ms = 3'600'000;
+  std::uint64_t periodic_compaction_s = 6 * 3600;
+
+  // Tests inject disk errors here; null: the system's. Outlives the ledger.
+  rocksdb::Env* env = nullptr;
+};
+
+}  // namespace stayd

@@ -1,0 +1,66 @@
+#include "store/ledger/reader.h"
+
+#include "store/ledger/database.h"
+#include "store/ledger/folder.h"
+#include "store/ledger/rows.h"
+
+namespace stayd {
+namespace {
+
+// The server may delete a table file between our reading the list of files and opening them.
+constexpr int kOpenAttempts = 5;
+
+}  // namespace
+
+LedgerReader::LedgerReader(std::unique_ptr<Database> database, const LedgerInfo& info)
+    : database_(std::move(database)),
+      info_(std::make_unique<LedgerInfo>(info)),
+      facts_(database_->read_facts()) {}
+
+LedgerReader::~LedgerReader() = default;
+
+Hlc LedgerReader::highest_hlc() const {
+  return info_->highest_hlc;
+}
+
+Result<Row> LedgerReader::get(std::string_view full_key) const {
+  return Rows(*database_, info_->spaces).load(full_key);
+}
+
+void LedgerReader::for_each(
+    const std::function<bool(const FullKey&, const Result<Row>&)>& fn) const {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db()->NewIterator(options, database_->meta()));
+  for (int db = 0; db < kDatabases; ++db) {
+    const std::string prefix = row_key(info_->spaces, full_key(db, ""));
+    for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+      const std::string key = full_key(db, it->key().ToString().substr(1));
+      if (!fn(key, get(key))) return;
+    }
+  }
+}
+
+Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path) {
+  const Result<void> checked = Folder::check(path);
+  if (!checked) return checked.error();
+  LedgerOptions options;
+  options.path = path;
+  options.wall_ms = [] { return std::int64_t{0}; };
+  Error last;
+  for (int i = 0; i < kOpenAttempts; ++i) {
+    Result<std::unique_ptr<Database>> database =
+        Database::open(options, path + "/db", Database::Mode::read_only);
+    if (!database) {
+      last = database.error();
+      continue;
+    }
+    const Result<LedgerInfo> info = (*database)->read_info();
+    if (!info) return info.error();
+    return std::unique_ptr<LedgerReader>(new LedgerReader(std::move(*database), *info));
+  }
+  return last;
+}
+
+}  // namespace stayd

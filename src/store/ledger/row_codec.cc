@@ -1,0 +1,129 @@
+#include "store/ledger/row_codec.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cmath>
+
+#include "store/ledger/bytes.h"
+
+namespace stayd {
+namespace {
+
+constexpr std::uint8_t kFlagStale = 1;
+constexpr std::uint8_t kFlagProvisional = 2;
+constexpr std::size_t kElementsOffset = 60;
+
+Error corrupt(std::size_t offset, std::string_view what) {
+  return make_error(Errc::corrupt, fmt::format("row: byte {}: {}", offset, what));
+}
+
+// What a row may hold besides its header depends on its type.
+Result<void> check_shape(const StoredRow& row, std::size_t payload_bytes) {
+  const bool live = row.meta.state == RowState::live;
+  const bool has_payload =
+      live && (row.meta.type == ValueType::string || row.meta.type == ValueType::opaque);
+  if (payload_bytes != 0 && !has_payload) {
+    return corrupt(kRowHeaderBytes,
+                   fmt::format("{} bytes behind a row without payload", payload_bytes));
+  }
+  if (row.elements != 0 && !(live && is_collection(row.meta.type))) {
+    return corrupt(kElementsOffset, "elements in a row that is no collection");
+  }
+  return {};
+}
+
+}  // namespace
+
+RowHeader encode_row_header(const StoredRow& row) {
+  RowHeader bytes;
+  const RowMeta& meta = row.meta;
+  char* out = bytes.data();
+  *out++ = static_cast<char>(kRowVersion);
+  *out++ = static_cast<char>(meta.state);
+  *out++ = static_cast<char>(meta.type);
+  *out++ =
+      static_cast<char>((meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0));
+  out = put_little(out, meta.incarnation);
+  out = put_little(out, meta.hlc);
+  out = put_little(out, meta.expires_at_ms);
+  out = put_little(out, meta.created_at_ms);
+  out = put_little(out, meta.tomb_until_ms);
+  out = put_little(out, meta.mark.epoch);
+  out = put_little(out, meta.mark.evicted_keys);
+  out = put_little(out, row.generation);
+  out = put_little(out, row.elements);
+  STAYD_ASSERT(out == bytes.data() + bytes.size());
+  return bytes;
+}
+
+std::string encode_row(const StoredRow& row) {
+  const RowHeader header = encode_row_header(row);
+  std::string out(header.data(), header.size());
+  out += row.payload;
+  return out;
+}
+
+Result<StoredRow> decode_row_header(std::string_view bytes) {
+  if (bytes.empty()) return corrupt(0, "empty");
+  const auto version = static_cast<std::uint8_t>(bytes[0]);
+  if (version > kRowVersion) {
+    return make_error(
+        Errc::newer_format,
+        fmt::format("row: byte 0: version {}, this stayd reads up to {}", version, kRowVersion));
+  }
+  if (version == 0) return corrupt(0, "version 0");
+  if (bytes.size() < kRowHeaderBytes) {
+    return corrupt(bytes.size(),
+                   fmt::format("ends inside the header of {} bytes", kRowHeaderBytes));
+  }
+  const auto state = static_cast<std::uint8_t>(bytes[1]);
+  const auto type = static_cast<std::uint8_t>(bytes[2]);
+  const auto flags = static_cast<std::uint8_t>(bytes[3]);
+  if (state > static_cast<std::uint8_t>(RowState::tomb))
+    return corrupt(1, fmt::format("state {}", state));
+  if (type > static_cast<std::uint8_t>(ValueType::opaque))
+    return corrupt(2, fmt::format("type {}", type));
+  if ((flags & ~(kFlagStale | kFlagProvisional)) != 0)
+    return corrupt(3, fmt::format("flags {:#x}", flags));
+
+  StoredRow row;
+  row.meta.state = static_cast<RowState>(state);
+  row.meta.type = static_cast<ValueType>(type);
+  row.meta.stale = (flags & kFlagStale) != 0;
+  row.meta.provisional = (flags & kFlagProvisional) != 0;
+  const char* in = bytes.data();
+  row.meta.incarnation = get_little<std::uint32_t>(in + 4);
+  row.meta.hlc = get_little<std::uint64_t>(in + 8);
+  row.meta.expires_at_ms = get_little<std::int64_t>(in + 16);
+  row.meta.created_at_ms = get_little<std::int64_t>(in + 24);
+  row.meta.tomb_until_ms = get_little<std::int64_t>(in + 32);
+  row.meta.mark.epoch = get_little<std::uint32_t>(in + 40);
+  row.meta.mark.evicted_keys = get_little<std::uint64_t>(in + 44);
+  row.generation = get_little<std::uint64_t>(in + 52);
+  row.elements = get_little<std::uint64_t>(in + kElementsOffset);
+  const Result<void> shape = check_shape(row, bytes.size() - kRowHeaderBytes);
+  if (!shape) return shape.error();
+  return row;
+}
+
+Result<StoredRow> decode_row(std::string_view bytes) {
+  Result<StoredRow> row = decode_row_header(bytes);
+  if (row) row->payload.assign(bytes.substr(kRowHeaderBytes));
+  return row;
+}
+
+std::string encode_score(double score) {
+  std::string out(8, '\0');
+  put_little(out.data(), std::bit_cast<std::uint64_t>(score));
+  return out;
+}
+
+Result<double> decode_score(std::string_view bytes) {
+  if (bytes.size() != 8) return corrupt(bytes.size(), "score: 8 bytes expected");
+  const auto score = std::bit_cast<double>(get_little<std::uint64_t>(bytes.data()));
+  if (std::isnan(score)) return corrupt(0, "score: not a number");
+  return score;
+}
+
+}  // namespace stayd

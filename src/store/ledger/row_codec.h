@@ -1,0 +1,50 @@
+// The bytes of one row in the ledger's `meta` column family: docs/formats/ledger.md, "Row".
+//
+// Pure functions on bytes, safe from any thread. Decoding never crashes and never guesses: bytes
+// that are not a row give Errc::corrupt naming the offset, a later version gives
+// Errc::newer_format.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "session/record.h"
+
+namespace stayd {
+
+inline constexpr std::uint8_t kRowVersion = 1;
+inline constexpr std::size_t kRowHeaderBytes = 68;
+
+// A row as stored. Strings and DUMP payloads stand behind the header; a collection's elements are
+// keys of their own, under `generation`.
+struct StoredRow {
+  RowMeta meta;
+  std::uint64_t generation = 0;  // of the elements; 0 unless a collection
+  std::uint64_t elements = 0;    // how many there are
+  std::string payload;           // string or DUMP bytes; empty otherwise
+
+  friend bool operator==(const StoredRow&, const StoredRow&) = default;
+};
+
+inline bool is_collection(ValueType type) {
+  return type == ValueType::hash || type == ValueType::set || type == ValueType::zset;
+}
+
+using RowHeader = std::array<char, kRowHeaderBytes>;
+
+// The header; the payload follows it unchanged.
+RowHeader encode_row_header(const StoredRow& row);
+std::string encode_row(const StoredRow& row);
+
+// Everything but the payload.
+Result<StoredRow> decode_row_header(std::string_view bytes);
+Result<StoredRow> decode_row(std::string_view bytes);
+
+// A sorted-set score, as 8 bytes.
+std::string encode_score(double score);
+Result<double> decode_score(std::string_view bytes);
+
+}  // namespace stayd

@@ -1,0 +1,124 @@
+// The ledger's thread: takes operations in order, gathers mutations into batches, writes, reports.
+//
+//   loop:  apply/load/... -> gathered -> submit() --inbox--> worker: apply in order, one WriteBatch
+//   loop:  deliver() <- wake() <--outbox-- reports           one write(), one fdatasync if asked
+//   for
+//
+// post(), take_reports(), stats() and stop() are called on the loop, everything else runs on the
+// thread. Reports leave in the order of the operations.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "base/waker.h"
+#include "store/ledger/batch.h"
+#include "store/ledger/database.h"
+#include "store/ledger/folder.h"
+#include "store/ledger/ledger_options.h"
+#include "store/ledger/operation.h"
+
+namespace stayd {
+
+class Worker {
+ public:
+  // Starts the thread. `database` is open for writing and holds `info`.
+  Worker(LedgerOptions options, Folder folder, std::unique_ptr<Database> database, LedgerInfo info,
+         Waker& waker);
+  ~Worker();  // stop()
+
+  // Moves the operations out of `operations`, which keeps its capacity where possible.
+  void post(std::vector<Operation>& operations);
+  std::vector<Report> take_reports();
+  StoreStats stats() const;
+  Hlc highest_hlc() const { return highest_hlc_.load(std::memory_order_relaxed); }
+  // Does what was posted, writes everything to table files, closes the database, ends the thread.
+  void stop();
+
+  // Batches end at these; a group is never split.
+  static constexpr std::size_t kMaxBatchOperations = 4'096;
+  static constexpr std::size_t kMaxBatchBytes = std::size_t{4} << 20;
+
+ private:
+  // One ApplyOne or ApplyGroup of the batch being gathered.
+  struct Gathered {
+    Store::Change* changes;
+    std::size_t count;
+    std::int64_t wall_ms;
+    std::size_t first_report;
+  };
+
+  void run();
+  bool wait(std::vector<Operation>& operations);
+  void execute(std::vector<Operation>& operations);
+  void execute_one(Operation& operation);
+
+  void gather(Store::Change* changes, std::size_t count, Durability durability,
+              std::int64_t wall_ms);
+  // False: a group could not be applied as a whole; the batch is not to be written.
+  bool apply_gathered(const Gathered& gathered);
+  bool may_grow(const Gathered& gathered) const;
+  void refuse(const Gathered& gathered, const Error& error);
+  void refuse_all(const Error& error);
+  void load(LoadOne& operation);
+  void scan(ScanOne& operation);
+  void flush(const FlushOne& operation);
+  void swap(const SwapOne& operation);
+
+  void commit();
+  rocksdb::Status write_batch();
+  void written(bool synced);
+  void retry_without_space(const Error& error);
+  void write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken token, const char* doing);
+  void sync_if_due();
+  void tend();
+  void watch_space(std::uint64_t used_bytes);
+  void recover();
+  void reopen();
+  std::optional<Error> unusable() const;
+  void note_error(const Error& error);
+  void report_applied(StoreToken token, const Error& error);
+  void publish();
+  std::int64_t mono_us() const;
+
+  const LedgerOptions options_;
+  Waker& waker_;
+
+  // The thread's own.
+  Folder folder_;
+  std::unique_ptr<Database> database_;
+  LedgerInfo info_;
+  Batch batch_;
+  std::vector<Gathered> gathered_;
+  std::vector<Report> reports_;
+  std::map<std::string, std::string> dirty_facts_;  // kept until a write takes them
+  bool sync_wanted_ = false;
+  bool unsynced_ = false;
+  std::int64_t unsynced_since_us_ = 0;
+  bool broken_ = false;  // the last write failed
+  bool full_ = false;    // ENOSPC or max_disk_bytes: tombstones only
+  std::int64_t recovered_at_us_ = 0;
+  std::int64_t tended_at_us_ = 0;
+  std::uint64_t executed_ = 0;  // operations since the last publish()
+
+  // Shared.
+  std::atomic<Hlc> highest_hlc_;
+  mutable std::mutex mutex_;
+  std::condition_variable posted_;
+  bool sleeping_ = false;
+  bool stopping_ = false;
+  std::vector<Operation> inbox_;
+  std::vector<Report> outbox_;
+  StoreStats stats_;
+  std::uint64_t in_flight_ = 0;  // operations posted and not yet published
+
+  std::thread thread_;
+};
+
+}  // namespace stayd

@@ -1,0 +1,193 @@
+// The worker's dealings with the disk: writing batches, syncing, running out of space, coming back.
+#include <rocksdb/env.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "store/ledger/worker.h"
+
+namespace stayd {
+namespace {
+
+using rocksdb::Slice;
+using rocksdb::Status;
+
+constexpr std::int64_t kRecoverIntervalUs = 1'000'000;
+constexpr std::int64_t kTendIntervalUs = 1'000'000;
+
+Slice slice(std::string_view text) {
+  return {text.data(), text.size()};
+}
+
+}  // namespace
+
+void Worker::commit() {
+  if (gathered_.empty() && dirty_facts_.empty()) return;
+  const Status status = write_batch();
+  if (!status.ok()) {
+    const Error error = to_error(status, "cannot write");
+    if (error.code == Errc::no_space && !gathered_.empty()) {
+      retry_without_space(error);
+    } else {
+      refuse_all(error);
+    }
+  }
+  batch_.clear();
+  gathered_.clear();
+  sync_wanted_ = false;
+}
+
+Status Worker::write_batch() {
+  if (broken_) recover();
+  if (!database_->is_open()) return Status::IOError("closed after a disk error");
+  for (const auto& [name, value] : dirty_facts_) {
+    const std::string key = std::string(kFactPrefix) + name;
+    batch_.write().Put(database_->facts(), key, value).PermitUncheckedError();
+  }
+  Status status;
+  if (!batch_.empty()) {
+    const std::string info = encode_info(info_);
+    batch_.write().Put(database_->facts(), slice(kInfoKey), info).PermitUncheckedError();
+    rocksdb::WriteOptions options;
+    options.sync = sync_wanted_;
+    status = database_->db()->Write(options, &batch_.write());
+  } else if (sync_wanted_ && unsynced_) {  // all superseded: by rows that may not be synced yet
+    status = database_->db()->SyncWAL();
+  }
+  broken_ = !status.ok();
+  if (broken_) return status;
+  dirty_facts_.clear();
+  written(sync_wanted_);
+  return status;
+}
+
+void Worker::written(bool synced) {
+  if (synced) {
+    unsynced_ = false;
+  } else if (!unsynced_ && !batch_.empty()) {
+    unsynced_ = true;
+    unsynced_since_us_ = mono_us();
+  }
+  highest_hlc_.store(info_.highest_hlc, std::memory_order_relaxed);
+  std::uint64_t mutations = 0;
+  for (const Gathered& gathered : gathered_) mutations += gathered.count;
+  const std::lock_guard lock(mutex_);
+  stats_.applied_total += mutations;
+  stats_.batches_total += 1;
+  stats_.sync_total += synced ? 1 : 0;
+}
+
+// Resuming would have RocksDB write its memory to a table file, which does not fit either; opening
+// again needs next to nothing.
+void Worker::retry_without_space(const Error& error) {
+  note_error(error);
+  full_ = true;
+  folder_.drop_ballast();
+  batch_.clear();
+  reopen();
+  std::vector<Gathered> small;
+  for (const Gathered& gathered : gathered_) {
+    if (may_grow(gathered) || !database_->is_open()) {
+      refuse(gathered, error);
+    } else {
+      small.push_back(gathered);
+    }
+  }
+  gathered_ = std::move(small);
+  if (gathered_.empty()) return;
+  for (const Gathered& gathered : gathered_) {
+    if (!apply_gathered(gathered)) return refuse_all(error);
+  }
+  const Status status = write_batch();
+  if (!status.ok()) refuse_all(to_error(status, "cannot write a logout"));
+}
+
+// An operation of its own batch, synced (R18).
+void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken token,
+                       const char* doing) {
+  if (broken_) recover();
+  if (const std::optional<Error> error = unusable()) return report_applied(token, *error);
+  const std::string info = encode_info(next);
+  batch.Put(database_->facts(), slice(kInfoKey), info).PermitUncheckedError();
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const Status status = database_->db()->Write(options, &batch);
+  broken_ = !status.ok();
+  if (broken_) return report_applied(token, to_error(status, doing));
+  info_ = next;
+  written(true);
+  report_applied(token, {});
+}
+
+void Worker::sync_if_due() {
+  if (!unsynced_ || !database_->is_open()) return;
+  if (mono_us() - unsynced_since_us_ < options_.sync_interval_ms * 1000) return;
+  const Status status = database_->db()->SyncWAL();
+  unsynced_since_us_ = mono_us();
+  if (!status.ok()) {
+    broken_ = true;
+    return note_error(to_error(status, "cannot sync"));
+  }
+  unsynced_ = false;
+  const std::lock_guard lock(mutex_);
+  ++stats_.sync_total;
+}
+
+void Worker::recover() {
+  const std::int64_t now_us = mono_us();
+  if (recovered_at_us_ != 0 && now_us - recovered_at_us_ < kRecoverIntervalUs) return;
+  recovered_at_us_ = now_us;
+  if (database_->is_open() && database_->db()->Resume().ok()) {
+    broken_ = false;
+    return;
+  }
+  // Closed, there are no reads: only when the disk takes writes again.
+  const std::string probe = folder_.path() + "/probe";
+  const Status status = rocksdb::WriteStringToFile(database_->env(), "probe", probe, true);
+  database_->env()->DeleteFile(probe).PermitUncheckedError();
+  if (status.ok()) reopen();
+}
+
+void Worker::reopen() {
+  recovered_at_us_ = mono_us();
+  broken_ = !database_->reopen();
+  if (broken_) return;
+  // The batch that failed may be there after all, and with it its info.
+  const Result<LedgerInfo> info = database_->read_info();
+  if (!info) return;
+  info_.spaces = info->spaces;
+  info_.highest_hlc = std::max(info_.highest_hlc, info->highest_hlc);
+  info_.next_generation = std::max(info_.next_generation, info->next_generation);
+}
+
+// Once per second: statistics, space, the way back when nobody writes.
+void Worker::tend() {
+  const std::int64_t now_us = mono_us();
+  if (tended_at_us_ != 0 && now_us - tended_at_us_ < kTendIntervalUs) return;
+  tended_at_us_ = now_us;
+  if (broken_ || !database_->is_open()) recover();
+  const std::uint64_t used = folder_.used_bytes();
+  watch_space(used);
+  std::uint64_t rows = 0;
+  if (database_->is_open()) {
+    database_->db()->GetIntProperty(database_->meta(), rocksdb::DB::Properties::kEstimateNumKeys,
+                                    &rows);
+  }
+  const std::lock_guard lock(mutex_);
+  stats_.rows_estimate = rows;
+  stats_.disk_bytes = used;
+}
+
+void Worker::watch_space(std::uint64_t used_bytes) {
+  const bool over_limit = options_.max_disk_bytes != 0 && used_bytes >= options_.max_disk_bytes;
+  if (over_limit) full_ = true;
+  // Room for the ballast, a table file and a log, so that it does not flap.
+  const std::uint64_t needed = options_.ballast_bytes + 2 * options_.write_buffer_bytes;
+  const bool room = folder_.free_bytes() >= needed;
+  if (!room || over_limit) return;
+  const bool has_ballast = options_.ballast_bytes == 0 || folder_.has_ballast() ||
+                           folder_.make_ballast(options_.ballast_bytes);
+  if (has_ballast) full_ = false;
+}
+
+}  // namespace stayd

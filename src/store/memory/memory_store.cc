@@ -1,0 +1,183 @@
+#include "store/memory/memory_store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "session/apply.h"
+
+namespace stayd {
+namespace {
+
+constexpr std::size_t kMaxPage = 4'096;
+
+}  // namespace
+
+void MemoryStore::apply(std::vector<Change> changes, Durability durability) {
+  gather([this, durability, wall_ms = wall_ms_(), changes = std::move(changes)]() mutable {
+    for (Change& change : changes) apply_now(change.mutation, change.token, wall_ms);
+    if (durability == Durability::synced) sync();
+  });
+}
+
+void MemoryStore::apply_one(Mutation mutation, StoreToken token, Durability durability) {
+  std::vector<Change> changes;
+  changes.push_back({std::move(mutation), token});
+  apply(std::move(changes), durability);
+}
+
+void MemoryStore::apply_now(Mutation& mutation, StoreToken token, std::int64_t wall_ms) {
+  const FullKey key = mutation.key;
+  const Hlc hlc = mutation.hlc;
+  const auto found = rows_.find(key);
+  const bool existed = found != rows_.end();
+  Row row = existed ? found->second : Row{};
+  ApplyResult result;
+  result.before = row.meta;
+  result.outcome = stayd::apply(std::move(mutation), row, wall_ms);
+  if (result.outcome == ApplyOutcome::applied) {
+    undo_.push_back({key, existed ? std::optional(found->second) : std::nullopt});
+    highest_hlc_ = std::max(highest_hlc_, hlc);
+    if (row.meta == RowMeta{}) {
+      rows_.erase(key);
+    } else {
+      rows_.insert_or_assign(key, std::move(row));
+    }
+  }
+  ++stats_.applied_total;
+  if (token != 0) reports_.push_back({token, result});
+}
+
+Row MemoryStore::row(const FullKey& key) const {
+  const auto found = rows_.find(key);
+  return found == rows_.end() ? Row{} : found->second;
+}
+
+void MemoryStore::load(FullKey key, StoreToken token) {
+  gather([this, key = std::move(key), token] { reports_.push_back({token, row(key)}); });
+}
+
+void MemoryStore::load_meta(FullKey key, StoreToken token) {
+  gather([this, key = std::move(key), token] {
+    Row found;
+    found.meta = row(key).meta;
+    reports_.push_back({token, std::move(found)});
+  });
+}
+
+void MemoryStore::scan(ScanQuery query, StoreToken token) {
+  gather([this, query = std::move(query), token, wall_ms = wall_ms_()] {
+    reports_.push_back({token, scan_now(query, wall_ms)});
+  });
+}
+
+ScanPage MemoryStore::scan_now(const ScanQuery& query, std::int64_t wall_ms) const {
+  ScanPage page;
+  page.next = query.after;
+  const std::size_t limit = std::clamp<std::size_t>(query.limit, 1, kMaxPage);
+  for (auto it = rows_.upper_bound(query.after); it != rows_.end(); ++it) {
+    const auto& [key, row] = *it;
+    if (query.db >= 0 && db_of(key) != query.db) continue;
+    const bool wanted = query.state == RowState::tomb ? row.meta.state == RowState::tomb
+                                                      : row.meta.live_at(wall_ms);
+    if (!wanted || row.meta.hlc <= query.newer_than) continue;
+    if (page.entries.size() >= limit) return page;
+    page.next = key;
+    page.entries.push_back({key, row.meta});
+  }
+  page.done = true;
+  return page;
+}
+
+void MemoryStore::flush(int db, Hlc hlc, StoreToken token) {
+  gather([this, db, hlc, token] {
+    std::erase_if(rows_, [db](const auto& entry) { return db < 0 || db_of(entry.first) == db; });
+    highest_hlc_ = std::max(highest_hlc_, hlc);
+    sync();
+    if (token != 0) reports_.push_back({token, ApplyResult{}});
+  });
+}
+
+void MemoryStore::swap_databases(int a, int b, StoreToken token) {
+  gather([this, a, b, token] {
+    std::map<FullKey, Row> swapped;
+    for (auto& [key, row] : rows_) {
+      const int db = db_of(key);
+      const int target = db == a ? b : db == b ? a : db;
+      swapped.emplace(full_key(target, key_of(key)), std::move(row));
+    }
+    rows_ = std::move(swapped);
+    sync();
+    if (token != 0) reports_.push_back({token, ApplyResult{}});
+  });
+}
+
+void MemoryStore::put_fact(std::string name, std::string value) {
+  facts_[name] = value;
+  gather(
+      [this, name = std::move(name), value = std::move(value)] { written_facts_[name] = value; });
+}
+
+std::string MemoryStore::fact(std::string_view name) const {
+  const auto found = facts_.find(name);
+  return found == facts_.end() ? std::string() : found->second;
+}
+
+void MemoryStore::submit() {
+  if (gathered_.empty()) return;
+  for (const auto& operation : std::exchange(gathered_, {})) operation();
+  ++stats_.batches_total;
+}
+
+bool MemoryStore::deliver_one() {
+  if (reports_.empty()) return false;
+  Report report = std::move(reports_.front());
+  reports_.pop_front();
+  if (auto* found = std::get_if<Row>(&report.result)) {
+    events_->on_loaded(report.token, {}, std::move(*found));
+  } else if (auto* page = std::get_if<ScanPage>(&report.result)) {
+    events_->on_scanned(report.token, {}, std::move(*page));
+  } else {
+    events_->on_applied(report.token, {}, std::get<ApplyResult>(report.result));
+  }
+  return true;
+}
+
+void MemoryStore::deliver() {
+  for (std::size_t left = reports_.size(); left > 0; --left) deliver_one();
+}
+
+void MemoryStore::sync() {
+  undo_.clear();
+  synced_highest_hlc_ = highest_hlc_;
+  synced_facts_ = written_facts_;
+}
+
+void MemoryStore::crash() {
+  gathered_.clear();
+  reports_.clear();
+  facts_ = written_facts_;
+}
+
+void MemoryStore::lose_power() {
+  written_facts_ = synced_facts_;
+  crash();
+  while (!undo_.empty()) {
+    Undo& undo = undo_.back();
+    if (undo.before) {
+      rows_.insert_or_assign(undo.key, std::move(*undo.before));
+    } else {
+      rows_.erase(undo.key);
+    }
+    undo_.pop_back();
+  }
+  highest_hlc_ = synced_highest_hlc_;
+}
+
+StoreStats MemoryStore::stats() const {
+  StoreStats out = stats_;
+  out.rows_estimate = rows_.size();
+  out.queued = gathered_.size() + reports_.size();
+  return out;
+}
+
+}  // namespace stayd

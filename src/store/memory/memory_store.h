@@ -1,0 +1,85 @@
+// A Store in memory with the ledger's meaning, for unit tests and the simulator.
+//
+// Work is done at submit(), in order; results wait until deliver(), so that callers meet the same
+// asynchrony as with a real store. Deterministic, single-threaded, no clock of its own.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "store/store.h"
+
+namespace stayd {
+
+class MemoryStore final : public Store {
+ public:
+  // `wall_ms`: Unix milliseconds, asked once per call.
+  explicit MemoryStore(std::function<std::int64_t()> wall_ms) : wall_ms_(std::move(wall_ms)) {}
+
+  // Reports everything submitted; what the events ask for comes with a later deliver().
+  void deliver();
+  // Reports at most one result, for a simulator that interleaves. False: there was none.
+  bool deliver_one();
+  std::size_t undelivered() const { return reports_.size(); }
+
+  // kill -9 and a new start: what was not submitted and what was not delivered is gone, what was
+  // written stays.
+  void crash();
+  // A power cut and a new start: also goes back to the last sync().
+  void lose_power();
+  // The background fdatasync; also done by every `synced` change, flush and swap.
+  void sync();
+
+  // Rows as they are, for assertions.
+  const std::map<FullKey, Row>& rows() const { return rows_; }
+
+  void set_events(StoreEvents* events) override { events_ = events; }
+  void apply(std::vector<Change> changes, Durability durability) override;
+  void apply_one(Mutation mutation, StoreToken token, Durability durability) override;
+  void load(FullKey key, StoreToken token) override;
+  void load_meta(FullKey key, StoreToken token) override;
+  void scan(ScanQuery query, StoreToken token) override;
+  void flush(int db, Hlc hlc, StoreToken token) override;
+  void swap_databases(int a, int b, StoreToken token) override;
+  void put_fact(std::string name, std::string value) override;
+  std::string fact(std::string_view name) const override;
+  Hlc highest_hlc() const override { return highest_hlc_; }
+  void submit() override;
+  StoreStats stats() const override;
+
+ private:
+  struct Report {
+    StoreToken token = 0;
+    std::variant<ApplyResult, Row, ScanPage> result;
+  };
+  struct Undo {
+    FullKey key;
+    std::optional<Row> before;
+  };
+
+  void gather(std::function<void()> operation) { gathered_.push_back(std::move(operation)); }
+  void apply_now(Mutation& mutation, StoreToken token, std::int64_t wall_ms);
+  ScanPage scan_now(const ScanQuery& query, std::int64_t wall_ms) const;
+  Row row(const FullKey& key) const;
+
+  std::function<std::int64_t()> wall_ms_;
+  StoreEvents* events_ = nullptr;
+  std::map<FullKey, Row> rows_;
+  std::map<std::string, std::string, std::less<>> facts_;
+  std::map<std::string, std::string, std::less<>> written_facts_;
+  std::map<std::string, std::string, std::less<>> synced_facts_;
+  std::vector<std::function<void()>> gathered_;
+  std::deque<Report> reports_;
+  std::vector<Undo> undo_;
+  Hlc highest_hlc_ = 0;
+  Hlc synced_highest_hlc_ = 0;
+  StoreStats stats_;
+};
+
+}  // namespace stayd
