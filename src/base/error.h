@@ -1,6 +1,6 @@
-// Errors as values. Three kinds, three fates: expected failures (peer, network, disk, limit) travel as
-// `Result<T>`; a programmer's mistake stops the process (`STAYD_ASSERT`, on in release builds too);
-// start-up and configuration mistakes become one sentence and exit code 2.
+// Errors as values. Three kinds, three fates: expected failures (peer, network, disk, limit) travel
+// as `Result<T>`; a programmer's mistake stops the process (`STAYD_ASSERT`, on in release builds
+// too); start-up and configuration mistakes become one sentence and exit code 2.
 #pragma once
 
 #include <boost/system/result.hpp>
@@ -36,14 +36,16 @@ struct Error {
 template <class T>
 using Result = boost::system::result<T, Error>;
 
-inline Error make_error(Errc code, std::string message) { return Error{code, std::move(message)}; }
+inline Error make_error(Errc code, std::string message) {
+  return Error{code, std::move(message)};
+}
 
 }  // namespace stayd
 
-#define STAYD_ASSERT(cond)                                                                   \
-  do {                                                                                       \
-    if (!(cond)) [[unlikely]] {                                                              \
+#define STAYD_ASSERT(cond)                                                                       \
+  do {                                                                                           \
+    if (!(cond)) [[unlikely]] {                                                                  \
       std::fprintf(stderr, "stayd: assertion failed: %s at %s:%d\n", #cond, __FILE__, __LINE__); \
-      std::abort();                                                                          \
-    }                                                                                        \
+      std::abort();                                                                              \
+    }                                                                                            \
   } while (false)

@@ -12,7 +12,9 @@ inline constexpr int kHlcCounterBits = 16;
 inline Hlc hlc_from_wall_ms(std::int64_t wall_ms) {
   return static_cast<Hlc>(wall_ms) << kHlcCounterBits;
 }
-inline std::int64_t hlc_wall_ms(Hlc hlc) { return static_cast<std::int64_t>(hlc >> kHlcCounterBits); }
+inline std::int64_t hlc_wall_ms(Hlc hlc) {
+  return static_cast<std::int64_t>(hlc >> kHlcCounterBits);
+}
 
 class HlcClock {
  public:

@@ -1,10 +1,10 @@
 // Reads fields of INFO's text. Pure.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <string_view>
-#include <algorithm>
 
 namespace stayd {
 

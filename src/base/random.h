@@ -1,5 +1,5 @@
-// A small seeded generator (xoshiro256**), injected wherever randomness is needed, so that a simulated
-// run replays from its seed. Not for secrets. Source: Blackman and Vigna, 2018.
+// A small seeded generator (xoshiro256**), injected wherever randomness is needed, so that a
+// simulated run replays from its seed. Not for secrets. Source: Blackman and Vigna, 2018.
 #pragma once
 
 #include <cstdint>

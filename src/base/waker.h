@@ -6,8 +6,8 @@ namespace stayd {
 class Waker {
  public:
   virtual ~Waker() = default;
-  // Any thread. Makes the loop call the waker's target soon, once for any number of wake() calls since
-  // it last ran. Never blocks.
+  // Any thread. Makes the loop call the waker's target soon, once for any number of wake() calls
+  // since it last ran. Never blocks.
   virtual void wake() = 0;
 };
 

@@ -12,43 +12,54 @@
 
 #include "base/types.h"
 #include "resp/command_table.h"
+#include "session/record.h"
 
 namespace stayd {
 
 class CallSink;
 
 struct Call {
-  // --- the request; filled by the client session -----------------------------------------------------
-  std::string raw;                  // the command as a RESP array; `args` are views into it
+  // --- the request; filled by the client session
+  // -----------------------------------------------------
+  std::string raw;  // the command as a RESP array; `args` are views into it
   Args args;
   const CommandSpec* spec = nullptr;
   std::uint8_t db = 0;
   CallSink* sink = nullptr;
   std::uint64_t client_id = 0;
-  // EXEC: the queued commands, in order (each with raw, args, spec and db). Their replies are part of
-  // this call's one reply.
+  // EXEC: the queued commands, in order (each with raw, args, spec and db). Their replies are part
+  // of this call's one reply.
   std::vector<std::unique_ptr<Call>> block;
-  // EXEC of a client that watches keys, and blocking commands: the client's own upstream connection.
+  // EXEC of a client that watches keys, and blocking commands: the client's own upstream
+  // connection.
   bool pinned = false;
 
-  // --- the answer ------------------------------------------------------------------------------------
+  // --- the answer
+  // ------------------------------------------------------------------------------------
   bool done = false;
-  std::string reply;                // for the client session's use when replies must wait their turn
+  std::string reply;  // for the client session's use when replies must wait their turn
 
-  // --- the engine's own ------------------------------------------------------------------------------
+  // --- the engine's own
+  // ------------------------------------------------------------------------------
   std::vector<std::uint32_t> key_positions;
   std::vector<FullKey> keys;
   std::uint64_t submitted_order = 0;
   std::int64_t submitted_us = 0;
   std::int64_t sent_wall_ms = 0;
   Hlc hlc = 0;
-  std::uint32_t waiting = 0;        // unreported store operations and replies
+  std::uint32_t waiting = 0;  // unreported store operations and replies
   std::uint8_t stage = 0;
-  std::uint8_t attempts = 0;
-  bool locks_held = false;          // its keys are locked in its name
-  bool in_flight = false;           // counted in its keys' in-flight writes
-  bool queued = false;              // stands in its keys' queues
-  std::string held;                 // the reply, while the ledger records the effect
+  bool locks_held = false;         // its keys are locked in its name
+  bool in_flight = false;          // counted in its keys' in-flight writes
+  bool queued = false;             // stands in its keys' queues
+  bool listed = false;             // stands in the list of calls to try again
+  std::uint32_t removed = 0;       // live rows that a removal found
+  bool contradicted = false;       // a check found that Redis' memory is not what we thought
+  bool checked = false;            // an absent-looking reply has been checked once
+  std::uint64_t evicted_keys = 0;  // as read for that check
+  std::vector<RowMeta> metas;      // what the ledger knows of `keys`
+  std::vector<bool> gone;          // which of `keys` Redis does not hold
+  std::string held;                // the reply, while the ledger records the effect
 
   // Ready for another command; keeps its memory.
   void clear() {
@@ -63,8 +74,11 @@ struct Call {
     keys.clear();
     waiting = 0;
     stage = 0;
-    attempts = 0;
-    locks_held = in_flight = queued = false;
+    locks_held = in_flight = queued = listed = false;
+    removed = 0;
+    contradicted = checked = false;
+    metas.clear();
+    gone.clear();
     held.clear();
   }
 };
@@ -72,7 +86,8 @@ struct Call {
 class CallSink {
  public:
   virtual ~CallSink() = default;
-  // `reply` is exactly one RESP3 reply, valid during the call. After it the engine forgets the Call.
+  // `reply` is exactly one RESP3 reply, valid during the call. After it the engine forgets the
+  // Call.
   virtual void on_reply(Call& call, std::string_view reply) = 0;
 };
 
@@ -82,12 +97,13 @@ class CallHandler {
   virtual ~CallHandler() = default;
   // Takes one command. Exactly one on_reply follows, now or later, in any order across calls; the
   // client session restores each client's order. Commands of one client that must not overtake each
-  // other on different lanes (every Handling but read, write and transaction) are submitted only when
-  // the client has no other call under way, and the client's next command waits for them.
+  // other on different lanes (every Handling but read, write and transaction) are submitted only
+  // when the client has no other call under way, and the client's next command waits for them.
   virtual void submit(Call& call) = 0;
   // True while Redis answers: INFO, CONFIG and COMMAND go there; otherwise the port answers itself.
   virtual bool redis_answers() const = 0;
-  // The client of `client_id` is gone: its own upstream connection, watches and blocked commands end.
+  // The client of `client_id` is gone: its own upstream connection, watches and blocked commands
+  // end.
   virtual void client_gone(std::uint64_t client_id) = 0;
 };
 

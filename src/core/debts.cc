@@ -1,5 +1,7 @@
 #include "core/debts.h"
 
+#include <algorithm>
+
 namespace stayd {
 
 Hlc Debts::version(std::string_view key) const {
@@ -13,6 +15,7 @@ void Debts::add(const FullKey& key, Hlc hlc) {
     it->second = hlc;
     return;
   }
+  floor_ = by_key_.empty() ? hlc : std::min(floor_, hlc);
   if (by_key_.size() >= kMaxDebts) {
     complete_ = false;
     return;
@@ -27,6 +30,19 @@ bool Debts::settle(std::string_view key, Hlc hlc) {
   if (it->second > hlc) return false;
   by_key_.erase(it);
   return true;
+}
+
+Hlc Debts::lowest() const {
+  if (by_key_.size() > kLowestScan) return floor_;
+  Hlc lowest = 0;
+  for (const auto& [key, hlc] : by_key_) lowest = lowest == 0 ? hlc : std::min(lowest, hlc);
+  return lowest;
+}
+
+void Debts::clear() {
+  by_key_.clear();
+  queue_.clear();
+  complete_ = true;
 }
 
 void Debts::take(std::size_t limit, std::vector<FullKey>& out) {

@@ -1,5 +1,5 @@
-// Debts (R1b): rows whose current version Redis has not confirmed. While a key is here it is answered
-// from the ledger, whatever Redis says. Loop thread only.
+// Debts (R1b): rows whose current version Redis has not confirmed. While a key is here it is
+// answered from the ledger, whatever Redis says. Loop thread only.
 //
 // Bounded: beyond kMaxDebts the table stops growing and says so (`complete()` false); the next
 // reconcile then finds the debts by scanning the ledger for rows newer than the canary.
@@ -14,7 +14,9 @@
 
 namespace stayd {
 
-inline constexpr std::size_t kMaxDebts = 1 << 17;  // about 20 MB; more than an outage usually touches
+inline constexpr std::size_t kLowestScan = 1024;
+inline constexpr std::size_t kMaxDebts = 1
+                                         << 17;  // about 20 MB; more than an outage usually touches
 
 class Debts {
  public:
@@ -31,6 +33,10 @@ class Debts {
   void forget(std::string_view key) { by_key_.erase(key); }
   // A scan of the ledger has found whatever the table could not hold.
   void mark_complete() { complete_ = true; }
+  // The lowest version owed; 0 when there is no debt. Walks at most kLowestScan entries: beyond
+  // that it answers the lowest ever owed since the table was last empty, which is never too high.
+  Hlc lowest() const;
+  void clear();
 
   // Up to `limit` keys to pay next; each key is handed out once until `retry` puts it back.
   void take(std::size_t limit, std::vector<FullKey>& out);
@@ -41,6 +47,7 @@ class Debts {
   KeyMap<Hlc> by_key_;
   std::deque<FullKey> queue_;
   bool complete_ = true;
+  Hlc floor_ = 0;  // lowest version owed since the table was empty
 };
 
 }  // namespace stayd

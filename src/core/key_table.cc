@@ -125,7 +125,8 @@ void KeyTable::dequeue(Call& call) {
 void KeyTable::fronts(const std::vector<FullKey>& keys, std::vector<Call*>& out) const {
   for (const FullKey& key : keys) {
     const auto it = entries_.find(key);
-    if (it != entries_.end() && !it->second->queue.empty()) out.push_back(it->second->queue.front());
+    if (it != entries_.end() && !it->second->queue.empty())
+      out.push_back(it->second->queue.front());
   }
 }
 

@@ -2,8 +2,9 @@
 // Idle keys have no entry; with Redis healthy and no writes under way the table is empty.
 // Loop thread only.
 //
-// Order: a call that must wait stands in the queues of all its keys at once, and starts when it is at
-// the front of each of them; so calls on one key start in the order they came, and nothing deadlocks.
+// Order: a call that must wait stands in the queues of all its keys at once, and starts when it is
+// at the front of each of them; so calls on one key start in the order they came, and nothing
+// deadlocks.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -41,16 +42,17 @@ class KeyTable {
   // other call stands before it. `alone`: nor is any write of its keys in flight.
   bool may_start(const Call& call, bool alone) const;
 
-  void lock(Call& call);              // requires may_start
-  void unlock(Call& call);            // no effect when it holds no locks
+  void lock(Call& call);    // requires may_start
+  void unlock(Call& call);  // no effect when it holds no locks
   void add_in_flight(Call& call);
   void remove_in_flight(Call& call);  // no effect when not counted
 
-  void enqueue(Call& call);           // at the end of its keys' queues
-  void enqueue_front(Call& call);     // before everyone: a call whose connection was lost
-  void dequeue(Call& call);           // when it starts
+  void enqueue(Call& call);        // at the end of its keys' queues
+  void enqueue_front(Call& call);  // before everyone: a call whose connection was lost
+  void dequeue(Call& call);        // when it starts
 
-  // Calls at the front of a queue of one of `keys`, to be tried again after something changed there.
+  // Calls at the front of a queue of one of `keys`, to be tried again after something changed
+  // there.
   void fronts(const std::vector<FullKey>& keys, std::vector<Call*>& out) const;
   // Every call at the front of some queue.
   void all_fronts(std::vector<Call*>& out) const;

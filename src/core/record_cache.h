@@ -1,6 +1,6 @@
-// The near cache: rows in memory, by least recent use, within a budget of bytes. Filled and consulted
-// while Redis is SUSPECT or OUT, and for keys with a debt; empty otherwise, because a TRUSTED Redis is
-// asked itself (R2). Loop thread only.
+// The near cache: rows in memory, by least recent use, within a budget of bytes. Filled and
+// consulted while Redis is SUSPECT or OUT, and for keys with a debt; empty otherwise, because a
+// TRUSTED Redis is asked itself (R2). Loop thread only.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ class RecordCache {
   // The row, now most recently used; nullptr: not here. Valid until the next put or clear.
   Row* find(std::string_view key);
   Row& put(const FullKey& key, Row row);
-  // After a row found here was changed in place: accounts for its new size and makes room. May evict
-  // any row but `key`'s.
+  // After a row found here was changed in place: accounts for its new size and makes room. May
+  // evict any row but `key`'s.
   void resized(std::string_view key);
   void erase(std::string_view key);
   void clear();

@@ -7,14 +7,15 @@
 namespace stayd {
 
 enum class ReplyClass : std::uint8_t {
-  ordinary,     // any reply that says nothing about Redis' health (values, WRONGTYPE, ERR ...)
-  shard_out,    // not applied; Redis serves nothing now: LOADING, BUSY, MASTERDOWN, CLUSTERDOWN, NOAUTH ...
-  wrong_node,   // not applied; READONLY, UNBLOCKED: condemn the connection, resolve again
-  no_memory,    // not applied; OOM: writes refused, deletes and reads fine
-  no_writes,    // not applied; MISCONF, NOREPLICAS: every write refused, deletes included
-  no_script,    // NOSCRIPT: the script cache is empty after a restart
-  guard_miss,   // our own guard script: the key is not there
-  denied,       // NOPERM: configuration error
+  ordinary,    // any reply that says nothing about Redis' health (values, WRONGTYPE, ERR ...)
+  shard_out,   // not applied; Redis serves nothing now: LOADING, BUSY, MASTERDOWN, CLUSTERDOWN,
+               // NOAUTH ...
+  wrong_node,  // not applied; READONLY, UNBLOCKED: condemn the connection, resolve again
+  no_memory,   // not applied; OOM: writes refused, deletes and reads fine
+  no_writes,   // not applied; MISCONF, NOREPLICAS: every write refused, deletes included
+  no_script,   // NOSCRIPT: the script cache is empty after a restart
+  guard_miss,  // our own guard script: the key is not there
+  denied,      // NOPERM: configuration error
 };
 
 inline constexpr std::string_view kGuardMiss = "STAYDMISS";

@@ -1,6 +1,7 @@
-// The engine's view of one ordered connection to Redis. Implemented by redis/link.h on any Transport.
-// Loop thread only. Replies come in the order of the sends: strict FIFO is what keeps one user's data
-// from another (F49); a connection on which anything was late or impossible is never used again.
+// The engine's view of one ordered connection to Redis. Implemented by redis/link.h on any
+// Transport. Loop thread only. Replies come in the order of the sends: strict FIFO is what keeps
+// one user's data from another (F49); a connection on which anything was late or impossible is
+// never used again.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +22,7 @@ class ReplyHandler {
 // What the gate (FAILURES.md 2.1) learnt of the server behind a fresh connection.
 struct GateFacts {
   std::string run_id;
-  std::int64_t client_id = 0;        // ours, for CLIENT KILL ID once condemned
+  std::int64_t client_id = 0;  // ours, for CLIENT KILL ID once condemned
   std::string version;
   std::uint64_t evicted_keys = 0;
   std::int64_t clock_offset_ms = 0;  // Redis' clock minus ours
@@ -31,8 +32,8 @@ class UpstreamEvents {
  public:
   virtual ~UpstreamEvents() = default;
   virtual void on_upstream_up(const GateFacts& facts) = 0;
-  // The connection ended, or could not be made. Comes after on_upstream_lost of every pending reply.
-  // `never_up`: it had not passed the gate. `cause` is for people.
+  // The connection ended, or could not be made. Comes after on_upstream_lost of every pending
+  // reply. `never_up`: it had not passed the gate. `cause` is for people.
   virtual void on_upstream_down(bool never_up, std::string_view cause) = 0;
   // A pub/sub push.
   virtual void on_upstream_push(std::string_view frame) = 0;
@@ -43,14 +44,15 @@ class Upstream {
   virtual ~Upstream() = default;
   // True between on_upstream_up and on_upstream_down.
   virtual bool up() const = 0;
-  // Queues `request` (complete RESP requests; one reply each) for the end of the loop turn. With `db`
-  // >= 0 a SELECT goes before it when the connection stands elsewhere. `handler` hears of the reply to
-  // the last of `replies` requests; replies before it (MULTI, QUEUED) are swallowed.
-  // The connection is condemned when no reply has come by `deadline_us` (monotonic).
-  // Requires up().
+  // Queues `request` (complete RESP requests; one reply each) for the end of the loop turn. With
+  // `db`
+  // >= 0 a SELECT goes before it when the connection stands elsewhere. `handler` hears of the reply
+  // to the last of `replies` requests; replies before it (MULTI, QUEUED) are swallowed. The
+  // connection is condemned when no reply has come by `deadline_us` (monotonic). Requires up().
   virtual void send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
                     std::int64_t deadline_us, std::uint32_t replies = 1) = 0;
-  // Ends the connection with a reset; pending replies are lost. A new one is tried by the link itself.
+  // Ends the connection with a reset; pending replies are lost. A new one is tried by the link
+  // itself.
   virtual void condemn(std::string_view cause) = 0;
   virtual std::size_t pending() const = 0;
 };

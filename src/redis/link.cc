@@ -4,8 +4,8 @@
 #include <charconv>
 
 #include "base/error.h"
-#include "core/reply_class.h"
 #include "base/info.h"
+#include "core/reply_class.h"
 #include "resp/request_parser.h"
 
 namespace stayd {
@@ -79,9 +79,10 @@ void Link::on_connected() {
   if (options_.password.empty()) {
     append_request(out, {"HELLO", "3", "SETNAME", options_.client_name});
   } else {
-    const std::string_view user = options_.user.empty() ? "default" : std::string_view(options_.user);
-    append_request(out,
-                   {"HELLO", "3", "AUTH", user, options_.password, "SETNAME", options_.client_name});
+    const std::string_view user =
+        options_.user.empty() ? "default" : std::string_view(options_.user);
+    append_request(
+        out, {"HELLO", "3", "AUTH", user, options_.password, "SETNAME", options_.client_name});
   }
   append_request(out, {"TIME"});
   append_request(out, {"INFO"});
@@ -172,8 +173,10 @@ void Link::on_gate_frame(std::string_view frame) {
       ReplyView part;
       std::int64_t seconds = 0;
       std::int64_t micros = 0;
-      if (parts.next(part)) std::from_chars(part.text().data(), part.text().data() + part.text().size(), seconds);
-      if (parts.next(part)) std::from_chars(part.text().data(), part.text().data() + part.text().size(), micros);
+      if (parts.next(part))
+        std::from_chars(part.text().data(), part.text().data() + part.text().size(), seconds);
+      if (parts.next(part))
+        std::from_chars(part.text().data(), part.text().data() + part.text().size(), micros);
       facts_.clock_offset_ms = seconds * 1000 + micros / 1000 - now_.wall_ms;
       return;
     }
@@ -238,11 +241,12 @@ std::int64_t Link::retry_delay_ms() {
   if (stable || !was_up) {
     if (stable) flaps_ = 0;
     const std::int64_t base = was_up ? options_.first_retry_ms : options_.probe_interval_ms;
-    return base / 2 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(base / 2) + 1));
+    return base / 2 +
+           static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(base / 2) + 1));
   }
   // Lost again soon after it came up: flapping. Full jitter under a doubling bound.
-  const std::int64_t bound =
-      std::min(options_.max_retry_ms, options_.probe_interval_ms << std::min(flaps_, kMaxFlapShift));
+  const std::int64_t bound = std::min(
+      options_.max_retry_ms, options_.probe_interval_ms << std::min(flaps_, kMaxFlapShift));
   const std::int64_t floor = flaps_ == 0 ? 0 : options_.probe_interval_ms / 2;
   ++flaps_;
   return floor + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(bound) + 1));

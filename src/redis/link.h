@@ -1,6 +1,7 @@
 // One connection to one Redis server: dial, gate, FIFO of expected replies, deadlines, redial.
 //
-//   dial ──▶ gate: HELLO 3 [AUTH] SETNAME, INFO, TIME in one write ──▶ up ──▶ down ──▶ (wait) dial ...
+//   dial ──▶ gate: HELLO 3 [AUTH] SETNAME, INFO, TIME in one write ──▶ up ──▶ down ──▶ (wait) dial
+//   ...
 //                    │ not a primary, LOADING, wrong password, silence
 //                    └──▶ down
 //
@@ -26,15 +27,15 @@ namespace stayd {
 
 struct LinkOptions {
   Endpoint endpoint;
-  std::string user;             // empty: the default user
-  std::string password;         // empty: no AUTH
+  std::string user;      // empty: the default user
+  std::string password;  // empty: no AUTH
   std::string client_name = "stayd";
   std::int64_t connect_timeout_ms = 500;
   std::int64_t gate_deadline_ms = 500;
-  std::int64_t first_retry_ms = 100;     // after a working connection was lost
-  std::int64_t probe_interval_ms = 1000; // while Redis is out: one probe at a time
-  std::int64_t max_retry_ms = 30'000;    // reached only by flapping
-  std::int64_t stable_after_ms = 10'000; // up for this long: no flapping
+  std::int64_t first_retry_ms = 100;      // after a working connection was lost
+  std::int64_t probe_interval_ms = 1000;  // while Redis is out: one probe at a time
+  std::int64_t max_retry_ms = 30'000;     // reached only by flapping
+  std::int64_t stable_after_ms = 10'000;  // up for this long: no flapping
   bool require_primary = true;
   // Bytes queued towards Redis beyond which the connection is condemned: Redis has stopped reading.
   std::size_t max_unsent_bytes = 64u << 20;
@@ -43,11 +44,12 @@ struct LinkOptions {
 class Link final : public Upstream, private TransportEvents {
  public:
   // All references outlive the link.
-  Link(LinkOptions options, Dialer& dialer, UpstreamEvents& events, Counters& counters, Random& random);
+  Link(LinkOptions options, Dialer& dialer, UpstreamEvents& events, Counters& counters,
+       Random& random);
   ~Link() override;
 
-  void start(Now now);   // begins dialling; until then the link is idle
-  void on_tick(Now now); // deadlines, redial
+  void start(Now now);    // begins dialling; until then the link is idle
+  void on_tick(Now now);  // deadlines, redial
   // Ends the connection in order and stops dialling.
   void stop();
   // The credentials for the next connection (rotation).

@@ -10,18 +10,20 @@
 namespace stayd {
 
 struct Endpoint {
-  std::string host;       // name or address; empty for a unix socket
+  std::string host;  // name or address; empty for a unix socket
   std::uint16_t port = 6379;
   std::string unix_path;  // non-empty: a unix socket
-  std::string text() const { return unix_path.empty() ? host + ":" + std::to_string(port) : "unix:" + unix_path; }
+  std::string text() const {
+    return unix_path.empty() ? host + ":" + std::to_string(port) : "unix:" + unix_path;
+  }
 };
 
 enum class CloseReason : std::uint8_t {
-  refused,   // ECONNREFUSED, or the unix socket is not there: nobody listens
-  timeout,   // connect, or TCP_USER_TIMEOUT
-  reset,     // RST, EPIPE
-  eof,       // FIN
-  resolve,   // the name did not resolve
+  refused,  // ECONNREFUSED, or the unix socket is not there: nobody listens
+  timeout,  // connect, or TCP_USER_TIMEOUT
+  reset,    // RST, EPIPE
+  eof,      // FIN
+  resolve,  // the name did not resolve
   other,
 };
 

@@ -1,0 +1,206 @@
+#include "core/adopter.h"
+
+#include <charconv>
+
+#include "core/lua.h"
+#include "core/side_keys.h"
+#include "resp/reply.h"
+#include "resp/request_parser.h"
+
+namespace stayd {
+
+namespace {
+constexpr std::size_t kPage = 100;  // SCAN COUNT: gentle on Redis (F06)
+constexpr std::size_t kMaxWanted = 65'536;
+constexpr std::int64_t kDeadlineMs = 1000;
+constexpr std::uint64_t kTagDatabases = 0xffffe;
+constexpr std::uint64_t kTagScan = 0xfffff;
+}  // namespace
+
+void Adopter::start() {
+  complete_ = c_.store.fact("adoption") == "done";
+}
+
+void Adopter::restart() {
+  complete_ = false;
+  c_.store.put_fact("adoption", "");
+  ++generation_;
+  step_ = Step::idle;
+  dbs_.clear();
+  cursor_ = "0";
+}
+
+void Adopter::want(const FullKey& key, bool force) {
+  if (wanted_.size() >= kMaxWanted) {
+    wanted_.clear();
+    restart();
+    return;
+  }
+  wanted_.push_back({key, 0, force});
+}
+
+void Adopter::on_link_lost() {
+  ++generation_;
+  step_ = Step::idle;
+  items_.clear();
+}
+
+void Adopter::on_tick(bool trusted) {
+  if (!trusted || !c_.up() || step_ != Step::idle) return;
+  if (!wanted_.empty()) {
+    items_.clear();
+    while (!wanted_.empty() && items_.size() < kPage) {
+      items_.push_back(std::move(wanted_.front()));
+      wanted_.pop_front();
+    }
+    page_is_scan_ = false;
+    step_ = Step::reading;
+    unfinished_ = items_.size();
+    for (std::size_t i = 0; i < items_.size(); ++i) read(i);
+    return;
+  }
+  if (complete_) return;
+  if (dbs_.empty()) {
+    list_databases();
+  } else {
+    scan_next();
+  }
+}
+
+void Adopter::list_databases() {
+  step_ = Step::listing;
+  request_.clear();
+  append_request(request_, {"INFO", "keyspace"});
+  c_.upstream->send(request_, -1, *this, generation_ << 20 | kTagDatabases,
+                    c_.deadline_us(kDeadlineMs));
+}
+
+void Adopter::on_databases(std::string_view info) {
+  std::size_t at = 0;
+  while ((at = info.find("\ndb", at)) != std::string_view::npos) {
+    at += 3;
+    int db = 0;
+    std::from_chars(info.data() + at, info.data() + info.size(), db);
+    if (db >= 0 && db < kDatabases) dbs_.push_back(db);
+  }
+  step_ = Step::idle;
+  cursor_ = "0";
+  if (dbs_.empty()) {
+    complete_ = true;
+    save_progress();
+  }
+}
+
+void Adopter::scan_next() {
+  step_ = Step::scanning;
+  request_.clear();
+  append_request(request_, {"SCAN", cursor_, "COUNT", std::to_string(kPage)});
+  c_.upstream->send(request_, dbs_.back(), *this, generation_ << 20 | kTagScan,
+                    c_.deadline_us(kDeadlineMs));
+}
+
+void Adopter::on_scan_page(std::string_view frame) {
+  const ReplyView reply(frame);
+  auto parts = reply.elements();
+  ReplyView cursor;
+  ReplyView keys;
+  if (reply.type() != ReplyType::array || !parts.next(cursor) || !parts.next(keys)) {
+    step_ = Step::idle;  // refused just now; asked again at the next tick
+    return;
+  }
+  cursor_ = cursor.text();
+  last_page_ = cursor_ == "0";
+  items_.clear();
+  auto elements = keys.elements();
+  ReplyView key;
+  while (elements.next(key)) {
+    if (!is_side_key(key.text())) items_.push_back({full_key(dbs_.back(), key.text()), 0, false});
+  }
+  page_is_scan_ = true;
+  step_ = Step::reading;
+  unfinished_ = items_.size() + 1;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    c_.store.load_meta(items_[i].key, c_.ops.token(*this, generation_ << 20 | i));
+  }
+  item_done();
+}
+
+void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
+  if (tag >> 20 != generation_) return;
+  const std::size_t index = tag & 0xfffff;
+  const bool known = row.meta.state != RowState::absent && !row.meta.stale;
+  if (!error.message.empty() || known) {
+    item_done();
+  } else if (c_.up()) {
+    read(index);
+  }
+}
+
+void Adopter::read(std::size_t index) {
+  Item& item = items_[index];
+  item.hlc = c_.hlc.next(c_.now.wall_ms);
+  request_.clear();
+  append_read_back(request_, key_of(item.key));
+  c_.upstream->send(request_, db_of(item.key), *this, generation_ << 20 | index,
+                    c_.deadline_us(kDeadlineMs));
+}
+
+void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  if (tag >> 20 != generation_) return;
+  const std::uint64_t what = tag & 0xfffff;
+  if (what == kTagDatabases) return on_databases(ReplyView(frame).text());
+  if (what == kTagScan) return on_scan_page(frame);
+  Item& item = items_[what];
+  auto record = parse_read_back(ReplyView(frame));
+  if (!record || (!record->exists() && !item.force)) {
+    item_done();
+    return;
+  }
+  Mutation mutation;
+  mutation.key = item.key;
+  mutation.hlc = item.hlc;
+  mutation.mark = c_.mark;
+  mutation.only_if_unknown = !item.force;
+  if (record->exists()) {
+    mutation.record = std::move(*record);
+  } else {
+    mutation.kind = Mutation::Kind::tomb;
+    mutation.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs;
+  }
+  c_.store.apply_one(std::move(mutation), c_.ops.token(*this, tag), Durability::written);
+}
+
+void Adopter::on_upstream_lost(std::uint64_t) {}
+
+void Adopter::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
+  if (tag >> 20 != generation_) return;
+  if (error.message.empty() && result.outcome == ApplyOutcome::applied) {
+    ++adopted_;
+    ++c_.counters.adopted_keys;
+    events_.on_adopted(items_[tag & 0xfffff].key);
+  }
+  item_done();
+}
+
+void Adopter::item_done() {
+  if (--unfinished_ > 0) return;
+  step_ = Step::idle;
+  items_.clear();
+  if (!page_is_scan_ || !last_page_) return;
+  dbs_.pop_back();
+  cursor_ = "0";
+  if (dbs_.empty()) {
+    complete_ = true;
+    save_progress();
+    c_.events.on_event({Severity::info,
+                        "adoption_complete",
+                        "every key that Redis held is now in the ledger",
+                        {{"adopted", std::to_string(adopted_)}}});
+  }
+}
+
+void Adopter::save_progress() {
+  c_.store.put_fact("adoption", complete_ ? "done" : "");
+}
+
+}  // namespace stayd

@@ -1,0 +1,83 @@
+// Takes keys over from Redis into the ledger: all of them once, gently, at first contact
+// (backfill), and single ones whose value only Redis knows (read-back).
+//
+// Runs only while the shard is TRUSTED. Its end is a durable fact; interrupted, it scans again and
+// skips what the ledger knows. A value is read by one script on the data connection, so it stands
+// in order with every write. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/context.h"
+
+namespace stayd {
+
+class AdopterEvents {
+ public:
+  virtual ~AdopterEvents() = default;
+  virtual void on_adopted(const FullKey& key) = 0;
+};
+
+inline constexpr std::size_t kMaxHints = 1024;
+
+class Adopter final : private ReplyHandler, private StoreClient {
+ public:
+  Adopter(CoreContext& context, AdopterEvents& events) : c_(context), events_(events) {}
+
+  void start();  // reads the durable facts
+  // True when every key that Redis held at first contact is in the ledger: no row means no key.
+  bool complete() const { return complete_; }
+  void on_tick(bool trusted);
+  void on_link_lost();
+  // Reads `key` from Redis soon; `force`: what Redis holds replaces the row. Bounded: beyond 65,536
+  // waiting keys the whole backfill starts over instead.
+  void want(const FullKey& key, bool force);
+  // A client has just read `key` in Redis and the backfill has not ended: take it over soon, if
+  // there is room.
+  void hint(const FullKey& key) {
+    if (wanted_.size() < kMaxHints) wanted_.push_back({key, 0, false});
+  }
+  void restart();
+  std::uint64_t adopted() const { return adopted_; }
+
+ private:
+  enum class Step : std::uint8_t { idle, listing, scanning, reading };
+  struct Item {
+    FullKey key;
+    Hlc hlc = 0;
+    bool force = false;
+  };
+  void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
+  void on_upstream_lost(std::uint64_t tag) override;
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
+  void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
+
+  void list_databases();
+  void on_databases(std::string_view info);
+  void scan_next();
+  void on_scan_page(std::string_view frame);
+  void read(std::size_t index);
+  void item_done();
+  void save_progress();
+
+  CoreContext& c_;
+  AdopterEvents& events_;
+  bool complete_ = false;
+  Step step_ = Step::idle;
+  std::vector<int> dbs_;  // still to scan, the current one last
+  std::string cursor_ = "0";
+  std::deque<Item> wanted_;
+  std::vector<Item> items_;  // of the page under way
+  std::size_t unfinished_ = 0;
+  bool page_is_scan_ = false;  // the items come from SCAN, not from want()
+  bool last_page_ = false;
+  std::uint64_t generation_ = 0;
+  std::uint64_t adopted_ = 0;
+  std::string request_;
+};
+
+}  // namespace stayd

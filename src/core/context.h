@@ -1,0 +1,78 @@
+// What the parts of the engine share: one owner (the Engine), one loop, everything injected.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/hlc.h"
+#include "base/random.h"
+#include "base/types.h"
+#include "core/debts.h"
+#include "core/key_table.h"
+#include "core/record_cache.h"
+#include "core/store_ops.h"
+#include "core/upstream.h"
+#include "observe/counters.h"
+#include "observe/events.h"
+#include "store/store.h"
+
+namespace stayd {
+
+struct EngineOptions {
+  std::string address = "127.0.0.1:6379";  // of Redis, for people
+  // Deadline of a command on the data connection: command_deadline_ms, rising to 4 x the observed
+  // p99, at most command_deadline_max_ms. Prevents one slow Redis from holding every request.
+  std::int64_t command_deadline_ms = 50;
+  std::int64_t command_deadline_max_ms = 100;
+  std::int64_t slow_deadline_ms = 5000;  // commands on the auxiliary connection
+  std::int64_t heartbeat_interval_ms = 400;
+  std::int64_t heartbeat_deadline_ms = 300;
+  std::int64_t heartbeat_gap_ms = 3000;         // R12: older than this, nothing is trusted
+  std::int64_t max_island_ms = 15 * 60 * 1000;  // R4: stayd away for longer: Redis is the truth
+  std::int64_t hold_ms = 5000;                  // unknown = "hold"
+  std::size_t near_cache_bytes = 16u << 20;
+  bool observe = false;  // adopt only; never answer instead of Redis
+  bool strict_logout = false;
+};
+
+// How long a tombstone lives at least (I9). The ledger extends it beyond the expiry of what it
+// covers.
+inline constexpr std::int64_t kTombstoneMinMs = 24LL * 3600 * 1000;
+// Expiry is late by at most this when Redis is out (I10).
+inline constexpr std::int64_t kClockErrorMs = 500;
+
+struct CoreContext {
+  CoreContext(EngineOptions o, Store& s, Counters& c, EventSink& e, Random& r)
+      : options(std::move(o)),
+        store(s),
+        counters(c),
+        events(e),
+        random(r),
+        cache(options.near_cache_bytes) {}
+
+  EngineOptions options;
+  Store& store;
+  Counters& counters;
+  EventSink& events;
+  Random& random;
+
+  StoreOps ops;
+  HlcClock hlc;
+  Debts debts;
+  KeyTable keys;
+  RecordCache cache;
+  Upstream* upstream = nullptr;  // the data connection; set before start
+  Now now;
+  std::string instance;              // durable random name of this ledger
+  std::int64_t redis_offset_ms = 0;  // Redis' clock minus ours, when it matters
+  Mark mark;                         // what a row confirmed by Redis now is marked with
+
+  bool up() const { return upstream != nullptr && upstream->up(); }
+  std::int64_t deadline_us(std::int64_t ms) const { return now.mono_us + ms * 1000; }
+  // An absolute expiry on our clock, as Redis' clock must be told it.
+  std::int64_t redis_time(std::int64_t expires_at_ms) const {
+    return expires_at_ms == 0 ? 0 : expires_at_ms + redis_offset_ms;
+  }
+};
+
+}  // namespace stayd

@@ -1,0 +1,336 @@
+#include "core/engine.h"
+
+#include <algorithm>
+
+#include "core/side_keys.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
+               EventSink& events, Random& random)
+    : c_(std::move(options), store, counters, events, random),
+      policies_(std::move(policies)),
+      shard_(c_, *this),
+      adopter_(c_, *this),
+      aux_side_(*this) {
+  store.set_events(&c_.ops);
+}
+
+void Engine::attach(Upstream& data, Upstream& aux) {
+  c_.upstream = &data;
+  aux_ = &aux;
+}
+
+void Engine::start(Now now) {
+  c_.now = now;
+  c_.instance = c_.store.fact("instance");
+  if (c_.instance.empty()) {
+    c_.instance = std::to_string(c_.random.next());
+    c_.store.put_fact("instance", c_.instance);
+  }
+  shard_.start();
+  adopter_.start();
+}
+
+void Engine::on_tick(Now now) {
+  c_.now = now;
+  shard_.on_tick();
+  adopter_.on_tick(shard_.trusted());
+  if (!holding_.empty()) {
+    auto holding = std::move(holding_);
+    holding_.clear();
+    for (Call* call : holding) {
+      if (now.mono_us - call->submitted_us > c_.options.hold_ms * 1000) {
+        reply_unknown(*call, UnknownPolicy::error);
+      } else if (shard_.trusted()) {
+        try_start(*call);
+      } else {
+        holding_.push_back(call);
+      }
+    }
+    run_ready();
+  }
+  c_.store.submit();
+}
+
+// --- what a call touches
+// ----------------------------------------------------------------------------
+
+bool Engine::collect_keys(Call& call) {
+  if (!find_keys(*call.spec, call.args, call.key_positions)) return false;
+  call.keys.reserve(call.key_positions.size());
+  for (const auto position : call.key_positions) {
+    call.keys.push_back(full_key(call.db, call.args[position]));
+  }
+  shard_.use_db(call.db);
+  return true;
+}
+
+void Engine::collect_block_keys(Call& call) {
+  for (auto& sub : call.block) {
+    if (sub->spec->handling == Handling::local || !collect_keys(*sub)) continue;
+    call.keys.insert(call.keys.end(), sub->keys.begin(), sub->keys.end());
+  }
+}
+
+const SessionPolicy* Engine::policy_of(const Call& call) const {
+  static const SessionPolicy kEverything{};
+  if (policies_.everything_is_a_session()) return &kEverything;
+  for (const FullKey& key : call.keys) {
+    if (const SessionPolicy* policy = policies_.find(key_of(key))) return policy;
+  }
+  return nullptr;
+}
+
+bool Engine::goes_to_redis(const Call& call) const {
+  if (c_.options.observe) return c_.up();
+  if (!shard_.trusted() || !c_.up()) return false;
+  if (!c_.debts.empty()) {
+    for (const FullKey& key : call.keys) {
+      if (c_.debts.has(key)) return false;
+    }
+  }
+  if (!shard_.writes_refused()) return true;
+  const auto writes = [](const Call& one) { return one.spec->writes(); };
+  const bool any = writes(call) || std::any_of(call.block.begin(), call.block.end(),
+                                               [&](const auto& sub) { return writes(*sub); });
+  if (!any) return true;
+  return !shard_.deletes_refused() && call.block.empty() &&
+         is_removal(*call.spec, call.args, c_.now.wall_ms);
+}
+
+// --- routing
+// ----------------------------------------------------------------------------------------
+
+void Engine::submit(Call& call) {
+  ++under_way_;
+  call.submitted_order = ++order_;
+  call.submitted_us = c_.now.mono_us;
+  shard_.check_heartbeat_gap();
+  switch (call.spec->handling) {
+    case Handling::read:
+    case Handling::write:
+    case Handling::slow_read:
+    case Handling::slow_write:
+    case Handling::script:
+      if (!collect_keys(call)) {
+        complete(call, "-ERR Invalid arguments specified for command\r\n");
+        return;
+      }
+      break;
+    case Handling::transaction:
+      collect_block_keys(call);
+      break;
+    default:
+      submit_keyless(call);
+      run_ready();
+      return;
+  }
+  for (const FullKey& key : call.keys) {
+    if (is_side_key(key_of(key))) {
+      complete(call, "-ERR stayd: keys that start with 'stayd:{' are its own\r\n");
+      return;
+    }
+  }
+  if (call.keys.empty() && call.block.empty()) {
+    submit_keyless(call);
+  } else {
+    try_start(call);
+  }
+  run_ready();
+}
+
+void Engine::try_start(Call& call) {
+  const bool slow =
+      call.spec->handling == Handling::slow_read || call.spec->handling == Handling::slow_write;
+  const bool alone = slow || (is_session(call) && !goes_to_redis(call));
+  if (!c_.keys.may_start(call, alone)) {
+    call.stage = static_cast<std::uint8_t>(Stage::waiting);
+    c_.keys.enqueue(call);
+    return;
+  }
+  if (call.queued) {
+    c_.keys.dequeue(call);
+    kick(call.keys);  // tried after this one has started, and taken its locks if it needs them
+  }
+  start(call);
+}
+
+void Engine::start(Call& call) {
+  if (!is_session(call)) {
+    if (!c_.up()) return fail_unavailable(call);
+    if (!call.block.empty()) return send_block(call);
+    if (call.spec->handling == Handling::slow_read || call.spec->handling == Handling::slow_write) {
+      return to_aux(call);
+    }
+    call.stage = static_cast<std::uint8_t>(Stage::passthrough);
+    c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                      command_deadline_us(), 1);
+    return;
+  }
+  if (goes_to_redis(call)) {
+    to_redis(call);
+  } else if (c_.options.observe) {
+    fail_unavailable(call);
+  } else {
+    to_standin(call);
+  }
+}
+
+void Engine::kick(const std::vector<FullKey>& keys) {
+  if (c_.keys.empty()) return;
+  const std::size_t before = ready_.size();
+  c_.keys.fronts(keys, ready_);
+  const auto fresh = std::remove_if(ready_.begin() + static_cast<std::ptrdiff_t>(before),
+                                    ready_.end(), [](Call* call) {
+                                      const bool again = call->listed;
+                                      call->listed = true;
+                                      return again;
+                                    });
+  ready_.erase(fresh, ready_.end());
+}
+
+void Engine::run_ready() {
+  if (running_ready_) return;
+  running_ready_ = true;
+  while (!ready_.empty()) {
+    auto ready = std::move(ready_);
+    ready_.clear();
+    for (Call* call : ready) call->listed = false;
+    for (Call* call : ready) {
+      if (call->queued) try_start(*call);
+    }
+  }
+  running_ready_ = false;
+}
+
+void Engine::complete(Call& call, std::string_view reply) {
+  --under_way_;
+  if (call.locks_held || call.in_flight || call.queued) {
+    release_rows(call);
+    c_.keys.unlock(call);
+    c_.keys.remove_in_flight(call);
+    c_.keys.dequeue(call);
+    kick(call.keys);
+  }
+  call.sink->on_reply(call, reply);
+  run_ready();
+}
+
+void Engine::fail_unavailable(Call& call) {
+  ++c_.counters.unavailable_replies;
+  complete(call, "-ERR stayd: Redis is unavailable\r\n");
+}
+
+std::int64_t Engine::command_deadline_us() const {
+  const auto adaptive = static_cast<std::int64_t>(4 * p99_us_);
+  return c_.now.mono_us + std::clamp(adaptive, c_.options.command_deadline_ms * 1000,
+                                     c_.options.command_deadline_max_ms * 1000);
+}
+
+void Engine::fill(Mutation& mutation, Hlc hlc) const {
+  mutation.hlc = hlc;
+  mutation.mark = c_.mark;
+  if (mutation.kind == Mutation::Kind::tomb) {
+    mutation.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;
+  }
+}
+
+// --- parts of a call that are under way
+// -------------------------------------------------------------
+
+std::uint64_t Engine::sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {
+  std::uint32_t index;
+  if (free_subs_.empty()) {
+    index = static_cast<std::uint32_t>(subs_.size());
+    subs_.push_back({});
+  } else {
+    index = free_subs_.back();
+    free_subs_.pop_back();
+  }
+  subs_[index] = {&call, kind, key_index, hlc};
+  ++call.waiting;
+  return static_cast<std::uint64_t>(index) << 1 | 1;  // odd; a Call's address is even
+}
+
+StoreToken Engine::store_token(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {
+  return c_.ops.token(*this, sub(call, kind, key_index, hlc));
+}
+
+// The last part that a call waited for has ended.
+void Engine::advance(Call& call) {
+  switch (static_cast<Stage>(call.stage)) {
+    case Stage::recording:
+    case Stage::standin_record:
+      return complete(call, call.held);
+    case Stage::tomb:
+      return send_removal(call);
+    case Stage::marking:
+      return call.block.empty() ? send_write(call) : send_block(call);
+    case Stage::absent_meta:
+    case Stage::missing_meta:
+      return on_absent_meta(call);
+    case Stage::absent_verify:
+    case Stage::missing_verify:
+      return on_verified(call);
+    case Stage::loading:
+      return on_rows_loaded(call);
+    default:
+      return;
+  }
+}
+
+// --- what the other parts tell us
+// -------------------------------------------------------------------
+
+void Engine::on_trust(Trust trust) {
+  if (trust == Trust::out) adopter_.on_link_lost();
+  if (trust != Trust::suspect) reroute_lost();
+  if (trust == Trust::trusted) c_.cache.clear();
+  std::vector<Call*> fronts;
+  c_.keys.all_fronts(fronts);
+  for (Call* call : fronts) {
+    if (!call->listed) {
+      call->listed = true;
+      ready_.push_back(call);
+    }
+  }
+  run_ready();
+}
+
+void Engine::on_debt_settled(const FullKey& key) {
+  if (shard_.trusted()) c_.cache.erase(key);
+}
+
+void Engine::on_redis_is_truth(std::string_view why) {
+  c_.events.on_event({Severity::warning,
+                      "redis_is_truth",
+                      "the ledger starts anew from what Redis holds: " + std::string(why),
+                      {}});
+  c_.cache.clear();
+  c_.store.flush(-1, c_.hlc.next(c_.now.wall_ms), 0);
+  adopter_.restart();
+}
+
+void Engine::on_push(std::string_view frame) {
+  if (push_handler_ != nullptr) push_handler_->on_upstream_reply(0, frame);
+}
+
+void Engine::client_gone(std::uint64_t) {}
+
+EngineStatus Engine::status() const {
+  EngineStatus out;
+  shard_.fill(out.shard);
+  out.adoption_complete = adopter_.complete();
+  out.adopted = adopter_.adopted();
+  out.ledger_ok = ledger_ok_;
+  out.mode = c_.options.observe ? "observe" : "protect";
+  out.calls_under_way = under_way_;
+  out.cached_records = c_.cache.size();
+  out.cached_bytes = c_.cache.bytes();
+  out.store = c_.store.stats();
+  return out;
+}
+
+}  // namespace stayd

@@ -1,0 +1,251 @@
+// The engine: decides for every client command who answers it, keeps the ledger in step with Redis,
+// and never lets Redis' troubles become a logout (DESIGN.md sections 2 and 3).
+//
+//                        ┌─ TRUSTED, no debt ──▶ Redis ──▶ effect ──▶ ledger ──▶ reply
+//   submit ─▶ key queue ─┤         │ nil? missing? ──▶ ledger knows better? ──┐
+//                        │         │ refused, connection lost ────────────────┤
+//                        └─ SUSPECT, OUT, debt ──▶ stand-in on ledger rows ◀──┘──▶ ledger ──▶ reply
+//                                                        └─ debt ──▶ repairer ──▶ Redis
+//
+// Thread rule: everything on the engine loop. Sans-I/O: the upstreams, the store, the clock (`now`
+// in every entry) and the random generator are given. Ownership: none of the references; Calls
+// belong to their sinks.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/adopter.h"
+#include "core/call.h"
+#include "core/context.h"
+#include "core/policy.h"
+#include "core/shard.h"
+#include "core/status.h"
+#include "resp/reply.h"
+#include "session/standin.h"
+
+namespace stayd {
+
+class Engine final : public CallHandler,
+                     private ReplyHandler,
+                     private StoreClient,
+                     private ShardEvents,
+                     private AdopterEvents {
+ public:
+  Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
+         EventSink& events, Random& random);
+
+  // `data` carries session commands; `aux` commands that may take long. Both outlive the engine;
+  // their UpstreamEvents are data_events() and aux_events().
+  void attach(Upstream& data, Upstream& aux);
+  UpstreamEvents& data_events() { return shard_; }
+  UpstreamEvents& aux_events() { return aux_side_; }
+  // Where pub/sub pushes go.
+  void set_push_handler(ReplyHandler* handler) { push_handler_ = handler; }
+
+  void start(Now now);
+  void set_now(Now now) { c_.now = now; }  // before every batch of submits or events
+  void on_tick(Now now);
+  void on_turn_end() { c_.store.submit(); }
+  void replace_policies(PolicyTable policies) { policies_ = std::move(policies); }
+
+  // CallHandler
+  void submit(Call& call) override;
+  bool redis_answers() const override { return c_.up(); }
+  void client_gone(std::uint64_t client_id) override;
+
+  // Runs the backfill from its beginning (`stayd backfill`).
+  void restart_adoption() { adopter_.restart(); }
+  EngineStatus status() const;
+  std::size_t calls_under_way() const { return under_way_; }
+
+ private:
+  // What a call waits for; each names the file that handles it.
+  enum class Stage : std::uint8_t {
+    waiting,        // in its keys' queues
+    read,           // redis path: a read is on its way
+    write,          //   a write is on its way
+    guard,          //   a guarded write, or SET XX in place of a fenced SET
+    passthrough,    //   not a session: reply as it comes
+    aux,            //   on the auxiliary connection
+    tomb,           //   the tombstone is being written before Redis is asked
+    removal,        //   the removal is on its way
+    marking,        //   rows are being marked stale before an opaque write
+    block,          //   MULTI..EXEC is on its way
+    flush,          //   FLUSHDB, FLUSHALL, SWAPDB is on its way
+    recording,      //   effects are being recorded; the reply is held
+    absent_meta,    // absence path: the ledger is asked about an absent-looking reply
+    absent_verify,  //   Redis is asked again: exists? canary? evictions?
+    missing_meta,   //   a guarded write found no key: the ledger is asked
+    missing_verify,
+    loading,         // stand-in path: rows are being loaded
+    standin_record,  //   effects are being recorded
+    held_unknown,    // waits for an answer, then error
+  };
+
+  enum class SubKind : std::uint8_t {
+    applied,
+    tombed,
+    marked,
+    row,
+    meta,
+    read_back,
+    adopt_row,
+    verify_exists,
+    verify_canary,
+    verify_info,
+    page,
+  };
+  struct SubOp {
+    Call* call = nullptr;
+    SubKind kind = SubKind::applied;
+    std::uint32_t key_index = 0;
+    Hlc hlc = 0;
+  };
+
+  // For replies that concern nobody.
+  class Swallow final : public ReplyHandler {
+    void on_upstream_reply(std::uint64_t, std::string_view) override {}
+    void on_upstream_lost(std::uint64_t) override {}
+  };
+
+  // The auxiliary connection's events, apart from the data connection's.
+  class AuxSide final : public UpstreamEvents {
+   public:
+    explicit AuxSide(Engine& engine) : engine_(engine) {}
+    void on_upstream_up(const GateFacts&) override {}
+    void on_upstream_down(bool, std::string_view) override { engine_.reroute_lost(); }
+    void on_upstream_push(std::string_view) override {}
+
+   private:
+    Engine& engine_;
+  };
+
+  // --- engine.cc: routing
+  bool collect_keys(Call& call);
+  void collect_block_keys(Call& call);
+  bool goes_to_redis(const Call& call) const;
+  void try_start(Call& call);
+  void start(Call& call);
+  void run_ready();
+  void kick(const std::vector<FullKey>& keys);
+  void complete(Call& call, std::string_view reply);
+  void fail_unavailable(Call& call);
+  const SessionPolicy* policy_of(const Call& call) const;
+  bool is_session(const Call& call) const { return policy_of(call) != nullptr; }
+  std::int64_t command_deadline_us() const;
+  std::int64_t slow_deadline_us() const { return c_.deadline_us(c_.options.slow_deadline_ms); }
+  std::uint64_t sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc = 0);
+  StoreToken store_token(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc = 0);
+  void advance(Call& call);
+  void fill(Mutation& mutation, Hlc hlc) const;
+
+  // --- engine_redis.cc: the way through Redis
+  void to_redis(Call& call);
+  void send_write(Call& call);
+  void send_guarded(Call& call);
+  void send_fenced_set(Call& call);
+  void to_aux(Call& call);
+  void start_removal(Call& call);
+  void send_removal(Call& call);
+  void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
+  void on_upstream_lost(std::uint64_t tag) override;
+  void on_sub_reply(const SubOp& op, std::string_view frame);
+  void on_read(Call& call, std::string_view frame);
+  void on_write(Call& call, std::string_view frame);
+  void on_aux(Call& call, std::string_view frame);
+  void on_removal(Call& call, std::string_view frame);
+  bool refused(Call& call, std::string_view frame);
+  void record(Call& call, std::string_view frame);
+  void record_mutations(Call& call, std::vector<Mutation>& mutations);
+  void read_back_all(Call& call);
+  void read_back(Call& call, std::uint32_t key_index);
+  void on_read_back(Call& call, const SubOp& op, std::string_view frame);
+  void reroute_lost();
+  void reroute(Call& call);
+  void reply_in_doubt(Call& call);
+
+  // --- engine_absent.cc: is it really not there? (R4, R8, R15)
+  void check_absent(Call& call, std::string_view frame);
+  void resolve_missing(Call& call);
+  void on_absent_meta(Call& call);
+  void send_verification(Call& call);
+  void on_verified(Call& call);
+  void go_on_missing(Call& call);
+  bool fenced(const Call& call, const FullKey& key, const RowMeta& meta) const;
+  void answer_fenced(Call& call);
+  void remember_absent(const Call& call);
+
+  // --- engine_standin.cc: Redis is not asked
+  void to_standin(Call& call);
+  void load_rows(Call& call);
+  void on_rows_loaded(Call& call);
+  bool answer_unknown(Call& call);
+  void on_adopt_row(Call& call, const SubOp& op, std::string_view frame);
+  void run_standin(Call& call);
+  void count_unseen_logouts(Call& call, std::vector<Mutation>& effects);
+  void update_meta(Row& row, const Mutation& mutation);
+  void reply_unknown(Call& call, UnknownPolicy policy);
+  void release_rows(Call& call);
+  static bool creates_if_missing(const Call& call);
+
+  // --- engine_block.cc: MULTI .. EXEC
+  void send_block(Call& call);
+  void on_block(Call& call, std::string_view frame);
+  void run_block_standin(Call& call, std::vector<Mutation>& effects);
+
+  // --- engine_keyspace.cc: commands over keys, and flushes
+  void submit_keyless(Call& call);
+  void start_flush(Call& call);
+  void on_flush(Call& call, std::string_view frame);
+  std::string without_side_keys(const Call& call, std::string_view frame) const;
+  void scan_ledger(Call& call);
+  void on_ledger_page(Call& call, ScanPage page);
+
+  // StoreClient
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
+  void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
+  void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
+
+  // ShardEvents, AdopterEvents
+  void on_trust(Trust trust) override;
+  void on_debt_settled(const FullKey& key) override;
+  void on_read_back_wanted(const FullKey& key) override { adopter_.want(key, true); }
+  void on_redis_is_truth(std::string_view why) override;
+  void on_push(std::string_view frame) override;
+  void on_adopted(const FullKey& key) override { c_.cache.erase(key); }
+
+  CoreContext c_;
+  PolicyTable policies_;
+  Shard shard_;
+  Adopter adopter_;
+  AuxSide aux_side_;
+  Upstream* aux_ = nullptr;
+  ReplyHandler* push_handler_ = nullptr;
+
+  std::vector<SubOp> subs_;
+  std::vector<std::uint32_t> free_subs_;
+  std::vector<Call*> ready_;  // to be tried again
+  bool running_ready_ = false;
+  std::vector<Call*> lost_;     // their connection ended; in the order they were sent
+  std::vector<Call*> holding_;  // wait for an answer (unknown = hold)
+  KeyMap<Row> working_;         // rows of calls under way on the stand-in path
+  std::uint64_t order_ = 0;
+  std::size_t under_way_ = 0;
+  std::string request_;              // scratch
+  std::vector<Mutation> mutations_;  // scratch
+  Swallow swallow_;
+  std::map<std::uint64_t, FullKey>
+      cursors_;  // SCANs under way on the ledger; the oldest goes first
+  std::uint64_t next_cursor_ = 0;
+  std::deque<std::pair<std::uint64_t, FullKey>> told_absent_;  // (client, key): evidence for fences
+  double p99_us_ = 0;  // decaying estimate of Redis' slow replies
+  bool ledger_ok_ = true;
+};
+
+}  // namespace stayd

@@ -1,0 +1,183 @@
+// Engine: Redis says a key is not there. Its nil is not proof (R4): it may have been emptied,
+// evicted, rolled back. The ledger is asked; when it knows better, Redis is asked once more what
+// happened:
+//
+//   ledger: no row, tombstone, expired ─────────────────────────────▶ it is absent
+//   ledger: LIVE ─▶ EXISTS, heartbeat key, evicted_keys in one write
+//        exists after all ──────────────────────────────────────────▶ the reply stands
+//        heartbeat key changed ─────────────────────────────────────▶ SUSPECT; the stand-in answers
+//        keys were evicted since the row was confirmed ─────────────▶ owed; the stand-in answers
+//        nothing moved: somebody deleted it ────────────────────────▶ tombstone; it is absent
+#include "core/engine.h"
+#include "resp/request_parser.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+namespace {
+constexpr std::int64_t kFenceMs = 30'000;
+constexpr std::size_t kMaxEvidence = 4096;
+}  // namespace
+
+void Engine::check_absent(Call& call, std::string_view frame) {
+  ++c_.counters.absent_checks;
+  call.held.assign(frame);
+  call.checked = true;
+  call.stage = static_cast<std::uint8_t>(Stage::absent_meta);
+  call.metas.resize(call.keys.size());
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    c_.store.load_meta(call.keys[i], store_token(call, SubKind::meta, i));
+  }
+}
+
+// A guarded command found no key in Redis, and did nothing. Its keys are locked.
+void Engine::resolve_missing(Call& call) {
+  ++c_.counters.absent_checks;
+  call.checked = true;
+  call.stage = static_cast<std::uint8_t>(Stage::missing_meta);
+  call.metas.resize(call.keys.size());
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    c_.store.load_meta(call.keys[i], store_token(call, SubKind::meta, i));
+  }
+}
+
+void Engine::on_absent_meta(Call& call) {
+  const bool missing = static_cast<Stage>(call.stage) == Stage::missing_meta;
+  if (call.contradicted) {  // the ledger cannot be read: Redis is all there is
+    if (missing) return send_write(call);
+    return complete(call, call.held);
+  }
+  bool live = false;
+  for (const RowMeta& meta : call.metas)
+    live = live || (meta.live_at(c_.now.wall_ms) && !meta.stale);
+  if (live) return send_verification(call);
+  if (missing) return go_on_missing(call);
+  remember_absent(call);
+  ++c_.counters.replies_from_redis;
+  complete(call, call.held);
+}
+
+void Engine::send_verification(Call& call) {
+  const bool missing = static_cast<Stage>(call.stage) == Stage::missing_meta;
+  if (!c_.up() || !shard_.trusted()) {
+    if (missing) return to_standin(call);
+    return reroute(call);
+  }
+  call.stage = static_cast<std::uint8_t>(missing ? Stage::missing_verify : Stage::absent_verify);
+  call.gone.assign(call.keys.size(), false);
+  call.hlc = c_.hlc.next(c_.now.wall_ms);
+  const auto deadline = command_deadline_us();
+  std::string request;
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    if (!call.metas[i].live_at(c_.now.wall_ms)) continue;
+    request.clear();
+    append_request(request, {"EXISTS", key_of(call.keys[i])});
+    c_.upstream->send(request, call.db, *this, sub(call, SubKind::verify_exists, i), deadline, 1);
+  }
+  request.clear();
+  append_request(request, {"GET", shard_.canary_name()});
+  c_.upstream->send(request, call.db, *this, sub(call, SubKind::verify_canary, 0), deadline, 1);
+  request.clear();
+  append_request(request, {"INFO", "stats"});
+  c_.upstream->send(request, call.db, *this, sub(call, SubKind::verify_info, 0), deadline, 1);
+}
+
+void Engine::on_verified(Call& call) {
+  const bool missing = static_cast<Stage>(call.stage) == Stage::missing_verify;
+  if (call.contradicted && c_.up()) shard_.suspect("its heartbeat key is not the last one written");
+  if (call.contradicted || !shard_.trusted()) {
+    if (missing) return to_standin(call);
+    return reroute(call);
+  }
+  const SessionPolicy* policy = policy_of(call);
+  bool healed = false;
+  bool any_gone = false;
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    if (!call.gone[i]) continue;
+    any_gone = true;
+    const RowMeta& meta = call.metas[i];
+    if (shard_.evicted_since(meta.mark, call.evicted_keys) || policy->external_delete_heals) {
+      ++c_.counters.lost_keys_healed;
+      shard_.owe(call.keys[i], meta.hlc);
+      healed = true;
+      continue;
+    }
+    ++c_.counters.external_deletes;
+    Mutation tomb;
+    tomb.kind = Mutation::Kind::tomb;
+    tomb.key = call.keys[i];
+    fill(tomb, call.hlc);
+    c_.store.apply_one(std::move(tomb), 0, Durability::written);
+  }
+  if (healed) {
+    if (missing) return to_standin(call);
+    return reroute(call);
+  }
+  if (!missing) {
+    ++c_.counters.replies_from_redis;
+    return complete(call, call.held);
+  }
+  if (any_gone) return go_on_missing(call);
+  send_write(call);  // it is there after all
+}
+
+// The key is absent in truth: the command may create it, unless it is a late save of a dead
+// session.
+void Engine::go_on_missing(Call& call) {
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    if (fenced(call, call.keys[i], call.metas[i])) return answer_fenced(call);
+  }
+  send_write(call);
+}
+
+// --- R8: fences
+// -------------------------------------------------------------------------------------
+
+bool Engine::fenced(const Call& call, const FullKey& key, const RowMeta& meta) const {
+  if (meta.state != RowState::tomb || !policies_.any_fence()) return false;
+  const SessionPolicy* policy = policies_.find(key_of(key));
+  if (policy == nullptr || policy->fence == Fence::off) return false;
+  const auto& name = call.spec->name;
+  if (name == "setnx" || name == "hsetnx") return false;
+  if (name == "set") {
+    for (std::size_t i = 3; i < call.args.size(); ++i) {
+      if (equals_ignore_case(call.args[i], "nx")) return false;
+    }
+  }
+  if (policy->fence == Fence::forever) return true;
+  if (c_.now.wall_ms - hlc_wall_ms(meta.hlc) > kFenceMs) return false;
+  for (const auto& [client, absent_key] : told_absent_) {
+    if (client == call.client_id && absent_key == key) return false;
+  }
+  return true;
+}
+
+// Acknowledged and dropped: answered as if it had been done on an absent key.
+void Engine::answer_fenced(Call& call) {
+  ++c_.counters.fenced_writes;
+  struct Scratch final : Workspace {
+    KeyMap<Record> records;
+    Record& record(std::string_view key) override { return records[FullKey(key)]; }
+  } scratch;
+  std::string reply;
+  if (stand_in_supports(*call.spec, call.args)) {
+    std::vector<Mutation> dropped;
+    execute({call.spec, &call.args, call.db, c_.now.wall_ms}, scratch, reply, dropped);
+  } else {
+    write_error(reply, "ERR stayd: this session has been logged out");
+  }
+  complete(call, reply);
+}
+
+// A client that was told ABSENT after the tombstone may open a new session under the key (fence
+// 30s).
+void Engine::remember_absent(const Call& call) {
+  if (!policies_.any_fence() || call.metas.size() != call.keys.size()) return;
+  for (std::size_t i = 0; i < call.keys.size(); ++i) {
+    if (call.metas[i].state != RowState::tomb) continue;
+    told_absent_.emplace_back(call.client_id, call.keys[i]);
+    if (told_absent_.size() > kMaxEvidence) told_absent_.pop_front();
+  }
+}
+
+}  // namespace stayd

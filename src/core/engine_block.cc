@@ -1,0 +1,147 @@
+// Engine: MULTI .. EXEC. One write to Redis, one batch in the ledger; in doubt or without Redis the
+// stand-in runs the whole block.
+#include <algorithm>
+
+#include "core/engine.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+void Engine::send_block(Call& call) {
+  const bool session = is_session(call) && !c_.options.observe;
+  if (session && static_cast<Stage>(call.stage) != Stage::marking) {
+    // Logouts inside the block stand in the ledger before Redis hears of them; rows that only Redis
+    // can tell are marked.
+    ++call.waiting;
+    bool marked = false;
+    call.stage = static_cast<std::uint8_t>(Stage::marking);
+    for (auto& sub_call : call.block) {
+      const bool removal = is_removal(*sub_call->spec, sub_call->args, c_.now.wall_ms);
+      const bool opaque = effects_need_read_back(*sub_call->spec, sub_call->args) &&
+                          !stand_in_supports(*sub_call->spec, sub_call->args);
+      if (!removal && !opaque) continue;
+      if (!call.locks_held) c_.keys.lock(call);
+      marked = true;
+      for (const FullKey& key : sub_call->keys) {
+        Mutation mutation;
+        mutation.kind = removal ? Mutation::Kind::tomb : Mutation::Kind::stale;
+        mutation.key = key;
+        fill(mutation, c_.hlc.next(c_.now.wall_ms));
+        c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, 0),
+                           removal ? Durability::synced : Durability::written);
+      }
+    }
+    --call.waiting;
+    if (marked) return;
+  }
+  if (!c_.up()) return reroute(call);
+  call.stage = static_cast<std::uint8_t>(Stage::block);
+  call.sent_wall_ms = c_.now.wall_ms;
+  std::size_t versions = 1;
+  request_.assign("*1\r\n$5\r\nMULTI\r\n");
+  bool selects = false;
+  for (auto& sub_call : call.block) {
+    request_.append(sub_call->raw);
+    versions += sub_call->args.size();
+    selects = selects || sub_call->spec->name == "select";
+  }
+  request_.append("*1\r\n$4\r\nEXEC\r\n");
+  call.hlc = c_.hlc.reserve(c_.now.wall_ms, versions);
+  if (session) c_.keys.add_in_flight(call);
+  const auto replies = static_cast<std::uint32_t>(call.block.size() + 2);
+  c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    command_deadline_us(), replies);
+  if (selects) {  // the connection stands where the link believes it stands
+    static constexpr std::uint64_t kNobody = ~std::uint64_t{0};
+    request_.clear();
+    append_request(request_, {"SELECT", std::to_string(call.db)});
+    c_.upstream->send(request_, -1, swallow_, kNobody, command_deadline_us(), 1);
+  }
+  if (call.locks_held) {
+    c_.keys.unlock(call);
+    kick(call.keys);
+  }
+}
+
+void Engine::on_block(Call& call, std::string_view frame) {
+  const ReplyView reply(frame);
+  if (!is_session(call) || c_.options.observe) {
+    ++c_.counters.replies_from_redis;
+    return complete(call, frame);
+  }
+  if (reply.is_error()) {
+    // Queue-time errors of our own making are caught before: Redis refused a command of the block.
+    if (refused(call, frame)) return;
+    if (reply.text().starts_with("EXECABORT")) {
+      ++c_.counters.refused_by_redis;
+      shard_.note_refusal(ReplyClass::no_memory, reply.text());
+      return reroute(call);
+    }
+    return complete(call, frame);
+  }
+  ++c_.counters.replies_from_redis;
+  call.held.assign(frame);
+  call.stage = static_cast<std::uint8_t>(Stage::recording);
+  std::vector<Store::Change> changes;
+  std::vector<FullKey> read_backs;
+  Hlc hlc = call.hlc;
+  bool logout = false;
+  auto elements = reply.elements();
+  ReplyView element;
+  for (auto& sub_call : call.block) {
+    if (!elements.next(element)) break;
+    if (sub_call->keys.empty()) continue;
+    mutations_.clear();
+    const Effects effects = derive_effects(*sub_call->spec, sub_call->args, sub_call->db, element,
+                                           call.sent_wall_ms, mutations_);
+    if (effects == Effects::read_back) {
+      read_backs.insert(read_backs.end(), sub_call->keys.begin(), sub_call->keys.end());
+      continue;
+    }
+    for (Mutation& mutation : mutations_) {
+      fill(mutation, hlc++);
+      logout = logout || mutation.kind == Mutation::Kind::tomb;
+      if (!shard_.trusted()) shard_.owe(mutation.key, mutation.hlc);
+      c_.cache.erase(mutation.key);
+      const auto at = std::find(call.keys.begin(), call.keys.end(), mutation.key);
+      const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
+      changes.push_back({std::move(mutation), store_token(call, SubKind::applied, index)});
+    }
+  }
+  ++call.waiting;
+  if (!changes.empty()) {
+    c_.store.apply(std::move(changes), logout ? Durability::synced : Durability::written);
+  }
+  for (const FullKey& key : read_backs) {
+    const auto at = std::find(call.keys.begin(), call.keys.end(), key);
+    read_back(call, static_cast<std::uint32_t>(at - call.keys.begin()));
+  }
+  if (--call.waiting == 0) advance(call);
+}
+
+void Engine::run_block_standin(Call& call, std::vector<Mutation>& effects) {
+  class Rows final : public Workspace {
+   public:
+    explicit Rows(KeyMap<Row>& rows) : rows_(rows) {}
+    Record& record(std::string_view key) override { return rows_.find(key)->second.record; }
+
+   private:
+    KeyMap<Row>& rows_;
+  } workspace(working_);
+  write_array(call.held, call.block.size());
+  for (auto& sub_call : call.block) {
+    const auto& name = sub_call->spec->name;
+    if (sub_call->spec->handling != Handling::local) {
+      execute({sub_call->spec, &sub_call->args, sub_call->db, c_.now.wall_ms}, workspace, call.held,
+              effects);
+    } else if (name == "ping" && sub_call->args.size() == 1) {
+      write_simple(call.held, "PONG");
+    } else if (name == "ping" || name == "echo") {
+      write_bulk(call.held, sub_call->args[1]);
+    } else {
+      write_simple(call.held, "OK");
+    }
+  }
+}
+
+}  // namespace stayd

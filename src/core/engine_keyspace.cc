@@ -1,0 +1,236 @@
+// Engine: commands that look over keys (KEYS, SCAN, DBSIZE, RANDOMKEY), flushes, and commands of
+// the server itself. While Redis is not trusted the ledger answers; an empty list is never a guess.
+#include <algorithm>
+#include <charconv>
+
+#include "core/engine.h"
+#include "core/side_keys.h"
+#include "resp/request_parser.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+namespace {
+
+constexpr std::uint64_t kLedgerCursorBit = std::uint64_t{1} << 63;
+constexpr std::size_t kMaxCursors = 1024;
+constexpr std::size_t kPage = 1024;
+
+std::uint64_t parse_cursor(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+std::string_view option(const Args& args, std::size_t from, std::string_view lower) {
+  for (std::size_t i = from; i + 1 < args.size(); i += 2) {
+    if (equals_ignore_case(args[i], lower)) return args[i + 1];
+  }
+  return {};
+}
+
+std::string_view type_name(ValueType type) {
+  switch (type) {
+    case ValueType::string:
+      return "string";
+    case ValueType::hash:
+      return "hash";
+    case ValueType::set:
+      return "set";
+    case ValueType::zset:
+      return "zset";
+    default:
+      return "list";
+  }
+}
+
+}  // namespace
+
+void Engine::submit_keyless(Call& call) {
+  const auto tag = reinterpret_cast<std::uintptr_t>(&call);
+  switch (call.spec->handling) {
+    case Handling::keyspace: {
+      if (!shard_.trusted() && !c_.options.observe) return scan_ledger(call);
+      if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
+      call.stage = static_cast<std::uint8_t>(Stage::aux);
+      const bool ours = call.spec->name == "scan" && call.args.size() > 1 &&
+                        (parse_cursor(call.args[1]) & kLedgerCursorBit) != 0;
+      if (!ours) return aux_->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
+      Args args =
+          call.args;  // a scan begun on the ledger starts over on Redis: SCAN may repeat keys
+      args[1] = "0";
+      request_.clear();
+      append_request(request_, args);
+      return aux_->send(request_, call.db, *this, tag, slow_deadline_us(), 1);
+    }
+    case Handling::flush:
+      return start_flush(call);
+    case Handling::pubsub:
+      if (!c_.up()) return fail_unavailable(call);
+      call.stage = static_cast<std::uint8_t>(Stage::passthrough);
+      return c_.upstream->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
+    default:
+      if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
+      call.stage = static_cast<std::uint8_t>(Stage::aux);
+      return aux_->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
+  }
+}
+
+// The reply of a keyspace command without stayd's own keys.
+std::string Engine::without_side_keys(const Call& call, std::string_view frame) const {
+  const ReplyView reply(frame);
+  std::string out;
+  if (reply.is_error()) return std::string(frame);
+  if (call.spec->name == "dbsize") {
+    const std::int64_t side = shard_.db_in_use(call.db) && !shard_.last_canary(call.db).empty();
+    write_integer(out, std::max<std::int64_t>(0, reply.integer().value_or(0) - side));
+    return out;
+  }
+  if (call.spec->name == "randomkey") {
+    if (!is_side_key(reply.text())) return std::string(frame);
+    write_null(out);
+    return out;
+  }
+  const bool scan = call.spec->name == "scan";
+  ReplyView keys = reply;
+  ReplyView cursor;
+  if (scan) {
+    auto parts = reply.elements();
+    parts.next(cursor);
+    parts.next(keys);
+    write_array(out, 2);
+    write_bulk(out, cursor.text());
+  }
+  std::vector<std::string_view> visible;
+  auto elements = keys.elements();
+  ReplyView key;
+  while (elements.next(key)) {
+    if (!is_side_key(key.text())) visible.push_back(key.text());
+  }
+  write_array(out, visible.size());
+  for (const auto one : visible) write_bulk(out, one);
+  return out;
+}
+
+// --- from the ledger
+// --------------------------------------------------------------------------------
+
+void Engine::scan_ledger(Call& call) {
+  if (!adopter_.complete()) {
+    ++c_.counters.unknown_replies;
+    return complete(call, "-ERR stayd: Redis is out and not every key is known yet\r\n");
+  }
+  ScanQuery query;
+  query.db = call.db;
+  query.limit = kPage;
+  call.held.clear();
+  call.removed = 0;
+  if (call.spec->name == "scan") {
+    const std::uint64_t cursor = parse_cursor(call.args[1]);
+    const auto it = cursors_.find(cursor);
+    if (it != cursors_.end()) query.after = it->second;
+    const auto count = option(call.args, 2, "count");
+    std::uint64_t limit = 10;
+    std::from_chars(count.data(), count.data() + count.size(), limit);
+    query.limit = std::clamp<std::uint64_t>(limit, 1, kPage);
+  }
+  c_.store.scan(std::move(query), c_.ops.token(*this, sub(call, SubKind::page, 0)));
+}
+
+void Engine::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
+  const auto index = static_cast<std::uint32_t>(tag >> 1);
+  Call& call = *subs_[index].call;
+  free_subs_.push_back(index);
+  --call.waiting;
+  if (!error.message.empty()) return fail_unavailable(call);
+  on_ledger_page(call, std::move(page));
+}
+
+void Engine::on_ledger_page(Call& call, ScanPage page) {
+  const auto& name = call.spec->name;
+  const bool scan = name == "scan";
+  std::string_view pattern =
+      scan ? option(call.args, 2, "match") : (name == "keys" ? call.args[1] : std::string_view());
+  const std::string_view type = scan ? option(call.args, 2, "type") : std::string_view();
+  for (const ScanEntry& entry : page.entries) {
+    const auto key = key_of(entry.key);
+    if (!pattern.empty() && !glob_match(pattern, key)) continue;
+    if (!type.empty() && type_name(entry.meta.type) != type) continue;
+    ++call.removed;
+    if (name != "dbsize") write_bulk(call.held, key);
+    if (name == "randomkey") break;
+  }
+  const bool more = !page.done && !scan && !(name == "randomkey" && call.removed > 0);
+  if (more) {
+    ScanQuery query;
+    query.db = call.db;
+    query.limit = kPage;
+    query.after = std::move(page.next);
+    c_.store.scan(std::move(query), c_.ops.token(*this, sub(call, SubKind::page, 0)));
+    return;
+  }
+  ++c_.counters.replies_from_ledger;
+  std::string reply;
+  if (name == "dbsize") {
+    write_integer(reply, call.removed);
+  } else if (name == "randomkey") {
+    reply = call.held;
+    if (call.removed == 0) write_null(reply);
+  } else {
+    if (scan) {
+      std::uint64_t cursor = 0;
+      if (!page.done) {
+        if (cursors_.size() >= kMaxCursors) cursors_.erase(cursors_.begin());
+        cursor = kLedgerCursorBit | ++next_cursor_;
+        cursors_[cursor] = std::move(page.next);
+      }
+      write_array(reply, 2);
+      write_bulk(reply, std::to_string(cursor));
+    }
+    write_array(reply, call.removed);
+    reply += call.held;
+  }
+  complete(call, reply);
+}
+
+// --- R18: flushes are meant
+// -------------------------------------------------------------------------
+
+void Engine::start_flush(Call& call) {
+  if (!shard_.trusted() || !c_.up()) {
+    return complete(call, "-ERR stayd: Redis is out, it cannot be flushed now\r\n");
+  }
+  call.stage = static_cast<std::uint8_t>(Stage::flush);
+  const bool swap = call.spec->name == "swapdb";
+  const int db = call.spec->name == "flushall" ? -1 : call.db;
+  call.hlc = c_.hlc.next(c_.now.wall_ms);
+  if (!swap && !c_.options.observe) c_.store.flush(db, call.hlc, 0);
+  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    slow_deadline_us(), 1);
+  for (int i = 0; i < kDatabases && !swap; ++i) {
+    if (!shard_.db_in_use(i) || (db >= 0 && i != db)) continue;
+    std::string canary;
+    shard_.append_fresh_canary(canary, i);
+    c_.upstream->send(canary, i, swallow_, 0, slow_deadline_us(), 1);
+  }
+}
+
+void Engine::on_flush(Call& call, std::string_view frame) {
+  if (ReplyView(frame).is_error() || c_.options.observe) return complete(call, frame);
+  if (call.spec->name == "swapdb") {
+    int a = 0;
+    int b = 0;
+    std::from_chars(call.args[1].data(), call.args[1].data() + call.args[1].size(), a);
+    std::from_chars(call.args[2].data(), call.args[2].data() + call.args[2].size(), b);
+    c_.store.swap_databases(a, b, 0);
+    shard_.swap_canaries(a, b);
+  } else {
+    // Once more: what was in flight when the first one ran stands behind Redis' own flush by now.
+    c_.store.flush(call.spec->name == "flushall" ? -1 : call.db, call.hlc, 0);
+  }
+  c_.cache.clear();
+  ++c_.counters.replies_from_redis;
+  complete(call, frame);
+}
+
+}  // namespace stayd

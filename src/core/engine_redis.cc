@@ -1,0 +1,491 @@
+// Engine: the way through a TRUSTED Redis. Redis decides, then the ledger records, then the client
+// is told; for logouts the ledger comes first (R6).
+#include <algorithm>
+
+#include "base/info.h"
+#include "core/engine.h"
+#include "core/lua.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+namespace {
+
+bool has_option(const Args& args, std::size_t from, std::string_view lower) {
+  for (std::size_t i = from; i < args.size(); ++i) {
+    if (equals_ignore_case(args[i], lower)) return true;
+  }
+  return false;
+}
+
+// A command that must not run on a key which Redis has merely lost (R15).
+bool needs_guard(const Call& call) {
+  if (call.keys.size() != 1 || call.args.size() > kMaxGuardedArgs) return false;
+  const auto name = call.spec->name;
+  return call.spec->guard || name == "getset" ||
+         (name == "set" && (has_option(call.args, 3, "nx") || has_option(call.args, 3, "get")));
+}
+
+// SET k v of a fenced key: a late save must not revive a logged-out session (R6, F57).
+bool needs_fence(const Call& call, const SessionPolicy& policy) {
+  if (policy.fence == Fence::off) return false;
+  const auto name = call.spec->name;
+  return (name == "set" && !has_option(call.args, 3, "nx") && !has_option(call.args, 3, "xx")) ||
+         name == "setex" || name == "psetex";
+}
+
+}  // namespace
+
+void Engine::to_redis(Call& call) {
+  const Handling handling = call.spec->handling;
+  if (!call.block.empty()) return send_block(call);
+  if (handling == Handling::slow_read || handling == Handling::slow_write) return to_aux(call);
+  if (handling == Handling::read) {
+    call.stage = static_cast<std::uint8_t>(Stage::read);
+    c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                      command_deadline_us(), 1);
+    return;
+  }
+  if (!c_.options.observe) {
+    // GETDEL's reply is the value that goes: Redis first, then the tombstone, then the client.
+    if (is_removal(*call.spec, call.args, c_.now.wall_ms) && call.spec->name != "getdel") {
+      return start_removal(call);
+    }
+    if (needs_guard(call)) return send_guarded(call);
+    if (policies_.any_fence() && needs_fence(call, *policy_of(call))) return send_fenced_set(call);
+    if (effects_need_read_back(*call.spec, call.args) &&
+        !stand_in_supports(*call.spec, call.args)) {
+      // Only Redis can say what this does: until it has, the rows below are not the truth.
+      c_.keys.lock(call);
+      call.stage = static_cast<std::uint8_t>(Stage::marking);
+      for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+        Mutation stale;
+        stale.kind = Mutation::Kind::stale;
+        stale.key = call.keys[i];
+        fill(stale, c_.hlc.next(c_.now.wall_ms));
+        c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, i),
+                           Durability::written);
+      }
+      return;
+    }
+  }
+  send_write(call);
+}
+
+void Engine::send_write(Call& call) {
+  if (!c_.up()) return reroute(call);
+  call.stage = static_cast<std::uint8_t>(Stage::write);
+  call.sent_wall_ms = c_.now.wall_ms;
+  call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  c_.keys.add_in_flight(call);
+  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    command_deadline_us(), 1);
+  if (effects_need_read_back(*call.spec, call.args)) return;  // stays locked until read back
+  if (call.locks_held) {
+    c_.keys.unlock(call);
+    kick(call.keys);
+  }
+}
+
+void Engine::send_guarded(Call& call) {
+  c_.keys.lock(call);
+  c_.keys.add_in_flight(call);
+  call.stage = static_cast<std::uint8_t>(Stage::guard);
+  call.sent_wall_ms = c_.now.wall_ms;
+  call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  request_.clear();
+  append_guarded(request_, key_of(call.keys[0]), call.args);
+  c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    command_deadline_us(), 1);
+}
+
+void Engine::send_fenced_set(Call& call) {
+  c_.keys.lock(call);
+  c_.keys.add_in_flight(call);
+  call.stage = static_cast<std::uint8_t>(Stage::guard);
+  call.sent_wall_ms = c_.now.wall_ms;
+  call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  request_.clear();
+  if (call.spec->name == "set") {
+    Args args = call.args;
+    args.push_back("XX");
+    append_request(request_, args);
+  } else {
+    const auto unit = call.spec->name == "setex" ? "EX" : "PX";
+    append_request(request_, {"SET", call.args[1], call.args[3], unit, call.args[2], "XX"});
+  }
+  c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    command_deadline_us(), 1);
+}
+
+void Engine::to_aux(Call& call) {
+  if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
+  c_.keys.lock(call);
+  call.stage = static_cast<std::uint8_t>(Stage::aux);
+  call.sent_wall_ms = c_.now.wall_ms;
+  aux_->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
+             1);
+}
+
+// --- logouts: TOMB in the ledger, then UNLINK in Redis, then the client
+// ------------------------------
+
+void Engine::start_removal(Call& call) {
+  c_.keys.lock(call);
+  call.stage = static_cast<std::uint8_t>(Stage::tomb);
+  const SessionPolicy* policy = policy_of(call);
+  const bool lock_key = policy != nullptr && policy->key_class == KeyClass::lock;
+  call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
+  shard_.hold_position(call.hlc);
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    Mutation tomb;
+    tomb.kind = Mutation::Kind::tomb;
+    tomb.key = call.keys[i];
+    fill(tomb, call.hlc + i);
+    c_.store.apply_one(std::move(tomb), store_token(call, SubKind::tombed, i),
+                       lock_key ? Durability::written : Durability::synced);
+  }
+  c_.counters.logouts += call.keys.size();
+}
+
+void Engine::send_removal(Call& call) {
+  call.stage = static_cast<std::uint8_t>(Stage::removal);
+  if (!c_.up() || !shard_.trusted())
+    return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
+  c_.keys.add_in_flight(call);
+  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    command_deadline_us(), 1);
+  c_.keys.unlock(call);
+  kick(call.keys);
+}
+
+void Engine::on_removal(Call& call, std::string_view frame) {
+  shard_.release_position(call.hlc);
+  const ReplyClass reply_class = classify_reply(frame);
+  if (reply_class != ReplyClass::ordinary) {
+    ++c_.counters.refused_by_redis;
+    shard_.note_refusal(reply_class, frame.substr(1));
+    return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
+  }
+  // Redis may have lost keys that the ledger knew: they were logged out all the same.
+  const auto count = ReplyView(frame).integer();
+  const auto& name = call.spec->name;
+  if (count && (name == "del" || name == "unlink") &&
+      *count < static_cast<std::int64_t>(call.removed)) {
+    std::string reply;
+    write_integer(reply, call.removed);
+    return complete(call, reply);
+  }
+  ++c_.counters.replies_from_redis;
+  complete(call, frame);
+}
+
+// --- replies
+// ----------------------------------------------------------------------------------------
+
+void Engine::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  if (tag & 1) {
+    const auto index = static_cast<std::uint32_t>(tag >> 1);
+    const SubOp op = subs_[index];
+    free_subs_.push_back(index);
+    --op.call->waiting;
+    on_sub_reply(op, frame);
+    return;
+  }
+  Call& call = *reinterpret_cast<Call*>(static_cast<std::uintptr_t>(tag));
+  const auto took = static_cast<double>(c_.now.mono_us - call.submitted_us);
+  p99_us_ = took > p99_us_ ? took : p99_us_ * 0.9995;
+  switch (static_cast<Stage>(call.stage)) {
+    case Stage::read:
+      return on_read(call, frame);
+    case Stage::write:
+    case Stage::guard:
+      return on_write(call, frame);
+    case Stage::removal:
+      return on_removal(call, frame);
+    case Stage::block:
+      return on_block(call, frame);
+    case Stage::aux:
+      return on_aux(call, frame);
+    case Stage::flush:
+      return on_flush(call, frame);
+    default: {
+      const ReplyClass reply_class = classify_reply(frame);
+      if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node) {
+        shard_.note_refusal(reply_class, frame.substr(1));
+        return fail_unavailable(call);
+      }
+      ++c_.counters.replies_from_redis;
+      return complete(call, frame);
+    }
+  }
+}
+
+// True when the reply says that Redis did not execute the command because of its own troubles: the
+// stand-in does.
+bool Engine::refused(Call& call, std::string_view frame) {
+  if (frame[0] != '-') return false;
+  const ReplyClass reply_class = classify_reply(frame);
+  switch (reply_class) {
+    case ReplyClass::shard_out:
+    case ReplyClass::wrong_node:
+    case ReplyClass::no_memory:
+    case ReplyClass::no_writes:
+      if (c_.options.observe) return false;
+      ++c_.counters.refused_by_redis;
+      shard_.note_refusal(reply_class, frame.substr(1));
+      reroute(call);
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Engine::on_read(Call& call, std::string_view frame) {
+  if (refused(call, frame)) return;
+  if (c_.options.observe) {
+    ++c_.counters.replies_from_redis;
+    return complete(call, frame);
+  }
+  shard_.check_heartbeat_gap();
+  if (!shard_.trusted()) return reroute(call);
+  if (looks_absent(*call.spec, call.args, ReplyView(frame))) return check_absent(call, frame);
+  ++c_.counters.replies_from_redis;
+  if (!adopter_.complete() && call.keys.size() == 1) adopter_.hint(call.keys[0]);
+  complete(call, frame);
+}
+
+void Engine::on_write(Call& call, std::string_view frame) {
+  if (refused(call, frame)) return;
+  const bool guarded = static_cast<Stage>(call.stage) == Stage::guard;
+  const ReplyClass reply_class = classify_reply(frame);
+  if (guarded && reply_class == ReplyClass::no_script) {
+    return send_write(call);  // the scripts are loaded again by the next heartbeat
+  }
+  const bool fenced_nil = guarded && frame[0] == '_' && !needs_guard(call);
+  if (reply_class == ReplyClass::guard_miss || fenced_nil) {
+    c_.keys.remove_in_flight(call);
+    return resolve_missing(call);
+  }
+  if (guarded && call.locks_held) {
+    c_.keys.unlock(call);
+    kick(call.keys);
+  }
+  const ReplyView reply(frame);
+  if (!guarded && !c_.options.observe && !call.checked && !needs_guard(call) &&
+      looks_absent(*call.spec, call.args, reply)) {
+    // The command found nothing, so it did nothing: what the ledger knows decides.
+    c_.keys.remove_in_flight(call);
+    return check_absent(call, frame);
+  }
+  record(call, frame);
+}
+
+void Engine::on_aux(Call& call, std::string_view frame) {
+  if (is_session(call) && refused(call, frame)) return;
+  if (call.spec->writes() && is_session(call)) return record(call, frame);
+  ++c_.counters.replies_from_redis;
+  if (call.spec->handling == Handling::keyspace) {
+    const std::string visible = without_side_keys(call, frame);
+    return complete(call, visible);
+  }
+  complete(call, frame);
+}
+
+// --- effects
+// ----------------------------------------------------------------------------------------
+
+void Engine::record(Call& call, std::string_view frame) {
+  ++c_.counters.replies_from_redis;
+  mutations_.clear();
+  const Effects effects = derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
+                                         call.sent_wall_ms, mutations_);
+  if (effects == Effects::none) return complete(call, frame);
+  call.held.assign(frame);
+  call.stage = static_cast<std::uint8_t>(Stage::recording);
+  if (effects == Effects::read_back) return read_back_all(call);
+  record_mutations(call, mutations_);
+}
+
+void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
+  for (std::uint32_t i = 0; i < mutations.size(); ++i) {
+    Mutation& mutation = mutations[i];
+    fill(mutation, call.hlc + i);
+    // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
+    // owed.
+    if (!shard_.trusted() && !c_.options.observe) shard_.owe(mutation.key, mutation.hlc);
+    const auto at = std::find(call.keys.begin(), call.keys.end(), mutation.key);
+    const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
+    if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
+    const auto durability =
+        mutation.kind == Mutation::Kind::tomb ? Durability::synced : Durability::written;
+    c_.store.apply_one(std::move(mutation), store_token(call, SubKind::applied, index), durability);
+  }
+  if (call.waiting == 0) advance(call);
+}
+
+void Engine::read_back_all(Call& call) {
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) read_back(call, i);
+  if (call.waiting == 0) advance(call);
+}
+
+void Engine::read_back(Call& call, std::uint32_t key_index) {
+  ++c_.counters.read_backs;
+  const FullKey& key = call.keys[key_index];
+  if (!c_.up()) {
+    Mutation stale;
+    stale.kind = Mutation::Kind::stale;
+    stale.key = key;
+    fill(stale, c_.hlc.next(c_.now.wall_ms));
+    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, key_index),
+                       Durability::written);
+    adopter_.want(key, true);
+    return;
+  }
+  const Hlc hlc = c_.hlc.next(c_.now.wall_ms);
+  std::string request;
+  append_read_back(request, key_of(key));
+  c_.upstream->send(request, db_of(key), *this, sub(call, SubKind::read_back, key_index, hlc),
+                    command_deadline_us(), 1);
+}
+
+void Engine::on_sub_reply(const SubOp& op, std::string_view frame) {
+  Call& call = *op.call;
+  switch (op.kind) {
+    case SubKind::read_back:
+      return on_read_back(call, op, frame);
+    case SubKind::adopt_row:
+      on_adopt_row(call, op, frame);
+      break;
+    case SubKind::verify_exists:
+      call.gone[op.key_index] = ReplyView(frame).integer().value_or(0) == 0;
+      break;
+    case SubKind::verify_canary:
+      if (ReplyView(frame).text() != shard_.last_canary(call.db)) call.contradicted = true;
+      break;
+    case SubKind::verify_info:
+      call.evicted_keys = info_number(ReplyView(frame).text(), "evicted_keys");
+      break;
+    default:
+      break;
+  }
+  if (call.waiting == 0) advance(call);
+}
+
+void Engine::on_read_back(Call& call, const SubOp& op, std::string_view frame) {
+  auto record = parse_read_back(ReplyView(frame));
+  Mutation mutation;
+  mutation.key = call.keys[op.key_index];
+  if (!record) {  // NOSCRIPT or refused: only Redis knows, ask again later
+    mutation.kind = Mutation::Kind::stale;
+    adopter_.want(mutation.key, true);
+  } else if (record->exists()) {
+    mutation.record = std::move(*record);
+  } else {
+    mutation.kind = Mutation::Kind::tomb;
+  }
+  fill(mutation, op.hlc);
+  c_.cache.erase(mutation.key);
+  c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, op.key_index),
+                     Durability::written);
+}
+
+void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
+  const auto index = static_cast<std::uint32_t>(tag >> 1);
+  const SubOp op = subs_[index];
+  free_subs_.push_back(index);
+  Call& call = *op.call;
+  --call.waiting;
+  ledger_ok_ = error.message.empty();
+  if (!ledger_ok_) {
+    ++c_.counters.ledger_errors;
+    if (op.kind == SubKind::tombed) ++c_.counters.logouts_degraded;
+    const bool standin = static_cast<Stage>(call.stage) == Stage::standin_record;
+    if (standin && !is_removal(*call.spec, call.args, c_.now.wall_ms)) {
+      call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
+    }
+  }
+  if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;
+  if (op.kind == SubKind::applied && result.outcome == ApplyOutcome::base_unknown) {
+    read_back(call, op.key_index);
+  }
+  if (call.waiting == 0) advance(call);
+}
+
+// --- lost connections and refusals
+// ------------------------------------------------------------------
+
+void Engine::on_upstream_lost(std::uint64_t tag) {
+  if (tag & 1) {
+    const auto index = static_cast<std::uint32_t>(tag >> 1);
+    const SubOp op = subs_[index];
+    free_subs_.push_back(index);
+    Call& call = *op.call;
+    --call.waiting;
+    if (op.kind == SubKind::read_back) {
+      Mutation stale;
+      stale.kind = Mutation::Kind::stale;
+      stale.key = call.keys[op.key_index];
+      fill(stale, op.hlc);
+      c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, op.key_index),
+                         Durability::written);
+      adopter_.want(call.keys[op.key_index], true);
+      return;
+    }
+    // A check that was not answered: the stand-in decides. A row that could not be asked for is
+    // absent.
+    if (op.kind != SubKind::adopt_row) call.contradicted = true;
+    if (call.waiting == 0) advance(call);
+    return;
+  }
+  Call& call = *reinterpret_cast<Call*>(static_cast<std::uintptr_t>(tag));
+  if (static_cast<Stage>(call.stage) == Stage::removal) {
+    // The tombstones stand in the ledger; Redis will be told.
+    shard_.release_position(call.hlc);
+    for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+      shard_.owe(call.keys[i], call.hlc + i);
+      c_.cache.erase(call.keys[i]);
+    }
+    std::string reply;
+    const bool many = call.spec->name == "del" || call.spec->name == "unlink";
+    write_integer(reply, many ? call.removed : std::min(call.removed, 1u));
+    ++c_.counters.replies_from_ledger;
+    return complete(call, reply);
+  }
+  ++c_.counters.in_doubt_commands;
+  lost_.push_back(&call);
+}
+
+// R9: what was in doubt is done again as "state at least this version", in the order it was sent.
+void Engine::reroute_lost() {
+  auto lost = std::move(lost_);
+  lost_.clear();
+  for (auto it = lost.rbegin(); it != lost.rend(); ++it) {
+    Call& call = **it;
+    c_.keys.remove_in_flight(call);
+    if (!call.locks_held) c_.keys.enqueue_front(call);
+  }
+  for (Call* call : lost) reroute(*call);
+  run_ready();
+}
+
+void Engine::reroute(Call& call) {
+  c_.keys.remove_in_flight(call);
+  const bool session = is_session(call) && call.spec->handling != Handling::keyspace &&
+                       call.spec->handling != Handling::server && !call.keys.empty();
+  if (!session || c_.options.observe) {
+    reply_in_doubt(call);
+  } else if (call.locks_held) {
+    to_standin(call);
+  } else {
+    try_start(call);
+  }
+}
+
+void Engine::reply_in_doubt(Call& call) {
+  const bool wrote = call.spec->writes() || !call.block.empty();
+  if (!wrote) return fail_unavailable(call);
+  complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
+}
+
+}  // namespace stayd

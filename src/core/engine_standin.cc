@@ -1,0 +1,282 @@
+// Engine: Redis is not asked. The command runs on the ledger's rows; what it changes is recorded,
+// and owed to Redis (R1b, R4, R6).
+#include <algorithm>
+
+#include "core/engine.h"
+#include "core/lua.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+namespace {
+
+constexpr std::string_view kUnknownReply = "-LOADING stayd: session state temporarily unknown\r\n";
+
+class RowsWorkspace final : public Workspace {
+ public:
+  explicit RowsWorkspace(KeyMap<Row>& rows) : rows_(rows) {}
+  Record& record(std::string_view full_key) override { return rows_.find(full_key)->second.record; }
+
+ private:
+  KeyMap<Row>& rows_;
+};
+
+bool writes_whole_value(const Call& call) {
+  const auto& name = call.spec->name;
+  return name == "setex" || name == "psetex" || name == "mset" || name == "set";
+}
+
+}  // namespace
+
+void Engine::to_standin(Call& call) {
+  const bool was_sent = static_cast<Stage>(call.stage) == Stage::write;
+  bool supported = stand_in_supports(*call.spec, call.args) || !call.block.empty();
+  for (const auto& sub : call.block) {
+    supported = supported && (sub->spec->handling == Handling::local ||
+                              stand_in_supports(*sub->spec, sub->args));
+  }
+  if (!supported) return was_sent ? reply_in_doubt(call) : fail_unavailable(call);
+  load_rows(call);
+}
+
+void Engine::load_rows(Call& call) {
+  if (!call.locks_held) c_.keys.lock(call);
+  call.stage = static_cast<std::uint8_t>(Stage::loading);
+  call.contradicted = false;
+  ++call.waiting;  // so that nothing advances before every load has been asked for
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    const FullKey& key = call.keys[i];
+    if (working_.contains(key)) continue;  // named twice
+    if (Row* row = c_.cache.find(key)) {
+      working_.emplace(key, std::move(*row));
+      c_.cache.erase(key);
+    } else {
+      working_.emplace(key, Row{});
+      c_.store.load(key, store_token(call, SubKind::row, i));
+    }
+  }
+  if (--call.waiting == 0) on_rows_loaded(call);
+}
+
+void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
+  const auto index = static_cast<std::uint32_t>(tag >> 1);
+  const SubOp op = subs_[index];
+  free_subs_.push_back(index);
+  Call& call = *op.call;
+  --call.waiting;
+  if (!error.message.empty()) {
+    ++c_.counters.ledger_errors;
+    ledger_ok_ = false;
+    call.contradicted = true;
+  } else if (op.kind == SubKind::meta) {
+    call.metas[op.key_index] = row.meta;
+  } else {
+    working_[call.keys[op.key_index]] = std::move(row);
+  }
+  if (call.waiting == 0) advance(call);
+}
+
+void Engine::on_rows_loaded(Call& call) {
+  if (call.contradicted) return reply_unknown(call, UnknownPolicy::error);
+  // A SUSPECT Redis may hold what the ledger has never heard of: HIT and adopt.
+  if (c_.up() && !call.checked) {
+    call.checked = true;
+    ++call.waiting;
+    for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+      const RowMeta& meta = working_[call.keys[i]].meta;
+      if (meta.state != RowState::absent && !meta.stale) continue;
+      request_.clear();
+      append_read_back(request_, key_of(call.keys[i]));
+      c_.upstream->send(request_, db_of(call.keys[i]), *this,
+                        sub(call, SubKind::adopt_row, i, c_.hlc.next(c_.now.wall_ms)),
+                        command_deadline_us(), 1);
+    }
+    if (--call.waiting != 0) return;
+  }
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    if (call.block.empty() && call.spec->writes() &&
+        fenced(call, call.keys[i], working_[call.keys[i]].meta)) {
+      return answer_fenced(call);
+    }
+  }
+  if (answer_unknown(call)) return;
+  run_standin(call);
+}
+
+void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
+  auto record = parse_read_back(ReplyView(frame));
+  if (!record || !record->exists()) return;
+  const FullKey& key = call.keys[op.key_index];
+  Row& row = working_[key];
+  if (row.meta.state != RowState::absent && !row.meta.stale) return;
+  ++c_.counters.adopted_keys;
+  Mutation put;
+  put.key = key;
+  put.record = *record;
+  fill(put, op.hlc);
+  put.only_if_unknown = true;
+  row.meta = RowMeta{};
+  row.meta.state = RowState::live;
+  row.meta.type = record->type();
+  row.meta.hlc = op.hlc;
+  row.meta.expires_at_ms = record->expires_at_ms;
+  row.record = std::move(*record);
+  c_.store.apply_one(std::move(put), 0, Durability::written);
+}
+
+// --- what cannot be known (section 2)
+// ---------------------------------------------------------------
+
+bool Engine::creates_if_missing(const Call& call) {
+  if (writes_whole_value(call) || call.spec->guard) return true;
+  return !call.block.empty();
+}
+
+// True when the call has been answered, or waits, because a key's state is not known.
+bool Engine::answer_unknown(Call& call) {
+  bool unknown = false;
+  bool stale = false;
+  for (const FullKey& key : call.keys) {
+    const RowMeta& meta = working_[key].meta;
+    stale = stale || meta.stale;
+    unknown = unknown || (meta.state == RowState::absent && !adopter_.complete() && !c_.up());
+  }
+  const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
+  if (stale && !removal && !writes_whole_value(call)) {
+    reply_unknown(call, policy_of(call)->unknown);
+    return true;
+  }
+  if (!unknown || creates_if_missing(call)) return false;
+  if (removal && (call.spec->name == "del" || call.spec->name == "unlink")) {
+    // Logging out an id that nobody here has seen: remembered, and counted as done.
+    return false;
+  }
+  reply_unknown(call, policy_of(call)->unknown);
+  return true;
+}
+
+void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
+  if (policy == UnknownPolicy::hold &&
+      c_.now.mono_us - call.submitted_us < c_.options.hold_ms * 1000) {
+    release_rows(call);
+    c_.keys.unlock(call);
+    kick(call.keys);
+    call.checked = false;
+    call.stage = static_cast<std::uint8_t>(Stage::held_unknown);
+    holding_.push_back(&call);
+    return;
+  }
+  ++c_.counters.unknown_replies;
+  if (policy == UnknownPolicy::anonymous && call.block.empty() && !call.spec->writes()) {
+    for (const FullKey& key : call.keys) working_[key] = Row{};
+    std::string reply;
+    std::vector<Mutation> none;
+    RowsWorkspace workspace(working_);
+    execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, reply, none);
+    return complete(call, reply);
+  }
+  complete(call, kUnknownReply);
+}
+
+// --- running
+// ----------------------------------------------------------------------------------------
+
+void Engine::run_standin(Call& call) {
+  std::vector<Mutation> effects;
+  call.held.clear();
+  if (call.block.empty()) {
+    RowsWorkspace workspace(working_);
+    execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, call.held, effects);
+  } else {
+    run_block_standin(call, effects);
+  }
+  ++c_.counters.replies_from_ledger;
+  count_unseen_logouts(call, effects);
+  if (effects.empty()) {
+    if (!call.spec->writes()) call.metas.clear();
+    for (const FullKey& key : call.keys) call.metas.push_back(working_[key].meta);
+    remember_absent(call);
+    return complete(call, call.held);
+  }
+  const Hlc first = c_.hlc.reserve(c_.now.wall_ms, effects.size());
+  bool logout = false;
+  std::vector<Store::Change> changes;
+  changes.reserve(effects.size());
+  for (std::size_t i = 0; i < effects.size(); ++i) {
+    Mutation& mutation = effects[i];
+    fill(mutation, first + i);
+    logout = logout || mutation.kind == Mutation::Kind::tomb;
+    Row& row = working_[mutation.key];
+    mutation.provisional = row.meta.provisional ||
+                           (row.meta.state == RowState::absent && !adopter_.complete() &&
+                            !writes_whole_value(call) && mutation.kind != Mutation::Kind::tomb);
+    update_meta(row, mutation);
+    shard_.owe(mutation.key, mutation.hlc);
+  }
+  if (logout) ++c_.counters.logouts;
+  call.stage = static_cast<std::uint8_t>(Stage::standin_record);
+  for (Mutation& mutation : effects) {
+    const auto token = store_token(call, SubKind::marked, 0);
+    changes.push_back({std::move(mutation), token});
+  }
+  release_rows(call);
+  c_.keys.unlock(call);
+  kick(call.keys);
+  c_.store.apply(std::move(changes), logout ? Durability::synced : Durability::written);
+}
+
+// DEL of an id that the ledger has never seen, before adoption is complete: a tombstone, counted.
+void Engine::count_unseen_logouts(Call& call, std::vector<Mutation>& effects) {
+  const auto& name = call.spec->name;
+  if (adopter_.complete() || c_.up() || (name != "del" && name != "unlink")) return;
+  std::int64_t extra = 0;
+  for (const FullKey& key : call.keys) {
+    if (working_[key].meta.state != RowState::absent) continue;
+    Mutation tomb;
+    tomb.kind = Mutation::Kind::tomb;
+    tomb.key = key;
+    effects.push_back(std::move(tomb));
+    ++extra;
+  }
+  if (extra == 0) return;
+  const std::int64_t counted = ReplyView(call.held).integer().value_or(0) + extra;
+  call.held.clear();
+  write_integer(call.held, counted);
+}
+
+void Engine::update_meta(Row& row, const Mutation& mutation) {
+  RowMeta& meta = row.meta;
+  meta.hlc = mutation.hlc;
+  meta.mark = mutation.mark;
+  meta.stale = false;
+  meta.provisional = mutation.provisional;
+  if (!row.record.exists()) {
+    meta.state = RowState::tomb;
+    meta.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;
+    meta.expires_at_ms = 0;
+    return;
+  }
+  if (meta.state != RowState::live || !meta.live_at(c_.now.wall_ms)) {
+    ++meta.incarnation;
+    meta.created_at_ms = c_.now.wall_ms;
+  }
+  meta.state = RowState::live;
+  meta.type = row.record.type();
+  meta.expires_at_ms = row.record.expires_at_ms;
+}
+
+// Rows of a call that has run go to the near cache, where the next call finds them; unless Redis
+// answers for them again.
+void Engine::release_rows(Call& call) {
+  if (working_.empty() || !call.locks_held) return;
+  for (const FullKey& key : call.keys) {
+    const auto it = working_.find(key);
+    if (it == working_.end()) continue;
+    const bool keep =
+        (!shard_.trusted() || c_.debts.has(key)) && it->second.meta.state != RowState::absent;
+    if (keep) c_.cache.put(key, std::move(it->second));
+    working_.erase(it);
+  }
+}
+
+}  // namespace stayd

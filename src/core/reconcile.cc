@@ -1,0 +1,237 @@
+// Shard, second half: from SUSPECT back to TRUSTED (R13).
+//
+//   ask ──▶ decide ──▶ scan tombstones ──▶ scan live rows ──▶ pay debts ──▶ three heartbeats ──▶
+//   TRUSTED
+//              └── the memory is provably the one we left: straight to the debts
+#include <algorithm>
+
+#include "core/lua.h"
+#include "core/shard.h"
+#include "resp/request_parser.h"
+
+namespace stayd {
+
+namespace {
+
+constexpr std::size_t kResidualDebts = 64;
+constexpr std::int64_t kPayRetryMs = 500;
+constexpr std::int64_t kAskDeadlineMs = 500;
+
+}  // namespace
+
+void Shard::begin_reconcile() {
+  ++generation_;
+  scans_.clear();
+  scan_under_way_ = false;
+  good_beats_ = 0;
+  replayed_ = 0;
+  beats_under_way_ = 0;
+  ask();
+}
+
+void Shard::ask() {
+  step_ = Step::asking;
+  const auto deadline = c_.deadline_us(kAskDeadlineMs);
+  std::string request;
+  const auto loads = static_cast<std::uint32_t>(append_script_loads(request));
+  const auto ignore = (std::uint64_t{1} << 56) | (generation_ & 0xffffffffff) << 8;
+  c_.upstream->send(request, -1, *this, ignore, deadline, loads);
+  // What a frozen Redis has already received from us on a condemned connection must not run behind
+  // what we write now. Ids are the server's own: after its restart they mean someone else.
+  if (facts_.run_id == last_run_id_) {
+    for (const auto id : old_clients_) {
+      request.clear();
+      append_request(request, {"CLIENT", "KILL", "ID", std::to_string(id)});
+      c_.upstream->send(request, -1, *this, ignore, deadline);
+    }
+  }
+  old_clients_.clear();
+  evicted_meanwhile_ = false;
+  request.clear();
+  append_request(request, {"INFO", "stats"});
+  c_.upstream->send(request, -1, *this,
+                    (std::uint64_t{5} << 56) | (generation_ & 0xffffffffff) << 8, deadline);
+  int last = 0;
+  for (int db = 0; db < kDatabases; ++db) {
+    if (db_in_use(db)) last = db;
+  }
+  for (int db = 0; db <= last; ++db) {
+    if (!db_in_use(db)) continue;
+    request.clear();
+    append_request(request, {"GET", canary_name()});
+    const std::uint64_t kind = db == last ? 3 : 2;
+    c_.upstream->send(
+        request, db, *this,
+        kind << 56 | (generation_ & 0xffffffffff) << 8 | static_cast<std::uint64_t>(db), deadline);
+  }
+}
+
+void Shard::decide() {
+  const bool same_process = facts_.run_id == last_run_id_;
+  bool intact = same_process;
+  Hlc ahead = 0;
+  Hlc lowest = ~Hlc{0};
+  for (int db = 0; db < kDatabases; ++db) {
+    if (!db_in_use(db)) continue;
+    // Eviction takes the heartbeat like any key, and says so in evicted_keys: nothing else is lost.
+    if (found_[db].empty() && same_process && evicted_meanwhile_ && !last_written_[db].empty()) {
+      found_[db] = last_written_[db];
+      gone_[db] = true;
+    } else if (found_[db].empty() ||
+               (found_[db] != last_written_[db] && found_[db] != pending_write_[db])) {
+      intact = false;
+    }
+    const auto canary = Canary::parse(found_[db]);
+    const Hlc at = canary ? canary->position : 0;
+    ahead = std::max(ahead, at);
+    lowest = std::min(lowest, at);
+    beats_ = std::max(beats_, canary ? canary->count : 0);
+    epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
+  }
+  if (first_contact_ && (away_too_long_ || ahead > c_.hlc.last())) {
+    events_.on_redis_is_truth(away_too_long_ ? "stayd was away for longer than max_island"
+                                             : "the ledger lost its last writes");
+    c_.hlc.witness(ahead);
+    lowest = c_.hlc.last();
+    for (int db = 0; db < kDatabases; ++db) {
+      if (db_in_use(db)) found_[db] = Canary{epoch_, beats_, lowest, c_.now.wall_ms}.text();
+    }
+    c_.debts.clear();
+  }
+  first_contact_ = away_too_long_ = false;
+  last_run_id_ = facts_.run_id;
+  reconcile_position_ = lowest;
+  if (!intact || !c_.debts.complete()) {
+    plan_scans();
+    if (!intact) {
+      ++epoch_;
+      c_.mark.epoch = epoch_;
+      c_.store.put_fact("trust_epoch", std::to_string(epoch_));
+    }
+  }
+  // From here on the heartbeat expects, and replaces, what was found; with S as it was found.
+  for (int db = 0; db < kDatabases; ++db) {
+    last_written_[db] = gone_[db] ? std::string() : found_[db];
+    gone_[db] = false;
+  }
+  step_ = Step::scanning;
+  next_scan();
+}
+
+void Shard::plan_scans() {
+  for (const RowState state : {RowState::tomb, RowState::live}) {
+    for (int db = 0; db < kDatabases; ++db) {
+      if (!db_in_use(db)) continue;
+      const auto canary = Canary::parse(found_[db]);
+      const Hlc from = canary ? canary->position : 0;
+      if (from < c_.store.highest_hlc()) scans_.push_back({db, state, from, {}});
+    }
+  }
+  std::reverse(scans_.begin(), scans_.end());  // taken from the back
+}
+
+void Shard::next_scan() {
+  if (step_ != Step::scanning || scan_under_way_ || repairer_.busy()) return;
+  if (scans_.empty()) {
+    c_.debts.mark_complete();
+    step_ = Step::paying;
+    pay();
+    return;
+  }
+  const Scan& scan = scans_.back();
+  scan_under_way_ = true;
+  ScanQuery query;
+  query.db = scan.db;
+  query.after = scan.after;
+  query.newer_than = scan.newer_than;
+  query.state = scan.state;
+  query.limit = kRepairChunk;
+  c_.store.scan(std::move(query), c_.ops.token(*this, generation_));
+}
+
+void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
+  if (tag != generation_ || step_ != Step::scanning) return;
+  scan_under_way_ = false;
+  if (!error.message.empty()) {
+    // Without the ledger nothing can be replayed; the memory stays SUSPECT until it can be read.
+    c_.upstream->condemn("the ledger cannot be read: " + error.message);
+    return;
+  }
+  if (page.done) {
+    scans_.pop_back();
+  } else {
+    scans_.back().after = page.next;
+  }
+  std::vector<FullKey> keys;
+  for (ScanEntry& entry : page.entries) keys.push_back(std::move(entry.key));
+  if (keys.empty()) {
+    next_scan();
+  } else {
+    repairer_.start(std::move(keys));
+  }
+}
+
+void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
+  switch (outcome) {
+    case RepairOutcome::confirmed:
+      ++replayed_;
+      if (c_.debts.has(key)) {
+        if (c_.debts.settle(key, hlc)) {
+          events_.on_debt_settled(key);
+        } else {
+          c_.debts.retry(key);
+        }
+      }
+      return;
+    case RepairOutcome::refused:
+      pay_not_before_us_ = c_.now.mono_us + kPayRetryMs * 1000;
+      [[fallthrough]];
+    case RepairOutcome::lost:
+      if (c_.debts.has(key)) {
+        c_.debts.retry(key);
+      } else {
+        c_.debts.add(key, hlc);
+      }
+      return;
+    case RepairOutcome::unknown_row:
+    case RepairOutcome::foreign:
+      c_.debts.forget(key);
+      events_.on_read_back_wanted(key);
+      return;
+  }
+}
+
+void Shard::on_chunk_done() {
+  if (!c_.up()) return;
+  if (step_ == Step::scanning) {
+    next_scan();
+  } else {
+    pay();
+  }
+}
+
+void Shard::pay() {
+  if (!c_.up() || repairer_.busy()) return;
+  const bool may_pay = c_.now.mono_us >= pay_not_before_us_ && c_.debts.unpaid() > 0;
+  if (may_pay) {
+    std::vector<FullKey> keys;
+    c_.debts.take(kRepairChunk, keys);
+    if (!keys.empty()) repairer_.start(std::move(keys));
+  }
+  if (step_ != Step::paying) return;
+  // Debts that Redis refuses to take (OOM, MISCONF) are carried along one by one; many that are
+  // merely not yet written are waited for.
+  const bool waiting_is_pointless = c_.now.mono_us < pay_not_before_us_;
+  if (c_.debts.complete() && (c_.debts.size() <= kResidualDebts || waiting_is_pointless)) {
+    step_ = Step::probing;
+    good_beats_ = 0;
+    if (beats_under_way_ == 0) send_heartbeats();
+  }
+}
+
+void Shard::become_trusted() {
+  step_ = Step::none;
+  set_trust(Trust::trusted, "");
+}
+
+}  // namespace stayd

@@ -1,0 +1,110 @@
+#include "core/repairer.h"
+
+#include "core/lua.h"
+#include "core/reply_class.h"
+#include "core/side_keys.h"
+#include "resp/request_parser.h"
+
+namespace stayd {
+
+namespace {
+// Longer than any healthy chunk; a repair never holds the connection against its own heartbeat.
+constexpr std::int64_t kRepairDeadlineMs = 1000;
+}  // namespace
+
+void Repairer::start(std::vector<FullKey> keys) {
+  ++generation_;
+  token_ = std::to_string(c_.random.next());
+  items_.clear();
+  for (FullKey& key : keys) items_.push_back(Item{std::move(key)});
+  unfinished_ = waiting_ = items_.size();
+  leasing_ = true;
+  const auto deadline = c_.deadline_us(kRepairDeadlineMs);
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    request_.clear();
+    append_request(request_, {"SET", lease_key(key_of(items_[i].key)), token_, "NX", "PX",
+                              std::to_string(kLeaseTtlMs)});
+    c_.upstream->send(request_, db_of(items_[i].key), *this, tag(i), deadline);
+  }
+}
+
+void Repairer::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  if (tag >> 16 != generation_) return;
+  const std::size_t index = tag & 0xffff;
+  Item& item = items_[index];
+  const ReplyClass reply_class = classify_reply(frame);
+  const bool refused = reply_class == ReplyClass::no_memory || reply_class == ReplyClass::no_writes;
+  if (leasing_) {
+    item.leased = frame[0] == '+';
+    item.refused = refused;
+    if (--waiting_ == 0) load_rows();
+    return;
+  }
+  if (item.done) return;
+  if (refused) return finish(index, RepairOutcome::refused);
+  if (frame[0] != ':') return finish(index, RepairOutcome::lost);
+  const bool removal = !item.leased;
+  if (removal || frame[1] == '1') return finish(index, RepairOutcome::confirmed);
+  finish(index, frame[1] == '2' ? RepairOutcome::foreign : RepairOutcome::lost);
+}
+
+void Repairer::on_upstream_lost(std::uint64_t tag) {
+  if (tag >> 16 != generation_ || items_.empty()) return;
+  if (leasing_) {
+    // No row has been read yet: nothing of this chunk can take effect any more.
+    leasing_ = false;
+    for (std::size_t i = 0; i < items_.size(); ++i) finish(i, RepairOutcome::lost);
+    return;
+  }
+  finish(tag & 0xffff, RepairOutcome::lost);
+}
+
+void Repairer::load_rows() {
+  leasing_ = false;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    c_.store.load(items_[i].key, c_.ops.token(*this, tag(i)));
+  }
+}
+
+void Repairer::on_loaded(std::uint64_t tag, const Error& error, Row row) {
+  if (tag >> 16 != generation_ || items_.empty()) return;
+  const std::size_t index = tag & 0xffff;
+  if (items_[index].done) return;
+  if (!error.message.empty() || !c_.up()) return finish(index, RepairOutcome::lost);
+  write_row(index, row);
+}
+
+void Repairer::write_row(std::size_t index, const Row& row) {
+  Item& item = items_[index];
+  item.hlc = row.meta.hlc;
+  if (row.meta.state == RowState::absent) return finish(index, RepairOutcome::confirmed);
+  if (row.meta.stale) return finish(index, RepairOutcome::unknown_row);
+  const auto deadline = c_.deadline_us(kRepairDeadlineMs);
+  const auto key = key_of(item.key);
+  request_.clear();
+  if (!row.meta.live_at(c_.now.wall_ms)) {
+    item.leased = false;
+    append_request(request_, {"UNLINK", key, lease_key(key)});
+  } else if (!item.leased) {
+    return finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::lost);
+  } else {
+    append_repair(request_, key, token_, row.record, c_.redis_time(row.meta.expires_at_ms),
+                  row.meta.provisional);
+  }
+  c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);
+}
+
+void Repairer::finish(std::size_t index, RepairOutcome outcome) {
+  Item& item = items_[index];
+  if (item.done) return;
+  item.done = true;
+  if (outcome == RepairOutcome::confirmed) ++c_.counters.repairs;
+  if (outcome == RepairOutcome::refused) ++c_.counters.repairs_refused;
+  events_.on_repaired(item.key, item.hlc, outcome);
+  if (--unfinished_ == 0) {
+    items_.clear();
+    events_.on_chunk_done();
+  }
+}
+
+}  // namespace stayd

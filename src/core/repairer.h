@@ -1,0 +1,76 @@
+// Writes rows from the ledger to Redis (R7), a chunk of keys at a time:
+//
+//   lease in Redis (SET NX PX) ──▶ then read the row in the ledger ──▶ one script: "if the lease is
+//   mine, write the value with its absolute expiry, drop the lease"
+//
+// The lease comes before the read, so that a logout acknowledged in between (it deletes the lease)
+// turns the script into nothing (I6). Tombstones need no lease: removing is always safe.
+// Everything is bound to one connection; a lost connection ends the chunk, its keys unsettled.
+// Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+
+namespace stayd {
+
+inline constexpr std::size_t kRepairChunk =
+    256;  // keys under way at once: bounds memory and the burst
+
+enum class RepairOutcome : std::uint8_t {
+  confirmed,    // Redis now holds the row as of `hlc`
+  refused,      // Redis refused the write (OOM, MISCONF, ...): try later
+  lost,         // connection gone, or the lease is someone else's: try later
+  unknown_row,  // the row is stale: only Redis knows the value; read it back
+  foreign,      // a provisional row, and Redis holds a value of its own, which wins
+};
+
+class RepairEvents {
+ public:
+  virtual ~RepairEvents() = default;
+  virtual void on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) = 0;
+  virtual void on_chunk_done() = 0;
+};
+
+class Repairer final : private ReplyHandler, private StoreClient {
+ public:
+  Repairer(CoreContext& context, RepairEvents& events) : c_(context), events_(events) {}
+
+  bool busy() const { return !items_.empty(); }
+  // Starts a chunk of at most kRepairChunk keys. on_repaired is called once for each, then
+  // on_chunk_done. Requires !busy() and context.up().
+  void start(std::vector<FullKey> keys);
+
+ private:
+  struct Item {
+    FullKey key;
+    Hlc hlc = 0;
+    bool leased = false;
+    bool refused = false;
+    bool done = false;
+  };
+  void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
+  void on_upstream_lost(std::uint64_t tag) override;
+  void on_applied(std::uint64_t, const Error&, const ApplyResult&) override {}
+  void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
+
+  void load_rows();
+  void write_row(std::size_t index, const Row& row);
+  void finish(std::size_t index, RepairOutcome outcome);
+  std::uint64_t tag(std::size_t index) const { return (generation_ << 16) | index; }
+
+  CoreContext& c_;
+  RepairEvents& events_;
+  std::vector<Item> items_;
+  std::string token_;
+  std::string request_;
+  std::uint64_t generation_ = 0;
+  std::size_t waiting_ = 0;  // replies or loads of the current step
+  std::size_t unfinished_ = 0;
+  bool leasing_ = false;
+};
+
+}  // namespace stayd

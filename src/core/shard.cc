@@ -1,0 +1,328 @@
+#include "core/shard.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/info.h"
+#include "core/lua.h"
+#include "resp/reply.h"
+#include "resp/request_parser.h"
+
+namespace stayd {
+
+namespace {
+
+constexpr int kGoodBeats = 3;                   // half-open -> closed
+constexpr std::int64_t kProbeIntervalMs = 100;  // heartbeats while probing
+constexpr std::int64_t kPayRetryMs = 500;       // after Redis refused a repair
+constexpr std::int64_t kAliveSaveMs = 10'000;
+
+// Tags of our own requests: kind, reconcile generation, database.
+enum TagKind : std::uint64_t {
+  kTagIgnore = 1,
+  kTagCanary = 2,
+  kTagLast = 3,
+  kTagBeat = 4,
+  kTagInfo = 5
+};
+std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {
+  return static_cast<std::uint64_t>(kind) << 56 | (generation & 0xffffffffff) << 8 |
+         static_cast<std::uint64_t>(db);
+}
+
+std::uint64_t number_fact(const Store& store, std::string_view name) {
+  const std::string text = store.fact(name);
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+Shard::Shard(CoreContext& context, ShardEvents& events)
+    : c_(context), events_(events), repairer_(context, *this) {}
+
+void Shard::start() {
+  epoch_ = static_cast<std::uint32_t>(number_fact(c_.store, "trust_epoch"));
+  dbs_ = static_cast<std::uint32_t>(number_fact(c_.store, "databases")) | 1;
+  evictions_ = number_fact(c_.store, "evictions");
+  last_evicted_keys_ = number_fact(c_.store, "evicted_keys");
+  evictions_run_id_ = c_.store.fact("evictions_run_id");
+  const auto alive = static_cast<std::int64_t>(number_fact(c_.store, "last_alive_ms"));
+  away_too_long_ = alive != 0 && c_.now.wall_ms - alive > c_.options.max_island_ms;
+  c_.hlc.witness(c_.store.highest_hlc());
+  c_.mark = {epoch_, evictions_};
+  since_ms_ = c_.now.wall_ms;
+}
+
+void Shard::use_db(int db) {
+  if (db_in_use(db)) return;
+  dbs_ |= 1u << db;
+  c_.store.put_fact("databases", std::to_string(dbs_));
+}
+
+void Shard::set_trust(Trust trust, std::string_view why) {
+  reason_ = why;
+  if (trust_ == trust) return;
+  trust_ = trust;
+  since_ms_ = c_.now.wall_ms;
+  const std::string at = "Redis " + c_.options.address;
+  if (trust == Trust::out) {
+    ++c_.counters.shard_out;
+    c_.events.on_event(
+        {Severity::warning,
+         "shard_out",
+         at + " is out (" + std::string(why) + "): sessions are answered from the ledger",
+         {}});
+  } else if (trust == Trust::suspect) {
+    c_.events.on_event(
+        {Severity::info,
+         "shard_suspect",
+         at + " is back but not yet trusted (" + std::string(why) +
+             "): sessions are answered from the ledger while it is brought up to date",
+         {}});
+  } else {
+    ++c_.counters.shard_trusted;
+    c_.events.on_event({Severity::info,
+                        "shard_trusted",
+                        at + " is trusted: it answers again",
+                        {{"rows_replayed", std::to_string(replayed_)},
+                         {"debts_left", std::to_string(c_.debts.size())}}});
+  }
+  events_.on_trust(trust);
+}
+
+void Shard::on_upstream_up(const GateFacts& facts) {
+  facts_ = facts;
+  c_.redis_offset_ms = std::abs(facts.clock_offset_ms) > 50 ? facts.clock_offset_ms : 0;
+  track_evictions(facts.run_id, facts.evicted_keys);
+  last_beat_ok_us_ = c_.now.mono_us;
+  set_trust(Trust::suspect, "new connection");
+  begin_reconcile();
+}
+
+void Shard::on_upstream_down(bool never_up, std::string_view cause) {
+  if (!never_up) {
+    if (facts_.client_id != 0) old_clients_.push_back(facts_.client_id);
+    last_run_id_ = facts_.run_id;
+  }
+  ++generation_;
+  step_ = Step::none;
+  scans_.clear();
+  scan_under_way_ = false;
+  beats_under_way_ = 0;
+  writes_refused_ = deletes_refused_ = false;
+  if (trust_ == Trust::out && !never_up) reason_ = cause;
+  if (trust_ == Trust::out) {
+    reason_ = cause;
+    return;
+  }
+  set_trust(Trust::out, cause);
+}
+
+void Shard::suspect(std::string_view why) {
+  if (trust_ != Trust::trusted) return;
+  set_trust(Trust::suspect, why);
+  if (c_.up()) begin_reconcile();
+}
+
+void Shard::check_heartbeat_gap() {
+  if (trust_ != Trust::trusted) return;
+  if (c_.now.mono_us - last_beat_ok_us_ > c_.options.heartbeat_gap_ms * 1000) {
+    suspect("no heartbeat for " + std::to_string((c_.now.mono_us - last_beat_ok_us_) / 1000) +
+            " ms");
+  }
+}
+
+void Shard::note_refusal(ReplyClass reply_class, std::string_view text) {
+  switch (reply_class) {
+    case ReplyClass::no_memory:
+    case ReplyClass::no_writes: {
+      const bool deletes = reply_class == ReplyClass::no_writes;
+      if (!writes_refused_ || (deletes && !deletes_refused_)) {
+        c_.events.on_event({Severity::warning,
+                            deletes ? "writes_refused" : "no_memory",
+                            "Redis " + c_.options.address + " refuses writes (" +
+                                std::string(text.substr(0, text.find('\r'))) +
+                                "): they are kept in the ledger and written later",
+                            {}});
+      }
+      writes_refused_ = true;
+      deletes_refused_ = deletes_refused_ || deletes;
+      pay_not_before_us_ = c_.now.mono_us + kPayRetryMs * 1000;
+      return;
+    }
+    case ReplyClass::shard_out:
+    case ReplyClass::wrong_node:
+      if (c_.up()) c_.upstream->condemn(text.substr(0, text.find('\r')));
+      return;
+    default:
+      return;
+  }
+}
+
+void Shard::release_position(Hlc hlc) {
+  const auto it = held_.find(hlc);
+  if (it != held_.end() && --it->second == 0) held_.erase(it);
+}
+
+Hlc Shard::position() const {
+  if (trust_ != Trust::trusted) return reconcile_position_;
+  Hlc at = c_.hlc.last();
+  if (!held_.empty()) at = std::min(at, held_.begin()->first - 1);
+  if (!c_.debts.empty()) at = std::min(at, std::max<Hlc>(1, c_.debts.lowest()) - 1);
+  return at;
+}
+
+void Shard::track_evictions(const std::string& run_id, std::uint64_t evicted_keys) {
+  const bool same = run_id == evictions_run_id_;
+  const std::uint64_t before = same ? last_evicted_keys_ : 0;
+  if (same && evicted_keys == before) return;
+  if (evicted_keys > before) evictions_ += evicted_keys - before;
+  last_evicted_keys_ = evicted_keys;
+  evictions_run_id_ = run_id;
+  c_.mark.evicted_keys = evictions_;
+  c_.store.put_fact("evictions", std::to_string(evictions_));
+  c_.store.put_fact("evicted_keys", std::to_string(evicted_keys));
+  c_.store.put_fact("evictions_run_id", run_id);
+}
+
+bool Shard::evicted_since(const Mark& mark, std::uint64_t evicted_keys) {
+  track_evictions(facts_.run_id, evicted_keys);
+  return mark.evicted_keys != evictions_;
+}
+
+// --- heartbeats
+// -------------------------------------------------------------------------------------
+
+void Shard::on_tick() {
+  check_heartbeat_gap();
+  if (c_.now.wall_ms - last_alive_saved_ms_ > kAliveSaveMs) {
+    last_alive_saved_ms_ = c_.now.wall_ms;
+    c_.store.put_fact("last_alive_ms", std::to_string(c_.now.wall_ms));
+  }
+  if (!c_.up() || step_ == Step::asking) return;
+  const auto interval =
+      step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
+  if (beats_under_way_ == 0 && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
+    send_heartbeats();
+  }
+  if (step_ == Step::paying || step_ == Step::probing || trust_ == Trust::trusted) pay();
+}
+
+void Shard::send_heartbeats() {
+  last_beat_sent_us_ = c_.now.mono_us;
+  const auto deadline = c_.deadline_us(c_.options.heartbeat_deadline_ms);
+  ++beats_;
+  std::string request;
+  for (int db = 0; db < kDatabases; ++db) {
+    if (!db_in_use(db)) continue;
+    const Canary next{epoch_, beats_, position(), c_.now.wall_ms};
+    pending_write_[db] = next.text();
+    request.clear();
+    append_heartbeat(request, canary_name(), last_written_[db], pending_write_[db]);
+    ++beats_under_way_;
+    c_.upstream->send(request, db, *this, make_tag(kTagBeat, generation_, db), deadline);
+  }
+}
+
+void Shard::on_heartbeat(int db, std::string_view frame) {
+  --beats_under_way_;
+  const ReplyClass reply_class = classify_reply(frame);
+  if (reply_class == ReplyClass::no_script) {
+    std::string loads;
+    const int count = append_script_loads(loads);
+    c_.upstream->send(loads, -1, *this, make_tag(kTagIgnore, generation_, 0),
+                      c_.deadline_us(c_.options.heartbeat_deadline_ms),
+                      static_cast<std::uint32_t>(count));
+    return;
+  }
+  if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node) {
+    note_refusal(reply_class, frame.substr(1));
+    return;
+  }
+  const bool written = frame.starts_with(":1");
+  const bool refused = reply_class == ReplyClass::no_memory || reply_class == ReplyClass::no_writes;
+  if (!written && !refused) {
+    ++c_.counters.canary_mismatches;
+    if (trust_ == Trust::trusted) {
+      suspect(ReplyView(frame).is_null() ? "its heartbeat key is gone: emptied, or flushed"
+                                         : "its heartbeat key is not the last one written");
+    } else if (c_.up()) {
+      begin_reconcile();
+    }
+    return;
+  }
+  if (written) {
+    ++c_.counters.canary_writes;
+    last_written_[db] = pending_write_[db];
+    writes_refused_ = deletes_refused_ = false;
+  } else {
+    note_refusal(reply_class, frame.substr(1));
+  }
+  last_beat_ok_us_ = c_.now.mono_us;
+  last_beat_ok_ms_ = c_.now.wall_ms;
+  round_trip_us_ = c_.now.mono_us - last_beat_sent_us_;
+  if (step_ == Step::probing && beats_under_way_ == 0) {
+    good_beats_ = round_trip_us_ <= c_.options.command_deadline_max_ms * 1000 ? good_beats_ + 1 : 0;
+    if (good_beats_ >= kGoodBeats) become_trusted();
+  }
+}
+
+void Shard::append_fresh_canary(std::string& out, int db) {
+  const Canary next{epoch_, ++beats_, position(), c_.now.wall_ms};
+  last_written_[db] = next.text();
+  append_request(out,
+                 {"SET", canary_name(), last_written_[db], "PX", std::to_string(kCanaryTtlMs)});
+}
+
+void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  const auto kind = static_cast<TagKind>(tag >> 56);
+  if (((tag >> 8) & 0xffffffffff) != (generation_ & 0xffffffffff)) {
+    return;  // of a reconcile that has been started over; its heartbeats are no longer counted
+  }
+  const int db = static_cast<int>(tag & 0xff);
+  if (kind == kTagBeat) {
+    on_heartbeat(db, frame);
+    return;
+  }
+  if (kind == kTagIgnore) return;
+  if (kind == kTagInfo) {
+    const auto before = evictions_;
+    track_evictions(facts_.run_id, info_number(ReplyView(frame).text(), "evicted_keys"));
+    evicted_meanwhile_ = evictions_ != before;
+    return;
+  }
+  const ReplyClass reply_class = classify_reply(frame);
+  if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node ||
+      reply_class == ReplyClass::denied) {
+    c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
+    return;
+  }
+  found_[db] = ReplyView(frame).text();
+  if (kind == kTagLast) decide();
+}
+
+void Shard::on_upstream_lost(std::uint64_t tag) {
+  if (static_cast<TagKind>(tag >> 56) == kTagBeat && beats_under_way_ > 0) --beats_under_way_;
+}
+
+void Shard::fill(ShardStatus& out) const {
+  out.address = c_.options.address;
+  out.trust = trust_;
+  out.connected = c_.up();
+  out.reads_closed = trust_ == Trust::trusted;
+  out.writes_closed = trust_ == Trust::trusted && !writes_refused_;
+  out.deletes_closed = trust_ == Trust::trusted && !deletes_refused_;
+  out.reason = trust_ == Trust::trusted ? "" : reason_;
+  out.since_ms = since_ms_;
+  out.debts = c_.debts.size();
+  out.debts_complete = c_.debts.complete();
+  out.reconcile_done = replayed_;
+  out.trust_epoch = epoch_;
+  out.run_id = facts_.run_id;
+  out.last_heartbeat_ms = last_beat_ok_ms_;
+  out.round_trip_us = round_trip_us_;
+}
+
+}  // namespace stayd

@@ -1,0 +1,163 @@
+// What we believe of one shard's memory, and how we come to believe it (R11, R12, R13).
+//
+//            gate passed                 scan, repairs, debts, 3 heartbeats
+//   OUT ───────────────────▶ SUSPECT ──────────────────────────────────────▶ TRUSTED
+//    ▲                          ▲  heartbeat found another value, or is older than 3 s │
+//    └── connection lost ───────┴─────────────────────────────────────────────────────┘
+//
+// While SUSPECT every session command is answered from the ledger, exactly as while OUT, and the
+// rows that Redis may lack are written to it: first tombstones, then live rows, then debts. Only
+// when nothing is left does a hit or a miss of Redis count again. Loop thread only; sans-I/O.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/canary.h"
+#include "core/context.h"
+#include "core/repairer.h"
+#include "core/reply_class.h"
+#include "core/side_keys.h"
+#include "core/status.h"
+
+namespace stayd {
+
+class ShardEvents {
+ public:
+  virtual ~ShardEvents() = default;
+  virtual void on_trust(Trust trust) = 0;
+  virtual void on_debt_settled(const FullKey& key) = 0;
+  // The ledger does not know this key's value and Redis may: read it back.
+  virtual void on_read_back_wanted(const FullKey& key) = 0;
+  // stayd was away too long, or its ledger lost its tail: the ledger starts anew from what Redis
+  // holds.
+  virtual void on_redis_is_truth(std::string_view why) = 0;
+  virtual void on_push(std::string_view frame) = 0;
+};
+
+class Shard final : public UpstreamEvents,
+                    private ReplyHandler,
+                    private StoreClient,
+                    private RepairEvents {
+ public:
+  Shard(CoreContext& context, ShardEvents& events);
+
+  Trust trust() const { return trust_; }
+  bool trusted() const { return trust_ == Trust::trusted; }
+  bool writes_refused() const { return writes_refused_; }
+  bool deletes_refused() const { return deletes_refused_; }
+
+  void start();                // reads the durable facts; before the upstream starts
+  void on_tick();              // heartbeats, debts; context.now is current
+  void check_heartbeat_gap();  // R12: call before anything counts on trust
+
+  // The row of `key` is at `hlc` and Redis has not confirmed it (R1b).
+  void owe(const FullKey& key, Hlc hlc) { c_.debts.add(key, hlc); }
+  // A tombstone that is in the ledger and whose UNLINK has not been sent yet bounds S.
+  void hold_position(Hlc hlc) { ++held_[hlc]; }
+  void release_position(Hlc hlc);
+  // A reply said what Redis can not do now.
+  void note_refusal(ReplyClass reply_class, std::string_view text);
+  // Something contradicts what we believe.
+  void suspect(std::string_view why);
+  // R4: Redis' evicted_keys as just read; true when keys were evicted since `mark`.
+  bool evicted_since(const Mark& mark, std::uint64_t evicted_keys);
+  // The heartbeat's value as last written in `db`; empty: none yet.
+  const std::string& last_canary(int db) const { return last_written_[db]; }
+  std::string canary_name() const { return canary_key(c_.instance); }
+  // Appends the request that writes a fresh canary after a flush through stayd (R18).
+  void append_fresh_canary(std::string& out, int db);
+  // SWAPDB has moved the heartbeats too.
+  void swap_canaries(int a, int b) { std::swap(last_written_[a], last_written_[b]); }
+  void use_db(int db);
+  bool db_in_use(int db) const { return (dbs_ >> db & 1) != 0; }
+
+  void fill(ShardStatus& out) const;
+
+  // UpstreamEvents
+  void on_upstream_up(const GateFacts& facts) override;
+  void on_upstream_down(bool never_up, std::string_view cause) override;
+  void on_upstream_push(std::string_view frame) override { events_.on_push(frame); }
+
+ private:
+  enum class Step : std::uint8_t { none, asking, scanning, paying, probing };
+
+  void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
+  void on_upstream_lost(std::uint64_t tag) override;
+  void on_applied(std::uint64_t, const Error&, const ApplyResult&) override {}
+  void on_loaded(std::uint64_t, const Error&, Row) override {}
+  void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
+  void on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) override;
+  void on_chunk_done() override;
+
+  void begin_reconcile();
+  void ask();     // scripts, CLIENT KILL of old connections, every canary
+  void decide();  // what has this memory lost?
+  void plan_scans();
+  void next_scan();
+  void pay();
+  void become_trusted();
+  void set_trust(Trust trust, std::string_view why);
+  void send_heartbeats();
+  void on_heartbeat(int db, std::string_view frame);
+  Hlc position() const;
+  void track_evictions(const std::string& run_id, std::uint64_t evicted_keys);
+
+  struct Scan {
+    int db;
+    RowState state;
+    Hlc newer_than;
+    FullKey after;
+  };
+
+  CoreContext& c_;
+  ShardEvents& events_;
+  Repairer repairer_;
+
+  Trust trust_ = Trust::out;
+  Step step_ = Step::none;
+  std::string reason_ = "not connected yet";
+  std::int64_t since_ms_ = 0;
+  GateFacts facts_;
+  std::string last_run_id_;
+  std::vector<std::int64_t> old_clients_;
+  std::uint64_t generation_ = 0;  // of the reconcile; late answers of an older one are ignored
+
+  std::array<std::string, kDatabases> last_written_;
+  std::array<std::string, kDatabases> found_;
+  std::array<std::string, kDatabases> pending_write_;
+  std::array<bool, kDatabases> gone_{};
+  std::uint32_t dbs_ = 1;
+  std::uint32_t epoch_ = 0;
+  std::uint64_t beats_ = 0;
+  std::uint64_t evictions_ = 0;  // cumulative over Redis' restarts
+  std::uint64_t last_evicted_keys_ = 0;
+  std::string evictions_run_id_;
+  Hlc reconcile_position_ = 0;  // S while not TRUSTED
+  std::map<Hlc, int> held_;
+
+  std::int64_t last_beat_sent_us_ = 0;
+  std::int64_t last_beat_ok_us_ = 0;
+  std::int64_t last_beat_ok_ms_ = 0;
+  std::int64_t round_trip_us_ = 0;
+  int good_beats_ = 0;
+  int beats_under_way_ = 0;
+
+  std::vector<Scan> scans_;
+  bool scan_under_way_ = false;
+  std::uint64_t replayed_ = 0;
+  bool evicted_meanwhile_ = false;
+  bool first_contact_ = true;
+  bool away_too_long_ = false;
+  std::int64_t last_alive_saved_ms_ = 0;
+
+  bool writes_refused_ = false;
+  bool deletes_refused_ = false;
+  std::int64_t pay_not_before_us_ = 0;
+};
+
+}  // namespace stayd
