@@ -155,7 +155,7 @@ FAULTS = [
     ),
     Fault("new_connections_lost", lose_packets_of_new_connections, lambda w: w.proxy.heal()),
     Fault("half_open", lambda w: w.proxy.half_open(), lambda w: None, limit_s=0.15),
-    Fault("slow_network", lambda w: w.proxy.delay(200), lambda w: w.proxy.heal(), limit_s=0.5),
+    Fault("slow_network", lambda w: w.proxy.delay(200), lambda w: w.proxy.heal(), limit_s=0.15),
     # Redis refuses.
     Fault("readonly", become_replica, promote),
     Fault("masterdown", lose_master, promote),

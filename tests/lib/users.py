@@ -8,7 +8,7 @@ import os
 import time
 
 from .processes import wait_until
-from .resp import ErrorReply
+from .resp import Closed, ErrorReply
 
 # Sanitizer builds and busy machines answer later; the figures in the tests are for a release build.
 SLACK = float(os.environ.get("STAYD_TEST_SLACK", "1"))
@@ -34,10 +34,14 @@ class Users:
                 self.slowest, self.slowest_command = took, " ".join(map(str, args[:2]))
 
     def _expect(self, expected, *args):
-        reply = self.call(*args)
+        text = " ".join(map(str, args))
+        try:
+            reply = self.call(*args)
+        except (Closed, OSError) as error:
+            problem = f"{type(error).__name__} {error}".strip()
+            raise AssertionError(f"no answer: {text} -> {problem}") from None
         if reply != expected:
             kind = "an error" if isinstance(reply, ErrorReply) else "a wrong answer"
-            text = " ".join(map(str, args))
             raise AssertionError(f"{kind}: {text} -> {reply!r}, expected {expected!r}")
 
     # -- what users do -----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from lib.faults import fill
 from lib.processes import wait_until
+from lib.servers import find
 from lib.users import Users
 
 
@@ -100,6 +101,7 @@ def test_ledger_disk_full(small_disk, redis, make_stayd):
         # Enough writes to need disk space.
         for number in range(200):
             client.call("SET", f"bulk:{number}", "x" * 50_000, "EX", 100)
+    assert find(stayd.status(), "last_error"), "the ledger did not notice its full disk"
     users.read_all()
     users.logout("sess:3")
     users.read_all()
@@ -109,7 +111,14 @@ def test_ledger_disk_full(small_disk, redis, make_stayd):
     users.go_on()
 
 
-@pytest.mark.parametrize("garbage", [b"*1\r\n$-5\r\n", b"*99999999\r\n", b"GET " + b"x" * 70000])
+GARBAGE = {
+    "negative_bulk": b"*1\r\n$-5\r\n",
+    "endless_array": b"*99999999\r\n",
+    "endless_line": b"GET " + b"x" * 70000,
+}
+
+
+@pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE)
 def test_garbage_ends_only_its_own_connection(users, stayd, garbage):
     with stayd.client() as client:
         client.raw(garbage)
