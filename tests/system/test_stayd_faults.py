@@ -113,7 +113,7 @@ def test_ledger_disk_full(small_disk, redis, make_stayd):
 
 GARBAGE = {
     "negative_bulk": b"*1\r\n$-5\r\n",
-    "endless_array": b"*99999999\r\n",
+    "endless_array": b"*9999999999\r\n",
     "endless_line": b"GET " + b"x" * 70000,
 }
 
