@@ -60,6 +60,12 @@ def test_clocks_where_they_belong():
         assert not rules_found(f"src/{floor}/a.cc", "auto t = std::chrono::steady_clock::now();\n")
 
 
+def test_tests_of_the_store_wait_for_its_threads():
+    line = "auto t = std::chrono::steady_clock::now();\n"
+    assert not rules_found("src/store/ledger/ledger_test.cc", line)
+    assert rules_found("src/store/ledger/ledger.cc", line) == {"clock"}
+
+
 def test_tests_may_use_in_memory_parts():
     assert not rules_found("src/core/engine_test.cc", '#include "store/memory/memory_store.h"\n')
 
