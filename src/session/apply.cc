@@ -71,7 +71,6 @@ bool change_elements(Record& record, std::vector<ElementChange>& changes) {
 }
 
 ApplyOutcome apply_value(Mutation& mutation, Row& row, bool ended, std::int64_t wall_ms) {
-  if (!ended && row.meta.type != ValueType::string) return ApplyOutcome::base_unknown;
   mutation.record.expires_at_ms = ended ? 0 : row.meta.expires_at_ms;
   live_row(row, std::move(mutation.record), ended, wall_ms);
   return ApplyOutcome::applied;

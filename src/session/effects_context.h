@@ -48,8 +48,12 @@ class Derivation {
   }
   // A time that has passed removes the key.
   Effects expire(std::string_view key, std::int64_t at_ms) {
-    if (at_ms != 0 && at_ms <= wall_ms) return tomb(key);
+    if (at_ms <= wall_ms) return tomb(key);
     add(Mutation::Kind::expiry, key).record.expires_at_ms = at_ms;
+    return Effects::known;
+  }
+  Effects persist(std::string_view key) {
+    add(Mutation::Kind::expiry, key);
     return Effects::known;
   }
   Mutation& elements(std::string_view key, ValueType type) {

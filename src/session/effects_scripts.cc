@@ -53,6 +53,9 @@ Effects expire(Derivation& d, std::string_view time, TimeUnit unit) {
 
 Effects incr_with_expiry(Derivation& d, std::string_view ttl) {
   const std::string_view key = d.args[3];
+  // Lua's numbers are doubles: beyond 2^53 the reply is not the value.
+  constexpr std::int64_t kExact = 1LL << 53;
+  if (d.count() > kExact || d.count() < -kExact) return Effects::read_back;
   if (d.count() != 1) return d.value(key, std::to_string(d.count()));
   std::int64_t at_ms = 0;
   if (expire_time(ttl, {.seconds = true}, d.wall_ms, at_ms) != ExpiryError::none) {
@@ -83,7 +86,7 @@ Effects derive(Derivation& d, bool by_sha1) {
     case KnownScript::expire_all: return expire(d, argv(0), {});
     case KnownScript::expire_at_all: return expire(d, argv(0), {.absolute = true});
     case KnownScript::persist_all:
-      return d.count() == 1 ? d.expire(d.args[3], 0) : Effects::none;
+      return d.count() == 1 ? d.persist(d.args[3]) : Effects::none;
     case KnownScript::incr_with_expiry: return incr_with_expiry(d, argv(0));
     case KnownScript::hash_set_with_expiry: return hash_set(d, script);
   }

@@ -46,7 +46,7 @@ Effects getex(Derivation& d) {
   if (d.reply.is_null() || !parse_set_options(d.args, OptionsOf::getex, options)) {
     return Effects::none;
   }
-  if (options.persist) return d.expire(d.key(), 0);
+  if (options.persist) return d.persist(d.key());
   if (!options.has_expiry ||
       positive_expiry(options.expiry, options.unit, d.wall_ms, at_ms) != ExpiryError::none) {
     return Effects::none;
@@ -93,7 +93,7 @@ Effects expire_seconds(Derivation& d) { return expire(d, {.seconds = true}); }
 Effects expire_ms(Derivation& d) { return expire(d, {}); }
 Effects expireat_seconds(Derivation& d) { return expire(d, {.seconds = true, .absolute = true}); }
 Effects expireat_ms(Derivation& d) { return expire(d, {.seconds = false, .absolute = true}); }
-Effects persist(Derivation& d) { return d.count() == 1 ? d.expire(d.key(), 0) : Effects::none; }
+Effects persist(Derivation& d) { return d.count() == 1 ? d.persist(d.key()) : Effects::none; }
 
 constexpr Command kCommands[] = {
     {"set", set},

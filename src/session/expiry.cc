@@ -107,7 +107,8 @@ std::string parse_expire_conditions(const Args& args, ExpireConditions& conditio
     } else if (equals_ignore_case(args[i], "lt")) {
       conditions.lt = true;
     } else {
-      return "ERR Unsupported option " + std::string(args[i]);
+      // Redis prints it as a C string.
+      return "ERR Unsupported option " + std::string(args[i].substr(0, args[i].find('\0')));
     }
   }
   if (conditions.nx && (conditions.xx || conditions.gt || conditions.lt)) {

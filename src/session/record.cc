@@ -33,6 +33,7 @@ struct SizeOf {
 }  // namespace
 
 bool SortedSetValue::set(std::string_view member, double score) {
+  score += 0.0;  // -0 becomes 0, as in Redis' compact encoding
   const auto found = scores_.find(member);
   if (found == scores_.end()) {
     scores_.emplace(member, score);

@@ -90,7 +90,7 @@ void time_left(Context& c, TimeUnit unit) {
   if (!record.exists()) return write_integer(c.out, -2);
   if (record.expires_at_ms == 0) return write_integer(c.out, -1);
   const std::int64_t ms = record.expires_at_ms - (unit.absolute ? 0 : c.now());
-  write_integer(c.out, unit.seconds ? (ms + 500) / 1000 : ms);
+  write_integer(c.out, unit.seconds ? ms / 1000 + (ms % 1000 + 500) / 1000 : ms);
 }
 
 void ttl(Context& c) { time_left(c, {.seconds = true}); }

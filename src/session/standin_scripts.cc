@@ -1,5 +1,6 @@
 // EVAL and EVALSHA of the known scripts (scripts.h), executed natively. An error that redis.call
 // raises carries the script's SHA1 and line, as Redis' does.
+#include <limits>
 #include <string>
 
 #include "session/expiry.h"
@@ -77,6 +78,14 @@ void compare_and_expire(Context& c, const Script& script, bool extend) {
   write_integer(c.out, 1);
 }
 
+// Lua's numbers are doubles; what does not fit 64 bits again becomes the lowest integer (x86-64).
+std::int64_t through_lua(std::int64_t value) {
+  constexpr double kTwoTo63 = 9223372036854775808.0;
+  const auto number = static_cast<double>(value);
+  return number >= kTwoTo63 ? std::numeric_limits<std::int64_t>::min()
+                            : static_cast<std::int64_t>(number);
+}
+
 void incr_with_expiry(Context& c, const Script& script) {
   const std::string_view key = script.key(c, 0);
   Record& record = c.record(key);
@@ -100,7 +109,7 @@ void incr_with_expiry(Context& c, const Script& script) {
   } else {
     c.put(key, record);
   }
-  if (good) write_integer(c.out, value);
+  if (good) write_integer(c.out, through_lua(value));
 }
 
 void get_and_delete(Context& c, const Script& script) {

@@ -185,6 +185,7 @@ bool parse_range_options(Context& c, RangeOptions& options) {
     }
   }
   if (options.by == By::unset) options.by = By::rank;
+  if (options.by == By::rank) options.offset = 0;  // LIMIT n -1 passes the next check, unused
   if (options.limit != -1 && options.by == By::rank) {
     c.error("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
     return false;

@@ -1,6 +1,7 @@
 // Sorted sets: changes, scores, ranks and pops. Ranges stand in standin_zset_ranges.cc.
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "session/numbers.h"
 #include "session/standin_context.h"
@@ -196,6 +197,15 @@ void pop_end(Context& c, bool highest) {
 void zpopmin(Context& c) { pop_end(c, false); }
 void zpopmax(Context& c) { pop_end(c, true); }
 
+// Small sorted sets (listpack) keep whole scores as integers, and ZSCAN prints them as such.
+std::string scan_score(double score) {
+  constexpr double kHalf = 4611686018427387904.0;  // LLONG_MAX / 2
+  if (score >= -kHalf && score <= kHalf && score == std::trunc(score)) {
+    return std::to_string(static_cast<std::int64_t>(score));
+  }
+  return format_double(score);
+}
+
 void zscan(Context& c) {
   if (!parse_scan_cursor(c)) return;
   SortedSetValue* zset = nullptr;
@@ -212,7 +222,7 @@ void zscan(Context& c) {
   write_array(c.out, 2 * matches.size());
   for (const auto* entry : matches) {
     write_bulk(c.out, entry->second);
-    write_bulk(c.out, format_double(entry->first));
+    write_bulk(c.out, scan_score(entry->first));
   }
 }
 
