@@ -1,13 +1,17 @@
 #include "store/ledger/database.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/convenience.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
+#include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <vector>
 
 namespace stayd {
@@ -26,6 +30,29 @@ class SilentLogger : public rocksdb::Logger {
   using Logger::Logv;
   void Logv(const char*, va_list) override {}
 };
+
+// Our own recovery is the only one: RocksDB's runs at a pace of its own on a thread of its own.
+class NoAutoRecovery : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+// After a kill the tail of the last log may be in the page cache only, and RocksDB, which replays
+// it without flushing, never syncs that file again: a later power cut would lose it, and with it
+// every newer log behind the gap.
+Status sync_logs(const std::string& path) {
+  std::error_code code;
+  for (const auto& entry : std::filesystem::directory_iterator(path, code)) {
+    if (entry.path().extension() != ".log") continue;
+    const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    const bool synced = fd >= 0 && ::fdatasync(fd) == 0;
+    if (fd >= 0) ::close(fd);
+    if (!synced) return Status::IOError("cannot sync " + entry.path().string());
+  }
+  return Status::OK();
+}
 
 }  // namespace
 
@@ -75,8 +102,8 @@ rocksdb::DBOptions Database::db_options() const {
   out.stats_dump_period_sec = 0;
   out.stats_persist_period_sec = 0;
   out.max_manifest_file_size = 4 * kLogFileBytes;
-  // Recovery is ours (Worker): one place, one pace.
   out.max_bgerror_resume_count = 0;
+  out.listeners.push_back(std::make_shared<NoAutoRecovery>());
   if (mode_ == Mode::read_only) {
     out.max_open_files = -1;  // files that the server deletes stay readable
     out.info_log = std::make_shared<SilentLogger>();
@@ -117,14 +144,13 @@ Status Database::open_rocksdb() {
     families[3].options.compaction_filter_factory = make_tomb_filter(filters_);
   }
   rocksdb::DB* db = nullptr;
-  const Status status =
-      mode_ == Mode::write
-          ? rocksdb::DB::Open(db_options(), path_, families, &handles_, &db)
-          : rocksdb::DB::OpenForReadOnly(db_options(), path_, families, &handles_, &db);
+  Status status = mode_ == Mode::write ? sync_logs(path_) : Status::OK();
+  if (!status.ok()) return status;
+  status = mode_ == Mode::write
+               ? rocksdb::DB::Open(db_options(), path_, families, &handles_, &db)
+               : rocksdb::DB::OpenForReadOnly(db_options(), path_, families, &handles_, &db);
   if (!status.ok()) return status;
   db_.reset(db);
-  filters_.meta = meta();
-  filters_.db.store(db, std::memory_order_release);
   return status;
 }
 
@@ -146,16 +172,24 @@ Result<std::unique_ptr<Database>> Database::open(const LedgerOptions& options,
   return error;
 }
 
+void Database::mark_synced(std::uint64_t next_generation) {
+  auto rows = std::make_shared<SyncedRows>();
+  rows->db = db();
+  rows->meta = meta();
+  rows->snapshot = std::make_unique<rocksdb::ManagedSnapshot>(db());
+  rows->next_generation = next_generation;
+  filters_.set_synced(std::move(rows));
+}
+
 void Database::close(bool flush) {
   if (db_ == nullptr) return;
-  filters_.db.store(nullptr, std::memory_order_release);
   if (flush && mode_ == Mode::write) {
     rocksdb::FlushOptions options;
     options.wait = true;
     db_->Flush(options, handles_).PermitUncheckedError();
-    db_->SyncWAL().PermitUncheckedError();
   }
   rocksdb::CancelAllBackgroundWork(db_.get(), true);
+  filters_.set_synced(nullptr);  // its snapshot goes before the database
   for (rocksdb::ColumnFamilyHandle* handle : handles_) {
     db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
   }

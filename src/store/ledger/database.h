@@ -37,8 +37,14 @@ class Database {
 
   // `flush`: writes memory to table files first, so that the next start replays nothing.
   void close(bool flush);
-  // After an error that RocksDB cannot resume from: closes and opens again. False: still closed.
+  // The way back after any write error: closes and opens again, replaying the log. False: still
+  // closed. (DB::Resume() cannot undo a failed log write, and needs space to flush when it can
+  // act.)
   bool reopen();
+
+  // Everything written so far is synced, and no element has a generation from `next_generation` on:
+  // lets compactions drop the elements of rows that are gone.
+  void mark_synced(std::uint64_t next_generation);
 
   bool is_open() const { return db_ != nullptr; }
   rocksdb::DB* db() const { return db_.get(); }

@@ -1,7 +1,5 @@
 #include "store/ledger/filters.h"
 
-#include <rocksdb/snapshot.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,19 +55,14 @@ class TombFilter : public CompactionFilter {
   const std::int64_t wall_ms_;
 };
 
-// Looks rows up in a snapshot whose log has been synced. Without that, a power cut could take back
-// the write that replaced a row's elements after this filter has dropped the old ones (I13).
 class ElementFilter : public CompactionFilter {
  public:
-  ElementFilter(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* meta)
-      : db_(db), meta_(meta), snapshot_(db->GetSnapshot()), trusted_(db->SyncWAL().ok()) {}
-  ~ElementFilter() override { db_->ReleaseSnapshot(snapshot_); }
+  explicit ElementFilter(std::shared_ptr<const SyncedRows> rows) : rows_(std::move(rows)) {}
   const char* Name() const override { return "stayd.elements"; }
 
   bool Filter(int, const Slice& key, const Slice&, std::string*, bool*) const override {
-    if (!trusted_) return false;
     ElementKey parsed = parse_element_key(view(key));
-    if (!parsed.valid) return false;
+    if (!parsed.valid || parsed.generation >= rows_->next_generation) return false;
     if (parsed.row_key != last_key_) {
       look_up(parsed.row_key);
       last_key_ = std::move(parsed.row_key);
@@ -81,10 +74,10 @@ class ElementFilter : public CompactionFilter {
   // Sets `last_generation_` to 0, which no element has, when the row is gone.
   void look_up(const std::string& row_key) const {
     rocksdb::ReadOptions options;
-    options.snapshot = snapshot_;
+    options.snapshot = rows_->snapshot->snapshot();
     options.fill_cache = false;
     rocksdb::PinnableSlice value;
-    const rocksdb::Status status = db_->Get(options, meta_, row_key, &value);
+    const rocksdb::Status status = rows_->db->Get(options, rows_->meta, row_key, &value);
     last_generation_ = 0;
     last_known_ = status.IsNotFound();
     if (!status.ok()) return;
@@ -94,10 +87,7 @@ class ElementFilter : public CompactionFilter {
     last_generation_ = row->generation;
   }
 
-  rocksdb::DB* db_;
-  rocksdb::ColumnFamilyHandle* meta_;
-  const rocksdb::Snapshot* snapshot_;
-  const bool trusted_;
+  const std::shared_ptr<const SyncedRows> rows_;
   mutable std::string last_key_;
   mutable std::uint64_t last_generation_ = 0;
   mutable bool last_known_ = false;
@@ -139,9 +129,9 @@ std::shared_ptr<rocksdb::CompactionFilterFactory> make_tomb_filter(FilterContext
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> make_element_filter(FilterContext& context) {
   return make_factory("stayd.elements", [&context]() -> std::unique_ptr<CompactionFilter> {
-    rocksdb::DB* db = context.db.load(std::memory_order_acquire);
-    if (db == nullptr) return nullptr;
-    return std::make_unique<ElementFilter>(db, context.meta);
+    std::shared_ptr<const SyncedRows> rows = context.synced();
+    if (rows == nullptr) return nullptr;
+    return std::make_unique<ElementFilter>(std::move(rows));
   });
 }
 

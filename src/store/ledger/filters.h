@@ -9,21 +9,43 @@
 
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
+#include <rocksdb/snapshot.h>
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <utility>
 
 namespace stayd {
+
+// The rows at a moment that a power cut cannot undo. Elements are judged by it alone: judged by
+// later rows, an old generation might be dropped and its row come back (I13).
+struct SyncedRows {
+  rocksdb::DB* db = nullptr;
+  rocksdb::ColumnFamilyHandle* meta = nullptr;
+  std::unique_ptr<rocksdb::ManagedSnapshot> snapshot;
+  // Generations from here on were given out later: their elements stay.
+  std::uint64_t next_generation = 0;
+};
 
 // Outlives the database it serves.
 struct FilterContext {
   std::function<std::int64_t()> wall_ms;
   std::int64_t expiry_slack_ms = 0;
-  // Null while the database is being opened or closed: the element filter then keeps everything.
-  std::atomic<rocksdb::DB*> db = nullptr;
-  rocksdb::ColumnFamilyHandle* meta = nullptr;  // set before `db`
+
+  void set_synced(std::shared_ptr<const SyncedRows> rows) {
+    const std::lock_guard lock(mutex);
+    synced_rows = std::move(rows);
+  }
+  // Null while nothing is known: the element filter then keeps everything.
+  std::shared_ptr<const SyncedRows> synced() {
+    const std::lock_guard lock(mutex);
+    return synced_rows;
+  }
+
+  std::mutex mutex;
+  std::shared_ptr<const SyncedRows> synced_rows;
 };
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> make_row_filter(FilterContext& context);

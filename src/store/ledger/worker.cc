@@ -86,13 +86,15 @@ void Worker::run() {
     sync_if_due();
     tend();
   }
-  database_->close(true);
+  if (unsynced_) unsynced_since_us_ = 0;
+  sync_if_due();  // in case the flush finds no space
+  database_->close(!broken_);
 }
 
 // False: stopping, and everything posted has been taken.
 bool Worker::wait(std::vector<Operation>& operations) {
   std::int64_t timeout_us = kTendIntervalUs;
-  if (unsynced_) {
+  if (unsynced_ && !broken_) {
     const std::int64_t due_us = unsynced_since_us_ + options_.sync_interval_ms * 1000;
     timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), 0, timeout_us);
   }

@@ -120,28 +120,25 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
 }
 
 void Worker::sync_if_due() {
-  if (!unsynced_ || !database_->is_open()) return;
+  // RocksDB aborts when a log whose write failed is synced.
+  if (!unsynced_ || broken_ || !database_->is_open()) return;
   if (mono_us() - unsynced_since_us_ < options_.sync_interval_ms * 1000) return;
   const Status status = database_->db()->SyncWAL();
-  unsynced_since_us_ = mono_us();
   if (!status.ok()) {
     broken_ = true;
     return note_error(to_error(status, "cannot sync"));
   }
   unsynced_ = false;
+  database_->mark_synced(info_.next_generation);
   const std::lock_guard lock(mutex_);
   ++stats_.sync_total;
 }
 
+// While closed there are no reads: only when the disk takes writes again.
 void Worker::recover() {
   const std::int64_t now_us = mono_us();
   if (recovered_at_us_ != 0 && now_us - recovered_at_us_ < kRecoverIntervalUs) return;
   recovered_at_us_ = now_us;
-  if (database_->is_open() && database_->db()->Resume().ok()) {
-    broken_ = false;
-    return;
-  }
-  // Closed, there are no reads: only when the disk takes writes again.
   const std::string probe = folder_.path() + "/probe";
   const Status status = rocksdb::WriteStringToFile(database_->env(), "probe", probe, true);
   database_->env()->DeleteFile(probe).PermitUncheckedError();
@@ -152,6 +149,7 @@ void Worker::reopen() {
   recovered_at_us_ = mono_us();
   broken_ = !database_->reopen();
   if (broken_) return;
+  unsynced_ = false;  // opening synced or flushed every log
   // The batch that failed may be there after all, and with it its info.
   const Result<LedgerInfo> info = database_->read_info();
   if (!info) return;
@@ -170,6 +168,7 @@ void Worker::tend() {
   watch_space(used);
   std::uint64_t rows = 0;
   if (database_->is_open()) {
+    if (!unsynced_ && !broken_) database_->mark_synced(info_.next_generation);
     database_->db()->GetIntProperty(database_->meta(), rocksdb::DB::Properties::kEstimateNumKeys,
                                     &rows);
   }

@@ -1,0 +1,145 @@
+// A disk that fails or is full: operations are refused one by one, logouts still fit, reads go on,
+// and the ledger comes back by itself.
+#include <gtest/gtest.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+
+#include "store/ledger/test_ledger.h"
+
+namespace stayd::test {
+namespace {
+
+using rocksdb::IOStatus;
+
+enum class Disk { fine, failing, full_unless_ballast_gone };
+
+struct DiskState {
+  std::atomic<Disk> disk = Disk::fine;
+  std::string ballast;
+
+  IOStatus check() const {
+    switch (disk.load()) {
+      case Disk::fine:
+        return IOStatus::OK();
+      case Disk::failing:
+        return IOStatus::IOError("injected");
+      case Disk::full_unless_ballast_gone:
+        break;
+    }
+    return std::filesystem::exists(ballast) ? IOStatus::NoSpace("injected") : IOStatus::OK();
+  }
+};
+
+class FaultyFile : public rocksdb::FSWritableFileOwnerWrapper {
+ public:
+  FaultyFile(std::unique_ptr<rocksdb::FSWritableFile> file, const DiskState& state)
+      : FSWritableFileOwnerWrapper(std::move(file)), state_(state) {}
+  using FSWritableFileOwnerWrapper::Append;
+  IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                  rocksdb::IODebugContext* debug) override {
+    const IOStatus status = state_.check();
+    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, debug) : status;
+  }
+
+ private:
+  const DiskState& state_;
+};
+
+class FaultyDisk : public rocksdb::FileSystemWrapper {
+ public:
+  explicit FaultyDisk(const DiskState& state)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), state_(state) {}
+  const char* Name() const override { return "FaultyDisk"; }
+  IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                           std::unique_ptr<rocksdb::FSWritableFile>* result,
+                           rocksdb::IODebugContext* debug) override {
+    const IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
+    if (status.ok()) *result = std::make_unique<FaultyFile>(std::move(*result), state_);
+    return status;
+  }
+
+ private:
+  const DiskState& state_;
+};
+
+class LedgerDisk : public ::testing::Test {
+ protected:
+  LedgerDisk() {
+    LedgerOptions options = TestLedger::options(folder_.sub("ledger"));
+    options.env = env_.get();
+    options.ballast_bytes = 100'000;
+    state_.ballast = options.path + "/ballast";
+    test_ = std::make_unique<TestLedger>(options);
+    test_->apply(put(full_key(0, "before"), ++hlc_, "x"));
+  }
+  std::string put_error(const char* name) {
+    test_->apply(put(full_key(0, name), ++hlc_, "x"));
+    return test_->last_error.message;
+  }
+  // Tries until it succeeds; recovery is paced at once per second.
+  bool put_until_fine(const char* name) {
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (std::chrono::steady_clock::now() < limit) {
+      if (put_error(name).empty()) return true;
+      std::this_thread::yield();
+    }
+    return false;
+  }
+
+  TempFolder folder_;
+  DiskState state_;
+  std::unique_ptr<rocksdb::Env> env_ =
+      rocksdb::NewCompositeEnv(std::make_shared<FaultyDisk>(state_));
+  std::unique_ptr<TestLedger> test_;
+  Hlc hlc_ = 0;
+};
+
+TEST_F(LedgerDisk, ErrorsAreReportedReadsGoOnAndWritesComeBack) {
+  state_.disk = Disk::failing;
+  EXPECT_NE(put_error("a").find("injected"), std::string::npos);
+  EXPECT_EQ(test_->last_error.code, Errc::io);
+  EXPECT_NE(put_error("b"), "");
+  test_->ledger->put_fact("kept", "1");
+  EXPECT_EQ(test_->load(full_key(0, "before")).record, text_record("x"));
+  EXPECT_EQ(test_->last_error.message, "");
+  const StoreStats stats = test_->ledger->stats();
+  EXPECT_NE(stats.last_error, "");
+  EXPECT_EQ(stats.last_error_at_ms, 1'000'000);
+  state_.disk = Disk::fine;
+  EXPECT_TRUE(put_until_fine("c"));
+  EXPECT_EQ(test_->load(full_key(0, "c")).record, text_record("x"));
+  EXPECT_EQ(test_->load(full_key(0, "before")).record, text_record("x"));
+  test_.reset();
+  TestLedger again(TestLedger::options(folder_.sub("ledger")));
+  EXPECT_EQ(again.load(full_key(0, "c")).record, text_record("x"));
+  EXPECT_EQ(again.ledger->fact("kept"), "1") << "a fact waits for the disk";
+}
+
+TEST_F(LedgerDisk, AFullDiskTakesLogoutsOnly) {
+  while (!std::filesystem::exists(state_.ballast)) std::this_thread::yield();
+  state_.disk = Disk::full_unless_ballast_gone;
+  Store& store = *test_->ledger;
+  store.apply_one(put(full_key(0, "a"), ++hlc_, "x"), 1, Durability::written);
+  store.apply_one(tomb(full_key(0, "before"), ++hlc_, 9'000'000), 2, Durability::synced);
+  store.apply_one(put(full_key(0, "b"), ++hlc_, "x"), 3, Durability::written);
+  test_->until(3);
+  EXPECT_EQ(test_->recorder.errors[1].code, Errc::no_space);
+  EXPECT_EQ(test_->recorder.errors[2].message, "");
+  EXPECT_EQ(test_->recorder.errors[3].code, Errc::no_space);
+  EXPECT_EQ(test_->recorder.applied[2].before.state, RowState::live);
+  EXPECT_EQ(test_->load(full_key(0, "before")).meta.state, RowState::tomb);
+  state_.disk = Disk::fine;
+  EXPECT_TRUE(put_until_fine("c"));
+  EXPECT_TRUE(std::filesystem::exists(state_.ballast)) << "the ballast is put back";
+  test_.reset();
+  TestLedger again(TestLedger::options(folder_.sub("ledger")));
+  EXPECT_EQ(again.load(full_key(0, "before")).meta.state, RowState::tomb);
+  EXPECT_EQ(again.load(full_key(0, "a")).meta.state, RowState::absent);
+}
+
+}  // namespace
+}  // namespace stayd::test

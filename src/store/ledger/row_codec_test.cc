@@ -1,0 +1,155 @@
+#include "store/ledger/row_codec.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "base/random.h"
+#include "store/ledger/info.h"
+
+namespace stayd {
+namespace {
+
+StoredRow sample() {
+  StoredRow row;
+  row.meta.state = RowState::live;
+  row.meta.type = ValueType::string;
+  row.meta.stale = true;
+  row.meta.provisional = true;
+  row.meta.incarnation = 0x01020304;
+  row.meta.hlc = 0x1112131415161718;
+  row.meta.expires_at_ms = 0x2122232425262728;
+  row.meta.created_at_ms = -2;
+  row.meta.tomb_until_ms = std::numeric_limits<std::int64_t>::min();
+  row.meta.mark = {0x41424344, 0x5152535455565758};
+  row.payload = std::string("a\0b", 3);
+  return row;
+}
+
+std::string hex(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    constexpr const char* kDigits = "0123456789abcdef";
+    out += kDigits[static_cast<unsigned char>(c) >> 4];
+    out += kDigits[static_cast<unsigned char>(c) & 15];
+  }
+  return out;
+}
+
+// The bytes of version 1 are on disks: this line never changes.
+TEST(RowCodec, BytesOfVersion1) {
+  EXPECT_EQ(hex(encode_row(sample())),
+            "01010103"
+            "04030201"
+            "1817161514131211"
+            "2827262524232221"
+            "feffffffffffffff"
+            "0000000000000080"
+            "44434241"
+            "5857565554535251"
+            "0000000000000000"
+            "0000000000000000"
+            "610062");
+}
+
+TEST(RowCodec, EveryRowComesBack) {
+  EXPECT_EQ(decode_row(encode_row(sample())).value(), sample());
+  StoredRow row;
+  EXPECT_EQ(decode_row(encode_row(row)).value(), row);
+  row.meta.state = RowState::live;
+  row.meta.type = ValueType::zset;
+  row.generation = 77;
+  row.elements = 1ULL << 40;
+  EXPECT_EQ(decode_row(encode_row(row)).value(), row);
+  row = {};
+  row.meta.state = RowState::tomb;
+  row.meta.tomb_until_ms = 5;
+  EXPECT_EQ(decode_row(encode_row(row)).value(), row);
+}
+
+TEST(RowCodec, TheHeaderAloneLeavesThePayload) {
+  StoredRow row = decode_row_header(encode_row(sample())).value();
+  EXPECT_EQ(row.meta, sample().meta);
+  EXPECT_EQ(row.payload, "");
+}
+
+TEST(RowCodec, EveryCutOfTheHeaderIsNamed) {
+  const std::string bytes = encode_row(sample());
+  for (std::size_t size = 0; size < kRowHeaderBytes; ++size) {
+    const auto row = decode_row(std::string_view(bytes).substr(0, size));
+    ASSERT_FALSE(row) << size;
+    EXPECT_EQ(row.error().code, Errc::corrupt);
+    EXPECT_NE(row.error().message.find("byte " + std::to_string(size) + ":"), std::string::npos)
+        << row.error().message;
+  }
+}
+
+TEST(RowCodec, DamageIsNamedByItsByte) {
+  struct Case {
+    std::size_t offset;
+    char value;
+    Errc code;
+    const char* text;
+  };
+  const Case cases[] = {
+      {0, 0, Errc::corrupt, "byte 0: version 0"},
+      {0, 2, Errc::newer_format, "byte 0: version 2"},
+      {1, 3, Errc::corrupt, "byte 1: state 3"},
+      {2, 6, Errc::corrupt, "byte 2: type 6"},
+      {3, 4, Errc::corrupt, "byte 3: flags 0x4"},
+      {1, 2, Errc::corrupt, "byte 68: 3 bytes behind"},  // a tombstone with a value
+      {2, 2, Errc::corrupt, "byte 68: 3 bytes behind"},  // a hash with a string
+      {60, 1, Errc::corrupt, "byte 60: elements"},
+  };
+  for (const Case& c : cases) {
+    std::string bytes = encode_row(sample());
+    bytes[c.offset] = c.value;
+    const auto row = decode_row(bytes);
+    ASSERT_FALSE(row) << c.text;
+    EXPECT_EQ(row.error().code, c.code) << c.text;
+    EXPECT_NE(row.error().message.find(c.text), std::string::npos) << row.error().message;
+  }
+}
+
+TEST(RowCodec, RandomBytesNeverCrashAndDecodedRowsAreCanonical) {
+  Random random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bytes = encode_row(sample());
+    bytes.resize(random.below(80));
+    for (std::uint64_t flips = random.below(4); flips > 0 && !bytes.empty(); --flips) {
+      bytes[random.below(bytes.size())] = static_cast<char>(random.below(256));
+    }
+    const auto row = decode_row(bytes);
+    if (row) {
+      EXPECT_EQ(encode_row(*row), bytes);
+    }
+  }
+}
+
+TEST(RowCodec, Scores) {
+  for (const double score : {0.0, -0.0, 1.5, -1e300, std::numeric_limits<double>::infinity()}) {
+    EXPECT_EQ(decode_score(encode_score(score)).value(), score);
+  }
+  EXPECT_FALSE(decode_score("1234567"));
+  EXPECT_FALSE(decode_score(encode_score(std::numeric_limits<double>::quiet_NaN())));
+}
+
+TEST(InfoCodec, ComesBackOrIsRefused) {
+  LedgerInfo info;
+  info.highest_hlc = 0x1112131415161718;
+  info.next_generation = 9;
+  std::swap(info.spaces[0], info.spaces[15]);
+  const std::string bytes = encode_info(info);
+  EXPECT_EQ(decode_info(bytes).value(), info);
+  EXPECT_FALSE(decode_info(bytes.substr(1)));
+  EXPECT_FALSE(decode_info(""));
+  std::string twice = bytes;
+  twice[17] = twice[18];
+  EXPECT_EQ(decode_info(twice).error().code, Errc::corrupt);
+  std::string newer = bytes;
+  newer[0] = 2;
+  EXPECT_EQ(decode_info(newer).error().code, Errc::newer_format);
+}
+
+}  // namespace
+}  // namespace stayd
