@@ -86,12 +86,17 @@ ApplyOutcome apply_elements(Mutation& mutation, Row& row, bool ended, std::int64
   }
   bool left = false;
   switch (mutation.type) {
-    case ValueType::hash: left = change_elements<HashValue>(row.record, mutation.elements); break;
-    case ValueType::set: left = change_elements<SetValue>(row.record, mutation.elements); break;
+    case ValueType::hash:
+      left = change_elements<HashValue>(row.record, mutation.elements);
+      break;
+    case ValueType::set:
+      left = change_elements<SetValue>(row.record, mutation.elements);
+      break;
     case ValueType::zset:
       left = change_elements<SortedSetValue>(row.record, mutation.elements);
       break;
-    default: break;
+    default:
+      break;
   }
   row.meta.type = row.record.type();
   if (!left) end_row(row, mutation.tomb_until_ms);
@@ -123,15 +128,21 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
         end_row(row, mutation.tomb_until_ms);
       }
       break;
-    case Kind::value: return apply_value(mutation, row, ended, wall_ms);
-    case Kind::elements: return apply_elements(mutation, row, ended, wall_ms);
+    case Kind::value:
+      return apply_value(mutation, row, ended, wall_ms);
+    case Kind::elements:
+      return apply_elements(mutation, row, ended, wall_ms);
     case Kind::expiry:
       if (ended) return ApplyOutcome::base_unknown;
       row.meta.expires_at_ms = row.record.expires_at_ms = mutation.record.expires_at_ms;
       break;
-    case Kind::tomb: end_row(row, mutation.tomb_until_ms); break;
-    case Kind::stale: return apply_stale(row);
-    case Kind::forget: break;
+    case Kind::tomb:
+      end_row(row, mutation.tomb_until_ms);
+      break;
+    case Kind::stale:
+      return apply_stale(row);
+    case Kind::forget:
+      break;
   }
   return ApplyOutcome::applied;
 }

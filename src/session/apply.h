@@ -10,8 +10,9 @@ namespace stayd {
 
 // Changes `row` in place. `wall_ms` decides whether the row's expiry has passed, and becomes
 // `created_at_ms` of an incarnation that begins. The payload is moved out of `mutation`.
-//   superseded    the row's hlc is not smaller, or `only_if_unknown` and the row is known; unchanged
-//   base_unknown  the row does not say what the change builds on (absent, stale, of another type, or
+//   superseded    the row's hlc is not smaller, or `only_if_unknown` and the row is known;
+//   unchanged base_unknown  the row does not say what the change builds on (absent, stale, of
+//   another type, or
 //                 ended for a change of expiry or a removal of elements); unchanged
 // After a tombstone or a passed expiry `value` and added `elements` begin a new incarnation without
 // expiry: there the row is known to have been gone.

@@ -1,5 +1,5 @@
-// Dispatch of derive_effects: commands whose effect is known stand in the tables of effects_strings.cc,
-// effects_elements.cc and effects_scripts.cc; every other write is read back.
+// Dispatch of derive_effects: commands whose effect is known stand in the tables of
+// effects_strings.cc, effects_elements.cc and effects_scripts.cc; every other write is read back.
 #include "session/effects.h"
 
 #include <algorithm>
@@ -28,23 +28,25 @@ const effects::Command* find_entry(std::string_view name) {
 }
 
 bool has_word(const Args& args, std::string_view lower) {
-  return std::any_of(args.begin(), args.end(), [lower](std::string_view arg) {
-    return equals_ignore_case(arg, lower);
-  });
+  return std::any_of(args.begin(), args.end(),
+                     [lower](std::string_view arg) { return equals_ignore_case(arg, lower); });
 }
 
 // For a command that stands in no table: whether it may write what only Redis knows.
 bool writes_unknown(const CommandSpec& spec, const Args& args) {
   if ((spec.flags & kCmdReadonly) != 0) return false;
   switch (spec.handling) {
-    case Handling::script: return true;
+    case Handling::script:
+      return true;
     case Handling::flush:  // R18: not a change of rows one by one
     case Handling::local:
     case Handling::server:
     case Handling::keyspace:
     case Handling::transaction:
-    case Handling::pubsub: return false;
-    default: break;
+    case Handling::pubsub:
+      return false;
+    default:
+      break;
   }
   if (!spec.writes()) return false;
   if (spec.name == "sort" || spec.name == "georadius" || spec.name == "georadiusbymember") {
@@ -56,9 +58,8 @@ bool writes_unknown(const CommandSpec& spec, const Args& args) {
 // A reply of commands that are read back which says that nothing was done.
 bool says_nothing_done(const CommandSpec& spec, const ReplyView& reply) {
   if (spec.handling == Handling::blocking) return reply.is_null();
-  static constexpr std::string_view kZeroIsNothing[] = {"copy",   "linsert", "lpushx", "lrem",
-                                                        "move",   "renamenx", "rpushx", "xack",
-                                                        "xdel",   "xtrim"};
+  static constexpr std::string_view kZeroIsNothing[] = {
+      "copy", "linsert", "lpushx", "lrem", "move", "renamenx", "rpushx", "xack", "xdel", "xtrim"};
   return reply.integer() == 0 && std::find(std::begin(kZeroIsNothing), std::end(kZeroIsNothing),
                                            spec.name) != std::end(kZeroIsNothing);
 }

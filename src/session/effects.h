@@ -1,5 +1,5 @@
-// What a command that Redis executed did to the ledger's rows, told from the command and Redis' reply
-// alone, without looking at the value. Pure and deterministic.
+// What a command that Redis executed did to the ledger's rows, told from the command and Redis'
+// reply alone, without looking at the value. Pure and deterministic.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// looks_absent: which replies Redis also gives because it lost a key. When in doubt, true: it costs a
-// look into the ledger.
+// looks_absent: which replies Redis also gives because it lost a key. When in doubt, true: it costs
+// a look into the ledger.
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "session/effects.h"
@@ -26,46 +26,73 @@ using Rules = boost::unordered_flat_map<std::string_view, Rule>;
 
 const Rules& rules() {
   static const Rules table = {
-      {"append", Rule::integer_never},   {"bitcount", Rule::general},
-      {"bitop", Rule::many_keys},        {"bitpos", Rule::minus_one},
-      {"decr", Rule::integer_never},     {"decrby", Rule::integer_never},
-      {"del", Rule::fewer},              {"exists", Rule::fewer},
-      {"getset", Rule::general},         {"hincrby", Rule::integer_never},
-      {"hmget", Rule::all_null},         {"hscan", Rule::pages},
-      {"hset", Rule::integer_never},     {"hsetnx", Rule::integer_never},
-      {"incr", Rule::integer_never},     {"incrby", Rule::integer_never},
-      {"mget", Rule::any_null},          {"msetnx", Rule::integer_never},
-      {"pfadd", Rule::integer_never},    {"pfcount", Rule::many_keys},
-      {"pfmerge", Rule::many_keys},      {"renamenx", Rule::integer_never},
-      {"sadd", Rule::integer_never},     {"scan", Rule::never},
-      {"sdiff", Rule::many_keys},        {"sdiffstore", Rule::many_keys},
-      {"set", Rule::set},                {"setnx", Rule::integer_never},
-      {"smismember", Rule::all_null},    {"sscan", Rule::pages},
-      {"sunion", Rule::many_keys},       {"sunionstore", Rule::many_keys},
-      {"touch", Rule::fewer},            {"type", Rule::none_text},
-      {"unlink", Rule::fewer},           {"zadd", Rule::zadd},
-      {"zdiff", Rule::many_keys},        {"zdiffstore", Rule::many_keys},
-      {"zmscore", Rule::all_null},       {"zscan", Rule::pages},
-      {"zunion", Rule::many_keys},       {"zunionstore", Rule::many_keys},
+      {"append", Rule::integer_never},
+      {"bitcount", Rule::general},
+      {"bitop", Rule::many_keys},
+      {"bitpos", Rule::minus_one},
+      {"decr", Rule::integer_never},
+      {"decrby", Rule::integer_never},
+      {"del", Rule::fewer},
+      {"exists", Rule::fewer},
+      {"getset", Rule::general},
+      {"hincrby", Rule::integer_never},
+      {"hmget", Rule::all_null},
+      {"hscan", Rule::pages},
+      {"hset", Rule::integer_never},
+      {"hsetnx", Rule::integer_never},
+      {"incr", Rule::integer_never},
+      {"incrby", Rule::integer_never},
+      {"mget", Rule::any_null},
+      {"msetnx", Rule::integer_never},
+      {"pfadd", Rule::integer_never},
+      {"pfcount", Rule::many_keys},
+      {"pfmerge", Rule::many_keys},
+      {"renamenx", Rule::integer_never},
+      {"sadd", Rule::integer_never},
+      {"scan", Rule::never},
+      {"sdiff", Rule::many_keys},
+      {"sdiffstore", Rule::many_keys},
+      {"set", Rule::set},
+      {"setnx", Rule::integer_never},
+      {"smismember", Rule::all_null},
+      {"sscan", Rule::pages},
+      {"sunion", Rule::many_keys},
+      {"sunionstore", Rule::many_keys},
+      {"touch", Rule::fewer},
+      {"type", Rule::none_text},
+      {"unlink", Rule::fewer},
+      {"zadd", Rule::zadd},
+      {"zdiff", Rule::many_keys},
+      {"zdiffstore", Rule::many_keys},
+      {"zmscore", Rule::all_null},
+      {"zscan", Rule::pages},
+      {"zunion", Rule::many_keys},
+      {"zunionstore", Rule::many_keys},
   };
   return table;
 }
 
 bool general(const ReplyView& reply) {
   switch (reply.type()) {
-    case ReplyType::null: return true;
+    case ReplyType::null:
+      return true;
     case ReplyType::integer: {
       const std::int64_t value = reply.integer().value_or(0);
       return value == 0 || value == -2;
     }
-    case ReplyType::boolean: return reply.integer() == 0;
-    case ReplyType::bulk: return reply.text().empty();
+    case ReplyType::boolean:
+      return reply.integer() == 0;
+    case ReplyType::bulk:
+      return reply.text().empty();
     case ReplyType::array:
     case ReplyType::map:
-    case ReplyType::set: return reply.size() == 0;
+    case ReplyType::set:
+      return reply.size() == 0;
     case ReplyType::error:
-    case ReplyType::bulk_error: return reply.text().starts_with("ERR no such key");
-    default: return false;
+    case ReplyType::bulk_error:
+      return reply.text().starts_with("ERR no such key");
+    default:
+      return false;
   }
 }
 
@@ -117,20 +144,31 @@ bool looks_absent(const CommandSpec& spec, const Args& args, const ReplyView& re
   const auto found = rules().find(spec.name);
   const Rule rule = found == rules().end() ? Rule::general : found->second;
   switch (rule) {
-    case Rule::general: return general(reply);
-    case Rule::never: return false;
-    case Rule::integer_never: return reply.type() != ReplyType::integer && general(reply);
+    case Rule::general:
+      return general(reply);
+    case Rule::never:
+      return false;
+    case Rule::integer_never:
+      return reply.type() != ReplyType::integer && general(reply);
     case Rule::fewer:
       if (reply.is_error()) return false;
       return reply.integer().value_or(0) < static_cast<std::int64_t>(args.size()) - 1;
-    case Rule::any_null: return any_null(reply);
-    case Rule::all_null: return all_nothing(reply);
-    case Rule::many_keys: return !reply.is_error() || general(reply);
-    case Rule::set: return set_absent(args, reply);
-    case Rule::pages: return empty_page(reply);
-    case Rule::none_text: return reply.text() == "none";
-    case Rule::minus_one: return reply.integer() == -1 || general(reply);
-    case Rule::zadd: return has_option(args, 2, "xx") && general(reply);
+    case Rule::any_null:
+      return any_null(reply);
+    case Rule::all_null:
+      return all_nothing(reply);
+    case Rule::many_keys:
+      return !reply.is_error() || general(reply);
+    case Rule::set:
+      return set_absent(args, reply);
+    case Rule::pages:
+      return empty_page(reply);
+    case Rule::none_text:
+      return reply.text() == "none";
+    case Rule::minus_one:
+      return reply.integer() == -1 || general(reply);
+    case Rule::zadd:
+      return has_option(args, 2, "xx") && general(reply);
   }
   return true;
 }

@@ -23,8 +23,12 @@ Effects hash_field(Derivation& d, std::string value) {
 Effects hsetnx(Derivation& d) {
   return d.count() == 1 ? hash_field(d, std::string(d.args[3])) : Effects::none;
 }
-Effects hincrby(Derivation& d) { return hash_field(d, std::to_string(d.count())); }
-Effects hincrbyfloat(Derivation& d) { return hash_field(d, std::string(d.reply.text())); }
+Effects hincrby(Derivation& d) {
+  return hash_field(d, std::to_string(d.count()));
+}
+Effects hincrbyfloat(Derivation& d) {
+  return hash_field(d, std::string(d.reply.text()));
+}
 
 // HDEL, SREM, ZREM: some of the names went; the others were not there.
 Effects remove_names(Derivation& d, ValueType type) {
@@ -36,9 +40,15 @@ Effects remove_names(Derivation& d, ValueType type) {
   return Effects::known;
 }
 
-Effects hdel(Derivation& d) { return remove_names(d, ValueType::hash); }
-Effects srem(Derivation& d) { return remove_names(d, ValueType::set); }
-Effects zrem(Derivation& d) { return remove_names(d, ValueType::zset); }
+Effects hdel(Derivation& d) {
+  return remove_names(d, ValueType::hash);
+}
+Effects srem(Derivation& d) {
+  return remove_names(d, ValueType::set);
+}
+Effects zrem(Derivation& d) {
+  return remove_names(d, ValueType::zset);
+}
 
 Effects sadd(Derivation& d) {
   if (d.count() == 0) return Effects::none;
@@ -117,15 +127,27 @@ Effects zpop(Derivation& d) {
 }
 
 constexpr Command kCommands[] = {
-    {"hset", hset},       {"hmset", hset},       {"hsetnx", hsetnx},
-    {"hdel", hdel},       {"hincrby", hincrby},  {"hincrbyfloat", hincrbyfloat},
-    {"sadd", sadd},       {"srem", srem},        {"smove", smove},
-    {"spop", spop},       {"zadd", zadd, zadd_has_flags}, {"zrem", zrem},
-    {"zincrby", zincrby}, {"zpopmin", zpop},     {"zpopmax", zpop},
+    {"hset", hset},
+    {"hmset", hset},
+    {"hsetnx", hsetnx},
+    {"hdel", hdel},
+    {"hincrby", hincrby},
+    {"hincrbyfloat", hincrbyfloat},
+    {"sadd", sadd},
+    {"srem", srem},
+    {"smove", smove},
+    {"spop", spop},
+    {"zadd", zadd, zadd_has_flags},
+    {"zrem", zrem},
+    {"zincrby", zincrby},
+    {"zpopmin", zpop},
+    {"zpopmax", zpop},
 };
 
 }  // namespace
 
-std::span<const Command> element_commands() { return kCommands; }
+std::span<const Command> element_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::effects

@@ -31,15 +31,21 @@ bool is_opaque(const Args& args, const Script& script) {
   const auto argv = [&](std::size_t i) { return args[3 + script.keys + i]; };
   switch (*script.known) {
     case KnownScript::compare_and_delete:
-    case KnownScript::get_and_delete: return false;
-    case KnownScript::compare_and_expire: return script.argvs < 2;
-    case KnownScript::compare_and_extend: return script.argvs < 3 || argv(2) == "0";
+    case KnownScript::get_and_delete:
+      return false;
+    case KnownScript::compare_and_expire:
+      return script.argvs < 2;
+    case KnownScript::compare_and_extend:
+      return script.argvs < 3 || argv(2) == "0";
     case KnownScript::incr_with_expiry:
     case KnownScript::expire_all:
-    case KnownScript::expire_at_all: return script.keys != 1 || script.argvs < 1;
-    case KnownScript::persist_all: return script.keys != 1;
+    case KnownScript::expire_at_all:
+      return script.keys != 1 || script.argvs < 1;
+    case KnownScript::persist_all:
+      return script.keys != 1;
     // Value and expiry change together, and no mutation says both without the whole value.
-    case KnownScript::hash_set_with_expiry: return script.argvs < 4 || argv(2) != "-1";
+    case KnownScript::hash_set_with_expiry:
+      return script.argvs < 4 || argv(2) != "-1";
   }
   return true;
 }
@@ -80,28 +86,44 @@ Effects derive(Derivation& d, bool by_sha1) {
   switch (*script.known) {
     case KnownScript::compare_and_delete:
       return d.count() == 1 ? d.tomb(d.args[3]) : Effects::none;
-    case KnownScript::get_and_delete: return d.tomb(d.args[3]);
+    case KnownScript::get_and_delete:
+      return d.tomb(d.args[3]);
     case KnownScript::compare_and_expire:
-    case KnownScript::compare_and_extend: return expire(d, argv(1), {});
-    case KnownScript::expire_all: return expire(d, argv(0), {});
-    case KnownScript::expire_at_all: return expire(d, argv(0), {.absolute = true});
+    case KnownScript::compare_and_extend:
+      return expire(d, argv(1), {});
+    case KnownScript::expire_all:
+      return expire(d, argv(0), {});
+    case KnownScript::expire_at_all:
+      return expire(d, argv(0), {.absolute = true});
     case KnownScript::persist_all:
       return d.count() == 1 ? d.persist(d.args[3]) : Effects::none;
-    case KnownScript::incr_with_expiry: return incr_with_expiry(d, argv(0));
-    case KnownScript::hash_set_with_expiry: return hash_set(d, script);
+    case KnownScript::incr_with_expiry:
+      return incr_with_expiry(d, argv(0));
+    case KnownScript::hash_set_with_expiry:
+      return hash_set(d, script);
   }
   return Effects::read_back;
 }
 
-Effects eval(Derivation& d) { return derive(d, false); }
-Effects evalsha(Derivation& d) { return derive(d, true); }
-bool eval_opaque(const Args& args) { return is_opaque(args, read_script(args, false)); }
-bool evalsha_opaque(const Args& args) { return is_opaque(args, read_script(args, true)); }
+Effects eval(Derivation& d) {
+  return derive(d, false);
+}
+Effects evalsha(Derivation& d) {
+  return derive(d, true);
+}
+bool eval_opaque(const Args& args) {
+  return is_opaque(args, read_script(args, false));
+}
+bool evalsha_opaque(const Args& args) {
+  return is_opaque(args, read_script(args, true));
+}
 
 constexpr Command kCommands[] = {{"eval", eval, eval_opaque}, {"evalsha", evalsha, evalsha_opaque}};
 
 }  // namespace
 
-std::span<const Command> script_commands() { return kCommands; }
+std::span<const Command> script_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::effects

@@ -32,13 +32,21 @@ Effects set_with_expiry(Derivation& d, TimeUnit unit) {
   return d.put(d.key(), d.args[3], at_ms);
 }
 
-Effects setex(Derivation& d) { return set_with_expiry(d, {.seconds = true}); }
-Effects psetex(Derivation& d) { return set_with_expiry(d, {}); }
+Effects setex(Derivation& d) {
+  return set_with_expiry(d, {.seconds = true});
+}
+Effects psetex(Derivation& d) {
+  return set_with_expiry(d, {});
+}
 Effects setnx(Derivation& d) {
   return d.count() == 1 ? d.put(d.key(), d.args[2], 0) : Effects::none;
 }
-Effects getset(Derivation& d) { return d.put(d.key(), d.args[2], 0); }
-Effects getdel(Derivation& d) { return d.tomb(d.key()); }
+Effects getset(Derivation& d) {
+  return d.put(d.key(), d.args[2], 0);
+}
+Effects getdel(Derivation& d) {
+  return d.tomb(d.key());
+}
 
 Effects getex(Derivation& d) {
   SetOptions options;
@@ -63,14 +71,18 @@ Effects mset(Derivation& d) {
   }
   return Effects::known;
 }
-Effects msetnx(Derivation& d) { return d.count() == 1 ? mset(d) : Effects::none; }
+Effects msetnx(Derivation& d) {
+  return d.count() == 1 ? mset(d) : Effects::none;
+}
 
 Effects incr(Derivation& d) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, d.count()).ptr;
   return d.value(d.key(), std::string_view(digits, static_cast<std::size_t>(end - digits)));
 }
-Effects incrbyfloat(Derivation& d) { return d.value(d.key(), d.reply.text()); }
+Effects incrbyfloat(Derivation& d) {
+  return d.value(d.key(), d.reply.text());
+}
 
 Effects del(Derivation& d) {
   std::unordered_set<std::string_view> done;
@@ -89,11 +101,21 @@ Effects expire(Derivation& d, TimeUnit unit) {
   return d.count() == 1 ? d.expire(d.key(), at_ms) : Effects::none;
 }
 
-Effects expire_seconds(Derivation& d) { return expire(d, {.seconds = true}); }
-Effects expire_ms(Derivation& d) { return expire(d, {}); }
-Effects expireat_seconds(Derivation& d) { return expire(d, {.seconds = true, .absolute = true}); }
-Effects expireat_ms(Derivation& d) { return expire(d, {.seconds = false, .absolute = true}); }
-Effects persist(Derivation& d) { return d.count() == 1 ? d.persist(d.key()) : Effects::none; }
+Effects expire_seconds(Derivation& d) {
+  return expire(d, {.seconds = true});
+}
+Effects expire_ms(Derivation& d) {
+  return expire(d, {});
+}
+Effects expireat_seconds(Derivation& d) {
+  return expire(d, {.seconds = true, .absolute = true});
+}
+Effects expireat_ms(Derivation& d) {
+  return expire(d, {.seconds = false, .absolute = true});
+}
+Effects persist(Derivation& d) {
+  return d.count() == 1 ? d.persist(d.key()) : Effects::none;
+}
 
 constexpr Command kCommands[] = {
     {"set", set},
@@ -121,6 +143,8 @@ constexpr Command kCommands[] = {
 
 }  // namespace
 
-std::span<const Command> string_commands() { return kCommands; }
+std::span<const Command> string_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::effects

@@ -28,8 +28,8 @@ bool unit_of(std::string_view word, TimeUnit& unit) {
 // Redis takes a repeated option when it is the same one again, and the last time wins.
 bool take_expiry(TimeUnit unit, std::string_view value, SetOptions& options) {
   if (options.keep_ttl || options.persist) return false;
-  if (options.has_expiry && (unit.seconds != options.unit.seconds ||
-                             unit.absolute != options.unit.absolute)) {
+  if (options.has_expiry &&
+      (unit.seconds != options.unit.seconds || unit.absolute != options.unit.absolute)) {
     return false;
   }
   options.has_expiry = true;

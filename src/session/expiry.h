@@ -1,5 +1,5 @@
-// Expiry arguments, read as Redis 7.0 reads them: the options of SET and GETEX, and the times and flags
-// of the EXPIRE family. Shared by the stand-in and by effects. Pure; any thread.
+// Expiry arguments, read as Redis 7.0 reads them: the options of SET and GETEX, and the times and
+// flags of the EXPIRE family. Shared by the stand-in and by effects. Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -5,8 +5,8 @@
 namespace stayd {
 namespace {
 
-// Matches one character against the class that opens at pattern[at] == '['; moves `at` behind it. An
-// unclosed class ends with the pattern.
+// Matches one character against the class that opens at pattern[at] == '['; moves `at` behind it.
+// An unclosed class ends with the pattern.
 bool class_matches(std::string_view pattern, std::size_t& at, unsigned char c) {
   ++at;
   const bool negated = at < pattern.size() && pattern[at] == '^';
@@ -33,12 +33,16 @@ bool class_matches(std::string_view pattern, std::size_t& at, unsigned char c) {
 
 bool one_matches(std::string_view pattern, std::size_t& at, char c) {
   switch (pattern[at]) {
-    case '?': ++at; return true;
-    case '[': return class_matches(pattern, at, static_cast<unsigned char>(c));
+    case '?':
+      ++at;
+      return true;
+    case '[':
+      return class_matches(pattern, at, static_cast<unsigned char>(c));
     case '\\':
       if (at + 1 < pattern.size()) ++at;
       [[fallthrough]];
-    default: return pattern[at++] == c;
+    default:
+      return pattern[at++] == c;
   }
 }
 

@@ -1,8 +1,8 @@
 // One change of one row, in the order Redis saw it. Made by `effects.h` from a command and Redis'
 // reply, or by the stand-in while Redis is out; applied by a Store.
 //
-// Applying is idempotent per (key, hlc) and never moves a row backwards (I7): a mutation whose hlc is
-// not greater than the row's is dropped, and reported as `superseded`.
+// Applying is idempotent per (key, hlc) and never moves a row backwards (I7): a mutation whose hlc
+// is not greater than the row's is dropped, and reported as `superseded`.
 #pragma once
 
 #include <cstdint>
@@ -24,15 +24,15 @@ struct ElementChange {
 
 struct Mutation {
   enum class Kind : std::uint8_t {
-    put,       // the whole record, expiry included: `record`
-    value,     // a string's new bytes with the row's expiry kept: `record` (string; expiry ignored).
-               // On a row that is absent, tomb or expired it creates one without expiry.
+    put,    // the whole record, expiry included: `record`
+    value,  // a string's new bytes with the row's expiry kept: `record` (string; expiry ignored).
+            // On a row that is tomb or expired it creates one without expiry.
     elements,  // `elements` of a hash, set or sorted set (`type`), expiry kept; creates the row if
-               // absent; the row ends (absent-looking tombstone rules: kind tomb) when none is left
-    expiry,    // only `record.expires_at_ms` (0 = persist)
-    tomb,      // the key is gone and must not come back before `tomb_until_ms`
-    stale,     // an opaque write is about to be sent: the row stops answering until the next put
-    forget,    // drop the row and its history: nothing is known of the key any more
+               // it is tomb or expired; the row ends (as by kind tomb) when none is left
+    expiry,  // only `record.expires_at_ms` (0 = persist)
+    tomb,    // the key is gone and must not come back before `tomb_until_ms`
+    stale,   // an opaque write is about to be sent: the row stops answering until the next put
+    forget,  // drop the row and its history: nothing is known of the key any more
   };
 
   Kind kind = Kind::put;
@@ -44,17 +44,18 @@ struct Mutation {
   std::vector<ElementChange> elements;
   std::int64_t tomb_until_ms = 0;
   bool provisional = false;
-  // The row was answered from Redis' own state and nothing newer may be overwritten: applied only when
-  // the ledger holds no row, or only a stale one, for the key (adoption, R4).
+  // The row was answered from Redis' own state and nothing newer may be overwritten: applied only
+  // when the ledger holds no row, or only a stale one, for the key (adoption, R4).
   bool only_if_unknown = false;
 };
 
 // How a mutation ended in the store.
 enum class ApplyOutcome : std::uint8_t {
   applied,
-  superseded,   // the row is newer; nothing changed
-  base_unknown, // `value`, `elements` or `expiry` on a row that is absent or stale: the caller must
-                // read the key back from Redis and `put` it
+  superseded,    // the row is newer; nothing changed
+  base_unknown,  // `value`, `elements` or `expiry` on a row that is absent or stale (or ended, or
+                 // of another type, where the change presumes otherwise: apply.h): the caller must
+                 // read the key back from Redis and `put` it
 };
 
 }  // namespace stayd

@@ -63,6 +63,8 @@ std::optional<double> SortedSetValue::score(std::string_view member) const {
   return found->second;
 }
 
-std::size_t Record::memory_bytes() const { return std::visit(SizeOf{}, value) + sizeof(Record); }
+std::size_t Record::memory_bytes() const {
+  return std::visit(SizeOf{}, value) + sizeof(Record);
+}
 
 }  // namespace stayd

@@ -21,7 +21,14 @@ namespace stayd {
 
 // `opaque` stands for every type the stand-in cannot execute on (lists, streams, module types). Its
 // payload is Redis' own DUMP serialisation, good for RESTORE and nothing else.
-enum class ValueType : std::uint8_t { none = 0, string = 1, hash = 2, set = 3, zset = 4, opaque = 5 };
+enum class ValueType : std::uint8_t {
+  none = 0,
+  string = 1,
+  hash = 2,
+  set = 3,
+  zset = 4,
+  opaque = 5
+};
 
 using HashValue = std::map<std::string, std::string, std::less<>>;
 using SetValue = std::set<std::string, std::less<>>;
@@ -62,7 +69,9 @@ struct Record {
 
   ValueType type() const { return static_cast<ValueType>(value.index()); }
   bool exists() const { return value.index() != 0; }
-  bool expired(std::int64_t wall_ms) const { return expires_at_ms != 0 && expires_at_ms <= wall_ms; }
+  bool expired(std::int64_t wall_ms) const {
+    return expires_at_ms != 0 && expires_at_ms <= wall_ms;
+  }
   // Rough resident size in bytes, for cache budgets: payload plus about 64 bytes per element.
   std::size_t memory_bytes() const;
 

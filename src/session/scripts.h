@@ -9,15 +9,15 @@
 namespace stayd {
 
 enum class KnownScript : unsigned char {
-  compare_and_delete,     // phpredis, Laravel, redis-py Lock release
-  compare_and_expire,     // redis-py Lock reacquire
-  compare_and_extend,     // redis-py Lock extend: ARGV[3] "0" adds to the time left
-  incr_with_expiry,       // better-auth
-  get_and_delete,         // better-auth
-  expire_all,             // Redisson pexpire over KEYS, with an option in ARGV[2] if not empty
-  expire_at_all,          // Redisson pexpireat over KEYS, likewise
-  persist_all,            // Redisson clearExpire
-  hash_set_with_expiry,   // ASP.NET <= 7
+  compare_and_delete,    // phpredis, Laravel, redis-py Lock release
+  compare_and_expire,    // redis-py Lock reacquire
+  compare_and_extend,    // redis-py Lock extend: ARGV[3] "0" adds to the time left
+  incr_with_expiry,      // better-auth
+  get_and_delete,        // better-auth
+  expire_all,            // Redisson pexpire over KEYS, with an option in ARGV[2] if not empty
+  expire_at_all,         // Redisson pexpireat over KEYS, likewise
+  persist_all,           // Redisson clearExpire
+  hash_set_with_expiry,  // ASP.NET <= 7
 };
 
 // `sha1`: 40 hex digits, any case.

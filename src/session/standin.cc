@@ -1,5 +1,5 @@
-// Dispatch: a command's name is looked up once in one hash table; everything else is in the tables of
-// standin_strings.cc, standin_counters.cc, standin_keys.cc, standin_hashes.cc, standin_sets.cc,
+// Dispatch: a command's name is looked up once in one hash table; everything else is in the tables
+// of standin_strings.cc, standin_counters.cc, standin_keys.cc, standin_hashes.cc, standin_sets.cc,
 // standin_zsets.cc, standin_zset_ranges.cc and standin_scripts.cc.
 #include "session/standin.h"
 
@@ -142,8 +142,9 @@ std::size_t pick(Context& c, std::string_view first, std::size_t size) {
 bool parse_pick_count(Context& c, std::int64_t& count) {
   if (!c.integer(2, count)) return false;
   if (count != std::numeric_limits<std::int64_t>::min()) return true;
-  c.error("ERR value is out of range, value must between -9223372036854775807 and "
-          "9223372036854775807");
+  c.error(
+      "ERR value is out of range, value must between -9223372036854775807 and "
+      "9223372036854775807");
   return false;
 }
 

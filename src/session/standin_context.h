@@ -57,7 +57,9 @@ class Context {
   }
 
   void error(std::string_view text) { write_error(out, text); }
-  void error_expiry() { error("ERR invalid expire time in '" + std::string(command()) + "' command"); }
+  void error_expiry() {
+    error("ERR invalid expire time in '" + std::string(command()) + "' command");
+  }
   void error_arity() {
     error("ERR wrong number of arguments for '" + std::string(command()) + "' command");
   }

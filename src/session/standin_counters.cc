@@ -30,8 +30,12 @@ void add_integer(Context& c, std::int64_t step) {
   write_integer(c.out, value);
 }
 
-void incr(Context& c) { add_integer(c, 1); }
-void decr(Context& c) { add_integer(c, -1); }
+void incr(Context& c) {
+  add_integer(c, 1);
+}
+void decr(Context& c) {
+  add_integer(c, -1);
+}
 
 void incrby(Context& c) {
   std::int64_t step = 0;
@@ -64,12 +68,17 @@ void incrbyfloat(Context& c) {
 }
 
 constexpr Command kCommands[] = {
-    {"incr", incr},     {"decr", decr},     {"incrby", incrby},
-    {"decrby", decrby}, {"incrbyfloat", incrbyfloat},
+    {"incr", incr},
+    {"decr", decr},
+    {"incrby", incrby},
+    {"decrby", decrby},
+    {"incrbyfloat", incrbyfloat},
 };
 
 }  // namespace
 
-std::span<const Command> counter_commands() { return kCommands; }
+std::span<const Command> counter_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

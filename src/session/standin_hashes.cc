@@ -10,7 +10,9 @@ namespace stayd::standin {
 namespace {
 
 // Opens arg(1) as a hash for reading; nullptr when missing. False: WRONGTYPE.
-bool read_hash(Context& c, HashValue*& hash) { return c.open(c.record(c.arg(1)), hash); }
+bool read_hash(Context& c, HashValue*& hash) {
+  return c.open(c.record(c.arg(1)), hash);
+}
 
 // Opens arg(1) as a hash, made when missing.
 struct WriteHash {
@@ -46,8 +48,12 @@ void hset_pairs(Context& c, bool count) {
   }
 }
 
-void hset(Context& c) { hset_pairs(c, true); }
-void hmset(Context& c) { hset_pairs(c, false); }
+void hset(Context& c) {
+  hset_pairs(c, true);
+}
+void hmset(Context& c) {
+  hset_pairs(c, false);
+}
 
 void set_field(Context& c, WriteHash& target, std::string_view field, std::string value) {
   std::vector<ElementChange> changes;
@@ -218,8 +224,8 @@ void write_picked(Context& c, const HashValue& hash, std::int64_t count, bool wi
   std::size_t wanted = static_cast<std::size_t>(repeat ? -count : count);
   if (!repeat) wanted = std::min(wanted, hash.size());
   write_array(c.out, wanted);
-  auto at = std::next(hash.begin(), static_cast<std::ptrdiff_t>(
-                                        pick(c, hash.begin()->first, hash.size())));
+  auto at = std::next(hash.begin(),
+                      static_cast<std::ptrdiff_t>(pick(c, hash.begin()->first, hash.size())));
   for (; wanted > 0; --wanted) {
     if (with_values) write_array(c.out, 2);
     write_bulk(c.out, at->first);
@@ -255,16 +261,20 @@ void hrandfield(Context& c) {
 }
 
 constexpr Command kCommands[] = {
-    {"hset", hset},       {"hmset", hmset},     {"hsetnx", hsetnx},
-    {"hget", hget},       {"hmget", hmget},     {"hdel", hdel},
-    {"hlen", hlen},       {"hstrlen", hstrlen}, {"hexists", hexists},
-    {"hkeys", hkeys},     {"hvals", hvals},     {"hgetall", hgetall},
+    {"hset", hset},       {"hmset", hmset},
+    {"hsetnx", hsetnx},   {"hget", hget},
+    {"hmget", hmget},     {"hdel", hdel},
+    {"hlen", hlen},       {"hstrlen", hstrlen},
+    {"hexists", hexists}, {"hkeys", hkeys},
+    {"hvals", hvals},     {"hgetall", hgetall},
     {"hincrby", hincrby}, {"hincrbyfloat", hincrbyfloat},
     {"hscan", hscan},     {"hrandfield", hrandfield},
 };
 
 }  // namespace
 
-std::span<const Command> hash_commands() { return kCommands; }
+std::span<const Command> hash_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

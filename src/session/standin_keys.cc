@@ -32,21 +32,35 @@ void exists(Context& c) {
 // A DUMP payload begins with the type byte of the RDB format (rdb.h of Redis 7.0).
 std::string_view opaque_type(const std::string& dump) {
   switch (dump.empty() ? 0 : dump[0]) {
-    case 1: case 10: case 14: case 18: return "list";
-    case 15: case 19: case 21: return "stream";
-    default: return {};
+    case 1:
+    case 10:
+    case 14:
+    case 18:
+      return "list";
+    case 15:
+    case 19:
+    case 21:
+      return "stream";
+    default:
+      return {};
   }
 }
 
 void type(Context& c) {
   const Record& record = c.record(c.arg(1));
   switch (record.type()) {
-    case ValueType::none: return write_simple(c.out, "none");
-    case ValueType::string: return write_simple(c.out, "string");
-    case ValueType::hash: return write_simple(c.out, "hash");
-    case ValueType::set: return write_simple(c.out, "set");
-    case ValueType::zset: return write_simple(c.out, "zset");
-    case ValueType::opaque: break;
+    case ValueType::none:
+      return write_simple(c.out, "none");
+    case ValueType::string:
+      return write_simple(c.out, "string");
+    case ValueType::hash:
+      return write_simple(c.out, "hash");
+    case ValueType::set:
+      return write_simple(c.out, "set");
+    case ValueType::zset:
+      return write_simple(c.out, "zset");
+    case ValueType::opaque:
+      break;
   }
   const std::string_view name = opaque_type(std::get<OpaqueValue>(record.value).dump);
   if (!name.empty()) return write_simple(c.out, name);
@@ -59,9 +73,12 @@ void expire(Context& c, TimeUnit unit) {
   if (!problem.empty()) return c.error(problem);
   std::int64_t at_ms = 0;
   switch (expire_time(c.arg(2), unit, c.now(), at_ms)) {
-    case ExpiryError::none: break;
-    case ExpiryError::not_integer: return c.error(kNotInteger);
-    case ExpiryError::invalid: return c.error_expiry();
+    case ExpiryError::none:
+      break;
+    case ExpiryError::not_integer:
+      return c.error(kNotInteger);
+    case ExpiryError::invalid:
+      return c.error_expiry();
   }
   const std::string_view key = c.arg(1);
   Record& record = c.record(key);
@@ -80,10 +97,18 @@ void expire(Context& c, TimeUnit unit) {
   write_integer(c.out, 1);
 }
 
-void expire_seconds(Context& c) { expire(c, {.seconds = true}); }
-void expire_ms(Context& c) { expire(c, {}); }
-void expireat_seconds(Context& c) { expire(c, {.seconds = true, .absolute = true}); }
-void expireat_ms(Context& c) { expire(c, {.seconds = false, .absolute = true}); }
+void expire_seconds(Context& c) {
+  expire(c, {.seconds = true});
+}
+void expire_ms(Context& c) {
+  expire(c, {});
+}
+void expireat_seconds(Context& c) {
+  expire(c, {.seconds = true, .absolute = true});
+}
+void expireat_ms(Context& c) {
+  expire(c, {.seconds = false, .absolute = true});
+}
 
 void time_left(Context& c, TimeUnit unit) {
   const Record& record = c.record(c.arg(1));
@@ -93,10 +118,18 @@ void time_left(Context& c, TimeUnit unit) {
   write_integer(c.out, unit.seconds ? ms / 1000 + (ms % 1000 + 500) / 1000 : ms);
 }
 
-void ttl(Context& c) { time_left(c, {.seconds = true}); }
-void pttl(Context& c) { time_left(c, {}); }
-void expiretime(Context& c) { time_left(c, {.seconds = true, .absolute = true}); }
-void pexpiretime(Context& c) { time_left(c, {.seconds = false, .absolute = true}); }
+void ttl(Context& c) {
+  time_left(c, {.seconds = true});
+}
+void pttl(Context& c) {
+  time_left(c, {});
+}
+void expiretime(Context& c) {
+  time_left(c, {.seconds = true, .absolute = true});
+}
+void pexpiretime(Context& c) {
+  time_left(c, {.seconds = false, .absolute = true});
+}
 
 void persist(Context& c) {
   Record& record = c.record(c.arg(1));
@@ -172,6 +205,8 @@ constexpr Command kCommands[] = {
 
 }  // namespace
 
-std::span<const Command> key_commands() { return kCommands; }
+std::span<const Command> key_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

@@ -272,7 +272,8 @@ class StandInAndRedis : public ::testing::TestWithParam<int> {};
 
 TEST_P(StandInAndRedis, SameRepliesSameKeysSameEffects) {
   const char* steps = std::getenv("STAYD_TEST_STEPS");
-  Comparison(static_cast<std::uint64_t>(GetParam())).run(steps != nullptr ? std::atoi(steps) : 4000);
+  Comparison(static_cast<std::uint64_t>(GetParam()))
+      .run(steps != nullptr ? std::atoi(steps) : 4000);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, StandInAndRedis, ::testing::Range(1, 4));

@@ -30,9 +30,13 @@ void raise(Context& c, const Script& script, std::string_view error, int line) {
 bool read_time(Context& c, const Script& script, std::string_view text, TimeUnit unit, int line,
                std::int64_t& at_ms) {
   switch (expire_time(text, unit, c.now(), at_ms)) {
-    case ExpiryError::none: return true;
-    case ExpiryError::not_integer: raise(c, script, kNotInteger, line); return false;
-    case ExpiryError::invalid: break;
+    case ExpiryError::none:
+      return true;
+    case ExpiryError::not_integer:
+      raise(c, script, kNotInteger, line);
+      return false;
+    case ExpiryError::invalid:
+      break;
   }
   std::string command = unit.seconds ? "expire" : "pexpire";
   if (unit.absolute) command += "at";
@@ -188,27 +192,41 @@ void hash_set_with_expiry(Context& c, const Script& script) {
 
 std::size_t argvs_needed(KnownScript script) {
   switch (script) {
-    case KnownScript::compare_and_expire: return 2;
-    case KnownScript::compare_and_extend: return 3;
-    case KnownScript::hash_set_with_expiry: return 4;
+    case KnownScript::compare_and_expire:
+      return 2;
+    case KnownScript::compare_and_extend:
+      return 3;
+    case KnownScript::hash_set_with_expiry:
+      return 4;
     case KnownScript::incr_with_expiry:
     case KnownScript::expire_all:
-    case KnownScript::expire_at_all: return 1;
-    default: return 0;
+    case KnownScript::expire_at_all:
+      return 1;
+    default:
+      return 0;
   }
 }
 
 void dispatch(Context& c, KnownScript known, const Script& script) {
   switch (known) {
-    case KnownScript::compare_and_delete: return compare_and_delete(c, script);
-    case KnownScript::compare_and_expire: return compare_and_expire(c, script, false);
-    case KnownScript::compare_and_extend: return compare_and_expire(c, script, true);
-    case KnownScript::incr_with_expiry: return incr_with_expiry(c, script);
-    case KnownScript::get_and_delete: return get_and_delete(c, script);
-    case KnownScript::expire_all: return expire_all(c, script, {});
-    case KnownScript::expire_at_all: return expire_all(c, script, {.absolute = true});
-    case KnownScript::persist_all: return persist_all(c, script);
-    case KnownScript::hash_set_with_expiry: return hash_set_with_expiry(c, script);
+    case KnownScript::compare_and_delete:
+      return compare_and_delete(c, script);
+    case KnownScript::compare_and_expire:
+      return compare_and_expire(c, script, false);
+    case KnownScript::compare_and_extend:
+      return compare_and_expire(c, script, true);
+    case KnownScript::incr_with_expiry:
+      return incr_with_expiry(c, script);
+    case KnownScript::get_and_delete:
+      return get_and_delete(c, script);
+    case KnownScript::expire_all:
+      return expire_all(c, script, {});
+    case KnownScript::expire_at_all:
+      return expire_all(c, script, {.absolute = true});
+    case KnownScript::persist_all:
+      return persist_all(c, script);
+    case KnownScript::hash_set_with_expiry:
+      return hash_set_with_expiry(c, script);
   }
 }
 
@@ -235,13 +253,19 @@ void run(Context& c, std::string sha1, bool by_sha1) {
   dispatch(c, *known, script);
 }
 
-void eval(Context& c) { run(c, sha1_hex(c.arg(1)), false); }
-void evalsha(Context& c) { run(c, std::string(c.arg(1)), true); }
+void eval(Context& c) {
+  run(c, sha1_hex(c.arg(1)), false);
+}
+void evalsha(Context& c) {
+  run(c, std::string(c.arg(1)), true);
+}
 
 constexpr Command kCommands[] = {{"eval", eval}, {"evalsha", evalsha}};
 
 }  // namespace
 
-std::span<const Command> script_commands() { return kCommands; }
+std::span<const Command> script_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

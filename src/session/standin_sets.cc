@@ -6,7 +6,9 @@
 namespace stayd::standin {
 namespace {
 
-bool read_set(Context& c, SetValue*& set) { return c.open(c.record(c.arg(1)), set); }
+bool read_set(Context& c, SetValue*& set) {
+  return c.open(c.record(c.arg(1)), set);
+}
 
 void sadd(Context& c) {
   Record& record = c.record(c.arg(1));
@@ -201,12 +203,24 @@ void store_combined(Context& c, Combine how) {
   write_integer(c.out, size);
 }
 
-void sinter(Context& c) { reply_combined(c, Combine::intersect); }
-void sunion(Context& c) { reply_combined(c, Combine::unite); }
-void sdiff(Context& c) { reply_combined(c, Combine::subtract); }
-void sinterstore(Context& c) { store_combined(c, Combine::intersect); }
-void sunionstore(Context& c) { store_combined(c, Combine::unite); }
-void sdiffstore(Context& c) { store_combined(c, Combine::subtract); }
+void sinter(Context& c) {
+  reply_combined(c, Combine::intersect);
+}
+void sunion(Context& c) {
+  reply_combined(c, Combine::unite);
+}
+void sdiff(Context& c) {
+  reply_combined(c, Combine::subtract);
+}
+void sinterstore(Context& c) {
+  store_combined(c, Combine::intersect);
+}
+void sunionstore(Context& c) {
+  store_combined(c, Combine::unite);
+}
+void sdiffstore(Context& c) {
+  store_combined(c, Combine::subtract);
+}
 
 void smembers(Context& c) {
   SetValue* set = nullptr;
@@ -236,6 +250,8 @@ constexpr Command kCommands[] = {
 
 }  // namespace
 
-std::span<const Command> set_commands() { return kCommands; }
+std::span<const Command> set_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

@@ -20,13 +20,20 @@ bool reply_string(Context& c, Record& record) {
   return true;
 }
 
-void get(Context& c) { reply_string(c, c.record(c.arg(1))); }
+void get(Context& c) {
+  reply_string(c, c.record(c.arg(1)));
+}
 
 bool read_expiry(Context& c, std::string_view text, TimeUnit unit, std::int64_t& at_ms) {
   switch (positive_expiry(text, unit, c.now(), at_ms)) {
-    case ExpiryError::none: return true;
-    case ExpiryError::not_integer: c.error(kNotInteger); return false;
-    case ExpiryError::invalid: c.error_expiry(); return false;
+    case ExpiryError::none:
+      return true;
+    case ExpiryError::not_integer:
+      c.error(kNotInteger);
+      return false;
+    case ExpiryError::invalid:
+      c.error_expiry();
+      return false;
   }
   return false;
 }
@@ -67,8 +74,12 @@ void set_with_expiry(Context& c, TimeUnit unit) {
   write_simple(c.out, "OK");
 }
 
-void setex(Context& c) { set_with_expiry(c, {.seconds = true}); }
-void psetex(Context& c) { set_with_expiry(c, {}); }
+void setex(Context& c) {
+  set_with_expiry(c, {.seconds = true});
+}
+void psetex(Context& c) {
+  set_with_expiry(c, {});
+}
 
 void setnx(Context& c) {
   Record& record = c.record(c.arg(1));
@@ -219,16 +230,20 @@ void msetnx(Context& c) {
 }
 
 constexpr Command kCommands[] = {
-    {"get", get},           {"set", set},           {"setex", setex},
-    {"psetex", psetex},     {"setnx", setnx},       {"getset", getset},
-    {"getdel", getdel},     {"getex", getex},       {"append", append},
-    {"strlen", strlen_command}, {"getrange", getrange}, {"substr", getrange},
-    {"setrange", setrange}, {"mget", mget},         {"mset", mset},
-    {"msetnx", msetnx},
+    {"get", get},           {"set", set},
+    {"setex", setex},       {"psetex", psetex},
+    {"setnx", setnx},       {"getset", getset},
+    {"getdel", getdel},     {"getex", getex},
+    {"append", append},     {"strlen", strlen_command},
+    {"getrange", getrange}, {"substr", getrange},
+    {"setrange", setrange}, {"mget", mget},
+    {"mset", mset},         {"msetnx", msetnx},
 };
 
 }  // namespace
 
-std::span<const Command> string_commands() { return kCommands; }
+std::span<const Command> string_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

@@ -17,7 +17,8 @@ struct Span {
   Place last;  // behind the last one
 };
 
-// --- by score ---------------------------------------------------------------------------------------
+// --- by score
+// ---------------------------------------------------------------------------------------
 
 struct ScoreBound {
   double value = 0;
@@ -60,7 +61,8 @@ struct ScoreRange {
   }
 };
 
-// --- by name ----------------------------------------------------------------------------------------
+// --- by name
+// ----------------------------------------------------------------------------------------
 
 struct LexBound {
   std::string_view text;
@@ -81,7 +83,8 @@ bool parse_lex_bound(std::string_view text, LexBound& bound) {
       bound.exclusive = text[0] == '(';
       bound.text = text.substr(1);
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -130,7 +133,8 @@ struct LexRange {
   }
 };
 
-// --- by rank ----------------------------------------------------------------------------------------
+// --- by rank
+// ----------------------------------------------------------------------------------------
 
 struct RankRange {
   std::int64_t start = 0;
@@ -151,7 +155,8 @@ struct RankRange {
   }
 };
 
-// --- ZRANGE and its kin -----------------------------------------------------------------------------
+// --- ZRANGE and its kin
+// -----------------------------------------------------------------------------
 
 enum class By { unset, rank, score, name };
 
@@ -187,7 +192,8 @@ bool parse_range_options(Context& c, RangeOptions& options) {
   if (options.by == By::unset) options.by = By::rank;
   if (options.by == By::rank) options.offset = 0;  // LIMIT n -1 passes the next check, unused
   if (options.limit != -1 && options.by == By::rank) {
-    c.error("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
+    c.error(
+        "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX");
     return false;
   }
   if (options.with_scores && options.by == By::name) {
@@ -237,7 +243,8 @@ void write_span(Context& c, Span span, const RangeOptions& options) {
   if (options.reverse) std::reverse(chosen.begin(), chosen.end());
   const auto size = static_cast<std::int64_t>(chosen.size());
   const std::int64_t first = options.offset < 0 ? size : std::min(options.offset, size);
-  const std::int64_t count = options.limit < 0 ? size - first : std::min(options.limit, size - first);
+  const std::int64_t count =
+      options.limit < 0 ? size - first : std::min(options.limit, size - first);
   write_array(c.out, static_cast<std::size_t>(count));
   for (std::int64_t i = first; i < first + count; ++i) {
     const auto& [score, member] = *chosen[static_cast<std::size_t>(i)];
@@ -259,12 +266,18 @@ void range_command(Context& c, RangeOptions options) {
   write_span(c, range.span(zset->ordered(), options.reverse), options);
 }
 
-void zrange(Context& c) { range_command(c, {}); }
+void zrange(Context& c) {
+  range_command(c, {});
+}
 void zrevrange(Context& c) {
   range_command(c, {.by = By::rank, .reverse = true, .reverse_fixed = true});
 }
-void zrangebyscore(Context& c) { range_command(c, {.by = By::score, .reverse_fixed = true}); }
-void zrangebylex(Context& c) { range_command(c, {.by = By::name, .reverse_fixed = true}); }
+void zrangebyscore(Context& c) {
+  range_command(c, {.by = By::score, .reverse_fixed = true});
+}
+void zrangebylex(Context& c) {
+  range_command(c, {.by = By::name, .reverse_fixed = true});
+}
 void zrevrangebyscore(Context& c) {
   range_command(c, {.by = By::score, .reverse = true, .reverse_fixed = true});
 }
@@ -282,8 +295,12 @@ void count_range(Context& c, By by) {
   write_integer(c.out, std::distance(span.first, span.last));
 }
 
-void zcount(Context& c) { count_range(c, By::score); }
-void zlexcount(Context& c) { count_range(c, By::name); }
+void zcount(Context& c) {
+  count_range(c, By::score);
+}
+void zlexcount(Context& c) {
+  count_range(c, By::name);
+}
 
 void remove_range(Context& c, By by) {
   Range range;
@@ -302,9 +319,15 @@ void remove_range(Context& c, By by) {
   if (!changes.empty()) c.elements(c.arg(1), record, true, std::move(changes));
 }
 
-void zremrangebyrank(Context& c) { remove_range(c, By::rank); }
-void zremrangebyscore(Context& c) { remove_range(c, By::score); }
-void zremrangebylex(Context& c) { remove_range(c, By::name); }
+void zremrangebyrank(Context& c) {
+  remove_range(c, By::rank);
+}
+void zremrangebyscore(Context& c) {
+  remove_range(c, By::score);
+}
+void zremrangebylex(Context& c) {
+  remove_range(c, By::name);
+}
 
 constexpr Command kCommands[] = {
     {"zrange", zrange},
@@ -322,6 +345,8 @@ constexpr Command kCommands[] = {
 
 }  // namespace
 
-std::span<const Command> zset_range_commands() { return kCommands; }
+std::span<const Command> zset_range_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

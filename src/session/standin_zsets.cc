@@ -111,9 +111,13 @@ void zadd_with(Context& c, ZaddFlags flags) {
   write_null(c.out);
 }
 
-void zadd(Context& c) { zadd_with(c, {}); }
+void zadd(Context& c) {
+  zadd_with(c, {});
+}
 // Redis, too, runs ZINCRBY through ZADD's parser, options included.
-void zincrby(Context& c) { zadd_with(c, {.incr = true}); }
+void zincrby(Context& c) {
+  zadd_with(c, {.incr = true});
+}
 
 void zrem(Context& c) {
   Record& record = c.record(c.arg(1));
@@ -129,7 +133,9 @@ void zrem(Context& c) {
   if (!changes.empty()) c.elements(c.arg(1), record, true, std::move(changes));
 }
 
-bool read_zset(Context& c, SortedSetValue*& zset) { return c.open(c.record(c.arg(1)), zset); }
+bool read_zset(Context& c, SortedSetValue*& zset) {
+  return c.open(c.record(c.arg(1)), zset);
+}
 
 void write_score(Context& c, const SortedSetValue* zset, std::string_view member) {
   const auto score = zset == nullptr ? std::nullopt : zset->score(member);
@@ -166,8 +172,12 @@ void rank_of(Context& c, bool reverse) {
   write_integer(c.out, reverse ? static_cast<std::int64_t>(zset->size()) - 1 - rank : rank);
 }
 
-void zrank(Context& c) { rank_of(c, false); }
-void zrevrank(Context& c) { rank_of(c, true); }
+void zrank(Context& c) {
+  rank_of(c, false);
+}
+void zrevrank(Context& c) {
+  rank_of(c, true);
+}
 
 void pop_end(Context& c, bool highest) {
   if (c.argc() > 3) return c.error(kSyntaxError);
@@ -194,8 +204,12 @@ void pop_end(Context& c, bool highest) {
   c.elements(c.arg(1), record, true, std::move(changes));
 }
 
-void zpopmin(Context& c) { pop_end(c, false); }
-void zpopmax(Context& c) { pop_end(c, true); }
+void zpopmin(Context& c) {
+  pop_end(c, false);
+}
+void zpopmax(Context& c) {
+  pop_end(c, true);
+}
 
 // Small sorted sets (listpack) keep whole scores as integers, and ZSCAN prints them as such.
 std::string scan_score(double score) {
@@ -227,14 +241,15 @@ void zscan(Context& c) {
 }
 
 constexpr Command kCommands[] = {
-    {"zadd", zadd},       {"zincrby", zincrby},   {"zrem", zrem},
-    {"zscore", zscore},   {"zmscore", zmscore},   {"zcard", zcard},
-    {"zrank", zrank},     {"zrevrank", zrevrank}, {"zpopmin", zpopmin},
-    {"zpopmax", zpopmax}, {"zscan", zscan},
+    {"zadd", zadd},       {"zincrby", zincrby}, {"zrem", zrem},   {"zscore", zscore},
+    {"zmscore", zmscore}, {"zcard", zcard},     {"zrank", zrank}, {"zrevrank", zrevrank},
+    {"zpopmin", zpopmin}, {"zpopmax", zpopmax}, {"zscan", zscan},
 };
 
 }  // namespace
 
-std::span<const Command> zset_commands() { return kCommands; }
+std::span<const Command> zset_commands() {
+  return kCommands;
+}
 
 }  // namespace stayd::standin

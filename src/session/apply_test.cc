@@ -1,0 +1,148 @@
+#include "session/apply.h"
+
+#include <gtest/gtest.h>
+
+namespace stayd {
+namespace {
+
+constexpr std::int64_t kNow = 1'700'000'000'000;
+using Kind = Mutation::Kind;
+
+Mutation make(Kind kind, Hlc hlc) {
+  Mutation mutation;
+  mutation.kind = kind;
+  mutation.hlc = hlc;
+  return mutation;
+}
+
+Mutation put(Hlc hlc, std::string bytes, std::int64_t expires_at_ms = 0) {
+  Mutation mutation = make(Kind::put, hlc);
+  mutation.record.value = std::move(bytes);
+  mutation.record.expires_at_ms = expires_at_ms;
+  return mutation;
+}
+
+Mutation member(Hlc hlc, std::string name, bool removed) {
+  Mutation mutation = make(Kind::elements, hlc);
+  mutation.type = ValueType::set;
+  mutation.elements.push_back({.name = std::move(name), .removed = removed});
+  return mutation;
+}
+
+TEST(Apply, RowsNeverGoBack) {
+  Row row;
+  EXPECT_EQ(apply(put(5, "new"), row, kNow), ApplyOutcome::applied);
+  EXPECT_EQ(apply(put(5, "same version"), row, kNow), ApplyOutcome::superseded);
+  EXPECT_EQ(apply(make(Kind::tomb, 4), row, kNow), ApplyOutcome::superseded);
+  EXPECT_EQ(std::get<std::string>(row.record.value), "new");
+}
+
+TEST(Apply, ChangesOfAnAbsentOrStaleRowNeedItsBase) {
+  for (const Kind kind : {Kind::value, Kind::elements, Kind::expiry}) {
+    Row row;
+    EXPECT_EQ(apply(make(kind, 1), row, kNow), ApplyOutcome::base_unknown);
+    EXPECT_EQ(row.meta, RowMeta{});
+    apply(put(2, "x"), row, kNow);
+    apply(make(Kind::stale, 3), row, kNow);
+    EXPECT_TRUE(row.meta.stale);
+    EXPECT_EQ(apply(make(kind, 4), row, kNow), ApplyOutcome::base_unknown);
+    EXPECT_EQ(apply(put(5, "y"), row, kNow), ApplyOutcome::applied);
+    EXPECT_FALSE(row.meta.stale);
+  }
+}
+
+TEST(Apply, ACreateAfterATombstoneOpensTheNextIncarnation) {
+  Row row;
+  apply(put(1, "one"), row, kNow);
+  EXPECT_EQ(row.meta.incarnation, 1u);
+  EXPECT_EQ(row.meta.created_at_ms, kNow);
+  apply(put(2, "two"), row, kNow + 5);
+  EXPECT_EQ(row.meta.incarnation, 1u);
+  EXPECT_EQ(row.meta.created_at_ms, kNow);
+  Mutation tomb = make(Kind::tomb, 3);
+  tomb.tomb_until_ms = kNow + 1000;
+  apply(tomb, row, kNow + 10);
+  EXPECT_EQ(row.meta.state, RowState::tomb);
+  EXPECT_EQ(row.meta.tomb_until_ms, kNow + 1000);
+  EXPECT_FALSE(row.record.exists());
+  EXPECT_EQ(apply(member(4, "m", false), row, kNow + 20), ApplyOutcome::applied);
+  EXPECT_EQ(row.meta.incarnation, 2u);
+  EXPECT_EQ(row.meta.created_at_ms, kNow + 20);
+  EXPECT_EQ(row.meta.type, ValueType::set);
+}
+
+TEST(Apply, APassedExpiryEndsTheIncarnation) {
+  Row row;
+  apply(put(1, "old", kNow + 10), row, kNow);
+  Mutation value = make(Kind::value, 2);
+  value.record.value = std::string("7");
+  EXPECT_EQ(apply(value, row, kNow + 10), ApplyOutcome::applied);
+  EXPECT_EQ(row.meta.expires_at_ms, 0);
+  EXPECT_EQ(row.meta.incarnation, 2u);
+}
+
+TEST(Apply, AValueKeepsTheExpiry) {
+  Row row;
+  apply(put(1, "1", kNow + 1000), row, kNow);
+  Mutation value = make(Kind::value, 2);
+  value.record.value = std::string("2");
+  apply(value, row, kNow);
+  EXPECT_EQ(row.record.expires_at_ms, kNow + 1000);
+  EXPECT_EQ(row.meta.expires_at_ms, kNow + 1000);
+}
+
+TEST(Apply, TheLastElementTakesTheRowWithIt) {
+  Row row;
+  apply(make(Kind::tomb, 1), row, kNow);
+  apply(member(2, "m", false), row, kNow);
+  Mutation last = member(3, "m", true);
+  last.tomb_until_ms = kNow + 99;
+  EXPECT_EQ(apply(last, row, kNow), ApplyOutcome::applied);
+  EXPECT_EQ(row.meta.state, RowState::tomb);
+  EXPECT_EQ(row.meta.tomb_until_ms, kNow + 99);
+  EXPECT_EQ(apply(member(4, "m", true), row, kNow), ApplyOutcome::base_unknown);
+}
+
+TEST(Apply, ElementsOfAnotherTypeNeedTheBase) {
+  Row row;
+  apply(put(1, "string"), row, kNow);
+  EXPECT_EQ(apply(member(2, "m", false), row, kNow), ApplyOutcome::base_unknown);
+}
+
+TEST(Apply, AdoptionWritesOnlyWhatIsUnknown) {
+  Row row;
+  Mutation adopted = put(5, "from Redis");
+  adopted.only_if_unknown = true;
+  EXPECT_EQ(apply(adopted, row, kNow), ApplyOutcome::applied);
+  adopted.hlc = 6;
+  EXPECT_EQ(apply(adopted, row, kNow), ApplyOutcome::superseded);
+  apply(make(Kind::stale, 7), row, kNow);
+  adopted.hlc = 8;
+  EXPECT_EQ(apply(adopted, row, kNow), ApplyOutcome::applied);
+}
+
+TEST(Apply, StaleMakesARowWhereThereWasNone) {
+  Row row;
+  EXPECT_EQ(apply(make(Kind::stale, 1), row, kNow), ApplyOutcome::applied);
+  EXPECT_TRUE(row.meta.stale);
+  EXPECT_NE(row.meta.state, RowState::absent);
+  EXPECT_EQ(apply(make(Kind::forget, 2), row, kNow), ApplyOutcome::applied);
+  EXPECT_EQ(row.meta, RowMeta{});
+}
+
+TEST(Apply, ProvisionalUntilRedisConfirms) {
+  Row row;
+  Mutation provisional = put(1, "x");
+  provisional.provisional = true;
+  apply(provisional, row, kNow);
+  EXPECT_TRUE(row.meta.provisional);
+  Mutation expiry = make(Kind::expiry, 2);
+  expiry.record.expires_at_ms = kNow + 50;
+  apply(expiry, row, kNow);
+  EXPECT_TRUE(row.meta.provisional);
+  apply(put(3, "x"), row, kNow);
+  EXPECT_FALSE(row.meta.provisional);
+}
+
+}  // namespace
+}  // namespace stayd
