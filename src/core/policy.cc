@@ -83,17 +83,13 @@ bool glob_match(std::string_view pattern, std::string_view text) {
 }
 
 PolicyTable::PolicyTable(std::vector<SessionPolicy> blocks) : blocks_(std::move(blocks)) {
-  if (blocks_.empty()) {
+  catch_all_ = blocks_.empty();
+  if (catch_all_) {
     SessionPolicy everything;
     everything.match = "*";
     blocks_.push_back(std::move(everything));
   }
   std::erase_if(blocks_, [](const SessionPolicy& block) { return block.match.empty(); });
-  const auto is_session = [](const SessionPolicy& block) {
-    return block.key_class == KeyClass::session;
-  };
-  catch_all_ = std::ranges::all_of(blocks_, is_session) &&
-               std::ranges::any_of(blocks_, [](const auto& block) { return block.match == "*"; });
   any_fence_ =
       std::ranges::any_of(blocks_, [](const auto& block) { return block.fence != Fence::off; });
 }

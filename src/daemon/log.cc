@@ -58,6 +58,15 @@ std::string format_timestamp(std::int64_t wall_ms) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", utc(wall_ms), wall_ms % 1000);
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string json_quoted(std::string_view text) {
   std::string out = "\"";
   while (!text.empty()) {

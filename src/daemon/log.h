@@ -23,6 +23,7 @@ std::string format_timestamp(std::int64_t wall_ms);
 std::string format_event(LogFormat format, const Event& event, std::int64_t wall_ms);
 // `text` between quotes as RFC 8259 wants it; bytes that are not UTF-8 become U+FFFD.
 std::string json_quoted(std::string_view text);
+bool is_utf8(std::string_view text);
 
 std::optional<Severity> parse_severity(std::string_view name);  // as in [log] level
 std::string_view severity_name(Severity severity);

@@ -1,0 +1,130 @@
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <ostream>
+
+#include "daemon/advice.h"
+#include "daemon/blocking_client.h"
+#include "daemon/commands.h"
+
+namespace stayd {
+
+namespace {
+
+using Level = Finding::Level;
+
+constexpr std::int64_t kProbeTimeoutMs = 3'000;
+
+std::int64_t wall_ms() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<Millis>(now).count();
+}
+
+// The text of a reply; an error reply or a lost connection as an error.
+Result<std::string> ask(RedisProbe& probe, const std::vector<std::string_view>& arguments) {
+  auto frame = probe.call(arguments);
+  if (!frame) return frame.error();
+  const ReplyView reply(*frame);
+  if (reply.is_error()) {
+    return make_error(Errc::unavailable, fmt::format("{}: {}", arguments[0], reply.text()));
+  }
+  return std::string(reply.text());
+}
+
+Result<void> log_in(RedisProbe& probe, const RedisTarget& target) {
+  if (target.password.empty()) return {};
+  std::vector<std::string_view> arguments = {"AUTH"};
+  if (!target.user.empty()) arguments.push_back(target.user);
+  arguments.push_back(target.password);
+  const auto reply = ask(probe, arguments);
+  if (!reply) return reply.error();
+  return {};
+}
+
+// Redis' clock minus ours; half of the round trip is taken off.
+Result<std::int64_t> clock_offset(RedisProbe& probe) {
+  const std::int64_t before = wall_ms();
+  const auto frame = probe.call({"TIME"});
+  if (!frame) return frame.error();
+  const std::int64_t after = wall_ms();
+  auto elements = ReplyView(*frame).elements();
+  ReplyView seconds, micros;
+  if (!elements.next(seconds) || !elements.next(micros)) {
+    return make_error(Errc::unavailable, "TIME gives no time");
+  }
+  const std::int64_t theirs = parse_integer(seconds.text()).value_or(0) * 1'000 +
+                              parse_integer(micros.text()).value_or(0) / 1'000;
+  return theirs - (before + after) / 2;
+}
+
+// Everything asked of Redis, or why it could not be.
+Result<std::vector<Finding>> probe_redis(const RedisTarget& target) {
+  auto socket = BlockingSocket::connect(target.endpoint, kProbeTimeoutMs);
+  if (!socket) return socket.error();
+  RedisProbe probe(std::move(*socket));
+  if (const auto in = log_in(probe, target); !in) return in.error();
+  const auto info = ask(probe, {"INFO"});
+  if (!info) return info.error();
+  const auto offset = clock_offset(probe);
+  if (!offset) return offset.error();
+  return judge_redis(*info, *offset);
+}
+
+DiskFacts look_at_disk(const std::string& path) {
+  namespace fs = std::filesystem;
+  DiskFacts disk;
+  disk.path = path;
+  std::error_code error;
+  disk.exists = fs::exists(path, error);
+  // A folder that is not there yet is made in the nearest one that is.
+  fs::path place = fs::absolute(path, error);
+  while (!fs::exists(place, error) && place.has_relative_path()) place = place.parent_path();
+  disk.writable = fs::is_directory(place, error) && ::access(place.c_str(), W_OK | X_OK) == 0;
+  struct statvfs space{};
+  if (::statvfs(place.c_str(), &space) == 0) {
+    disk.free_bytes = static_cast<std::uint64_t>(space.f_bavail) * space.f_frsize;
+    disk.total_bytes = static_cast<std::uint64_t>(space.f_blocks) * space.f_frsize;
+  }
+  return disk;
+}
+
+}  // namespace
+
+int run_check(const LoadedConfig& loaded, Terminal terminal) {
+  const Config& config = loaded.config;
+  std::vector<Finding> findings;
+  findings.push_back(
+      {Level::good, "config",
+       loaded.file.empty() ? "no file: defaults, environment and flags" : loaded.file});
+  for (const std::string& warning : loaded.warnings) {
+    findings.push_back({Level::advice, "config", warning});
+  }
+  if (config.sessions.empty()) {
+    findings.push_back(
+        {Level::advice, "sessions",
+         "no [[sessions]]: every key is treated as a session; name a preset if other "
+         "data lives in this Redis"});
+  } else {
+    findings.push_back(
+        {Level::good, "sessions", fmt::format("{} key patterns", config.sessions.size())});
+  }
+  const RedisTarget& target = config.redis_target;
+  const auto redis = probe_redis(target);
+  if (redis) {
+    findings.push_back({Level::good, "redis", fmt::format("{} answers", target.endpoint.text())});
+    findings.insert(findings.end(), redis->begin(), redis->end());
+  } else {
+    findings.push_back({Level::problem, "redis",
+                        fmt::format("{} ({}); sessions would be answered from the ledger alone",
+                                    redis.error().message, target.endpoint.text())});
+  }
+  const auto disk = judge_disk(look_at_disk(config.ledger.path));
+  findings.insert(findings.end(), disk.begin(), disk.end());
+  terminal.out << render_findings(findings);
+  return has_problem(findings) ? 1 : 0;
+}
+
+}  // namespace stayd

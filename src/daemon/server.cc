@@ -1,0 +1,293 @@
+#include "daemon/server.h"
+
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "base/version.h"
+#include "daemon/config_keys.h"
+
+namespace stayd {
+
+namespace {
+
+EngineOptions engine_options(const Config& config) {
+  EngineOptions options;
+  options.address = config.redis_target.endpoint.text();
+  options.command_deadline_ms = config.redis.command_deadline.count();
+  options.command_deadline_max_ms = config.redis.command_deadline_max.count();
+  options.slow_deadline_ms = config.redis.slow_deadline.count();
+  options.heartbeat_interval_ms = config.redis.heartbeat_interval.count();
+  options.heartbeat_deadline_ms = config.redis.heartbeat_deadline.count();
+  options.max_island_ms = config.max_island.count();
+  options.near_cache_bytes = config.near_cache_size.bytes;
+  options.observe = config.mode == "observe";
+  options.strict_logout = config.strict_logout;
+  return options;
+}
+
+}  // namespace
+
+Server::Server(Inputs inputs, Logger& log, Notifier& notifier)
+    : in_(std::move(inputs)),
+      config_(in_.loaded.config),
+      log_(log),
+      notifier_(notifier),
+      random_(in_.seed) {}
+
+Server::~Server() {
+  if (signal_fd_ >= 0) loop_.unwatch(signal_fd_, *this);
+  loop_.remove_ticker(*this);
+  if (gate_) loop_.cancel_turn_end(*gate_);
+}
+
+Result<void> Server::start() {
+  const Now now = loop_.now();
+  facts_.version = kVersion;
+  facts_.redis_url_host = config_.redis_target.endpoint.text();
+  facts_.ledger_path = config_.ledger.path;
+  facts_.started_ms = now.wall_ms;
+  if (const auto opened = open_ledger(); !opened) return opened.error();
+  fill_port(config_);
+  port_.facts.run_id = in_.run_id;
+  port_.facts.started_mono_us = now.mono_us;
+  port_.facts.process_id = in_.process_id;
+  port_.admin = config_.admin;
+  port_.limits.max_clients = static_cast<std::size_t>(config_.listen.max_clients);
+  make_engine();
+  if (const auto listening = listen(); !listening) return listening.error();
+  loop_.add_ticker(*this);
+  return {};
+}
+
+Result<void> Server::open_ledger() {
+  LedgerOptions options;
+  options.path = config_.ledger.path;
+  options.block_cache_bytes = config_.ledger.cache_size.bytes;
+  options.sync_interval_ms = static_cast<int>(config_.ledger.sync_interval.count());
+  options.wall_ms = [] {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return static_cast<std::int64_t>(now.tv_sec) * 1'000 + now.tv_nsec / 1'000'000;
+  };
+  ledger_waker_ = loop_.make_waker([this] {
+    if (ledger_) ledger_->deliver();
+  });
+  auto ledger = Ledger::open(std::move(options), *ledger_waker_);
+  if (!ledger) return ledger.error();
+  ledger_ = std::move(*ledger);
+  return {};
+}
+
+LinkOptions Server::link_options(const char* name) const {
+  LinkOptions options;
+  options.endpoint = config_.redis_target.endpoint;
+  options.user = config_.redis_target.user;
+  options.password = config_.redis_target.password;
+  options.client_name = name;
+  options.connect_timeout_ms = config_.redis.connect_timeout.count();
+  return options;
+}
+
+void Server::make_engine() {
+  engine_ = std::make_unique<Engine>(engine_options(config_), PolicyTable(config_.sessions),
+                                     *ledger_, counters_, log_, random_);
+  gate_ = std::make_unique<EngineGate>(loop_, *engine_);
+  // Only a client that subscribes makes the third connection.
+  relay_ = std::make_unique<PubSubRelay>(port_.hub, [this] { pubsub_->start(loop_.now()); });
+  dialer_ = std::make_unique<AsioDialer>(loop_);
+  data_ = std::make_unique<Link>(link_options("stayd-data"), *dialer_, engine_->data_events(),
+                                 counters_, random_);
+  aux_ = std::make_unique<Link>(link_options("stayd-aux"), *dialer_, engine_->aux_events(),
+                                counters_, random_);
+  pubsub_ =
+      std::make_unique<Link>(link_options("stayd-pubsub"), *dialer_, *relay_, counters_, random_);
+  engine_->attach(*data_, *aux_);
+  relay_->attach(*pubsub_);
+  port_.hub.set_upstream(relay_.get());
+  // Every event of a turn sees this turn's time, and what it changes reaches the ledger at its end.
+  loop_.on_turn_start([this](Now now) {
+    port_.now = now;
+    engine_->set_now(now);
+    loop_.request_turn_end(*gate_);
+  });
+  engine_->start(loop_.now());
+  data_->start(loop_.now());
+  aux_->start(loop_.now());
+}
+
+Result<void> Server::listen() {
+  resp_ = std::make_unique<RespListener>(loop_, *gate_, counters_, port_);
+  const ListenOptions options{.unix_mode = static_cast<mode_t>(config_.listen.unix_mode.bits)};
+  for (const int fd : in_.sockets.resp) {
+    if (const auto adopted = resp_->adopt(fd); !adopted) return adopted.error();
+    facts_.resp.push_back(socket_text(fd, false));
+  }
+  // Sockets that systemd passed stand in for the configured addresses.
+  for (const std::string& address : config_.listen.resp) {
+    if (!in_.sockets.resp.empty()) break;
+    if (const auto bound = resp_->listen(address, options); !bound) return bound.error();
+    facts_.resp.push_back(address);
+  }
+  port_.facts.tcp_port = resp_->port();
+
+  http_ = std::make_unique<HttpServer>(
+      loop_, [this](const HttpRequest& request) { return answer(request); });
+  for (const int fd : in_.sockets.http) {
+    if (const auto adopted = http_->adopt(fd); !adopted) return adopted.error();
+  }
+  if (in_.sockets.http.empty() && config_.http_address) {
+    if (const auto bound = http_->listen(config_.listen.http, options); !bound)
+      return bound.error();
+  }
+  return {};
+}
+
+void Server::fill_port(const Config& config) {
+  port_.auth.password = config.listen.password;
+  port_.auth.users.clear();
+  for (const UserConfig& user : config.users) port_.auth.users[user.name] = user.password;
+}
+
+void Server::run(int signal_fd) {
+  signal_fd_ = signal_fd;
+  loop_.watch(signal_fd_, *this, EPOLLIN);
+  log_.info("serving",
+            fmt::format("stayd {} serves on {}, HTTP on {}, Redis at {}, ledger in {}, {}",
+                        kVersion, fmt::join(facts_.resp, " "), config_.listen.http,
+                        facts_.redis_url_host, facts_.ledger_path, config_.mode));
+  notifier_.ready("serving");
+  loop_.run();
+  // What the engine still owed the ledger is in its queue; close() executes it.
+  engine_->on_turn_end();
+  ledger_->close();
+  log_.info("stopped", "the ledger is flushed and closed");
+}
+
+void Server::on_tick(Now now) {
+  data_->on_tick(now);
+  aux_->on_tick(now);
+  pubsub_->on_tick(now);
+  relay_->on_tick(now);
+  port_.hub.tick(now);
+  engine_->on_tick(now);
+  if (in_.watchdog_us && now.mono_us >= next_watchdog_us_) {
+    next_watchdog_us_ = now.mono_us + *in_.watchdog_us;
+    notifier_.watchdog();
+  }
+  if (now.mono_us >= next_second_us_) {
+    next_second_us_ = now.mono_us + kSecondUs;
+    each_second(now);
+  }
+  if (drain_until_us_ != 0) drain(now);
+}
+
+std::string Server::summary(const EngineStatus& status) const {
+  if (drain_until_us_ != 0) return "draining";
+  std::string text = fmt::format("Redis {}", trust_name(status.shard.trust));
+  if (!status.shard.reason.empty() && status.shard.trust != Trust::trusted) {
+    text += fmt::format(" ({})", status.shard.reason);
+  }
+  if (!status.ledger_ok) text += ", the ledger cannot be written";
+  return text;
+}
+
+void Server::each_second(Now) {
+  log_.tick();
+  std::string text = summary(engine_->status());
+  if (text == last_summary_) return;
+  notifier_.status(text);
+  last_summary_ = std::move(text);
+}
+
+HttpResponse Server::answer(const HttpRequest& request) {
+  HttpResponse response;
+  if (request.method != "GET" && request.method != "HEAD") {
+    response.status = 405;
+    response.body = "only GET and HEAD\n";
+    response.headers.emplace_back("Allow", "GET, HEAD");
+    return response;
+  }
+  facts_.now_ms = loop_.now().wall_ms;
+  facts_.clients = resp_->connections();
+  facts_.draining = drain_until_us_ != 0;
+  if (request.path == "/metrics" || request.path == "/status.json") measure_process(facts_);
+  const EngineStatus status = engine_->status();
+  HttpPage page = render_page(request.path, {status, counters_, facts_});
+  response.status = page.status;
+  response.content_type = std::move(page.content_type);
+  response.body = std::move(page.body);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+void Server::on_ready(std::uint32_t) {
+  signalfd_siginfo info{};
+  while (::read(signal_fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo == SIGHUP) {
+      reload();
+    } else if (drain_until_us_ != 0) {
+      drain_until_us_ = 1;  // the second signal: at once
+    } else {
+      begin_drain();
+    }
+  }
+}
+
+void Server::begin_drain() {
+  log_.info("stopping", fmt::format("draining {} calls of {} clients", engine_->calls_under_way(),
+                                    resp_->connections()));
+  notifier_.stopping();
+  resp_->stop_accepting();
+  drain_until_us_ = loop_.now().mono_us + kDrainUs;
+}
+
+void Server::drain(Now now) {
+  const bool late = now.mono_us >= drain_until_us_;
+  if (closing_) {
+    if (late || resp_->connections() == 0) loop_.stop();
+    return;
+  }
+  if (!late && engine_->calls_under_way() > 0) return;
+  closing_ = true;
+  drain_until_us_ = now.mono_us + kFlushUs;
+  resp_->close_all();
+}
+
+void Server::reload() {
+  notifier_.reloading(loop_.now().mono_us);
+  const auto loaded = load_config(in_.sources);
+  if (!loaded) {
+    log_.error("reload_failed",
+               fmt::format("the old configuration stays: {}", loaded.error().message));
+    notifier_.ready("reload failed");
+    return;
+  }
+  const Config& fresh = loaded->config;
+  std::vector<std::string> waiting;  // keys that only a restart takes up
+  for (const ConfigKey& key : config_keys()) {
+    const std::string path = key.path();
+    const bool taken = path == "log.level" || key.name == "password" || key.name == "password_file";
+    if (!taken && show_config_value(fresh, key) != show_config_value(config_, key)) {
+      waiting.push_back(path);
+    }
+  }
+  log_.set_level(*parse_severity(fresh.log.level));
+  engine_->replace_policies(PolicyTable(fresh.sessions));
+  fill_port(fresh);
+  for (Link* link : {data_.get(), aux_.get(), pubsub_.get()}) {
+    link->set_password(fresh.redis_target.password);
+  }
+  config_.sessions = fresh.sessions;
+  log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"
+                                        : fmt::format("{} wait for a restart; the rest is taken up",
+                                                      fmt::join(waiting, ", ")));
+  notifier_.ready("reloaded");
+}
+
+}  // namespace stayd

@@ -1,0 +1,121 @@
+// `stayd serve`: the one obvious place that wires. Makes every part, hands each what it needs, and
+// runs the loop until it is told to stop.
+//
+//   RespListener ─ ClientSession ─▶ EngineGate ─▶ Engine ─▶ Link (data, aux) ─▶ AsioDialer ─▶ Redis
+//   HttpServer ─▶ pages                             └─▶ Ledger
+//   PubSubHub ─ PubSubRelay ─▶ Link (pubsub), made when the first client listens
+//
+// Loop thread only; the ledger has its own thread, and so has the log's writer.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "core/engine.h"
+#include "daemon/config.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include "daemon/pages.h"
+#include "daemon/pubsub_relay.h"
+#include "net/http_server.h"
+#include "net/loop.h"
+#include "net/resp_listener.h"
+#include "net/socket_transport.h"
+#include "redis/link.h"
+#include "store/ledger/ledger.h"
+
+namespace stayd {
+
+// In front of the engine: hands what a turn's commands changed to the ledger at the turn's end.
+class EngineGate final : public CallHandler, public TurnEnd {
+ public:
+  EngineGate(Loop& loop, Engine& engine) : loop_(loop), engine_(engine) {}
+
+  void submit(Call& call) override {
+    loop_.request_turn_end(*this);
+    engine_.submit(call);
+  }
+  bool redis_answers() const override { return engine_.redis_answers(); }
+  void client_gone(std::uint64_t client_id) override { engine_.client_gone(client_id); }
+  void on_turn_end(Now) override { engine_.on_turn_end(); }
+
+ private:
+  Loop& loop_;
+  Engine& engine_;
+};
+
+class Server final : private Ticker, private Pollable {
+ public:
+  struct Inputs {
+    ConfigSources sources;  // for reload
+    LoadedConfig loaded;
+    PassedSockets sockets;
+    std::optional<std::int64_t> watchdog_us;
+    std::string run_id;  // 40 hex digits
+    std::uint64_t seed = 0;
+    int process_id = 0;
+  };
+
+  // `log` and `notifier` outlive the server.
+  Server(Inputs inputs, Logger& log, Notifier& notifier);
+  ~Server() override;
+
+  // Opens the ledger and the sockets. Errors: one sentence; `invalid` when the configuration is wrong.
+  Result<void> start();
+  // Serves until SIGTERM or SIGINT arrives on `signal_fd` (a signalfd), then drains.
+  void run(int signal_fd);
+
+ private:
+  static constexpr std::int64_t kSecondUs = 1'000'000;
+  static constexpr std::int64_t kDrainUs = 5'000'000;  // for calls under way
+  static constexpr std::int64_t kFlushUs = 1'000'000;  // for output under way
+
+  Result<void> open_ledger();
+  LinkOptions link_options(const char* name) const;
+  void make_engine();
+  Result<void> listen();
+  void fill_port(const Config& config);
+
+  void on_tick(Now now) override;
+  void on_ready(std::uint32_t events) override;  // a signal
+  void each_second(Now now);
+  std::string summary(const EngineStatus& status) const;
+  HttpResponse answer(const HttpRequest& request);
+  void begin_drain();
+  void drain(Now now);
+  void reload();
+
+  Inputs in_;
+  Config config_;
+  Logger& log_;
+  Notifier& notifier_;
+  Random random_;
+  Counters counters_;
+  ProcessFacts facts_;
+  Loop loop_;
+  PortContext port_;
+  std::unique_ptr<Waker> ledger_waker_;
+  std::unique_ptr<Ledger> ledger_;
+  std::unique_ptr<AsioDialer> dialer_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<EngineGate> gate_;
+  std::unique_ptr<PubSubRelay> relay_;
+  std::unique_ptr<Link> data_;
+  std::unique_ptr<Link> aux_;
+  std::unique_ptr<Link> pubsub_;
+  std::unique_ptr<RespListener> resp_;
+  std::unique_ptr<HttpServer> http_;
+  int signal_fd_ = -1;
+  std::int64_t next_watchdog_us_ = 0;
+  std::int64_t next_second_us_ = 0;
+  std::int64_t drain_until_us_ = 0;  // 0: not draining
+  bool closing_ = false;
+  std::string last_summary_;
+};
+
+// Exit code: 0 well, 1 could not start, 2 configuration.
+int run_serve(const ConfigSources& sources, LoadedConfig loaded);
+
+}  // namespace stayd
