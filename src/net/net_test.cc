@@ -35,11 +35,13 @@ struct EchoEngine final : CallHandler {
     reply_ = call.args.size() > 1 ? "$" + std::to_string(call.args[1].size()) + "\r\n" +
                                         std::string(call.args[1]) + "\r\n"
                                   : "+OK\r\n";
+    if (!big_reply.empty()) reply_ = big_reply;
     call.sink->on_reply(call, reply_);
   }
   bool redis_answers() const override { return true; }
   void client_gone(std::uint64_t) override { ++gone; }
   std::string reply_;
+  std::string big_reply;  // the answer to everything, when set
   int gone = 0;
 };
 
@@ -183,6 +185,21 @@ TEST(RespListener, BackPressureLosesNothing) {
     port.loop.run_once(1);
   }
   const std::size_t expected = whole * (key.size() + 9);
+  EXPECT_TRUE(run_until(port.loop, [&] { return client.received().size() == expected; }))
+      << client.in.size() << " of " << expected;
+}
+
+// Parsing stops at 1 MB of output; when the kernel takes it all at once, no event follows, and the
+// rest of the pipeline must still be served.
+TEST(RespListener, LargeRepliesToOnePipelineAllArrive) {
+  Port port;
+  ASSERT_TRUE(port.listener->listen("127.0.0.1:0"));
+  port.engine.big_reply = "$65536\r\n" + std::string(65536, 'v') + "\r\n";
+  RawClient client(port.listener->port());
+  std::string pipeline;
+  for (int i = 0; i < 200; ++i) append_request(pipeline, {"GET", "k"});
+  client.send(pipeline);
+  const std::size_t expected = 200 * port.engine.big_reply.size();
   EXPECT_TRUE(run_until(port.loop, [&] { return client.received().size() == expected; }))
       << client.in.size() << " of " << expected;
 }

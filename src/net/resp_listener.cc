@@ -123,6 +123,8 @@ class RespListener::Connection final : public Pollable, public ClientIo {
       out_.clear();
       owner_.recycle(out_);
       if (closing_) die();
+      // Parsing stopped for output that the kernel has now taken: nothing else would wake it.
+      if (!dead_ && session_.waits_for_drain()) request_resume();
     } else if (sent_ >= kCompactBytes) {
       out_.erase(0, sent_);
       sent_ = 0;

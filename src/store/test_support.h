@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <condition_variable>
@@ -71,8 +72,12 @@ class TestWaker : public Waker {
 
 class TempFolder {
  public:
+  // In memory where there is such a place: these tests sync hundreds of times.
   TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "stayd-store-XXXXXX").string();
+    const bool shm = ::access("/dev/shm", W_OK) == 0;
+    const auto parent =
+        shm ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path();
+    std::string name = (parent / "stayd-store-XXXXXX").string();
     path_ = ::mkdtemp(name.data());
   }
   ~TempFolder() {
