@@ -177,6 +177,8 @@ TEST(ClientSession, EndOfInputWaitsForWhatIsUnderWayButNotForABlockedCommand) {
   blocked.feed(request("blpop q 0"));
   blocked.session->on_eof();
   EXPECT_TRUE(blocked.io.at_once);
+  blocked.session.reset();
+  port.engine.answer(0, "_\r\n");
 }
 
 TEST(ClientSession, ReplyOffOnKeepsOneReplyForRedbird) {
