@@ -114,10 +114,10 @@ def proxied(redis, make_proxy, make_stayd):
 
 @pytest.fixture
 def small_disk(folder):
-    """A file system of 24 MB. Needs root."""
+    """A file system of 64 MB. Needs root."""
     path = folder / "small"
     path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(path)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(path)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("mounting a small disk is not allowed here")
     yield path

@@ -133,8 +133,8 @@ def python(options):
         command += ["-k", options.filter]
     environment = {**os.environ, **SANITIZER_OPTIONS, "PYTHONDONTWRITEBYTECODE": "1"}
     if options.preset != "release":
-        environment["STAYD_TEST_SLACK"] = "5"  # limits of answers are for a release build
-    environment["STAYD_BIN"] = str(ROOT / "build" / options.preset / "stayd")
+        environment["TESTS_SLACK"] = "5"  # limits of answers are for a release build
+    environment["TESTS_STAYD_BIN"] = str(ROOT / "build" / options.preset / "stayd")
     code = subprocess.run(command + options.paths, cwd=ROOT, env=environment).returncode
     passed, failed, skipped = count_junit(report)
     if code not in (0, 1, 5) or (code == 1 and not failed):

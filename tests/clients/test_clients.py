@@ -1,5 +1,5 @@
 """Real session libraries on stayd: whatever happens to Redis, nobody is logged out and nobody who
-logged out gets back in. `STAYD_CLIENTS_DIRECT=1` plays only the tests on plain Redis."""
+logged out gets back in. `TESTS_CLIENTS_DIRECT=1` plays only the tests on plain Redis."""
 
 import os
 
@@ -9,8 +9,8 @@ from clients.apps import APPS, App
 from clients.scenario import STEPS, assert_dead, live
 from lib.servers import RedisServer, StaydServer
 
-DIRECT_ONLY = os.environ.get("STAYD_CLIENTS_DIRECT") == "1"
-behind_stayd = pytest.mark.skipif(DIRECT_ONLY, reason="STAYD_CLIENTS_DIRECT=1")
+DIRECT_ONLY = os.environ.get("TESTS_CLIENTS_DIRECT") == "1"
+behind_stayd = pytest.mark.skipif(DIRECT_ONLY, reason="TESTS_CLIENTS_DIRECT=1")
 
 
 # One worker per application: each is started once.

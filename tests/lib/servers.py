@@ -157,8 +157,8 @@ def is_side_key(key):
 
 
 def stayd_binary():
-    """build/release/stayd, or what STAYD_BIN names (the sanitizer builds)."""
-    path = Path(os.environ.get("STAYD_BIN", ROOT / "build/release/stayd"))
+    """build/release/stayd, or what TESTS_STAYD_BIN names (the sanitizer builds)."""
+    path = Path(os.environ.get("TESTS_STAYD_BIN", ROOT / "build/release/stayd"))
     assert path.exists(), f"{path} is missing: run ./dev build"
     return path
 

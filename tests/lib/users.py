@@ -11,7 +11,7 @@ from .processes import wait_until
 from .resp import Closed, ErrorReply
 
 # Sanitizer builds and busy machines answer later; the figures in the tests are for a release build.
-SLACK = float(os.environ.get("STAYD_TEST_SLACK", "1"))
+SLACK = float(os.environ.get("TESTS_SLACK", "1"))
 LIFETIME_S = 3600
 
 

@@ -98,8 +98,8 @@ def test_ledger_disk_full(small_disk, redis, make_stayd):
     users.login(10)
     filler = fill(small_disk)
     with stayd.client() as client:
-        # Enough writes to need disk space.
-        for number in range(200):
+        # More than the ledger's preallocated log (18 MB) and its ballast (8 MB) hold.
+        for number in range(800):
             client.call("SET", f"bulk:{number}", "x" * 50_000, "EX", 100)
     assert find(stayd.status(), "last_error"), "the ledger did not notice its full disk"
     users.read_all()
