@@ -61,6 +61,9 @@ struct Call {
   std::vector<bool> gone;          // which of `keys` Redis does not hold
   std::string held;                // the reply, while the ledger records the effect
 
+  // EXEC; its block may be empty when the client watches keys.
+  bool is_block() const { return pinned ? spec->handling == Handling::transaction : !block.empty(); }
+
   // Ready for another command; keeps its memory.
   void clear() {
     raw.clear();

@@ -17,9 +17,10 @@ Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counte
   store.set_events(&c_.ops);
 }
 
-void Engine::attach(Upstream& data, Upstream& aux) {
+void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned) {
   c_.upstream = &data;
   aux_ = &aux;
+  pinned_ = pinned;
 }
 
 void Engine::start(Now now) {
@@ -72,6 +73,10 @@ void Engine::collect_block_keys(Call& call) {
     if (sub->spec->handling == Handling::local || !collect_keys(*sub)) continue;
     call.keys.insert(call.keys.end(), sub->keys.begin(), sub->keys.end());
   }
+  if (!call.pinned) return;
+  const auto watch = watches_.find(call.client_id);
+  if (watch == watches_.end()) return;
+  for (const auto& [key, version] : watch->second.keys) call.keys.push_back(key);
 }
 
 const SessionPolicy* Engine::policy_of(const Call& call) const {
@@ -96,7 +101,7 @@ bool Engine::goes_to_redis(const Call& call) const {
   const bool any = writes(call) || std::any_of(call.block.begin(), call.block.end(),
                                                [&](const auto& sub) { return writes(*sub); });
   if (!any) return true;
-  return !shard_.deletes_refused() && call.block.empty() &&
+  return !shard_.deletes_refused() && !call.is_block() &&
          is_removal(*call.spec, call.args, c_.now.wall_ms);
 }
 
@@ -120,8 +125,17 @@ void Engine::submit(Call& call) {
       }
       break;
     case Handling::transaction:
+      if (call.spec->name != "exec") {
+        submit_pinned(call);
+        run_ready();
+        return;
+      }
       collect_block_keys(call);
       break;
+    case Handling::blocking:
+      submit_pinned(call);
+      run_ready();
+      return;
     default:
       submit_keyless(call);
       run_ready();
@@ -133,7 +147,7 @@ void Engine::submit(Call& call) {
       return;
     }
   }
-  if (call.keys.empty() && call.block.empty()) {
+  if (call.keys.empty() && !call.is_block()) {
     submit_keyless(call);
   } else {
     try_start(call);
@@ -144,7 +158,7 @@ void Engine::submit(Call& call) {
 void Engine::try_start(Call& call) {
   const bool slow =
       call.spec->handling == Handling::slow_read || call.spec->handling == Handling::slow_write;
-  const bool alone = slow || (is_session(call) && !goes_to_redis(call));
+  const bool alone = slow || call.pinned || (is_session(call) && !goes_to_redis(call));
   if (!c_.keys.may_start(call, alone)) {
     call.stage = static_cast<std::uint8_t>(Stage::waiting);
     c_.keys.enqueue(call);
@@ -160,7 +174,7 @@ void Engine::try_start(Call& call) {
 void Engine::start(Call& call) {
   if (!is_session(call)) {
     if (!c_.up()) return fail_unavailable(call);
-    if (!call.block.empty()) return send_block(call);
+    if (call.is_block()) return send_block(call);
     if (call.spec->handling == Handling::slow_read || call.spec->handling == Handling::slow_write) {
       return to_aux(call);
     }
@@ -267,13 +281,15 @@ void Engine::advance(Call& call) {
     case Stage::tomb:
       return send_removal(call);
     case Stage::marking:
-      return call.block.empty() ? send_write(call) : send_block(call);
+      return !call.is_block() ? send_write(call) : send_block(call);
     case Stage::absent_meta:
     case Stage::missing_meta:
       return on_absent_meta(call);
     case Stage::absent_verify:
     case Stage::missing_verify:
       return on_verified(call);
+    case Stage::watching:
+      return on_watched(call);
     case Stage::loading:
       return on_rows_loaded(call);
     default:
@@ -316,8 +332,6 @@ void Engine::on_redis_is_truth(std::string_view why) {
 void Engine::on_push(std::string_view frame) {
   if (push_handler_ != nullptr) push_handler_->on_upstream_reply(0, frame);
 }
-
-void Engine::client_gone(std::uint64_t) {}
 
 EngineStatus Engine::status() const {
   EngineStatus out;

@@ -23,6 +23,7 @@
 #include "core/adopter.h"
 #include "core/call.h"
 #include "core/context.h"
+#include "core/pinned.h"
 #include "core/policy.h"
 #include "core/shard.h"
 #include "core/status.h"
@@ -42,7 +43,7 @@ class Engine final : public CallHandler,
 
   // `data` carries session commands; `aux` commands that may take long. Both outlive the engine;
   // their UpstreamEvents are data_events() and aux_events().
-  void attach(Upstream& data, Upstream& aux);
+  void attach(Upstream& data, Upstream& aux, Pinned* pinned = nullptr);
   UpstreamEvents& data_events() { return shard_; }
   UpstreamEvents& aux_events() { return aux_side_; }
   // Where pub/sub pushes go.
@@ -78,6 +79,8 @@ class Engine final : public CallHandler,
     marking,        //   rows are being marked stale before an opaque write
     block,          //   MULTI..EXEC is on its way
     flush,          //   FLUSHDB, FLUSHALL, SWAPDB is on its way
+    blocking,       //   on the client's own connection
+    watching,       //   WATCH is on its way
     recording,      //   effects are being recorded; the reply is held
     absent_meta,    // absence path: the ledger is asked about an absent-looking reply
     absent_verify,  //   Redis is asked again: exists? canary? evictions?
@@ -207,6 +210,22 @@ class Engine final : public CallHandler,
   void scan_ledger(Call& call);
   void on_ledger_page(Call& call, ScanPage page);
 
+  // --- engine_pinned.cc: WATCH, and commands that may block
+  struct Watch {
+    bool in_redis = false;  // else in the versions below
+    bool in_doubt = false;  // the keys are watched in different places
+    std::vector<std::pair<FullKey, Hlc>> keys;
+  };
+  void submit_pinned(Call& call);
+  void send_pinned(Call& call, std::string_view request, std::uint32_t replies,
+                   std::int64_t deadline_us);
+  void on_blocking(Call& call, std::string_view frame);
+  void start_watch(Call& call);
+  void on_watched(Call& call);
+  void unwatch(Call& call);
+  void forget_watch(std::uint64_t client_id);
+  bool watch_allows(Call& call);
+
   // StoreClient
   void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
@@ -226,6 +245,8 @@ class Engine final : public CallHandler,
   Adopter adopter_;
   AuxSide aux_side_;
   Upstream* aux_ = nullptr;
+  Pinned* pinned_ = nullptr;
+  std::map<std::uint64_t, Watch> watches_;
   ReplyHandler* push_handler_ = nullptr;
 
   std::vector<SubOp> subs_;

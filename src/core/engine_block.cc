@@ -8,6 +8,7 @@
 namespace stayd {
 
 void Engine::send_block(Call& call) {
+  if (call.pinned && static_cast<Stage>(call.stage) != Stage::marking && !watch_allows(call)) return;
   const bool session = is_session(call) && !c_.options.observe;
   if (session && static_cast<Stage>(call.stage) != Stage::marking) {
     // Logouts inside the block stand in the ledger before Redis hears of them; rows that only Redis
@@ -49,6 +50,10 @@ void Engine::send_block(Call& call) {
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, versions);
   if (session) c_.keys.add_in_flight(call);
   const auto replies = static_cast<std::uint32_t>(call.block.size() + 2);
+  if (call.pinned && watches_.contains(call.client_id)) {
+    if (!call.locks_held && session) c_.keys.lock(call);
+    return send_pinned(call, request_, replies, slow_deadline_us());
+  }
   c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     command_deadline_us(), replies);
   if (selects) {  // the connection stands where the link believes it stands
@@ -65,6 +70,8 @@ void Engine::send_block(Call& call) {
 
 void Engine::on_block(Call& call, std::string_view frame) {
   const ReplyView reply(frame);
+  if (call.pinned && watches_.erase(call.client_id) != 0) pinned_->release(call.client_id);
+  if (reply.is_null()) return complete(call, frame);  // a watched key was changed
   if (!is_session(call) || c_.options.observe) {
     ++c_.counters.replies_from_redis;
     return complete(call, frame);

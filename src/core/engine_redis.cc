@@ -38,7 +38,7 @@ bool needs_fence(const Call& call, const SessionPolicy& policy) {
 
 void Engine::to_redis(Call& call) {
   const Handling handling = call.spec->handling;
-  if (!call.block.empty()) return send_block(call);
+  if (call.is_block()) return send_block(call);
   if (handling == Handling::slow_read || handling == Handling::slow_write) return to_aux(call);
   if (handling == Handling::read) {
     call.stage = static_cast<std::uint8_t>(Stage::read);
@@ -209,6 +209,8 @@ void Engine::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
       return on_aux(call, frame);
     case Stage::flush:
       return on_flush(call, frame);
+    case Stage::blocking:
+      return on_blocking(call, frame);
     default: {
       const ReplyClass reply_class = classify_reply(frame);
       if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node) {
@@ -453,6 +455,15 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
     return complete(call, reply);
   }
   ++c_.counters.in_doubt_commands;
+  const auto stage = static_cast<Stage>(call.stage);
+  if (stage == Stage::blocking || stage == Stage::watching) {
+    watches_.erase(call.client_id);
+    return reply_in_doubt(call);
+  }
+  if (call.pinned) {  // EXEC under WATCH: whether it ran is not known; null makes the client look again
+    watches_.erase(call.client_id);
+    return complete(call, "_\r\n");
+  }
   lost_.push_back(&call);
 }
 
@@ -483,7 +494,7 @@ void Engine::reroute(Call& call) {
 }
 
 void Engine::reply_in_doubt(Call& call) {
-  const bool wrote = call.spec->writes() || !call.block.empty();
+  const bool wrote = call.spec->writes() || call.is_block();
   if (!wrote) return fail_unavailable(call);
   complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
 }

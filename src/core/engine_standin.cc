@@ -30,7 +30,7 @@ bool writes_whole_value(const Call& call) {
 
 void Engine::to_standin(Call& call) {
   const bool was_sent = static_cast<Stage>(call.stage) == Stage::write;
-  bool supported = stand_in_supports(*call.spec, call.args) || !call.block.empty();
+  bool supported = stand_in_supports(*call.spec, call.args) || call.is_block();
   for (const auto& sub : call.block) {
     supported = supported && (sub->spec->handling == Handling::local ||
                               stand_in_supports(*sub->spec, sub->args));
@@ -94,12 +94,13 @@ void Engine::on_rows_loaded(Call& call) {
     if (--call.waiting != 0) return;
   }
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    if (call.block.empty() && call.spec->writes() &&
+    if (!call.is_block() && call.spec->writes() &&
         fenced(call, call.keys[i], working_[call.keys[i]].meta)) {
       return answer_fenced(call);
     }
   }
   if (answer_unknown(call)) return;
+  if (call.pinned && !watch_allows(call)) return;
   run_standin(call);
 }
 
@@ -129,7 +130,7 @@ void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
 
 bool Engine::creates_if_missing(const Call& call) {
   if (writes_whole_value(call) || call.spec->guard) return true;
-  return !call.block.empty();
+  return call.is_block();
 }
 
 // True when the call has been answered, or waits, because a key's state is not known.
@@ -167,7 +168,7 @@ void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
     return;
   }
   ++c_.counters.unknown_replies;
-  if (policy == UnknownPolicy::anonymous && call.block.empty() && !call.spec->writes()) {
+  if (policy == UnknownPolicy::anonymous && !call.is_block() && !call.spec->writes()) {
     for (const FullKey& key : call.keys) working_[key] = Row{};
     std::string reply;
     std::vector<Mutation> none;
@@ -184,11 +185,12 @@ void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
 void Engine::run_standin(Call& call) {
   std::vector<Mutation> effects;
   call.held.clear();
-  if (call.block.empty()) {
+  if (!call.is_block()) {
     RowsWorkspace workspace(working_);
     execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, call.held, effects);
   } else {
     run_block_standin(call, effects);
+    watches_.erase(call.client_id);
   }
   ++c_.counters.replies_from_ledger;
   count_unseen_logouts(call, effects);

@@ -107,7 +107,8 @@ void Server::make_engine() {
                                 counters_, random_);
   pubsub_ =
       std::make_unique<Link>(link_options("stayd-pubsub"), *dialer_, *relay_, counters_, random_);
-  engine_->attach(*data_, *aux_);
+  pinned_ = std::make_unique<PinnedPool>(link_options("stayd-client"), *dialer_, counters_, random_);
+  engine_->attach(*data_, *aux_, pinned_.get());
   relay_->attach(*pubsub_);
   port_.hub.set_upstream(relay_.get());
   // Every event of a turn sees this turn's time, and what it changes reaches the ledger at its end.
@@ -173,6 +174,7 @@ void Server::on_tick(Now now) {
   data_->on_tick(now);
   aux_->on_tick(now);
   pubsub_->on_tick(now);
+  pinned_->on_tick(now);
   relay_->on_tick(now);
   port_.hub.tick(now);
   engine_->on_tick(now);
@@ -283,6 +285,7 @@ void Server::reload() {
   for (Link* link : {data_.get(), aux_.get(), pubsub_.get()}) {
     link->set_password(fresh.redis_target.password);
   }
+  pinned_->set_password(fresh.redis_target.password);
   config_.sessions = fresh.sessions;
   log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"
                                         : fmt::format("{} wait for a restart; the rest is taken up",

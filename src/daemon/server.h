@@ -24,6 +24,7 @@
 #include "net/resp_listener.h"
 #include "net/socket_transport.h"
 #include "redis/link.h"
+#include "redis/pinned_pool.h"
 #include "store/ledger/ledger.h"
 
 namespace stayd {
@@ -105,6 +106,7 @@ class Server final : private Ticker, private Pollable {
   std::unique_ptr<Link> data_;
   std::unique_ptr<Link> aux_;
   std::unique_ptr<Link> pubsub_;
+  std::unique_ptr<PinnedPool> pinned_;
   std::unique_ptr<RespListener> resp_;
   std::unique_ptr<HttpServer> http_;
   int signal_fd_ = -1;
