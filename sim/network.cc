@@ -1,0 +1,161 @@
+#include "sim/network.h"
+
+#include <algorithm>
+
+namespace stayd::sim {
+
+class Network::SimTransport final : public Transport {
+ public:
+  SimTransport(Network& network, WirePtr wire) : network_(network), wire_(std::move(wire)) {}
+  ~SimTransport() override { close(true); }
+  void write(std::string_view bytes) override {
+    if (wire_->client == nullptr) return;
+    wire_->outbox.append(bytes);
+    if (wire_->flush_scheduled) return;
+    wire_->flush_scheduled = true;
+    network_.scheduler_.after(0, [network = &network_, wire = wire_] { network->flush(wire); });
+  }
+  std::size_t unsent_bytes() const override { return wire_->outbox.size(); }
+  void close(bool) override {
+    if (wire_->client != nullptr) network_.close_client(wire_);
+  }
+
+ private:
+  Network& network_;
+  WirePtr wire_;
+};
+
+Network::Network(Scheduler& scheduler, Random& random, RedisModel& redis, Deliver deliver)
+    : scheduler_(scheduler), random_(random), redis_(redis), deliver_(std::move(deliver)) {}
+
+std::int64_t Network::delay() {
+  return min_delay_us + static_cast<std::int64_t>(
+                            random_.below(static_cast<std::uint64_t>(max_delay_us - min_delay_us)));
+}
+
+void Network::to_server(const WirePtr& wire, std::function<void()> action) {
+  if (silent_to_server) {
+    wire->held_to_server.push_back(std::move(action));
+    return;
+  }
+  wire->last_to_server_us = std::max(wire->last_to_server_us, scheduler_.now_us() + delay());
+  scheduler_.at(wire->last_to_server_us, [wire, action = std::move(action)] {
+    if (!wire->reset) action();
+  });
+}
+
+void Network::to_client(const WirePtr& wire, std::function<void()> action) {
+  if (silent_to_client) {
+    wire->held_to_client.push_back(std::move(action));
+    return;
+  }
+  wire->last_to_client_us = std::max(wire->last_to_client_us, scheduler_.now_us() + delay());
+  scheduler_.at(wire->last_to_client_us, [this, wire, action = std::move(action)] {
+    deliver_([wire, action] {
+      if (wire->client != nullptr) action();
+    });
+  });
+}
+
+void Network::speak() {
+  silent_to_server = silent_to_client = false;
+  for (const WirePtr& wire : wires_) {
+    for (auto& action : std::exchange(wire->held_to_server, {})) {
+      to_server(wire, std::move(action));
+    }
+    for (auto& action : std::exchange(wire->held_to_client, {})) {
+      to_client(wire, std::move(action));
+    }
+  }
+}
+
+std::unique_ptr<Transport> Network::dial(const Endpoint&, std::int64_t connect_timeout_ms,
+                                         TransportEvents& events) {
+  std::erase_if(wires_, [](const WirePtr& wire) {
+    return wire->client == nullptr && (wire->peer == nullptr || !wire->peer->open);
+  });
+  auto wire = std::make_shared<Wire>();
+  wire->client = &events;
+  wires_.push_back(wire);
+  to_server(wire, [this, wire] { connect(wire); });
+  scheduler_.after(connect_timeout_ms * kMs, [this, wire] {
+    deliver_([this, wire] {
+      if (wire->client != nullptr && wire->peer == nullptr) {
+        end_client(wire, CloseReason::timeout, "connect timed out");
+      }
+    });
+  });
+  return std::make_unique<SimTransport>(*this, wire);
+}
+
+void Network::connect(const WirePtr& wire) {
+  if (wire->client == nullptr) return;
+  if (!redis_.listening()) {
+    to_client(wire, [this, wire] { end_client(wire, CloseReason::refused, "Connection refused"); });
+    return;
+  }
+  auto peer = redis_.accept();
+  wire->peer = peer;
+  // The server's end does not keep the wire alive: a wire nobody listens on any more is dropped.
+  peer->send = [this, weak = std::weak_ptr(wire)](std::string bytes) {
+    const WirePtr wire = weak.lock();
+    if (wire == nullptr) return;
+    to_client(wire, [this, wire, bytes = std::move(bytes)] {
+      scheduler_.trace(bytes);
+      // Sometimes in two pieces, as TCP does.
+      const std::size_t cut = random_.chance(10) ? random_.below(bytes.size()) : 0;
+      if (cut != 0) wire->client->on_bytes(std::string_view(bytes).substr(0, cut));
+      if (wire->client != nullptr) wire->client->on_bytes(std::string_view(bytes).substr(cut));
+    });
+  };
+  peer->close = [this, weak = std::weak_ptr(wire)] {
+    const WirePtr wire = weak.lock();
+    if (wire == nullptr) return;
+    to_client(wire, [this, wire] { end_client(wire, CloseReason::reset, "Connection reset"); });
+  };
+  to_client(wire, [wire] { wire->client->on_connected(); });
+}
+
+void Network::flush(const WirePtr& wire) {
+  wire->flush_scheduled = false;
+  if (wire->client == nullptr || wire->outbox.empty()) return;
+  to_server(wire, [this, wire, bytes = std::exchange(wire->outbox, {})] {
+    scheduler_.trace(bytes);
+    if (wire->peer != nullptr) redis_.receive(wire->peer, bytes);
+  });
+}
+
+// SO_LINGER {1, 0}: what has not left is dropped, what is on its way may still arrive.
+void Network::close_client(const WirePtr& wire) {
+  wire->client = nullptr;
+  wire->outbox.clear();
+  wire->held_to_server.clear();
+  wire->held_to_client.clear();
+  if (silent_to_server) return;  // the RST is lost too
+  to_server(wire, [this, wire] {
+    if (wire->peer != nullptr) redis_.peer_gone(wire->peer);
+  });
+}
+
+void Network::end_client(const WirePtr& wire, CloseReason reason, std::string detail) {
+  TransportEvents* client = std::exchange(wire->client, nullptr);
+  if (client != nullptr) client->on_closed(reason, detail);
+}
+
+void Network::lose_one(unsigned choice) {
+  std::vector<WirePtr> open;
+  for (const WirePtr& wire : wires_) {
+    if (wire->client != nullptr && wire->peer != nullptr) open.push_back(wire);
+  }
+  if (open.empty()) return;
+  const WirePtr wire = open[choice % open.size()];
+  wire->reset = random_.chance(50);  // what was under way to Redis is lost, or still arrives
+  wire->held_to_server.clear();
+  if (wire->reset && wire->peer->open) redis_.peer_gone(wire->peer);
+  const std::int64_t when = scheduler_.now_us() + delay();
+  scheduler_.at(when, [this, wire] {
+    deliver_([this, wire] { end_client(wire, CloseReason::reset, "Connection reset by peer"); });
+  });
+}
+
+}  // namespace stayd::sim

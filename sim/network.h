@@ -1,0 +1,65 @@
+// The simulated network between stayd and Redis: connections with delay, refusal, loss, silence in
+// one or both directions, and bytes in flight. Implements redis/transport.h. One loop; the World
+// owns it; transports belong to whoever dials.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "redis/transport.h"
+#include "sim/redis_model.h"
+#include "sim/scheduler.h"
+
+namespace stayd::sim {
+
+// One connection. Both ends hold it; each direction is a FIFO.
+struct Wire {
+  TransportEvents* client = nullptr;  // nullptr: the client has closed its end
+  std::shared_ptr<Peer> peer;         // set once Redis has accepted
+  bool reset = false;                 // lost on the way: nothing passes any more
+  std::string outbox;                 // written, leaves at the end of the turn
+  bool flush_scheduled = false;
+  std::vector<std::function<void()>> held_to_server, held_to_client;  // while a direction is silent
+  std::int64_t last_to_server_us = 0, last_to_client_us = 0;
+};
+
+class Network final : public Dialer {
+ public:
+  // `deliver` runs an event inside the client's process, or drops it when the process is dead.
+  using Deliver = std::function<void(std::function<void()>)>;
+
+  Network(Scheduler& scheduler, Random& random, RedisModel& redis, Deliver deliver);
+
+  std::unique_ptr<Transport> dial(const Endpoint& endpoint, std::int64_t connect_timeout_ms,
+                                  TransportEvents& events) override;
+
+  // --- faults
+  std::int64_t min_delay_us = 30, max_delay_us = 150;
+  bool silent_to_server = false, silent_to_client = false;
+  void speak();                    // ends silence: what was held passes
+  void lose_one(unsigned choice);  // resets one open connection
+
+ private:
+  class SimTransport;
+  using WirePtr = std::shared_ptr<Wire>;
+
+  std::int64_t delay();
+  void to_server(const WirePtr& wire, std::function<void()> action);
+  void to_client(const WirePtr& wire, std::function<void()> action);
+  void connect(const WirePtr& wire);
+  void flush(const WirePtr& wire);
+  void close_client(const WirePtr& wire);
+  void end_client(const WirePtr& wire, CloseReason reason, std::string detail);
+
+  Scheduler& scheduler_;
+  Random& random_;
+  RedisModel& redis_;
+  Deliver deliver_;
+  std::vector<WirePtr> wires_;
+};
+
+}  // namespace stayd::sim

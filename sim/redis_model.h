@@ -1,0 +1,130 @@
+// One redis-server as stayd meets it: RESP in, RESP3 out, the dataset as Records, commands executed
+// by the stand-in or natively, and every state a real server falls into. What it exposes after a
+// restart is always a prefix of its history (DESIGN.md A1). Deterministic; owned by the World.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/random.h"
+#include "resp/command_table.h"
+#include "resp/request_parser.h"
+#include "session/record.h"
+#include "sim/scheduler.h"
+
+namespace stayd::sim {
+
+// What the server says instead of doing its work.
+struct ServerFlags {
+  bool loading = false;
+  bool busy = false;
+  bool no_memory = false;  // OOM: refuses kCmdDenyOom
+  bool misconf = false;    // refuses every write
+  bool replica = false;    // READONLY
+  bool frozen = false;     // SIGSTOP: takes bytes, does nothing
+};
+
+// The server's end of one connection.
+struct Peer {
+  std::int64_t id = 0;
+  bool open = true;
+  int db = 0;
+  std::string in;
+  RequestParser parser;
+  bool multi = false;
+  bool dirty = false;
+  std::vector<std::vector<std::string>> queued;
+  std::function<void(std::string)> send;  // replies towards the client
+  std::function<void()> close;            // the server ends the connection
+};
+
+class RedisModel {
+ public:
+  RedisModel(Scheduler& scheduler, Random& random);
+
+  // --- the network's side
+  bool listening() const { return running_; }
+  std::shared_ptr<Peer> accept();
+  void receive(const std::shared_ptr<Peer>& peer, std::string_view bytes);
+  void peer_gone(const std::shared_ptr<Peer>& peer);  // after what was received has been executed
+
+  // --- faults
+  ServerFlags flags;
+  std::int64_t reply_delay_us = 0;  // every command takes this much longer
+  void kill();
+  // Starts again with what is left after the last `lost_changes` changes are undone.
+  void start(std::size_t lost_changes);
+  void start_empty();
+  void freeze() { flags.frozen = true; }
+  void thaw();
+  void evict(std::size_t count);
+  void flush_all();  // by a client that does not come through stayd
+  void remove(const FullKey& key);
+  void put(const FullKey& key, Record record);
+
+  const std::map<FullKey, Record>& data() const { return data_; }
+  const std::set<FullKey>& evicted() const { return evicted_; }
+  std::size_t journal_size() const { return journal_.size(); }
+  // Where in the journal the state of `time_us` ends: how many changes are younger.
+  std::size_t changes_since(std::int64_t time_us) const;
+
+ private:
+  struct Undo {
+    FullKey key;
+    std::optional<Record> before;
+    std::uint64_t group;
+    std::int64_t time_us;
+  };
+  using Words = std::vector<std::string>;
+
+  void process(const std::shared_ptr<Peer>& peer);
+  void command(Peer& peer, const Args& args, std::string& out);
+  bool refuse(const CommandSpec& spec, std::string& out) const;
+  void queue(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);
+  void exec(Peer& peer, std::string& out);
+  void run(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);
+  void run_native(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);
+  void run_records(int db, const CommandSpec& spec, const Args& args, std::string& out);
+  void hello(Peer& peer, std::string& out);
+  void info(std::string& out);
+  void scan(Peer& peer, const Args& args, std::string& out);
+  void kill_client(const Args& args, std::string& out);
+
+  // redis_scripts.cc: stayd's own four scripts, done natively
+  bool run_script(Peer& peer, const Args& args, std::string& out);
+  void script_load(std::string_view text, std::string& out);
+  void guard(Peer& peer, const Args& args, std::string& out);
+  void heartbeat(Peer& peer, const Args& args, std::string& out);
+  void repair(Peer& peer, const Args& args, std::string& out);
+  void read_back(Peer& peer, const Args& args, std::string& out);
+  bool write_refused(bool grows, std::string& out) const;
+
+  Record* find(int db, std::string_view key);  // nullptr: absent or expired
+  void set(const FullKey& key, std::optional<Record> record);
+
+  Scheduler& scheduler_;
+  Random& random_;
+  bool running_ = true;
+  std::string run_id_;
+  std::uint64_t starts_ = 0;
+  std::uint64_t evicted_keys_ = 0;
+  std::int64_t next_client_id_ = 1;
+  std::map<FullKey, Record> data_;
+  std::deque<Undo> journal_;
+  std::uint64_t group_ = 0;
+  std::set<FullKey> evicted_;
+  std::map<std::string, int, std::less<>> scripts_;  // sha1 -> index of our script, -1: another's
+  std::map<std::int64_t, std::shared_ptr<Peer>> peers_;
+  std::map<std::uint64_t, std::string> cursors_;
+  std::uint64_t next_cursor_ = 0;
+};
+
+}  // namespace stayd::sim

@@ -1,0 +1,261 @@
+#include "sim/users.h"
+
+#include "base/error.h"
+#include "resp/request_parser.h"
+
+namespace stayd::sim {
+
+namespace {
+
+constexpr const char* kCompareAndDelete =
+    "if redis.call(\"get\",KEYS[1]) == ARGV[1] then return redis.call(\"del\",KEYS[1]) else "
+    "return 0 end";
+constexpr std::int64_t kTtlSeconds = 3600;
+
+void fill(Call& call, const Words& words) {
+  const Args args(words.begin(), words.end());
+  append_request(call.raw, args);
+  RequestParser parser;
+  const auto outcome = parser.parse(call.raw, RequestLimits{}, call.args);
+  STAYD_ASSERT(outcome.status == RequestParser::Status::ready);
+  call.spec = find_command(call.args);
+  STAYD_ASSERT(call.spec != nullptr && arity_fits(*call.spec, call.args.size()));
+}
+
+Operation one(Words words) {
+  return {.commands = {std::move(words)}};
+}
+
+}  // namespace
+
+Users::Users(Scheduler& scheduler, Random& random, Instance& instance, UsersOptions options)
+    : scheduler_(scheduler), random_(random), instance_(instance), options_(options) {}
+
+Users::~Users() = default;
+
+void Users::start() {
+  for (int i = 0; i < options_.sessions; ++i) open_session();
+}
+
+void Users::fail(const FullKey& key, const std::string& what) {
+  if (failed()) return;
+  violation_ = what;
+  violated_key_ = key;
+}
+
+// --- one command ----------------------------------------------------------------------------
+
+int Users::ask(const FullKey& key, Operation operation, int client) {
+  return ask_then(key, std::move(operation), client, [](const std::string&) {});
+}
+
+int Users::ask_then(const FullKey& key, Operation operation, int client,
+                    std::function<void(const std::string&)> then) {
+  auto mine = std::make_unique<UnderWay>();
+  mine->key = key;
+  mine->client = client;
+  mine->writes = operation.writes();
+  mine->asked_us = scheduler_.now_us();
+  mine->then = std::move(then);
+  Call& call = mine->call;
+  if (operation.block) {
+    fill(call, {"EXEC"});
+    for (const Words& words : operation.commands) {
+      auto sub = std::make_unique<Call>();
+      fill(*sub, words);
+      sub->db = static_cast<std::uint8_t>(db_of(key));
+      sub->client_id = static_cast<std::uint64_t>(client);
+      sub->sink = this;
+      call.block.push_back(std::move(sub));
+    }
+  } else {
+    fill(call, operation.commands[0]);
+  }
+  call.db = static_cast<std::uint8_t>(db_of(key));
+  call.client_id = static_cast<std::uint64_t>(client);
+  call.sink = this;
+  ++asked_;
+  const int id = histories_[key].ask(std::move(operation), client, scheduler_.wall_ms());
+  mine->operation = id;
+  under_way_[&call] = std::move(mine);
+  instance_.submit(call);
+  return id;
+}
+
+// An error is excused only while the state cannot be known.
+bool Users::excused(const UnderWay&) const {
+  return ledger_broken || !instance_.status().adoption_complete;
+}
+
+void Users::on_reply(Call& call, std::string_view reply) {
+  const auto it = under_way_.find(&call);
+  if (it == under_way_.end()) return fail({}, "a call was answered twice");
+  const auto mine = std::move(it->second);
+  under_way_.erase(it);
+  scheduler_.trace(reply);
+  KeyHistory& history = histories_[mine->key];
+  last_reply_ = normalise(reply);
+  const std::int64_t took_us = scheduler_.now_us() - mine->asked_us;
+  if (mine->asked_us > instance_.disturbed_us() && !disk_slow) {
+    slowest_us_ = std::max(slowest_us_, took_us);
+    if (took_us > options_.bound_us) {
+      fail(mine->key, "operation " + std::to_string(mine->operation) + " took " +
+                          std::to_string(took_us / kMs) + " ms");
+    }
+  }
+  if (last_reply_[0] == '-') {
+    if (!excused(*mine)) fail(mine->key, "an error reached a client: " + last_reply_);
+    if (mine->writes) {
+      history.in_doubt(mine->operation, last_reply_, scheduler_.wall_ms());
+    } else {
+      history.refused(mine->operation, last_reply_, scheduler_.wall_ms());
+    }
+    return mine->then("");
+  }
+  if (!history.answer(mine->operation, reply, scheduler_.wall_ms())) {
+    fail(mine->key, history.why());
+  }
+  mine->then(last_reply_);
+}
+
+void Users::on_kill() {
+  auto lost = std::move(under_way_);
+  under_way_.clear();
+  std::vector<std::unique_ptr<UnderWay>> all;
+  for (auto& [call, mine] : lost) all.push_back(std::move(mine));
+  // By question, not by address: runs must not depend on where memory lies.
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return std::tie(a->asked_us, a->key, a->operation) <
+           std::tie(b->asked_us, b->key, b->operation);
+  });
+  for (const auto& mine : all) {
+    KeyHistory& history = histories_[mine->key];
+    history.in_doubt(mine->operation, "stayd was killed", scheduler_.wall_ms());
+    if (mine->writes) {
+      forked_.insert(mine->key);
+      history.give_up();
+    }
+    mine->then("");
+  }
+}
+
+// --- sessions -------------------------------------------------------------------------------
+
+std::string Users::value(const Session& session) {
+  return session.name + ":v" + std::to_string(++versions_);
+}
+
+void Users::open_session() {
+  if (stopped_) return;
+  auto session = std::make_shared<Session>();
+  session->kind = static_cast<Kind>(random_.below(7));
+  static constexpr const char* kNames[] = {
+      "sess:", "PHPREDIS_SESSION:", "spring:", "scs:", "lock:", "count:", "brief:"};
+  session->name = kNames[static_cast<int>(session->kind)] + std::to_string(++names_);
+  const int db = random_.chance(20) ? 3 : 0;
+  session->key = full_key(db, session->name);
+  session->left = 5 + static_cast<int>(random_.below(60));
+  const int clients =
+      1 + static_cast<int>(random_.below(static_cast<std::uint64_t>(options_.max_clients)));
+  session->clients = clients;
+  for (int client = 0; client < clients; ++client) think(session, client);
+}
+
+void Users::think(const std::shared_ptr<Session>& session, int client) {
+  const auto pause = random_.below(static_cast<std::uint64_t>(2 * options_.think_us));
+  // Logged-out sessions are looked at again now and then: nobody gets back in.
+  const std::int64_t factor = session->logged_out ? 30 : 1;
+  scheduler_.after(factor * static_cast<std::int64_t>(pause),
+                   [this, session, client] { next(session, client); });
+}
+
+void Users::next(const std::shared_ptr<Session>& session, int client) {
+  if (stopped_) return;
+  const bool over = session->left <= -4 || histories_[session->key].given_up();
+  if (over) {
+    if (--session->clients == 0) open_session();
+    return;
+  }
+  if (!instance_.alive()) return think(session, client);
+  if (session->kind == Kind::lock && session->left > 0) return lock_cycle(session, client);
+  ask_then(session->key, choose(*session), client,
+           [this, session, client](const std::string&) { think(session, client); });
+}
+
+Operation Users::choose(Session& session) {
+  --session.left;
+  if (session.left < 0) {
+    const bool first = !session.logged_out;
+    session.logged_out = true;
+    if (first) return one({random_.chance(70) ? "DEL" : "UNLINK", session.name});
+    const bool hash = session.kind == Kind::hash || session.kind == Kind::block;
+    return one({hash ? "HGETALL" : "GET", session.name});
+  }
+  switch (session.kind) {
+    case Kind::express:
+      return choose_string(session, false);
+    case Kind::php:
+      return choose_string(session, true);
+    case Kind::hash:
+      return choose_hash(session, false);
+    case Kind::block:
+      return choose_hash(session, true);
+    case Kind::brief: {
+      if (random_.chance(70)) return one({"GET", session.name});
+      return one(
+          {"SET", session.name, value(session), "PX", std::to_string(500 + random_.below(4000))});
+    }
+    default:
+      return one({random_.chance(80) ? "INCR" : "GET", session.name});
+  }
+}
+
+Operation Users::choose_string(Session& session, bool setex) {
+  const auto what = random_.below(100);
+  const std::string ttl = std::to_string(kTtlSeconds + static_cast<std::int64_t>(what));
+  if (what < 50) return one({"GET", session.name});
+  if (what < 70) return one({"EXPIRE", session.name, ttl});
+  if (what < 75) return one({"EXISTS", session.name});
+  if (what < 77) return one({"GETDEL", session.name});
+  if (what < 80) return one({"SET", session.name, value(session), "EX", ttl, "XX"});
+  if (what < 83) return one({"SET", session.name, value(session), "EX", ttl, "NX"});
+  if (setex) return one({"SETEX", session.name, ttl, value(session)});
+  return one({"SET", session.name, value(session), "EX", ttl});
+}
+
+Operation Users::choose_hash(Session& session, bool block) {
+  const auto what = random_.below(100);
+  const std::string ttl = std::to_string(kTtlSeconds + static_cast<std::int64_t>(what));
+  const std::string version = value(session);
+  const Words save = {"HSET", session.name, "absexp", version, "data", version, "user", version};
+  const Words touch = {"EXPIRE", session.name, ttl};
+  if (what < 45) return one({"HGETALL", session.name});
+  if (what < 55) return one(touch);
+  if (what < 58) return one({"DEL", session.name});
+  if (!block) return one(save);
+  Operation operation{.commands = {save, touch}, .block = true};
+  if (what < 75) operation.commands.push_back({"HINCRBY", session.name, "writes", "1"});
+  if (what > 95) {
+    operation.commands = {{"DEL", session.name}, save, touch};
+  }
+  return operation;
+}
+
+// SET NX PX with a token of one's own, then compare-and-delete.
+void Users::lock_cycle(const std::shared_ptr<Session>& session, int client) {
+  --session->left;
+  const std::string token = value(*session);
+  ask_then(session->key, one({"SET", session->name, token, "NX", "PX", "30000"}), client,
+           [this, session, client, token](const std::string& reply) {
+             if (reply != "+OK") return think(session, client);
+             const auto held_us = static_cast<std::int64_t>(random_.below(30 * kMs));
+             scheduler_.after(held_us, [this, session, client, token] {
+               if (!instance_.alive() || stopped_) return think(session, client);
+               ask_then(session->key, one({"EVAL", kCompareAndDelete, "1", session->name, token}),
+                        client,
+                        [this, session, client](const std::string&) { think(session, client); });
+             });
+           });
+}
+
+}  // namespace stayd::sim

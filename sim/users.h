@@ -1,0 +1,112 @@
+// Users of web applications: sessions kept the way real session libraries keep them (CLIENTS.md
+// section 3), each command encoded, parsed by the real parser and submitted to the engine, each
+// reply handed to the key's history. One loop; owned by the World.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "base/random.h"
+#include "core/call.h"
+#include "sim/history.h"
+#include "sim/instance.h"
+#include "sim/scheduler.h"
+
+namespace stayd::sim {
+
+struct UsersOptions {
+  int sessions = 30;                  // alive at once
+  int max_clients = 3;                // tabs of one session
+  std::int64_t think_us = 60 * kMs;   // mean pause between two commands of a client
+  std::int64_t bound_us = 300 * kMs;  // every call is answered within this
+};
+
+class Users final : private CallSink {
+ public:
+  Users(Scheduler& scheduler, Random& random, Instance& instance, UsersOptions options);
+  ~Users() override;
+
+  void start();
+  void stop() { stopped_ = true; }  // no new commands
+  // stayd has been killed: what was under way is in doubt.
+  void on_kill();
+
+  // One command of a directed scenario; its client is the test. Returns the operation's number.
+  int ask(const FullKey& key, Operation operation, int client = 0);
+  KeyHistory& history(const FullKey& key) { return histories_[key]; }
+  const std::map<FullKey, KeyHistory>& histories() const { return histories_; }
+  std::map<FullKey, KeyHistory>& histories() { return histories_; }
+  // A write in doubt when stayd was killed: Redis and the ledger may differ from then on.
+  const std::set<FullKey>& forked() const { return forked_; }
+
+  bool failed() const { return !violation_.empty(); }
+  void fail(const FullKey& key, const std::string& what);
+  const std::string& violation() const { return violation_; }
+  const FullKey& violated_key() const { return violated_key_; }
+  std::size_t under_way() const { return under_way_.size(); }
+  const std::string& last_reply() const { return last_reply_; }
+  std::uint64_t asked() const { return asked_; }
+  std::int64_t slowest_us() const { return slowest_us_; }
+
+  // Errors are excused while the ledger is broken.
+  bool ledger_broken = false;
+  bool disk_slow = false;  // no promise of speed
+
+ private:
+  enum class Kind { express, php, hash, block, lock, counter, brief };
+  struct Session {
+    Kind kind;
+    FullKey key;
+    std::string name;
+    int left = 0;  // operations until logout
+    bool logged_out = false;
+    int clients = 0;
+  };
+  struct UnderWay {
+    Call call;
+    FullKey key;
+    int operation = 0;
+    int client = 0;
+    bool writes = false;
+    std::int64_t asked_us = 0;
+    std::function<void(const std::string&)> then;  // with the normalised reply, "" when in doubt
+  };
+
+  void on_reply(Call& call, std::string_view reply) override;
+  bool excused(const UnderWay& one) const;
+  int ask_then(const FullKey& key, Operation operation, int client,
+               std::function<void(const std::string&)> then);
+  void open_session();
+  void next(const std::shared_ptr<Session>& session, int client);
+  void think(const std::shared_ptr<Session>& session, int client);
+  Operation choose(Session& session);
+  Operation choose_string(Session& session, bool setex);
+  Operation choose_hash(Session& session, bool block);
+  void lock_cycle(const std::shared_ptr<Session>& session, int client);
+  std::string value(const Session& session);
+
+  Scheduler& scheduler_;
+  Random& random_;
+  Instance& instance_;
+  UsersOptions options_;
+  std::map<FullKey, KeyHistory> histories_;
+  std::map<Call*, std::unique_ptr<UnderWay>> under_way_;
+  std::set<FullKey> forked_;
+  bool stopped_ = false;
+  std::uint64_t versions_ = 0;
+  std::uint64_t names_ = 0;
+  std::uint64_t asked_ = 0;
+  std::int64_t slowest_us_ = 0;
+  std::string violation_;
+  FullKey violated_key_;
+  std::string last_reply_;
+};
+
+}  // namespace stayd::sim

@@ -1,0 +1,171 @@
+#include "sim/world.h"
+
+#include "core/side_keys.h"
+#include "sim/faults.h"
+
+namespace stayd::sim {
+
+namespace {
+
+constexpr std::int64_t kHealLimitUs = 15 * kSecond;  // I14: TRUSTED and paid within this
+constexpr std::int64_t kQuietUs = 2 * kSecond;
+constexpr std::int64_t kTtlToleranceMs = 600;  // relative TTLs start when each side hears of them
+
+}  // namespace
+
+World::World(WorldOptions o)
+    : options(std::move(o)),
+      random(options.seed),
+      redis(scheduler, random),
+      instance(scheduler, random, redis, options.instance),
+      users(scheduler, random, instance, options.users) {
+  if (options.fill_redis) fill_redis();
+  instance.start();
+}
+
+void World::fill_redis() {
+  const auto count = random.below(200);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    KeyState state;
+    state.record.value = "old:v" + std::to_string(i);
+    if (random.chance(80)) {
+      state.record.expires_at_ms = scheduler.wall_ms() + 3600'000;
+      state.expires_from_ms = state.expires_to_ms = state.record.expires_at_ms;
+    }
+    const FullKey key = full_key(0, "old:" + std::to_string(i));
+    redis.put(key, state.record);
+    state.record.expires_at_ms = 0;
+    users.history(key).start_with(state);
+  }
+}
+
+bool World::run() {
+  Faults faults(*this);
+  users.start();
+  if (options.faults) faults.start();
+  const auto failed = [this] { return users.failed(); };
+  scheduler.run_until(static_cast<std::int64_t>(options.minutes * 60) * kSecond, failed);
+  faults.heal();
+  return heal_and_check();
+}
+
+void World::pass(std::int64_t duration_us) {
+  scheduler.run_until(scheduler.now_us() + duration_us, [this] { return users.failed(); });
+}
+
+void World::kill_stayd() {
+  if (!instance.alive()) return;
+  instance.kill();
+  users.on_kill();
+}
+
+void World::restart_stayd(std::int64_t after_us) {
+  scheduler.after(after_us, [this] {
+    if (!instance.alive()) instance.start();
+  });
+}
+
+bool World::in_step() const {
+  if (!instance.alive() || instance.paused()) return false;
+  const EngineStatus status = instance.status();
+  return status.shard.trust == Trust::trusted && status.shard.debts == 0 &&
+         status.shard.debts_complete && status.adoption_complete;
+}
+
+bool World::wait_in_step(std::int64_t limit_us) {
+  const std::int64_t limit = scheduler.now_us() + limit_us;
+  scheduler.run_until(limit, [this] { return users.failed() || in_step(); });
+  return in_step();
+}
+
+void World::settle() {
+  if (!wait_in_step(kHealLimitUs)) users.fail({}, "not in step " + std::to_string(__LINE__));
+}
+
+bool World::heal_and_check() {
+  if (users.failed()) return false;
+  if (!wait_in_step(kHealLimitUs)) {
+    const EngineStatus status = instance.alive() ? instance.status() : EngineStatus{};
+    users.fail({}, "15 s after the last fault: not TRUSTED, or debts left: " + status.shard.reason +
+                       ", debts " + std::to_string(status.shard.debts) + ", adopted " +
+                       std::to_string(status.adoption_complete));
+    return false;
+  }
+  pass(kQuietUs);
+  users.stop();
+  pass(kQuietUs);
+  if (users.failed()) return false;
+  if (users.under_way() != 0 || instance.status().calls_under_way != 0) {
+    users.fail({}, std::to_string(users.under_way()) + " calls were never answered");
+    return false;
+  }
+  if (!in_step()) users.fail({}, "out of step again without a fault");
+  compare();
+  return !users.failed();
+}
+
+void World::compare() {
+  std::set<FullKey> keys;
+  for (const auto& [key, record] : redis.data()) keys.insert(key);
+  for (const auto& [key, row] : instance.disk().rows()) keys.insert(key);
+  for (const auto& [key, history] : users.histories()) keys.insert(key);
+  for (const FullKey& key : keys) {
+    if (is_side_key(key_of(key)) || users.forked().contains(key)) continue;
+    compare_key(key);
+    if (users.failed()) return;
+  }
+}
+
+void World::compare_key(const FullKey& key) {
+  const auto wall_ms = scheduler.wall_ms();
+  const auto held = redis.data().find(key);
+  const auto known = instance.disk().rows().find(key);
+  const bool in_redis = held != redis.data().end() && !held->second.expired(wall_ms);
+  const Row row = known == instance.disk().rows().end() ? Row{} : known->second;
+  const bool in_ledger = row.meta.live_at(wall_ms);
+  if (row.meta.stale) return users.fail(key, "the ledger's row is still stale");
+  const auto about_to_expire = [&](const Record& record) {
+    return record.expires_at_ms != 0 && record.expires_at_ms < wall_ms + kTtlToleranceMs;
+  };
+  if (in_redis && !in_ledger) {
+    if (about_to_expire(held->second)) return;
+    return users.fail(key, "Redis holds a key that the ledger does not");
+  }
+  if (in_ledger && !in_redis) {
+    if (about_to_expire(row.record) || redis.evicted().contains(key)) return;
+    return users.fail(key, "the ledger holds a key that Redis does not");
+  }
+  if (in_redis) {
+    if (held->second.value != row.record.value) {
+      return users.fail(key, "Redis and the ledger hold different values");
+    }
+    const auto difference = held->second.expires_at_ms - row.record.expires_at_ms;
+    const bool one_never = (held->second.expires_at_ms == 0) != (row.record.expires_at_ms == 0);
+    if (one_never || std::abs(difference) > kTtlToleranceMs) {
+      return users.fail(
+          key, "Redis and the ledger differ in expiry by " + std::to_string(difference) + " ms");
+    }
+  }
+  const auto history = users.histories().find(key);
+  if (history == users.histories().end()) {
+    return users.fail(key, "a key that nobody wrote");
+  }
+  const auto record = in_ledger ? std::optional(row.record) : std::nullopt;
+  if (!history->second.may_be(record, wall_ms, "the ledger")) {
+    users.fail(key, history->second.why());
+  }
+}
+
+std::string World::report(const FullKey& key) const {
+  std::string out = "seed " + std::to_string(options.seed) + ": " + users.violation() + "\n";
+  if (!key.empty()) {
+    out += "key " + std::string(key_of(key)) + " in database " + std::to_string(db_of(key)) + "\n";
+    const auto it = users.histories().find(key);
+    if (it != users.histories().end()) out += it->second.text();
+  }
+  out += "state changes:\n";
+  for (const std::string& line : instance.events()) out += "  " + line + "\n";
+  return out;
+}
+
+}  // namespace stayd::sim

@@ -1,0 +1,59 @@
+// The whole simulated world of one seed: a Redis, a network, one stayd, users, faults, and the
+// checks at the end. A run has two phases: faults, then healing, after which everything must be in
+// step again (DESIGN.md I14). The same options give the same run, and the same hash, in every
+// build.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "sim/instance.h"
+#include "sim/redis_model.h"
+#include "sim/scheduler.h"
+#include "sim/users.h"
+
+namespace stayd::sim {
+
+struct WorldOptions {
+  std::uint64_t seed = 1;
+  double minutes = 2;      // of faults, simulated
+  bool faults = true;      // a random subset, at random rates
+  bool fill_redis = true;  // Redis holds sessions before stayd has ever run
+  UsersOptions users;
+  InstanceOptions instance;
+};
+
+class World {
+ public:
+  explicit World(WorldOptions options);
+
+  // Both phases. False: something impossible happened; `report` tells.
+  bool run();
+  // Seed, key, history of the key, last state changes.
+  std::string report(const FullKey& key) const;
+  std::string report() const { return report(users.violated_key()); }
+
+  // --- for directed scenarios
+  void settle();                        // until TRUSTED, adopted and without debts
+  void pass(std::int64_t duration_us);  // lets time pass
+  bool heal_and_check();
+  void kill_stayd();
+  void restart_stayd(std::int64_t after_us);
+
+  const WorldOptions options;
+  Scheduler scheduler;
+  Random random;
+  RedisModel redis;
+  Instance instance;
+  Users users;
+
+ private:
+  void fill_redis();
+  bool in_step() const;
+  bool wait_in_step(std::int64_t limit_us);
+  void compare();
+  void compare_key(const FullKey& key);
+};
+
+}  // namespace stayd::sim
