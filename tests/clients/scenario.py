@@ -1,50 +1,63 @@
-"""The life of one session, step by step, with a chance to break something before each step."""
+"""The life of one session, step by step, so that something can be broken before any of them."""
 
 STEPS = ("login", "read", "touch", "update", "regenerate", "read_again", "logout", "after_logout")
 
 
-def live(app, before=lambda step: None, user="anna"):
-    """Plays all steps on `app`; calls `before(step)` first. AssertionError names step and cause.
+class Life:
+    """One user's session on `app`. Each step asserts; a failure names application, user and step."""
 
-    Returns the cookies with which the user was logged in when logging out, and those from before the
-    regenerate: neither may ever work again.
-    """
-    browser = app.browser()
-    logged_in = {"user": user, "v": None}
-    updated = {"user": user, "v": "42"}
-    old_cookies = last_cookies = None
-    for step in STEPS:
-        before(step)
-        try:
-            if step == "login":
-                assert browser.login(user) == logged_in
-                assert browser.cookies, "the login gave no cookie"
-            elif step == "read":
-                assert browser.read() == logged_in
-            elif step == "touch":
-                assert browser.touch() == logged_in
-            elif step == "update":
-                assert browser.update("42") == updated
-                assert browser.read() == updated
-            elif step == "regenerate":
-                old_cookies = dict(browser.cookies)
-                assert browser.regenerate() == updated
-                assert browser.cookies != old_cookies, "the id did not change"
-            elif step == "read_again":
-                assert browser.read() == updated
-                assert_dead(browser, old_cookies)
-            elif step == "logout":
-                last_cookies = dict(browser.cookies)
-                browser.logout()
-            elif step == "after_logout":
-                assert browser.read()["user"] is None
-                assert_dead(browser, last_cookies)
-        except (AssertionError, OSError) as error:
-            raise AssertionError(f"{app.name}, step {step}: {error or type(error).__name__}") from error
-    return last_cookies, old_cookies
+    def __init__(self, app, user="anna"):
+        self.app, self.user = app, user
+        self.browser = app.browser()
+        self.steps = list(STEPS)
+        self.session = {"user": user, "v": None}  # what every page must show
+        self.dead_cookies = []  # must never work again
 
+    def play(self, until=None):
+        """Plays the steps that are left, up to but without `until`."""
+        while self.steps and self.steps[0] != until:
+            step = self.steps.pop(0)
+            try:
+                getattr(self, step)()
+            except (AssertionError, OSError) as error:
+                problem = error or type(error).__name__
+                raise AssertionError(f"{self.app.name}, {self.user}, {step}: {problem}") from error
+        return self
 
-def assert_dead(browser, cookies):
-    """These cookies log nobody in any more."""
-    seen = browser.with_cookies(cookies).read()
-    assert seen["user"] is None, f"a dead session id still works: {seen}"
+    def login(self):
+        assert self.browser.login(self.user) == self.session
+        assert self.browser.cookies, "the login gave no cookie"
+
+    def read(self):
+        assert self.browser.read() == self.session
+
+    def touch(self):
+        assert self.browser.touch() == self.session
+
+    def update(self):
+        self.session["v"] = "42"
+        assert self.browser.update("42") == self.session
+        assert self.browser.read() == self.session
+
+    def regenerate(self):
+        self.dead_cookies.append(dict(self.browser.cookies))
+        assert self.browser.regenerate() == self.session
+        assert self.browser.cookies != self.dead_cookies[-1], "the id did not change"
+
+    def read_again(self):
+        assert self.browser.read() == self.session
+        self.assert_dead()
+
+    def logout(self):
+        self.dead_cookies.append(dict(self.browser.cookies))
+        self.browser.logout()
+
+    def after_logout(self):
+        assert self.browser.read()["user"] is None
+        self.assert_dead()
+
+    def assert_dead(self):
+        """The session ids of before log nobody in any more."""
+        for cookies in self.dead_cookies:
+            seen = self.browser.with_cookies(cookies).read()
+            assert seen["user"] is None, f"a dead session id still works: {seen}"

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from clients.apps import APPS, App
-from clients.scenario import STEPS, assert_dead, live
+from clients.scenario import STEPS, Life
 from lib.servers import RedisServer, StaydServer
 
 DIRECT_ONLY = os.environ.get("TESTS_CLIENTS_DIRECT") == "1"
@@ -37,7 +37,6 @@ class Pair:
 
     def __init__(self, app_name, folder):
         self.redis = RedisServer(folder / f"redis-{app_name}").start()
-        self.password = None
         self.stayd = StaydServer(folder / f"stayd-{app_name}", self.redis.url).start()
         self.app = App(app_name, self.stayd.port, folder).start()
         self.stayd.wait_trusted()
@@ -49,8 +48,10 @@ class Pair:
             self.redis.start()
         self.redis.thaw()
         self.redis.call("REPLICAOF", "NO", "ONE")
+        self.redis.config_set(replica_serve_stale_data="yes")
         self.stayd.process.must_be_alive()
-        self.stayd.wait_trusted()
+        # Long: after several outages within seconds Redis is taken for flapping, and probed less often.
+        self.stayd.wait_trusted(timeout=40)
 
     def close(self):
         self.app.kill()
@@ -73,16 +74,15 @@ def pair(pair_of_module):
 
 
 def test_on_plain_redis(direct):
-    live(direct)
+    Life(direct).play()
 
 
 @behind_stayd
 def test_on_stayd(pair):
-    cookies, _ = live(pair.app)
-    assert_dead(pair.app.browser(), cookies)
+    Life(pair.app).play().assert_dead()
 
 
-# -- faults: each is put in before one step and stays to the end of the session's life -----------------
+# -- faults: put in when, for each step, somebody is just before it; then all live on -----------------
 
 
 def kill(pair):
@@ -119,35 +119,31 @@ FAULTS = [kill, restart_empty, freeze, stop, readonly, masterdown, loading]
 
 
 @behind_stayd
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_fault_before_each_step(pair, fault):
-    for broken_step in STEPS:
-        pair.mend()
-        pair.redis.call("CONFIG", "SET", "replica-serve-stale-data", "yes")
-
-        def before(step, broken_step=broken_step):
-            if step == broken_step:
-                fault(pair)
-
-        try:
-            cookies, old_cookies = live(pair.app, before, user=f"anna-{fault.__name__}")
-        except AssertionError as error:
-            raise AssertionError(f"{fault.__name__} before {broken_step}: {error}") from error
-        finally:
-            if fault is loading:
-                pair.redis.kill()
-                pair.redis.wipe()
-        pair.mend()
-        for dead in (cookies, old_cookies):
-            assert_dead(pair.app.browser(), dead)
+    lives = [Life(pair.app, user=f"before-{step}").play(until=step) for step in STEPS]
+    fault(pair)
+    try:
+        for life in lives:
+            life.play()
+    finally:
+        if fault is loading:
+            pair.redis.kill()
+            pair.redis.wipe()
+    pair.mend()
+    for life in lives:
+        life.assert_dead()
 
 
 @behind_stayd
-@pytest.mark.timeout(180)
-def test_killed_and_restarted_empty_before_every_step(pair):
+@pytest.mark.timeout(120)
+def test_restarted_empty_before_every_step(pair):
     """Redis is lost once per click: the session survives each time."""
-    live(pair.app, before=lambda step: pair.redis.restart_empty())
+    life = Life(pair.app)
+    for step in [*STEPS[1:], None]:
+        pair.redis.restart_empty()
+        life.play(until=step)
 
 
 @behind_stayd
@@ -155,20 +151,17 @@ def test_killed_and_restarted_empty_before_every_step(pair):
 def test_old_snapshot(pair):
     """Redis comes back with an hour-old data set: a logout since then stays a logout, a value written
     since then is still there."""
-    app = pair.app
-    leaver, stayer = app.browser(), app.browser()
-    leaver.login("leaver")
-    stayer.login("stayer")
+    leaver = Life(pair.app, "leaver").play(until="logout")
+    stayer = Life(pair.app, "stayer").play(until="update")
     snapshot = pair.redis.snapshot()
-    cookies = dict(leaver.cookies)
-    leaver.logout()
-    stayer.update("new")
+    leaver.play()
+    stayer.play(until="regenerate")
     pair.redis.restart_from(snapshot)
-    assert_dead(leaver, cookies)
-    assert stayer.read() == {"user": "stayer", "v": "new"}
-    pair.stayd.wait_trusted()
-    assert_dead(leaver, cookies)
-    assert stayer.read() == {"user": "stayer", "v": "new"}
+    leaver.assert_dead()
+    stayer.read()
+    pair.mend()
+    leaver.assert_dead()
+    stayer.read()
 
 
 @behind_stayd

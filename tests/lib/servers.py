@@ -269,11 +269,21 @@ class StaydServer:
         return str(find(self.status(), "trust")).lower()
 
     def wait_trusted(self, timeout=10):
-        wait_until(
-            lambda: self.trust() == "trusted" and find(self.status(), "debts") in (0, None),
-            timeout,
-            "stayd trusts Redis again and owes it nothing",
-        )
+        """Redis is trusted and nothing is owed to it; otherwise says what is believed instead."""
+        shard = {}
+
+        def trusted():
+            shard.update(self.status()["shard"])
+            return shard["trust"] == "trusted" and not shard["debts"]
+
+        try:
+            wait_until(trusted, timeout, "")
+        except AssertionError as error:
+            recent = "\n  ".join(self.log_lines()[-8:])
+            raise AssertionError(
+                f"after {timeout} s Redis is {shard.get('trust')} ({shard.get('reason')}), "
+                f"{shard.get('debts')} debts; {error}; the last of stayd's log:\n  {recent}"
+            ) from None
 
     def wait_adopted(self, timeout=10):
         wait_until(
