@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kPage = 100;  // SCAN COUNT: gentle on Redis (F06)
 constexpr std::size_t kMaxWanted = 65'536;
 constexpr std::int64_t kDeadlineMs = 1000;
+constexpr std::int64_t kLedgerRetryUs = 1'000'000;
 constexpr std::uint64_t kTagDatabases = 0xffffe;
 constexpr std::uint64_t kTagScan = 0xfffff;
 }  // namespace
@@ -46,7 +47,7 @@ void Adopter::on_link_lost() {
 }
 
 void Adopter::on_tick(bool trusted) {
-  if (!trusted || !c_.up() || step_ != Step::idle) return;
+  if (!trusted || !c_.up() || step_ != Step::idle || c_.now.mono_us < paused_until_us_) return;
   if (!wanted_.empty()) {
     items_.clear();
     while (!wanted_.empty() && items_.size() < kPage) {
@@ -174,10 +175,14 @@ void Adopter::on_upstream_lost(std::uint64_t) {}
 
 void Adopter::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   if (tag >> 20 != generation_) return;
-  if (error.message.empty() && result.outcome == ApplyOutcome::applied) {
+  const Item& item = items_[tag & 0xfffff];
+  if (!error.message.empty()) {
+    paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
+    want(item.key, item.force);
+  } else if (result.outcome == ApplyOutcome::applied) {
     ++adopted_;
     ++c_.counters.adopted_keys;
-    events_.on_adopted(items_[tag & 0xfffff].key);
+    events_.on_adopted(item.key);
   }
   item_done();
 }

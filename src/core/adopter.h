@@ -75,6 +75,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   std::size_t unfinished_ = 0;
   bool page_is_scan_ = false;  // the items come from SCAN, not from want()
   bool last_page_ = false;
+  std::int64_t paused_until_us_ = 0;  // the ledger has just failed
   std::uint64_t generation_ = 0;
   std::uint64_t adopted_ = 0;
   std::string request_;

@@ -49,20 +49,25 @@ struct Call {
   Hlc hlc = 0;
   std::uint32_t waiting = 0;  // unreported store operations and replies
   std::uint8_t stage = 0;
-  bool locks_held = false;         // its keys are locked in its name
-  bool in_flight = false;          // counted in its keys' in-flight writes
-  bool queued = false;             // stands in its keys' queues
-  bool listed = false;             // stands in the list of calls to try again
-  std::uint32_t removed = 0;       // live rows that a removal found
-  bool contradicted = false;       // a check found that Redis' memory is not what we thought
-  bool checked = false;            // an absent-looking reply has been checked once
-  std::uint64_t evicted_keys = 0;  // as read for that check
-  std::vector<RowMeta> metas;      // what the ledger knows of `keys`
-  std::vector<bool> gone;          // which of `keys` Redis does not hold
-  std::string held;                // the reply, while the ledger records the effect
+  bool locks_held = false;           // its keys are locked in its name
+  bool in_flight = false;            // counted in its keys' in-flight writes
+  bool queued = false;               // stands in its keys' queues
+  bool listed = false;               // stands in the list of calls to try again
+  std::uint32_t removed = 0;         // live rows that a removal found
+  bool contradicted = false;         // a check found that Redis' memory is not what we thought
+  bool created = false;              // Redis did not have the key: what is written is all there is
+  bool unrecorded = false;           // the ledger failed
+  std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
+  bool checked = false;              // an absent-looking reply has been checked once
+  std::uint64_t evicted_keys = 0;    // as read for that check
+  std::vector<RowMeta> metas;        // what the ledger knows of `keys`
+  std::vector<bool> gone;            // which of `keys` Redis does not hold
+  std::string held;                  // the reply, while the ledger records the effect
 
   // EXEC; its block may be empty when the client watches keys.
-  bool is_block() const { return pinned ? spec->handling == Handling::transaction : !block.empty(); }
+  bool is_block() const {
+    return pinned ? spec->handling == Handling::transaction : !block.empty();
+  }
 
   // Ready for another command; keeps its memory.
   void clear() {
@@ -79,7 +84,7 @@ struct Call {
     stage = 0;
     locks_held = in_flight = queued = listed = false;
     removed = 0;
-    contradicted = checked = false;
+    contradicted = checked = created = unrecorded = false;
     metas.clear();
     gone.clear();
     held.clear();

@@ -279,6 +279,10 @@ void Engine::advance(Call& call) {
     case Stage::standin_record:
       return complete(call, call.held);
     case Stage::tomb:
+      if (call.unrecorded && c_.options.strict_logout) {
+        shard_.release_position(call.hlc);
+        return complete(call, "-ERR stayd: the logout could not be made durable\r\n");
+      }
       return send_removal(call);
     case Stage::marking:
       return !call.is_block() ? send_write(call) : send_block(call);

@@ -103,6 +103,7 @@ class Engine final : public CallHandler,
     verify_canary,
     verify_info,
     page,
+    capped,
   };
   struct SubOp {
     Call* call = nullptr;
@@ -166,6 +167,7 @@ class Engine final : public CallHandler,
   bool refused(Call& call, std::string_view frame);
   void record(Call& call, std::string_view frame);
   void record_mutations(Call& call, std::vector<Mutation>& mutations);
+  void cap_lifetime(Call& call, std::uint32_t key_index, const RowMeta& before);
   void read_back_all(Call& call);
   void read_back(Call& call, std::uint32_t key_index);
   void on_read_back(Call& call, const SubOp& op, std::string_view frame);

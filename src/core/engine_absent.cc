@@ -127,6 +127,7 @@ void Engine::go_on_missing(Call& call) {
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     if (fenced(call, call.keys[i], call.metas[i])) return answer_fenced(call);
   }
+  call.created = call.keys.size() == 1;
   send_write(call);
 }
 

@@ -8,7 +8,8 @@
 namespace stayd {
 
 void Engine::send_block(Call& call) {
-  if (call.pinned && static_cast<Stage>(call.stage) != Stage::marking && !watch_allows(call)) return;
+  if (call.pinned && static_cast<Stage>(call.stage) != Stage::marking && !watch_allows(call))
+    return;
   const bool session = is_session(call) && !c_.options.observe;
   if (session && static_cast<Stage>(call.stage) != Stage::marking) {
     // Logouts inside the block stand in the ledger before Redis hears of them; rows that only Redis

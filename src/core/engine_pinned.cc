@@ -1,6 +1,6 @@
 // Engine: commands on a connection of the client's own. WATCH lives where the key is answered: in
-// Redis, or, while Redis is out, in the versions of the ledger's rows. When that changes between WATCH
-// and EXEC the transaction is in doubt, and EXEC answers null: the client tries again.
+// Redis, or, while Redis is out, in the versions of the ledger's rows. When that changes between
+// WATCH and EXEC the transaction is in doubt, and EXEC answers null: the client tries again.
 #include <algorithm>
 
 #include "core/engine.h"
@@ -51,7 +51,8 @@ void Engine::on_blocking(Call& call, std::string_view frame) {
   read_back_all(call);
 }
 
-// --- WATCH ------------------------------------------------------------------------------------------
+// --- WATCH
+// ------------------------------------------------------------------------------------------
 
 void Engine::start_watch(Call& call) {
   if (!collect_keys(call)) {

@@ -193,8 +193,6 @@ void Engine::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     return;
   }
   Call& call = *reinterpret_cast<Call*>(static_cast<std::uintptr_t>(tag));
-  const auto took = static_cast<double>(c_.now.mono_us - call.submitted_us);
-  p99_us_ = took > p99_us_ ? took : p99_us_ * 0.9995;
   switch (static_cast<Stage>(call.stage)) {
     case Stage::read:
       return on_read(call, frame);
@@ -251,6 +249,8 @@ void Engine::on_read(Call& call, std::string_view frame) {
   }
   shard_.check_heartbeat_gap();
   if (!shard_.trusted()) return reroute(call);
+  const auto took = static_cast<double>(c_.now.mono_us - call.submitted_us);
+  p99_us_ = took > p99_us_ ? took : p99_us_ * 0.9995;
   if (looks_absent(*call.spec, call.args, ReplyView(frame))) return check_absent(call, frame);
   ++c_.counters.replies_from_redis;
   if (!adopter_.complete() && call.keys.size() == 1) adopter_.hint(call.keys[0]);
@@ -294,126 +294,6 @@ void Engine::on_aux(Call& call, std::string_view frame) {
   complete(call, frame);
 }
 
-// --- effects
-// ----------------------------------------------------------------------------------------
-
-void Engine::record(Call& call, std::string_view frame) {
-  ++c_.counters.replies_from_redis;
-  mutations_.clear();
-  const Effects effects = derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
-                                         call.sent_wall_ms, mutations_);
-  if (effects == Effects::none) return complete(call, frame);
-  call.held.assign(frame);
-  call.stage = static_cast<std::uint8_t>(Stage::recording);
-  if (effects == Effects::read_back) return read_back_all(call);
-  record_mutations(call, mutations_);
-}
-
-void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
-  for (std::uint32_t i = 0; i < mutations.size(); ++i) {
-    Mutation& mutation = mutations[i];
-    fill(mutation, call.hlc + i);
-    // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
-    // owed.
-    if (!shard_.trusted() && !c_.options.observe) shard_.owe(mutation.key, mutation.hlc);
-    const auto at = std::find(call.keys.begin(), call.keys.end(), mutation.key);
-    const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
-    if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
-    const auto durability =
-        mutation.kind == Mutation::Kind::tomb ? Durability::synced : Durability::written;
-    c_.store.apply_one(std::move(mutation), store_token(call, SubKind::applied, index), durability);
-  }
-  if (call.waiting == 0) advance(call);
-}
-
-void Engine::read_back_all(Call& call) {
-  for (std::uint32_t i = 0; i < call.keys.size(); ++i) read_back(call, i);
-  if (call.waiting == 0) advance(call);
-}
-
-void Engine::read_back(Call& call, std::uint32_t key_index) {
-  ++c_.counters.read_backs;
-  const FullKey& key = call.keys[key_index];
-  if (!c_.up()) {
-    Mutation stale;
-    stale.kind = Mutation::Kind::stale;
-    stale.key = key;
-    fill(stale, c_.hlc.next(c_.now.wall_ms));
-    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, key_index),
-                       Durability::written);
-    adopter_.want(key, true);
-    return;
-  }
-  const Hlc hlc = c_.hlc.next(c_.now.wall_ms);
-  std::string request;
-  append_read_back(request, key_of(key));
-  c_.upstream->send(request, db_of(key), *this, sub(call, SubKind::read_back, key_index, hlc),
-                    command_deadline_us(), 1);
-}
-
-void Engine::on_sub_reply(const SubOp& op, std::string_view frame) {
-  Call& call = *op.call;
-  switch (op.kind) {
-    case SubKind::read_back:
-      return on_read_back(call, op, frame);
-    case SubKind::adopt_row:
-      on_adopt_row(call, op, frame);
-      break;
-    case SubKind::verify_exists:
-      call.gone[op.key_index] = ReplyView(frame).integer().value_or(0) == 0;
-      break;
-    case SubKind::verify_canary:
-      if (ReplyView(frame).text() != shard_.last_canary(call.db)) call.contradicted = true;
-      break;
-    case SubKind::verify_info:
-      call.evicted_keys = info_number(ReplyView(frame).text(), "evicted_keys");
-      break;
-    default:
-      break;
-  }
-  if (call.waiting == 0) advance(call);
-}
-
-void Engine::on_read_back(Call& call, const SubOp& op, std::string_view frame) {
-  auto record = parse_read_back(ReplyView(frame));
-  Mutation mutation;
-  mutation.key = call.keys[op.key_index];
-  if (!record) {  // NOSCRIPT or refused: only Redis knows, ask again later
-    mutation.kind = Mutation::Kind::stale;
-    adopter_.want(mutation.key, true);
-  } else if (record->exists()) {
-    mutation.record = std::move(*record);
-  } else {
-    mutation.kind = Mutation::Kind::tomb;
-  }
-  fill(mutation, op.hlc);
-  c_.cache.erase(mutation.key);
-  c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, op.key_index),
-                     Durability::written);
-}
-
-void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
-  const auto index = static_cast<std::uint32_t>(tag >> 1);
-  const SubOp op = subs_[index];
-  free_subs_.push_back(index);
-  Call& call = *op.call;
-  --call.waiting;
-  ledger_ok_ = error.message.empty();
-  if (!ledger_ok_) {
-    ++c_.counters.ledger_errors;
-    if (op.kind == SubKind::tombed) ++c_.counters.logouts_degraded;
-    const bool standin = static_cast<Stage>(call.stage) == Stage::standin_record;
-    if (standin && !is_removal(*call.spec, call.args, c_.now.wall_ms)) {
-      call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
-    }
-  }
-  if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;
-  if (op.kind == SubKind::applied && result.outcome == ApplyOutcome::base_unknown) {
-    read_back(call, op.key_index);
-  }
-  if (call.waiting == 0) advance(call);
-}
-
 // --- lost connections and refusals
 // ------------------------------------------------------------------
 
@@ -436,7 +316,7 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
     }
     // A check that was not answered: the stand-in decides. A row that could not be asked for is
     // absent.
-    if (op.kind != SubKind::adopt_row) call.contradicted = true;
+    if (op.kind != SubKind::adopt_row && op.kind != SubKind::capped) call.contradicted = true;
     if (call.waiting == 0) advance(call);
     return;
   }
@@ -460,7 +340,8 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
     watches_.erase(call.client_id);
     return reply_in_doubt(call);
   }
-  if (call.pinned) {  // EXEC under WATCH: whether it ran is not known; null makes the client look again
+  if (call.pinned) {  // EXEC under WATCH: whether it ran is not known; null makes the client look
+                      // again
     watches_.erase(call.client_id);
     return complete(call, "_\r\n");
   }

@@ -209,9 +209,10 @@ void Engine::run_standin(Call& call) {
     fill(mutation, first + i);
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
-    mutation.provisional = row.meta.provisional ||
-                           (row.meta.state == RowState::absent && !adopter_.complete() &&
-                            !writes_whole_value(call) && mutation.kind != Mutation::Kind::tomb);
+    const bool provisional = row.meta.provisional && !c_.placed.contains(mutation.key);
+    mutation.provisional =
+        provisional || (row.meta.state == RowState::absent && !adopter_.complete() &&
+                        !writes_whole_value(call) && mutation.kind != Mutation::Kind::tomb);
     update_meta(row, mutation);
     shard_.owe(mutation.key, mutation.hlc);
   }

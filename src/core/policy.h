@@ -13,7 +13,8 @@ namespace stayd {
 // R8: is a write after a logout a new session, or a late save of the dead one?
 enum class Fence : std::uint8_t {
   off,        // as on Redis: any write opens a new incarnation
-  seconds30,  // for 30 s after the logout only NX, or a client that was told ABSENT since, may create
+  seconds30,  // for 30 s after the logout only NX, or a client that was told ABSENT since, may
+              // create
   forever,    // only NX creates
 };
 
@@ -23,7 +24,7 @@ enum class UnknownPolicy : std::uint8_t { error, hold, anonymous };
 enum class KeyClass : std::uint8_t { session, lock, index };
 
 struct SessionPolicy {
-  std::string match;            // glob as in KEYS: * ? [..] and \ ; "" matches nothing
+  std::string match;  // glob as in KEYS: * ? [..] and \ ; "" matches nothing
   KeyClass key_class = KeyClass::session;
   Fence fence = Fence::off;
   UnknownPolicy unknown = UnknownPolicy::error;
@@ -35,8 +36,8 @@ class PolicyTable {
  public:
   // No blocks: every key is a session with default policy.
   explicit PolicyTable(std::vector<SessionPolicy> blocks = {});
-  // The first block that matches, or nullptr: the key is proxied as it is and fails fast while Redis
-  // is out.
+  // The first block that matches, or nullptr: the key is proxied as it is and fails fast while
+  // Redis is out.
   const SessionPolicy* find(std::string_view key) const;
   bool everything_is_a_session() const { return catch_all_; }
   bool any_fence() const { return any_fence_; }
@@ -47,7 +48,8 @@ class PolicyTable {
   bool any_fence_ = false;
 };
 
-// Redis' glob (stringmatchlen of util.c): case-sensitive. Linear in practice; `*` runs are collapsed.
+// Redis' glob (stringmatchlen of util.c): case-sensitive. Linear in practice; `*` runs are
+// collapsed.
 bool glob_match(std::string_view pattern, std::string_view text);
 
 // The blocks of a preset ("express", "django", "spring", ...); nullopt: unknown name.

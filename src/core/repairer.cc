@@ -88,10 +88,24 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   } else if (!item.leased) {
     return finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::lost);
   } else {
+    item.provisional = row.meta.provisional;
+    if (item.provisional) item.record = row.record;
     append_repair(request_, key, token_, row.record, c_.redis_time(row.meta.expires_at_ms),
-                  row.meta.provisional);
+                  item.provisional && !c_.placed.contains(item.key));
   }
   c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);
+}
+
+// Redis holds our value, and nothing newer is owed: the row is a row like any other from now on,
+// after a restart of ours too.
+void Repairer::settle_provisional(const Item& item) {
+  if (c_.debts.has(item.key)) return;
+  Mutation put;
+  put.key = item.key;
+  put.hlc = c_.hlc.next(c_.now.wall_ms);
+  put.mark = c_.mark;
+  put.record = item.record;
+  c_.store.apply_one(std::move(put), 0, Durability::written);
 }
 
 void Repairer::finish(std::size_t index, RepairOutcome outcome) {
@@ -100,7 +114,10 @@ void Repairer::finish(std::size_t index, RepairOutcome outcome) {
   item.done = true;
   if (outcome == RepairOutcome::confirmed) ++c_.counters.repairs;
   if (outcome == RepairOutcome::refused) ++c_.counters.repairs_refused;
+  const bool taken = outcome == RepairOutcome::confirmed && item.provisional;
+  if (taken) c_.placed.insert_or_assign(item.key, true);
   events_.on_repaired(item.key, item.hlc, outcome);
+  if (taken) settle_provisional(item);
   if (--unfinished_ == 0) {
     items_.clear();
     events_.on_chunk_done();

@@ -14,16 +14,17 @@ struct ShardStatus {
   std::string address;
   Trust trust = Trust::out;
   bool connected = false;
-  bool reads_closed = true, writes_closed = true, deletes_closed = true;  // circuit breaker: closed = working
-  std::string reason;                 // why it is not TRUSTED, for people
-  std::int64_t since_ms = 0;          // wall clock of the last change of `trust`
-  std::uint64_t debts = 0;            // rows Redis has not confirmed
-  bool debts_complete = true;         // false: more than the table holds; a full scan will find them
-  std::uint64_t reconcile_done = 0;   // rows replayed in the current reconcile
+  bool reads_closed = true, writes_closed = true,
+       deletes_closed = true;        // circuit breaker: closed = working
+  std::string reason;                // why it is not TRUSTED, for people
+  std::int64_t since_ms = 0;         // wall clock of the last change of `trust`
+  std::uint64_t debts = 0;           // rows Redis has not confirmed
+  bool debts_complete = true;        // false: more than the table holds; a full scan will find them
+  std::uint64_t reconcile_done = 0;  // rows replayed in the current reconcile
   std::uint32_t trust_epoch = 0;
   std::string run_id;
   std::int64_t last_heartbeat_ms = 0;
-  std::int64_t round_trip_us = 0;     // of the last heartbeat
+  std::int64_t round_trip_us = 0;  // of the last heartbeat
 };
 
 struct EngineStatus {
@@ -31,7 +32,7 @@ struct EngineStatus {
   bool adoption_complete = false;
   std::uint64_t adopted = 0;
   bool ledger_ok = true;
-  std::string mode = "protect";       // protect | observe
+  std::string mode = "protect";  // protect | observe
   std::uint64_t calls_under_way = 0;
   std::uint64_t cached_records = 0, cached_bytes = 0;
   StoreStats store;

@@ -1,0 +1,190 @@
+// Engine: what Redis did is recorded in the ledger before the client hears of it; where it cannot
+// be told from the reply, it is read back from Redis (R17).
+#include <algorithm>
+
+#include "base/info.h"
+#include "core/engine.h"
+#include "core/lua.h"
+#include "resp/request_parser.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+namespace {
+
+// The key was not there before this command: what it set is all there is.
+void make_whole(Mutation& mutation) {
+  if (mutation.kind == Mutation::Kind::value) mutation.kind = Mutation::Kind::put;
+  if (mutation.kind != Mutation::Kind::elements) return;
+  HashValue hash;
+  SetValue set;
+  SortedSetValue zset;
+  for (const ElementChange& change : mutation.elements) {
+    if (change.removed) return;
+    if (mutation.type == ValueType::hash) hash.insert_or_assign(change.name, change.value);
+    if (mutation.type == ValueType::set) set.insert(change.name);
+    if (mutation.type == ValueType::zset) zset.set(change.name, change.score);
+  }
+  if (mutation.type == ValueType::hash) mutation.record.value = std::move(hash);
+  if (mutation.type == ValueType::set) mutation.record.value = std::move(set);
+  if (mutation.type == ValueType::zset) mutation.record.value = std::move(zset);
+  mutation.record.expires_at_ms = 0;
+  mutation.elements.clear();
+  mutation.kind = Mutation::Kind::put;
+}
+
+}  // namespace
+
+void Engine::record(Call& call, std::string_view frame) {
+  ++c_.counters.replies_from_redis;
+  mutations_.clear();
+  const Effects effects = derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
+                                         call.sent_wall_ms, mutations_);
+  if (effects == Effects::none) return complete(call, frame);
+  call.held.assign(frame);
+  call.stage = static_cast<std::uint8_t>(Stage::recording);
+  if (effects == Effects::read_back) return read_back_all(call);
+  record_mutations(call, mutations_);
+}
+
+void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
+  for (std::uint32_t i = 0; i < mutations.size(); ++i) {
+    Mutation& mutation = mutations[i];
+    if (call.created) make_whole(mutation);
+    fill(mutation, call.hlc + i);
+    // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
+    // owed.
+    if (!shard_.trusted() && !c_.options.observe) shard_.owe(mutation.key, mutation.hlc);
+    const auto at = std::find(call.keys.begin(), call.keys.end(), mutation.key);
+    const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
+    if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
+    const auto durability =
+        mutation.kind == Mutation::Kind::tomb ? Durability::synced : Durability::written;
+    c_.store.apply_one(std::move(mutation), store_token(call, SubKind::applied, index), durability);
+  }
+  if (call.waiting == 0) advance(call);
+}
+
+void Engine::read_back_all(Call& call) {
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) read_back(call, i);
+  if (call.waiting == 0) advance(call);
+}
+
+void Engine::read_back(Call& call, std::uint32_t key_index) {
+  ++c_.counters.read_backs;
+  const FullKey& key = call.keys[key_index];
+  if (!c_.up()) {
+    Mutation stale;
+    stale.kind = Mutation::Kind::stale;
+    stale.key = key;
+    fill(stale, c_.hlc.next(c_.now.wall_ms));
+    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, key_index),
+                       Durability::written);
+    adopter_.want(key, true);
+    return;
+  }
+  const Hlc hlc = c_.hlc.next(c_.now.wall_ms);
+  std::string request;
+  append_read_back(request, key_of(key));
+  c_.upstream->send(request, db_of(key), *this, sub(call, SubKind::read_back, key_index, hlc),
+                    command_deadline_us(), 1);
+}
+
+void Engine::on_sub_reply(const SubOp& op, std::string_view frame) {
+  Call& call = *op.call;
+  switch (op.kind) {
+    case SubKind::read_back:
+      return on_read_back(call, op, frame);
+    case SubKind::adopt_row:
+      on_adopt_row(call, op, frame);
+      break;
+    case SubKind::capped:
+      if (frame.starts_with(":1")) {
+        Mutation expiry;
+        expiry.kind = Mutation::Kind::expiry;
+        expiry.key = call.keys[op.key_index];
+        expiry.record.expires_at_ms = call.lifetime_end_ms;
+        fill(expiry, op.hlc);
+        c_.store.apply_one(std::move(expiry), store_token(call, SubKind::marked, op.key_index),
+                           Durability::written);
+        return;
+      }
+      break;
+    case SubKind::verify_exists:
+      call.gone[op.key_index] = ReplyView(frame).integer().value_or(0) == 0;
+      break;
+    case SubKind::verify_canary:
+      if (ReplyView(frame).text() != shard_.last_canary(call.db)) call.contradicted = true;
+      break;
+    case SubKind::verify_info:
+      call.evicted_keys = info_number(ReplyView(frame).text(), "evicted_keys");
+      break;
+    default:
+      break;
+  }
+  if (call.waiting == 0) advance(call);
+}
+
+void Engine::on_read_back(Call& call, const SubOp& op, std::string_view frame) {
+  auto record = parse_read_back(ReplyView(frame));
+  Mutation mutation;
+  mutation.key = call.keys[op.key_index];
+  if (!record) {  // NOSCRIPT or refused: only Redis knows, ask again later
+    mutation.kind = Mutation::Kind::stale;
+    adopter_.want(mutation.key, true);
+  } else if (record->exists()) {
+    mutation.record = std::move(*record);
+  } else {
+    mutation.kind = Mutation::Kind::tomb;
+  }
+  fill(mutation, op.hlc);
+  c_.cache.erase(mutation.key);
+  c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, op.key_index),
+                     Durability::written);
+}
+
+void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
+  const auto index = static_cast<std::uint32_t>(tag >> 1);
+  const SubOp op = subs_[index];
+  free_subs_.push_back(index);
+  Call& call = *op.call;
+  --call.waiting;
+  ledger_ok_ = error.message.empty();
+  if (!ledger_ok_) {
+    ++c_.counters.ledger_errors;
+    if (op.kind == SubKind::tombed) ++c_.counters.logouts_degraded;
+    call.unrecorded = true;
+    if (op.key_index < call.keys.size()) adopter_.want(call.keys[op.key_index], true);
+    const bool standin = static_cast<Stage>(call.stage) == Stage::standin_record;
+    if (standin && !is_removal(*call.spec, call.args, c_.now.wall_ms)) {
+      call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
+    }
+  }
+  if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;
+  if (op.kind == SubKind::applied && result.outcome == ApplyOutcome::base_unknown) {
+    read_back(call, op.key_index);
+  } else if (op.kind == SubKind::applied && ledger_ok_) {
+    cap_lifetime(call, op.key_index, result.before);
+  }
+  if (call.waiting == 0) advance(call);
+}
+
+// I10: a session with an absolute lifetime never lives longer, however often it is touched.
+void Engine::cap_lifetime(Call& call, std::uint32_t key_index, const RowMeta& before) {
+  const SessionPolicy* policy = policy_of(call);
+  if (policy == nullptr || policy->max_lifetime_ms == 0 || !c_.up()) return;
+  if (key_index >= call.keys.size()) return;
+  const auto start = before.live_at(c_.now.wall_ms) && before.created_at_ms != 0
+                         ? before.created_at_ms
+                         : c_.now.wall_ms;
+  const std::int64_t end = start + policy->max_lifetime_ms;
+  const Hlc hlc = c_.hlc.next(c_.now.wall_ms);
+  call.lifetime_end_ms = end;
+  std::string request;
+  append_request(request, {"PEXPIREAT", key_of(call.keys[key_index]),
+                           std::to_string(c_.redis_time(end)), "LT"});
+  c_.upstream->send(request, db_of(call.keys[key_index]), *this,
+                    sub(call, SubKind::capped, key_index, hlc), command_deadline_us(), 1);
+}
+
+}  // namespace stayd
