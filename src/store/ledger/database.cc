@@ -122,6 +122,9 @@ rocksdb::ColumnFamilyOptions Database::family_options() const {
   for (const auto type : rocksdb::GetSupportedCompressions()) {
     if (type == rocksdb::kLZ4Compression) out.compression = type;
   }
+  // Every put looks its row up first, mostly in memory and mostly in vain.
+  out.memtable_prefix_bloom_size_ratio = 0.02;
+  out.memtable_whole_key_filtering = true;
   out.periodic_compaction_seconds = options_.periodic_compaction_s;
 
   rocksdb::BlockBasedTableOptions table;

@@ -42,7 +42,7 @@ class Worker {
   void stop();
 
   // Batches end at these; a group is never split.
-  static constexpr std::size_t kMaxBatchOperations = 4'096;
+  static constexpr std::size_t kMaxBatchOperations = 1'024;
   static constexpr std::size_t kMaxBatchBytes = std::size_t{4} << 20;
 
  private:

@@ -1,0 +1,119 @@
+// How fast the ledger takes SETs: batches handed over as a loop does, one submit() per turn.
+//
+//   ledger_bench [folder] [rows] [keys] [per turn]
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <filesystem>
+#include <mutex>
+
+#include "store/ledger/ledger.h"
+
+namespace {
+
+using namespace stayd;
+
+class Waiter : public Waker {
+ public:
+  void wake() override {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+    changed_.notify_one();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return woken_; });
+    woken_ = false;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool woken_ = false;
+};
+
+struct Counter : StoreEvents {
+  std::uint64_t done = 0;
+  std::uint64_t failed = 0;
+  void on_applied(StoreToken, const Error& error, const ApplyResult&) override {
+    ++done;
+    failed += error.message.empty() ? 0 : 1;
+  }
+  void on_loaded(StoreToken, const Error&, Row) override { ++done; }
+  void on_scanned(StoreToken, const Error&, ScanPage) override { ++done; }
+};
+
+double cpu_seconds(int who) {
+  rusage usage{};
+  ::getrusage(who, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+std::int64_t unix_ms() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string path = argc > 1 ? argv[1] : "ledger-bench";
+  const std::uint64_t rows = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1'000'000;
+  const std::uint64_t keys = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 200'000;
+  const std::uint64_t per_turn = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 32;
+  Waiter waiter;
+  Counter counter;
+  LedgerOptions options;
+  options.path = path;
+  options.wall_ms = unix_ms;
+  Result<std::unique_ptr<Ledger>> opened = Ledger::open(options, waiter);
+  if (!opened) {
+    fmt::print(stderr, "{}\n", opened.error().message);
+    return 2;
+  }
+  Ledger& ledger = **opened;
+  ledger.set_events(&counter);
+  const std::string value(500, 'v');
+  Hlc hlc = ledger.highest_hlc();
+  const auto start = std::chrono::steady_clock::now();
+  const double process_before = cpu_seconds(RUSAGE_SELF);
+  const double loop_before = cpu_seconds(RUSAGE_THREAD);
+  for (std::uint64_t i = 0; i < rows;) {
+    for (std::uint64_t j = 0; j < per_turn && i < rows; ++j, ++i) {
+      Mutation put;
+      put.key = full_key(0, fmt::format("sess:{:016x}", (i * 0x9e3779b97f4a7c15ULL) % keys));
+      put.hlc = ++hlc;
+      put.record.value = value;
+      put.record.expires_at_ms = unix_ms() + 3'600'000;
+      ledger.apply_one(std::move(put), i + 1, Durability::written);
+    }
+    ledger.submit();
+    ledger.deliver();
+    while (i - counter.done > 16'384) {
+      waiter.wait();
+      ledger.deliver();
+    }
+  }
+  while (counter.done < rows) {
+    waiter.wait();
+    ledger.deliver();
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  const double loop = cpu_seconds(RUSAGE_THREAD) - loop_before;
+  const double others = cpu_seconds(RUSAGE_SELF) - process_before - loop;
+  const StoreStats stats = ledger.stats();
+  fmt::print(
+      "{} rows, {} failed: {:.0f} rows/s; CPU per row: loop {:.2f} us, ledger and RocksDB "
+      "{:.2f} us; rows per batch {:.1f}; {} syncs\n",
+      rows, counter.failed, static_cast<double>(rows) / took.count(),
+      loop / static_cast<double>(rows) * 1e6, others / static_cast<double>(rows) * 1e6,
+      static_cast<double>(rows) / static_cast<double>(stats.batches_total), stats.sync_total);
+  return 0;
+}
