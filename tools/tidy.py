@@ -116,9 +116,10 @@ def line_rules(path, floor):
     ]
     # The store has threads of its own: its tests give up after a time.
     waits_for_threads = floor == "store" and path.stem.endswith("_test")
-    if floor not in CLOCK_FLOORS and not waits_for_threads:
+    measures = path.parts[0] == "bench"
+    if floor not in CLOCK_FLOORS and not waits_for_threads and not measures:
         rules.append(("clock", CLOCKS, "the time is an argument outside base/, net/ and daemon/"))
-    if not path.parts[0] == "bench":
+    if not measures:
         rules.append(("sleep", SLEEP, "nothing sleeps: wait for what should happen"))
     if floor == "core":
         rules.append(("throw", THROW, "no exceptions in core/: errors are values"))
