@@ -55,6 +55,7 @@ struct Call {
   bool listed = false;               // stands in the list of calls to try again
   std::uint32_t removed = 0;         // live rows that a removal found
   bool contradicted = false;         // a check found that Redis' memory is not what we thought
+  bool crowded = false;              // other writes of its keys were on their way when it started
   bool created = false;              // Redis did not have the key: what is written is all there is
   bool unrecorded = false;           // the ledger failed
   std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
@@ -84,7 +85,7 @@ struct Call {
     stage = 0;
     locks_held = in_flight = queued = listed = false;
     removed = 0;
-    contradicted = checked = created = unrecorded = false;
+    contradicted = checked = crowded = created = unrecorded = false;
     metas.clear();
     gone.clear();
     held.clear();

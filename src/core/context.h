@@ -31,8 +31,9 @@ struct EngineOptions {
   std::int64_t max_island_ms = 15 * 60 * 1000;  // R4: stayd away for longer: Redis is the truth
   std::int64_t hold_ms = 5000;                  // unknown = "hold"
   std::size_t near_cache_bytes = 16u << 20;
-  bool observe = false;  // adopt only; never answer instead of Redis
-  bool strict_logout = false;
+  bool observe = false;        // adopt only; never answer instead of Redis
+  bool strict_logout = false;  // refuse a logout that cannot be made durable
+  bool blind_accept = true;    // R5: the ledger cannot be read, a SUSPECT Redis can
 };
 
 // How long a tombstone lives at least (I9). The ledger extends it beyond the expiry of what it
@@ -68,7 +69,9 @@ struct CoreContext {
   Now now;
   std::string instance;              // durable random name of this ledger
   std::int64_t redis_offset_ms = 0;  // Redis' clock minus ours, when it matters
-  Mark mark;                         // what a row confirmed by Redis now is marked with
+  // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
+  KeyMap<Hlc> unwritten_tombs;
+  Mark mark;  // what a row confirmed by Redis now is marked with
 
   bool up() const { return upstream != nullptr && upstream->up(); }
   std::int64_t deadline_us(std::int64_t ms) const { return now.mono_us + ms * 1000; }

@@ -13,6 +13,7 @@ Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counte
       policies_(std::move(policies)),
       shard_(c_, *this),
       adopter_(c_, *this),
+      tomb_keeper_(c_),
       aux_side_(*this) {
   store.set_events(&c_.ops);
 }
@@ -38,6 +39,7 @@ void Engine::on_tick(Now now) {
   c_.now = now;
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
+  tomb_keeper_.on_tick();
   if (!holding_.empty()) {
     auto holding = std::move(holding_);
     holding_.clear();
@@ -119,11 +121,11 @@ void Engine::submit(Call& call) {
     case Handling::slow_read:
     case Handling::slow_write:
     case Handling::script:
-      if (!collect_keys(call)) {
+      if (!collect_keys(call) && !c_.up()) {
         complete(call, "-ERR Invalid arguments specified for command\r\n");
         return;
       }
-      break;
+      break;  // without keys Redis says what is wrong with it
     case Handling::transaction:
       if (call.spec->name != "exec") {
         submit_pinned(call);
@@ -158,7 +160,8 @@ void Engine::submit(Call& call) {
 void Engine::try_start(Call& call) {
   const bool slow =
       call.spec->handling == Handling::slow_read || call.spec->handling == Handling::slow_write;
-  const bool alone = slow || call.pinned || (is_session(call) && !goes_to_redis(call));
+  const bool alone =
+      slow || depends_on_absence(call) || call.pinned || (is_session(call) && !goes_to_redis(call));
   if (!c_.keys.may_start(call, alone)) {
     call.stage = static_cast<std::uint8_t>(Stage::waiting);
     c_.keys.enqueue(call);
@@ -281,7 +284,7 @@ void Engine::advance(Call& call) {
     case Stage::tomb:
       if (call.unrecorded && c_.options.strict_logout) {
         shard_.release_position(call.hlc);
-        return complete(call, "-ERR stayd: the logout could not be made durable\r\n");
+        return complete(call, kNotDurable);
       }
       return send_removal(call);
     case Stage::marking:

@@ -27,6 +27,7 @@
 #include "core/policy.h"
 #include "core/shard.h"
 #include "core/status.h"
+#include "core/tomb_keeper.h"
 #include "resp/reply.h"
 #include "session/standin.h"
 
@@ -66,6 +67,9 @@ class Engine final : public CallHandler,
   std::size_t calls_under_way() const { return under_way_; }
 
  private:
+  static constexpr std::string_view kNotDurable =
+      "-ERR stayd: the logout could not be made durable\r\n";
+
   // What a call waits for; each names the file that handles it.
   enum class Stage : std::uint8_t {
     waiting,        // in its keys' queues
@@ -79,6 +83,7 @@ class Engine final : public CallHandler,
     marking,        //   rows are being marked stale before an opaque write
     block,          //   MULTI..EXEC is on its way
     flush,          //   FLUSHDB, FLUSHALL, SWAPDB is on its way
+    blind,          //   the ledger cannot be read: whatever a SUSPECT Redis says (R5)
     blocking,       //   on the client's own connection
     watching,       //   WATCH is on its way
     recording,      //   effects are being recorded; the reply is held
@@ -166,7 +171,9 @@ class Engine final : public CallHandler,
   void on_removal(Call& call, std::string_view frame);
   bool refused(Call& call, std::string_view frame);
   void record(Call& call, std::string_view frame);
+  static void make_whole(Mutation& mutation);
   void record_mutations(Call& call, std::vector<Mutation>& mutations);
+  void on_unrecorded(Call& call, const SubOp& op);
   void cap_lifetime(Call& call, std::uint32_t key_index, const RowMeta& before);
   void read_back_all(Call& call);
   void read_back(Call& call, std::uint32_t key_index);
@@ -182,6 +189,7 @@ class Engine final : public CallHandler,
   void send_verification(Call& call);
   void on_verified(Call& call);
   void go_on_missing(Call& call);
+  void send_checked(Call& call);
   bool fenced(const Call& call, const FullKey& key, const RowMeta& meta) const;
   void answer_fenced(Call& call);
   void remember_absent(const Call& call);
@@ -195,11 +203,15 @@ class Engine final : public CallHandler,
   void run_standin(Call& call);
   void count_unseen_logouts(Call& call, std::vector<Mutation>& effects);
   void update_meta(Row& row, const Mutation& mutation);
+  void accept_blindly(Call& call);
+  void on_blind(Call& call, std::string_view frame);
+  void cap_records(Call& call, std::vector<Mutation>& effects);
   void reply_unknown(Call& call, UnknownPolicy policy);
   void release_rows(Call& call);
   static bool creates_if_missing(const Call& call);
 
   // --- engine_block.cc: MULTI .. EXEC
+  static bool depends_on_absence(const Call& call);
   void send_block(Call& call);
   void on_block(Call& call, std::string_view frame);
   void run_block_standin(Call& call, std::vector<Mutation>& effects);
@@ -245,6 +257,7 @@ class Engine final : public CallHandler,
   PolicyTable policies_;
   Shard shard_;
   Adopter adopter_;
+  TombKeeper tomb_keeper_;
   AuxSide aux_side_;
   Upstream* aux_ = nullptr;
   Pinned* pinned_ = nullptr;

@@ -44,10 +44,10 @@ void Engine::resolve_missing(Call& call) {
 void Engine::on_absent_meta(Call& call) {
   const bool missing = static_cast<Stage>(call.stage) == Stage::missing_meta;
   if (call.contradicted) {  // the ledger cannot be read: Redis is all there is
-    if (missing) return send_write(call);
+    if (missing) return send_checked(call);
     return complete(call, call.held);
   }
-  bool live = false;
+  bool live = !call.block.empty();  // what a block finds in Redis must be known in any case
   for (const RowMeta& meta : call.metas)
     live = live || (meta.live_at(c_.now.wall_ms) && !meta.stale);
   if (live) return send_verification(call);
@@ -69,10 +69,11 @@ void Engine::send_verification(Call& call) {
   const auto deadline = command_deadline_us();
   std::string request;
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    if (!call.metas[i].live_at(c_.now.wall_ms)) continue;
+    if (call.block.empty() && !call.metas[i].live_at(c_.now.wall_ms)) continue;
     request.clear();
     append_request(request, {"EXISTS", key_of(call.keys[i])});
-    c_.upstream->send(request, call.db, *this, sub(call, SubKind::verify_exists, i), deadline, 1);
+    c_.upstream->send(request, db_of(call.keys[i]), *this, sub(call, SubKind::verify_exists, i),
+                      deadline, 1);
   }
   request.clear();
   append_request(request, {"GET", shard_.canary_name()});
@@ -96,6 +97,7 @@ void Engine::on_verified(Call& call) {
     if (!call.gone[i]) continue;
     any_gone = true;
     const RowMeta& meta = call.metas[i];
+    if (!meta.live_at(c_.now.wall_ms) || meta.stale) continue;
     if (shard_.evicted_since(meta.mark, call.evicted_keys) || policy->external_delete_heals) {
       ++c_.counters.lost_keys_healed;
       shard_.owe(call.keys[i], meta.hlc);
@@ -118,17 +120,22 @@ void Engine::on_verified(Call& call) {
     return complete(call, call.held);
   }
   if (any_gone) return go_on_missing(call);
-  send_write(call);  // it is there after all
+  send_checked(call);  // it is there after all
 }
 
 // The key is absent in truth: the command may create it, unless it is a late save of a dead
 // session.
 void Engine::go_on_missing(Call& call) {
-  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+  for (std::uint32_t i = 0; i < call.keys.size() && call.block.empty(); ++i) {
     if (fenced(call, call.keys[i], call.metas[i])) return answer_fenced(call);
   }
   call.created = call.keys.size() == 1;
-  send_write(call);
+  send_checked(call);
+}
+
+void Engine::send_checked(Call& call) {
+  if (call.block.empty()) return send_write(call);
+  send_block(call);
 }
 
 // --- R8: fences

@@ -7,10 +7,35 @@
 
 namespace stayd {
 
+// True when a command of the block does, or answers, something else on a key that Redis has merely
+// lost (R15): anything but a first command that writes the whole value.
+bool Engine::depends_on_absence(const Call& call) {
+  std::vector<std::string_view> whole;
+  for (const auto& sub_call : call.block) {
+    const auto& name = sub_call->spec->name;
+    bool writes_whole = name == "set" || name == "setex" || name == "psetex" || name == "mset";
+    for (std::size_t i = 3; name == "set" && i < sub_call->args.size(); ++i) {
+      for (const auto option : {"nx", "xx", "get", "keepttl"}) {
+        writes_whole = writes_whole && !equals_ignore_case(sub_call->args[i], option);
+      }
+    }
+    for (const FullKey& key : sub_call->keys) {
+      if (std::find(whole.begin(), whole.end(), key) != whole.end()) continue;
+      if (!writes_whole) return true;
+      whole.push_back(key);
+    }
+  }
+  return false;
+}
+
 void Engine::send_block(Call& call) {
   if (call.pinned && static_cast<Stage>(call.stage) != Stage::marking && !watch_allows(call))
     return;
   const bool session = is_session(call) && !c_.options.observe;
+  if (session && !call.pinned && !call.checked && depends_on_absence(call)) {
+    c_.keys.lock(call);
+    return resolve_missing(call);
+  }
   if (session && static_cast<Stage>(call.stage) != Stage::marking) {
     // Logouts inside the block stand in the ledger before Redis hears of them; rows that only Redis
     // can tell are marked.
@@ -92,6 +117,10 @@ void Engine::on_block(Call& call, std::string_view frame) {
   call.stage = static_cast<std::uint8_t>(Stage::recording);
   std::vector<Store::Change> changes;
   std::vector<FullKey> read_backs;
+  std::vector<FullKey> fresh;  // not there before the block: what it writes first is all there is
+  for (std::size_t i = 0; i < call.gone.size(); ++i) {
+    if (call.gone[i]) fresh.push_back(call.keys[i]);
+  }
   Hlc hlc = call.hlc;
   bool logout = false;
   auto elements = reply.elements();
@@ -107,6 +136,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
       continue;
     }
     for (Mutation& mutation : mutations_) {
+      if (std::erase(fresh, mutation.key) != 0) make_whole(mutation);
       fill(mutation, hlc++);
       logout = logout || mutation.kind == Mutation::Kind::tomb;
       if (!shard_.trusted()) shard_.owe(mutation.key, mutation.hlc);

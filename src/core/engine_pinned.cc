@@ -18,9 +18,7 @@ void Engine::submit_pinned(Call& call) {
   if (name == "watch") return start_watch(call);
   if (name == "unwatch") return unwatch(call);
   if (!c_.up() || pinned_ == nullptr) return fail_unavailable(call);
-  if (!find_keys(*call.spec, call.args, call.key_positions)) {
-    return complete(call, "-ERR Invalid arguments specified for command\r\n");
-  }
+  find_keys(*call.spec, call.args, call.key_positions);  // none: Redis says what is wrong with it
   for (const auto position : call.key_positions) {
     call.keys.push_back(full_key(call.db, call.args[position]));
   }

@@ -10,10 +10,8 @@
 
 namespace stayd {
 
-namespace {
-
 // The key was not there before this command: what it set is all there is.
-void make_whole(Mutation& mutation) {
+void Engine::make_whole(Mutation& mutation) {
   if (mutation.kind == Mutation::Kind::value) mutation.kind = Mutation::Kind::put;
   if (mutation.kind != Mutation::Kind::elements) return;
   HashValue hash;
@@ -33,8 +31,6 @@ void make_whole(Mutation& mutation) {
   mutation.kind = Mutation::Kind::put;
 }
 
-}  // namespace
-
 void Engine::record(Call& call, std::string_view frame) {
   ++c_.counters.replies_from_redis;
   mutations_.clear();
@@ -52,6 +48,7 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     Mutation& mutation = mutations[i];
     if (call.created) make_whole(mutation);
     fill(mutation, call.hlc + i);
+    if (mutation.kind != Mutation::Kind::tomb) c_.unwritten_tombs.erase(mutation.key);
     // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
     // owed.
     if (!shard_.trusted() && !c_.options.observe) shard_.owe(mutation.key, mutation.hlc);
@@ -150,16 +147,7 @@ void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult
   Call& call = *op.call;
   --call.waiting;
   ledger_ok_ = error.message.empty();
-  if (!ledger_ok_) {
-    ++c_.counters.ledger_errors;
-    if (op.kind == SubKind::tombed) ++c_.counters.logouts_degraded;
-    call.unrecorded = true;
-    if (op.key_index < call.keys.size()) adopter_.want(call.keys[op.key_index], true);
-    const bool standin = static_cast<Stage>(call.stage) == Stage::standin_record;
-    if (standin && !is_removal(*call.spec, call.args, c_.now.wall_ms)) {
-      call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
-    }
-  }
+  if (!ledger_ok_) on_unrecorded(call, op);
   if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;
   if (op.kind == SubKind::applied && result.outcome == ApplyOutcome::base_unknown) {
     read_back(call, op.key_index);
@@ -167,6 +155,27 @@ void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult
     cap_lifetime(call, op.key_index, result.before);
   }
   if (call.waiting == 0) advance(call);
+}
+
+// The ledger failed. Redis, where it answers, has the truth; where it does not, only logouts are
+// acknowledged, and hold in memory.
+void Engine::on_unrecorded(Call& call, const SubOp& op) {
+  ++c_.counters.ledger_errors;
+  call.unrecorded = true;
+  const bool standin = static_cast<Stage>(call.stage) == Stage::standin_record;
+  if (op.kind == SubKind::tombed) {
+    ++c_.counters.logouts_degraded;
+    tomb_keeper_.add(call.keys[op.key_index], op.hlc);
+  } else if (standin && !call.is_block() && is_removal(*call.spec, call.args, c_.now.wall_ms)) {
+    ++c_.counters.logouts_degraded;
+    for (const FullKey& key : call.keys) tomb_keeper_.add(key, call.hlc);
+    if (c_.options.strict_logout) call.held = kNotDurable;
+  } else if (standin) {
+    call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
+    for (const FullKey& key : call.keys) c_.cache.erase(key);
+  } else if (op.key_index < call.keys.size()) {
+    adopter_.want(call.keys[op.key_index], true);
+  }
 }
 
 // I10: a session with an absolute lifetime never lives longer, however often it is touched.

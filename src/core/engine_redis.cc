@@ -26,6 +26,11 @@ bool needs_guard(const Call& call) {
          (name == "set" && (has_option(call.args, 3, "nx") || has_option(call.args, 3, "get")));
 }
 
+bool is_counter(const CommandSpec& spec) {
+  return spec.name == "incr" || spec.name == "decr" || spec.name == "incrby" ||
+         spec.name == "decrby" || spec.name == "hincrby";
+}
+
 // SET k v of a fenced key: a late save must not revive a logged-out session (R6, F57).
 bool needs_fence(const Call& call, const SessionPolicy& policy) {
   if (policy.fence == Fence::off) return false;
@@ -51,7 +56,11 @@ void Engine::to_redis(Call& call) {
     if (is_removal(*call.spec, call.args, c_.now.wall_ms) && call.spec->name != "getdel") {
       return start_removal(call);
     }
-    if (needs_guard(call)) return send_guarded(call);
+    if (needs_guard(call)) {
+      if (call.spec->name != "bitfield") return send_guarded(call);
+      c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
+      return resolve_missing(call);
+    }
     if (policies_.any_fence() && needs_fence(call, *policy_of(call))) return send_fenced_set(call);
     if (effects_need_read_back(*call.spec, call.args) &&
         !stand_in_supports(*call.spec, call.args)) {
@@ -131,6 +140,7 @@ void Engine::to_aux(Call& call) {
 // ------------------------------
 
 void Engine::start_removal(Call& call) {
+  for (const FullKey& key : call.keys) call.crowded |= c_.keys.in_flight(key) != 0;
   c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::tomb);
   const SessionPolicy* policy = policy_of(call);
@@ -142,7 +152,7 @@ void Engine::start_removal(Call& call) {
     tomb.kind = Mutation::Kind::tomb;
     tomb.key = call.keys[i];
     fill(tomb, call.hlc + i);
-    c_.store.apply_one(std::move(tomb), store_token(call, SubKind::tombed, i),
+    c_.store.apply_one(std::move(tomb), store_token(call, SubKind::tombed, i, call.hlc + i),
                        lock_key ? Durability::written : Durability::synced);
   }
   c_.counters.logouts += call.keys.size();
@@ -167,10 +177,11 @@ void Engine::on_removal(Call& call, std::string_view frame) {
     shard_.note_refusal(reply_class, frame.substr(1));
     return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
   }
-  // Redis may have lost keys that the ledger knew: they were logged out all the same.
+  // Redis may have lost keys that the ledger knew: they were logged out all the same. Unless
+  // another removal, not yet recorded then, went before this one: only Redis has counted both.
   const auto count = ReplyView(frame).integer();
   const auto& name = call.spec->name;
-  if (count && (name == "del" || name == "unlink") &&
+  if (count && !call.crowded && (name == "del" || name == "unlink") &&
       *count < static_cast<std::int64_t>(call.removed)) {
     std::string reply;
     write_integer(reply, call.removed);
@@ -207,6 +218,8 @@ void Engine::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
       return on_aux(call, frame);
     case Stage::flush:
       return on_flush(call, frame);
+    case Stage::blind:
+      return on_blind(call, frame);
     case Stage::blocking:
       return on_blocking(call, frame);
     default: {
@@ -234,7 +247,12 @@ bool Engine::refused(Call& call, std::string_view frame) {
       if (c_.options.observe) return false;
       ++c_.counters.refused_by_redis;
       shard_.note_refusal(reply_class, frame.substr(1));
-      reroute(call);
+      if (call.is_block() || stand_in_supports(*call.spec, call.args)) {
+        reroute(call);
+      } else {  // not done, and nobody else can do it; its rows may have been marked stale
+        for (const FullKey& key : call.keys) adopter_.want(key, true);
+        fail_unavailable(call);
+      }
       return true;
     default:
       return false;
@@ -260,6 +278,12 @@ void Engine::on_read(Call& call, std::string_view frame) {
 void Engine::on_write(Call& call, std::string_view frame) {
   if (refused(call, frame)) return;
   const bool guarded = static_cast<Stage>(call.stage) == Stage::guard;
+  std::string number;
+  if (guarded && is_counter(*call.spec) && frame[0] == '+') {
+    number = frame;  // an integer that is too long for a script's reply (lua.cc)
+    number[0] = ':';
+    frame = number;
+  }
   const ReplyClass reply_class = classify_reply(frame);
   if (guarded && reply_class == ReplyClass::no_script) {
     return send_write(call);  // the scripts are loaded again by the next heartbeat
@@ -363,6 +387,10 @@ void Engine::reroute_lost() {
 
 void Engine::reroute(Call& call) {
   c_.keys.remove_in_flight(call);
+  if (!call.block.empty()) {  // what was found out about its keys holds no longer
+    call.checked = false;
+    call.gone.clear();
+  }
   const bool session = is_session(call) && call.spec->handling != Handling::keyspace &&
                        call.spec->handling != Handling::server && !call.keys.empty();
   if (!session || c_.options.observe) {
@@ -377,6 +405,9 @@ void Engine::reroute(Call& call) {
 void Engine::reply_in_doubt(Call& call) {
   const bool wrote = call.spec->writes() || call.is_block();
   if (!wrote) return fail_unavailable(call);
+  if (is_session(call)) {  // only Redis will be able to say
+    for (const FullKey& key : call.keys) adopter_.want(key, true);
+  }
   complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
 }
 

@@ -47,7 +47,11 @@ void Engine::load_rows(Call& call) {
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     const FullKey& key = call.keys[i];
     if (working_.contains(key)) continue;  // named twice
-    if (Row* row = c_.cache.find(key)) {
+    if (const auto tomb = c_.unwritten_tombs.find(key); tomb != c_.unwritten_tombs.end()) {
+      Row& row = working_.emplace(key, Row{}).first->second;
+      row.meta.state = RowState::tomb;
+      row.meta.hlc = tomb->second;
+    } else if (Row* row = c_.cache.find(key)) {
       working_.emplace(key, std::move(*row));
       c_.cache.erase(key);
     } else {
@@ -70,6 +74,9 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
     call.contradicted = true;
   } else if (op.kind == SubKind::meta) {
     call.metas[op.key_index] = row.meta;
+    if (c_.unwritten_tombs.contains(call.keys[op.key_index])) {
+      call.metas[op.key_index].state = RowState::tomb;
+    }
   } else {
     working_[call.keys[op.key_index]] = std::move(row);
   }
@@ -77,7 +84,7 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 }
 
 void Engine::on_rows_loaded(Call& call) {
-  if (call.contradicted) return reply_unknown(call, UnknownPolicy::error);
+  if (call.contradicted) return accept_blindly(call);
   // A SUSPECT Redis may hold what the ledger has never heard of: HIT and adopt.
   if (c_.up() && !call.checked) {
     call.checked = true;
@@ -156,6 +163,25 @@ bool Engine::answer_unknown(Call& call) {
   return true;
 }
 
+// R5: the ledger cannot be read. A SUSPECT Redis' hit is better than nothing, its miss is not.
+void Engine::accept_blindly(Call& call) {
+  if (!c_.up() || !c_.options.blind_accept || call.is_block() || call.spec->writes()) {
+    return reply_unknown(call, UnknownPolicy::error);
+  }
+  call.stage = static_cast<std::uint8_t>(Stage::blind);
+  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    command_deadline_us(), 1);
+}
+
+void Engine::on_blind(Call& call, std::string_view frame) {
+  if (classify_reply(frame) != ReplyClass::ordinary ||
+      looks_absent(*call.spec, call.args, ReplyView(frame))) {
+    return reply_unknown(call, UnknownPolicy::error);
+  }
+  ++c_.counters.replies_from_redis;
+  complete(call, frame);
+}
+
 void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
   if (policy == UnknownPolicy::hold &&
       c_.now.mono_us - call.submitted_us < c_.options.hold_ms * 1000) {
@@ -201,9 +227,10 @@ void Engine::run_standin(Call& call) {
     return complete(call, call.held);
   }
   const Hlc first = c_.hlc.reserve(c_.now.wall_ms, effects.size());
+  call.hlc = first + effects.size() - 1;
   bool logout = false;
   std::vector<Store::Change> changes;
-  changes.reserve(effects.size());
+  changes.reserve(effects.size() * 2);
   for (std::size_t i = 0; i < effects.size(); ++i) {
     Mutation& mutation = effects[i];
     fill(mutation, first + i);
@@ -214,8 +241,10 @@ void Engine::run_standin(Call& call) {
         provisional || (row.meta.state == RowState::absent && !adopter_.complete() &&
                         !writes_whole_value(call) && mutation.kind != Mutation::Kind::tomb);
     update_meta(row, mutation);
+    c_.unwritten_tombs.erase(mutation.key);
     shard_.owe(mutation.key, mutation.hlc);
   }
+  cap_records(call, effects);
   if (logout) ++c_.counters.logouts;
   call.stage = static_cast<std::uint8_t>(Stage::standin_record);
   for (Mutation& mutation : effects) {
@@ -226,6 +255,27 @@ void Engine::run_standin(Call& call) {
   c_.keys.unlock(call);
   kick(call.keys);
   c_.store.apply(std::move(changes), logout ? Durability::synced : Durability::written);
+}
+
+// I10: nothing lives longer than its absolute lifetime, however often it is touched in an outage.
+void Engine::cap_records(Call& call, std::vector<Mutation>& effects) {
+  const SessionPolicy* policy = policy_of(call);
+  if (policy == nullptr || policy->max_lifetime_ms == 0) return;
+  const std::size_t changed = effects.size();
+  for (std::size_t i = 0; i < changed; ++i) {
+    Row& row = working_[effects[i].key];
+    const std::int64_t end = row.meta.created_at_ms + policy->max_lifetime_ms;
+    const bool within = row.meta.expires_at_ms != 0 && row.meta.expires_at_ms <= end;
+    if (row.meta.state != RowState::live || row.meta.created_at_ms == 0 || within) continue;
+    Mutation expiry;
+    expiry.kind = Mutation::Kind::expiry;
+    expiry.key = effects[i].key;
+    expiry.record.expires_at_ms = row.record.expires_at_ms = row.meta.expires_at_ms = end;
+    fill(expiry, c_.hlc.next(c_.now.wall_ms));
+    row.meta.hlc = expiry.hlc;
+    shard_.owe(expiry.key, expiry.hlc);
+    effects.push_back(std::move(expiry));
+  }
 }
 
 // DEL of an id that the ledger has never seen, before adoption is complete: a tombstone, counted.

@@ -14,7 +14,13 @@ constexpr std::string_view kGuard =
     "redis.setresp(3)\n"
     "if redis.call('exists',KEYS[1])==0 then return redis.error_reply('STAYDMISS no such key') "
     "end\n"
-    "return redis.pcall(unpack(ARGV))";
+    "local r=redis.pcall(unpack(ARGV))\n"
+    // Lua's numbers are doubles: a counter beyond 2^53 is told as its text, in a status.
+    "if type(r)=='number' and math.abs(r)>=9007199254740992 then\n"
+    "  if string.lower(ARGV[1])=='hincrby' then return {ok=redis.call('hget',KEYS[1],ARGV[3])} end\n"
+    "  return {ok=redis.call('get',KEYS[1])}\n"
+    "end\n"
+    "return r";
 
 constexpr std::string_view kHeartbeat =
     "local v=redis.call('get',KEYS[1])\n"

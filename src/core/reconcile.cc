@@ -88,7 +88,7 @@ void Shard::decide() {
     beats_ = std::max(beats_, canary ? canary->count : 0);
     epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
   }
-  if (first_contact_ && (away_too_long_ || ahead > c_.hlc.last())) {
+  if (first_contact_ && (away_too_long_ || ahead > ledger_top_)) {
     events_.on_redis_is_truth(away_too_long_ ? "stayd was away for longer than max_island"
                                              : "the ledger lost its last writes");
     c_.hlc.witness(ahead);

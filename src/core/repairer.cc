@@ -77,12 +77,13 @@ void Repairer::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 void Repairer::write_row(std::size_t index, const Row& row) {
   Item& item = items_[index];
   item.hlc = row.meta.hlc;
-  if (row.meta.state == RowState::absent) return finish(index, RepairOutcome::confirmed);
-  if (row.meta.stale) return finish(index, RepairOutcome::unknown_row);
+  const bool buried = c_.unwritten_tombs.contains(item.key);
+  if (row.meta.state == RowState::absent && !buried) return finish(index, RepairOutcome::confirmed);
+  if (row.meta.stale && !buried) return finish(index, RepairOutcome::unknown_row);
   const auto deadline = c_.deadline_us(kRepairDeadlineMs);
   const auto key = key_of(item.key);
   request_.clear();
-  if (!row.meta.live_at(c_.now.wall_ms)) {
+  if (buried || !row.meta.live_at(c_.now.wall_ms)) {
     item.leased = false;
     append_request(request_, {"UNLINK", key, lease_key(key)});
   } else if (!item.leased) {

@@ -50,7 +50,8 @@ void Shard::start() {
   evictions_run_id_ = c_.store.fact("evictions_run_id");
   const auto alive = static_cast<std::int64_t>(number_fact(c_.store, "last_alive_ms"));
   away_too_long_ = alive != 0 && c_.now.wall_ms - alive > c_.options.max_island_ms;
-  c_.hlc.witness(c_.store.highest_hlc());
+  ledger_top_ = c_.store.highest_hlc();
+  c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
   since_ms_ = c_.now.wall_ms;
 }
@@ -95,6 +96,8 @@ void Shard::set_trust(Trust trust, std::string_view why) {
 void Shard::on_upstream_up(const GateFacts& facts) {
   facts_ = facts;
   c_.redis_offset_ms = std::abs(facts.clock_offset_ms) > 50 ? facts.clock_offset_ms : 0;
+  // A Redis that started anew has forgotten how much it had evicted since we last looked.
+  if (facts.may_evict && !evictions_run_id_.empty() && facts.run_id != evictions_run_id_) ++evictions_;
   track_evictions(facts.run_id, facts.evicted_keys);
   last_beat_ok_us_ = c_.now.mono_us;
   set_trust(Trust::suspect, "new connection");

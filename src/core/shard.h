@@ -151,6 +151,7 @@ class Shard final : public UpstreamEvents,
   bool scan_under_way_ = false;
   std::uint64_t replayed_ = 0;
   bool evicted_meanwhile_ = false;
+  Hlc ledger_top_ = 0;  // the ledger's highest version when this process started
   bool first_contact_ = true;
   bool away_too_long_ = false;
   std::int64_t last_alive_saved_ms_ = 0;

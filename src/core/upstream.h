@@ -25,6 +25,7 @@ struct GateFacts {
   std::int64_t client_id = 0;  // ours, for CLIENT KILL ID once condemned
   std::string version;
   std::uint64_t evicted_keys = 0;
+  bool may_evict = false;            // a memory limit with a policy other than noeviction
   std::int64_t clock_offset_ms = 0;  // Redis' clock minus ours
 };
 
