@@ -39,6 +39,7 @@ class PolicyTable {
   // The first block that matches, or nullptr: the key is proxied as it is and fails fast while
   // Redis is out.
   const SessionPolicy* find(std::string_view key) const;
+  // True only without blocks: then find() need not be asked.
   bool everything_is_a_session() const { return catch_all_; }
   bool any_fence() const { return any_fence_; }
 

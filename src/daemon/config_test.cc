@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "daemon/config_keys.h"
@@ -178,6 +179,22 @@ TEST(Config, NotTomlNamesTheLine) {
   EXPECT_TRUE(error.starts_with("stayd.toml:2: this is not TOML: ")) << error;
 }
 
+// Found by fuzzing: on each of these toml++ 3.3 stopped the process or did what is not defined.
+TEST(Config, CharactersWhereTomlHasNone) {
+  const std::string says =
+      "stayd.toml:2: this is not TOML: a control character, or one beyond ASCII outside quotes";
+  EXPECT_EQ(error_of(std::string_view("\n[\0a[\n", 6)), says);
+  EXPECT_EQ(error_of("\n[red\xcc\xa2"), says);
+  EXPECT_EQ(error_of("# \"\nm\xc3\xa9 = 1\n"), says);
+  EXPECT_TRUE(error_of("mode = \"protect\"\n[\n").starts_with("stayd.toml:2: this is not TOML: "));
+  // Between quotes and in comments anything goes.
+  EXPECT_EQ(
+      error_of(
+          "# \xc3\xa9\n[[users]]\nname = \"\xc3\xa9\\\"\xc3\xa9\"\n"
+          "password = \'\'\'a\n\xc3\xa9\'\'\'\n[listen]\npassword = \"\"\"\\\n\xc3\xa9\"\"\"\n"),
+      "(no error)");
+}
+
 TEST(Config, AllMistakesAreTold) {
   const std::string error = error_of("moed = \"x\"\n[redis]\nulr = \"y\"\n");
   EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
@@ -253,6 +270,11 @@ TEST_F(LoadConfig, UnknownVariablesAreWarnedOfUnknownFlagsAreErrors) {
   ASSERT_EQ(loaded->warnings.size(), 1u);
   EXPECT_EQ(loaded->warnings[0],
             "environment variable STAYD_REDIS_ULR is not used; did you mean STAYD_REDIS_URL?");
+  sources.environment = {{"STAYD_REDIS_URL", "redis://h/3"}};
+  const auto database = load_config(sources);
+  ASSERT_TRUE(database);
+  ASSERT_EQ(database->warnings.size(), 1u);
+  EXPECT_NE(database->warnings[0].find("write /3 into"), std::string::npos);
   sources.flags = {{"redis.ulr", "x"}};
   ASSERT_FALSE(load_config(sources));
 }

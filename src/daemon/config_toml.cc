@@ -1,5 +1,10 @@
 // stayd.toml into a ConfigReader. The only file that knows toml++; it is parsed without exceptions.
 #define TOML_EXCEPTIONS 0
+// toml++ 3.3 asserts that a key follows "[", or with NDEBUG assumes it; a line "[" is a typing
+// mistake. Without either its parser reports it as one. fuzz/config_fuzz.cc looks for what that may
+// uncover.
+#undef NDEBUG
+#define TOML_ASSERT(expr) static_cast<void>(0)
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
@@ -244,10 +249,49 @@ class TomlReader {
   ConfigReader& reader_;
 };
 
+// The line of the first character that TOML has nowhere, or has only between quotes and in
+// comments; 0: none. toml++ 3.3 runs into undefined behaviour on such, so it never sees them.
+std::size_t misplaced_character_line(std::string_view text) {
+  std::size_t line = 1;
+  std::string_view quote;  // what ends the present string or comment; empty: outside
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool plain = c == '\n' || c == '\r' || c == '\t';
+    if ((static_cast<unsigned char>(c) < 0x20 && !plain) || c == 0x7f) return line;
+    if (quote.empty()) {
+      if (static_cast<unsigned char>(c) >= 0x80) return line;
+      if (c == '#') quote = "\n";
+      if (c == '"') quote = text.substr(i).starts_with("\"\"\"") ? "\"\"\"" : "\"";
+      if (c == '\'') quote = text.substr(i).starts_with("\'\'\'") ? "\'\'\'" : "\'";
+      if (c != '#' && !quote.empty()) i += quote.size() - 1;
+    } else if (c == '\\' && quote[0] == '"' && i + 1 < text.size() && text[i + 1] != '\n') {
+      ++i;
+    } else if (text.substr(i).starts_with(quote)) {
+      i += quote.size() - 1;
+      quote = {};
+    } else if (c == '\n' && quote.size() == 1) {
+      quote = {};  // a string that was not closed
+    }
+    if (c == '\n') ++line;
+  }
+  return 0;
+}
+
 }  // namespace
 
 void read_toml(std::string_view text, std::string_view name, ConfigReader& reader) {
-  const toml::parse_result parsed = toml::parse(text);
+  if (const std::size_t line = misplaced_character_line(text)) {
+    reader.problem(fmt::format("{}:{}", name, line),
+                   "this is not TOML: a control character, or one beyond ASCII outside quotes");
+    return;
+  }
+  // What is not well-formed is found on a copy in ASCII, for the same reason.
+  std::string ascii(text);
+  for (char& c : ascii) {
+    if (static_cast<unsigned char>(c) >= 0x80) c = '_';
+  }
+  toml::parse_result parsed = toml::parse(ascii);
+  if (parsed && ascii != text) parsed = toml::parse(text);
   if (!parsed) {
     const toml::parse_error& error = parsed.error();
     reader.problem(fmt::format("{}:{}", name, error.source().begin.line),

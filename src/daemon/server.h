@@ -63,7 +63,7 @@ class Server final : private Ticker, private Pollable {
   Server(Inputs inputs, Logger& log, Notifier& notifier);
   ~Server() override;
 
-  // Opens the ledger and the sockets. Errors: one sentence; `invalid` when the configuration is wrong.
+  // Opens the ledger and the sockets. Errors: one sentence; `invalid`: the configuration is wrong.
   Result<void> start();
   // Serves until SIGTERM or SIGINT arrives on `signal_fd` (a signalfd), then drains.
   void run(int signal_fd);
