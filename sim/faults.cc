@@ -75,7 +75,7 @@ void Faults::restart_redis() {
   if (!world_.redis.listening()) return;
   note("Redis is killed");
   world_.redis.kill();
-  const auto how = random_.below(4);
+  const auto how = adopted() ? random_.below(4) : 1;
   later(between(10 * kMs, 10 * kSecond), [this, how] {
     RedisModel& redis = world_.redis;
     if (redis.listening()) return;
@@ -142,13 +142,19 @@ void Faults::refuse(int what) {
   });
 }
 
+// What Redis loses before stayd has heard of it is lost.
+bool Faults::adopted() const {
+  return world_.instance.alive() && world_.instance.status().adoption_complete;
+}
+
 void Faults::evict() {
+  if (!adopted()) return;
   note("keys are evicted");
   world_.redis.evict(1 + random_.below(20));
 }
 
 void Faults::flush() {
-  if (!world_.redis.listening()) return;
+  if (!world_.redis.listening() || !adopted()) return;
   note("somebody else sends FLUSHALL");
   world_.redis.flush_all();
 }

@@ -30,6 +30,7 @@ class Faults {
   std::int64_t between(std::int64_t low_us, std::int64_t high_us);
   void later(std::int64_t delay_us, std::function<void()> action);  // unless healed by then
   void note(const char* text);
+  bool adopted() const;
 
   void restart_redis();
   void freeze_redis();

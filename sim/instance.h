@@ -36,7 +36,7 @@ class Instance final : public EventSink {
   bool paused() const { return paused_until_us_ > scheduler_.now_us(); }
   // When the process last stood still, or its disk was slow: no promise of speed before that.
   std::int64_t disturbed_us() const { return disturbed_us_; }
-  void note_disturbance() { disturbed_us_ = scheduler_.now_us(); }
+  void note_disturbance() { disturbed_us_ = std::max(disturbed_us_, scheduler_.now_us()); }
 
   // Requires alive().
   void submit(Call& call);
