@@ -69,6 +69,9 @@ struct CoreContext {
   Now now;
   std::string instance;              // durable random name of this ledger
   std::int64_t redis_offset_ms = 0;  // Redis' clock minus ours, when it matters
+  // Another stayd works on the same Redis without a shared backup (shared-unsafe): a nil of a
+  // TRUSTED Redis is absent, and only what Redis does not hold is repaired.
+  bool shared = false;
   // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
   KeyMap<Hlc> unwritten_tombs;
   Mark mark;  // what a row confirmed by Redis now is marked with

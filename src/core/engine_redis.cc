@@ -56,7 +56,7 @@ void Engine::to_redis(Call& call) {
     if (is_removal(*call.spec, call.args, c_.now.wall_ms) && call.spec->name != "getdel") {
       return start_removal(call);
     }
-    if (needs_guard(call)) {
+    if (!c_.shared && needs_guard(call)) {
       if (call.spec->name != "bitfield") return send_guarded(call);
       c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
       return resolve_missing(call);
@@ -269,7 +269,9 @@ void Engine::on_read(Call& call, std::string_view frame) {
   if (!shard_.trusted()) return reroute(call);
   const auto took = static_cast<double>(c_.now.mono_us - call.submitted_us);
   p99_us_ = took > p99_us_ ? took : p99_us_ * 0.9995;
-  if (looks_absent(*call.spec, call.args, ReplyView(frame))) return check_absent(call, frame);
+  if (!c_.shared && looks_absent(*call.spec, call.args, ReplyView(frame))) {
+    return check_absent(call, frame);
+  }
   ++c_.counters.replies_from_redis;
   if (!adopter_.complete() && call.keys.size() == 1) adopter_.hint(call.keys[0]);
   complete(call, frame);
@@ -298,7 +300,7 @@ void Engine::on_write(Call& call, std::string_view frame) {
     kick(call.keys);
   }
   const ReplyView reply(frame);
-  if (!guarded && !c_.options.observe && !call.checked && !needs_guard(call) &&
+  if (!guarded && !c_.options.observe && !c_.shared && !call.checked && !needs_guard(call) &&
       looks_absent(*call.spec, call.args, reply)) {
     // The command found nothing, so it did nothing: what the ledger knows decides.
     c_.keys.remove_in_flight(call);

@@ -17,7 +17,8 @@ constexpr std::string_view kGuard =
     "local r=redis.pcall(unpack(ARGV))\n"
     // Lua's numbers are doubles: a counter beyond 2^53 is told as its text, in a status.
     "if type(r)=='number' and math.abs(r)>=9007199254740992 then\n"
-    "  if string.lower(ARGV[1])=='hincrby' then return {ok=redis.call('hget',KEYS[1],ARGV[3])} end\n"
+    "  if string.lower(ARGV[1])=='hincrby' then return {ok=redis.call('hget',KEYS[1],ARGV[3])} "
+    "end\n"
     "  return {ok=redis.call('get',KEYS[1])}\n"
     "end\n"
     "return r";

@@ -120,9 +120,11 @@ void Shard::decide() {
 
 void Shard::plan_scans() {
   for (const RowState state : {RowState::tomb, RowState::live}) {
+    if (c_.shared && state == RowState::tomb) continue;  // the key may be someone's new session
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
       const auto canary = Canary::parse(found_[db]);
+      if (c_.shared && canary) continue;  // not emptied: what is missing others may have removed
       const Hlc from = canary ? canary->position : 0;
       if (from < c_.store.highest_hlc()) scans_.push_back({db, state, from, {}});
     }

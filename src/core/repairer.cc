@@ -92,7 +92,7 @@ void Repairer::write_row(std::size_t index, const Row& row) {
     item.provisional = row.meta.provisional;
     if (item.provisional) item.record = row.record;
     append_repair(request_, key, token_, row.record, c_.redis_time(row.meta.expires_at_ms),
-                  item.provisional && !c_.placed.contains(item.key));
+                  c_.shared || (item.provisional && !c_.placed.contains(item.key)));
   }
   c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);
 }

@@ -16,6 +16,8 @@ constexpr int kGoodBeats = 3;                   // half-open -> closed
 constexpr std::int64_t kProbeIntervalMs = 100;  // heartbeats while probing
 constexpr std::int64_t kPayRetryMs = 500;       // after Redis refused a repair
 constexpr std::int64_t kAliveSaveMs = 10'000;
+constexpr std::int64_t kLookIntervalUs = 2'000'000;  // for other instances
+constexpr std::int64_t kOtherAliveMs = 15'000;       // an instance not seen for longer is gone
 
 // Tags of our own requests: kind, reconcile generation, database.
 enum TagKind : std::uint64_t {
@@ -23,7 +25,8 @@ enum TagKind : std::uint64_t {
   kTagCanary = 2,
   kTagLast = 3,
   kTagBeat = 4,
-  kTagInfo = 5
+  kTagInfo = 5,
+  kTagInstances = 6
 };
 std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {
   return static_cast<std::uint64_t>(kind) << 56 | (generation & 0xffffffffff) << 8 |
@@ -97,7 +100,8 @@ void Shard::on_upstream_up(const GateFacts& facts) {
   facts_ = facts;
   c_.redis_offset_ms = std::abs(facts.clock_offset_ms) > 50 ? facts.clock_offset_ms : 0;
   // A Redis that started anew has forgotten how much it had evicted since we last looked.
-  if (facts.may_evict && !evictions_run_id_.empty() && facts.run_id != evictions_run_id_) ++evictions_;
+  if (facts.may_evict && !evictions_run_id_.empty() && facts.run_id != evictions_run_id_)
+    ++evictions_;
   track_evictions(facts.run_id, facts.evicted_keys);
   last_beat_ok_us_ = c_.now.mono_us;
   set_trust(Trust::suspect, "new connection");
@@ -171,7 +175,9 @@ void Shard::release_position(Hlc hlc) {
 
 Hlc Shard::position() const {
   if (trust_ != Trust::trusted) return reconcile_position_;
-  Hlc at = c_.hlc.last();
+  // Never ahead of what the ledger has written: versions that were merely handed out die with us,
+  // and after a kill -9 the ledger must not look as if it had lost its tail.
+  Hlc at = std::min(c_.hlc.last(), c_.store.highest_hlc());
   if (!held_.empty()) at = std::min(at, held_.begin()->first - 1);
   if (!c_.debts.empty()) at = std::min(at, std::max<Hlc>(1, c_.debts.lowest()) - 1);
   return at;
@@ -209,6 +215,7 @@ void Shard::on_tick() {
       step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
   if (beats_under_way_ == 0 && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
     send_heartbeats();
+    if (c_.now.mono_us - last_look_us_ >= kLookIntervalUs) look_for_others();
   }
   if (step_ == Step::paying || step_ == Step::probing || trust_ == Trust::trusted) pay();
 }
@@ -290,6 +297,10 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     return;
   }
   if (kind == kTagIgnore) return;
+  if (kind == kTagInstances) {
+    on_instances(ReplyView(frame));
+    return;
+  }
   if (kind == kTagInfo) {
     const auto before = evictions_;
     track_evictions(facts_.run_id, info_number(ReplyView(frame).text(), "evicted_keys"));
@@ -310,6 +321,41 @@ void Shard::on_upstream_lost(std::uint64_t tag) {
   if (static_cast<TagKind>(tag >> 56) == kTagBeat && beats_under_way_ > 0) --beats_under_way_;
 }
 
+// Two stayds that keep separate ledgers of one Redis cannot know each other's logouts. Each says
+// so, and stops believing that it knows better than Redis.
+void Shard::look_for_others() {
+  last_look_us_ = c_.now.mono_us;
+  const auto deadline = c_.deadline_us(c_.options.heartbeat_deadline_ms);
+  std::string request;
+  append_request(request, {"HSET", kInstancesKey, c_.instance, std::to_string(c_.now.wall_ms)});
+  append_request(request, {"PEXPIRE", kInstancesKey, std::to_string(kInstancesTtlMs)});
+  append_request(request, {"HGETALL", kInstancesKey});
+  c_.upstream->send(request, 0, *this, make_tag(kTagInstances, generation_, 0), deadline, 3);
+}
+
+void Shard::on_instances(const ReplyView& instances) {
+  bool others = false;
+  auto elements = instances.elements();
+  ReplyView instance;
+  ReplyView seen;
+  while (elements.next(instance) && elements.next(seen)) {
+    std::int64_t at = 0;
+    std::from_chars(seen.text().data(), seen.text().data() + seen.text().size(), at);
+    others = others || (instance.text() != c_.instance && c_.now.wall_ms - at < kOtherAliveMs);
+  }
+  if (others == c_.shared) return;
+  c_.shared = others;
+  c_.events.on_event(
+      {others ? Severity::warning : Severity::info,
+       others ? "shared_unsafe" : "shared_unsafe_over",
+       others
+           ? "another stayd works on Redis " + c_.options.address +
+                 " and has a ledger of its own: a miss in Redis now counts as a logout, and only "
+                 "what an emptied Redis lacks is put back"
+           : "no other stayd has been seen on Redis " + c_.options.address + " for a while",
+       {}});
+}
+
 void Shard::fill(ShardStatus& out) const {
   out.address = c_.options.address;
   out.trust = trust_;
@@ -319,6 +365,7 @@ void Shard::fill(ShardStatus& out) const {
   out.deletes_closed = trust_ == Trust::trusted && !deletes_refused_;
   out.reason = trust_ == Trust::trusted ? "" : reason_;
   out.since_ms = since_ms_;
+  out.shared_unsafe = c_.shared;
   out.debts = c_.debts.size();
   out.debts_complete = c_.debts.complete();
   out.reconcile_done = replayed_;

@@ -23,6 +23,7 @@
 #include "core/reply_class.h"
 #include "core/side_keys.h"
 #include "core/status.h"
+#include "resp/reply.h"
 
 namespace stayd {
 
@@ -103,6 +104,8 @@ class Shard final : public UpstreamEvents,
   void become_trusted();
   void set_trust(Trust trust, std::string_view why);
   void send_heartbeats();
+  void look_for_others();
+  void on_instances(const ReplyView& instances);
   void on_heartbeat(int db, std::string_view frame);
   Hlc position() const;
   void track_evictions(const std::string& run_id, std::uint64_t evicted_keys);
@@ -142,6 +145,7 @@ class Shard final : public UpstreamEvents,
 
   std::int64_t last_beat_sent_us_ = 0;
   std::int64_t last_beat_ok_us_ = 0;
+  std::int64_t last_look_us_ = 0;
   std::int64_t last_beat_ok_ms_ = 0;
   std::int64_t round_trip_us_ = 0;
   int good_beats_ = 0;

@@ -2,6 +2,7 @@
 // unwritable through the Redis port; without stayd they vanish by themselves (I15).
 //
 //   stayd:{TAG}:canary:INSTANCE   heartbeat, one per instance and database (R11), 30 days
+//   stayd:{TAG}:instances         who else is here: hash of instance -> last seen, 60 s
 //   stayd:{TAG}:lease:HASH        repair lease of one key (R7), 2 s
 //
 // TAG places a side key in its key's own Cluster slot; standalone Redis has no slots and TAG is
@@ -17,6 +18,9 @@ namespace stayd {
 inline constexpr std::string_view kSidePrefix = "stayd:{";
 inline constexpr std::int64_t kCanaryTtlMs = 30LL * 24 * 3600 * 1000;
 inline constexpr std::int64_t kLeaseTtlMs = 2000;
+
+inline constexpr std::string_view kInstancesKey = "stayd:{}:instances";
+inline constexpr std::int64_t kInstancesTtlMs = 60'000;
 
 inline bool is_side_key(std::string_view key) {
   return key.starts_with(kSidePrefix);

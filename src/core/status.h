@@ -18,6 +18,7 @@ struct ShardStatus {
        deletes_closed = true;        // circuit breaker: closed = working
   std::string reason;                // why it is not TRUSTED, for people
   std::int64_t since_ms = 0;         // wall clock of the last change of `trust`
+  bool shared_unsafe = false;        // another stayd without a shared backup was seen
   std::uint64_t debts = 0;           // rows Redis has not confirmed
   bool debts_complete = true;        // false: more than the table holds; a full scan will find them
   std::uint64_t reconcile_done = 0;  // rows replayed in the current reconcile

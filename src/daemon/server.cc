@@ -28,6 +28,7 @@ EngineOptions engine_options(const Config& config) {
   options.near_cache_bytes = config.near_cache_size.bytes;
   options.observe = config.mode == "observe";
   options.strict_logout = config.strict_logout;
+  options.blind_accept = config.blind_accept;
   return options;
 }
 
@@ -58,6 +59,7 @@ Result<void> Server::start() {
   port_.facts.started_mono_us = now.mono_us;
   port_.facts.process_id = in_.process_id;
   port_.admin = config_.admin;
+  port_.default_db = static_cast<std::uint8_t>(config_.redis_target.db);
   port_.limits.max_clients = static_cast<std::size_t>(config_.listen.max_clients);
   make_engine();
   if (const auto listening = listen(); !listening) return listening.error();
