@@ -215,6 +215,10 @@ void Link::send(std::string_view request, int db, ReplyHandler& handler, std::ui
     current_db_ = db;
   }
   transport_->write(request);
+  // Replies come in order: what stands before this one must have been answered by its deadline too.
+  for (auto it = pending_.rbegin(); it != pending_.rend() && it->deadline_us > deadline_us; ++it) {
+    it->deadline_us = deadline_us;
+  }
   pending_.push_back({&handler, tag, deadline_us, replies});
 }
 
