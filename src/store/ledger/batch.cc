@@ -77,17 +77,28 @@ void Batch::clear() {
   elements_.clear();
 }
 
-Result<StoredRow*> Batch::find(const std::string& key, bool payload) {
-  const auto cached = rows_.find(key);
-  if (cached != rows_.end() && (cached->second.payload_known || !payload))
-    return &cached->second.row;
-  // Payloads are dropped from the cache only while the database still has them.
+void Batch::written() {
+  for (const auto& [key, known] : rows_) headers_.put(key, known.row);
+}
+
+Result<Batch::Known*> Batch::find(const std::string& key, bool payload) {
+  const auto found = rows_.find(key);
+  if (found != rows_.end() && (found->second.payload_known || !payload)) return &found->second;
+  // A payload is missing here only while the database still has it.
+  if (found == rows_.end()) {
+    std::optional<StoredRow> header = headers_.find(key);
+    const bool enough = header && (!payload || !has_payload(header->meta.type));
+    if (enough && !database_.may_be_gone(header->meta)) {
+      const bool known = !has_payload(header->meta.type);
+      return &rows_.emplace(key, Known{std::move(*header), known}).first->second;
+    }
+  }
   Result<StoredRow> row = Rows(database_, info_.spaces).stored(key, payload);
   if (!row) return row.error();
   const bool known = payload || !has_payload(row->meta.type);
-  Cached& slot = rows_[key];
-  slot = Cached{std::move(*row), known};
-  return &slot.row;
+  Known& slot = rows_[key];
+  slot = Known{std::move(*row), known};
+  return &slot;
 }
 
 Result<std::optional<std::string>> Batch::element(const std::string& element_key) {
@@ -134,18 +145,19 @@ Result<Batch::Partial> Batch::partial(const std::string& key, const StoredRow& s
 
 Result<void> Batch::check(const Mutation& mutation) {
   const std::string key = row_key(info_.spaces, mutation.key);
-  const Result<StoredRow*> found = find(key, needs_payload(mutation));
+  const Result<Known*> found = find(key, needs_payload(mutation));
   if (!found) return found.error();
-  const Result<Partial> work = partial(key, **found, mutation);
+  const Result<Partial> work = partial(key, (*found)->row, mutation);
   if (!work) return work.error();
   return {};
 }
 
 Result<ApplyResult> Batch::apply(Mutation& mutation, std::int64_t wall_ms) {
   const std::string key = row_key(info_.spaces, mutation.key);
-  const Result<StoredRow*> found = find(key, needs_payload(mutation));
+  const Result<Known*> found = find(key, needs_payload(mutation));
   if (!found) return found.error();
-  StoredRow& stored = **found;
+  Known& known = **found;
+  const StoredRow& stored = known.row;
   ApplyResult result;
   result.before = stored.meta;
   Result<Partial> work = partial(key, stored, mutation);
@@ -153,7 +165,7 @@ Result<ApplyResult> Batch::apply(Mutation& mutation, std::int64_t wall_ms) {
   result.outcome = apply_to(mutation, work->row, wall_ms);
   if (result.outcome != ApplyOutcome::applied) return result;
   info_.highest_hlc = std::max(info_.highest_hlc, mutation.hlc);
-  store(key, stored, *work, mutation);
+  store(key, known, *work, mutation);
   return result;
 }
 
@@ -174,14 +186,16 @@ void Batch::put_collection(const std::string& prefix, const Record& record) {
 }
 
 // Elements go on in their generation when apply() only touched some of them, and in a new one when
-// it made another collection (put, or a create over an ended row).
+// it made another collection (put, or a create over an ended row: compactions may already be
+// dropping the elements of that one).
 void Batch::store_elements(const std::string& key, StoredRow& next, const StoredRow& before,
                            Partial& after, const Mutation& mutation) {
-  const bool same_type = before.meta.state == RowState::live && before.meta.type == next.meta.type;
+  const bool same_row = before.meta.state == RowState::live && before.meta.type == next.meta.type &&
+                        before.meta.incarnation == next.meta.incarnation;
   const bool others_stay =
       after.others == 0 || element_of(after.row.record, after.sentinel).has_value();
   const bool whole = mutation.kind == Mutation::Kind::put || mutation.kind == Mutation::Kind::value;
-  if (whole || !same_type || !others_stay) {
+  if (whole || !same_row || !others_stay) {
     next.generation = info_.next_generation++;
     next.elements = size_of(after.row.record);
     put_collection(element_prefix(key, next.generation), after.row.record);
@@ -205,8 +219,8 @@ void Batch::store_elements(const std::string& key, StoredRow& next, const Stored
   }
 }
 
-void Batch::store(const std::string& key, StoredRow& stored, Partial& after,
-                  const Mutation& mutation) {
+void Batch::store(const std::string& key, Known& known, Partial& after, const Mutation& mutation) {
+  const StoredRow& stored = known.row;
   StoredRow next;
   next.meta = after.row.meta;
   const bool live = next.meta.state == RowState::live;
@@ -235,8 +249,7 @@ void Batch::store(const std::string& key, StoredRow& stored, Partial& after,
              rocksdb::SliceParts(value_parts, 2))
         .PermitUncheckedError();
   }
-  stored = std::move(next);
-  rows_[key].payload_known = true;
+  known = Known{std::move(next), true};
 }
 
 }  // namespace stayd

@@ -17,6 +17,7 @@
 
 #include "session/mutation.h"
 #include "store/ledger/database.h"
+#include "store/ledger/header_cache.h"
 #include "store/ledger/rows.h"
 #include "store/store.h"
 
@@ -24,8 +25,10 @@ namespace stayd {
 
 class Batch {
  public:
-  // `info.next_generation` and `info.highest_hlc` advance as mutations are applied.
-  Batch(const Database& database, LedgerInfo& info) : database_(database), info_(info) {}
+  // `info.next_generation` and `info.highest_hlc` advance as mutations are applied. `headers`
+  // answers in the database's place and is brought up to date by written().
+  Batch(const Database& database, LedgerInfo& info, HeaderCache& headers)
+      : database_(database), info_(info), headers_(headers) {}
 
   // Takes the record out of `mutation`; key, kind, hlc and tomb_until_ms stay, so that a tombstone
   // can be applied again. On an error (the row could not be read) nothing of it is in the batch.
@@ -41,6 +44,8 @@ class Batch {
   std::size_t bytes() const { return write_.GetDataSize(); }
   bool empty() const { return write_.Count() == 0; }
   rocksdb::WriteBatch& write() { return write_; }
+  // The database holds what is in here: rows that were changed or looked at go to the headers.
+  void written();
   void clear();
 
  private:
@@ -50,11 +55,17 @@ class Batch {
     std::uint64_t others = 0;  // elements the sentinel stands for
   };
 
-  Result<StoredRow*> find(const std::string& key, bool payload);
+  // By row key; the payload is there only when `payload_known`.
+  struct Known {
+    StoredRow row;
+    bool payload_known = false;
+  };
+
+  Result<Known*> find(const std::string& key, bool payload);
   Result<Partial> partial(const std::string& key, const StoredRow& stored,
                           const Mutation& mutation);
   Result<std::optional<std::string>> element(const std::string& element_key);
-  void store(const std::string& key, StoredRow& stored, Partial& after, const Mutation& mutation);
+  void store(const std::string& key, Known& known, Partial& after, const Mutation& mutation);
   void store_elements(const std::string& key, StoredRow& next, const StoredRow& before,
                       Partial& after, const Mutation& mutation);
   void put_collection(const std::string& prefix, const Record& record);
@@ -62,13 +73,9 @@ class Batch {
 
   const Database& database_;
   LedgerInfo& info_;
+  HeaderCache& headers_;
   rocksdb::WriteBatch write_;
-  // By row key; the payload is there only when `payload_known`.
-  struct Cached {
-    StoredRow row;
-    bool payload_known = false;
-  };
-  std::unordered_map<std::string, Cached> rows_;
+  std::unordered_map<std::string, Known> rows_;
   std::unordered_map<std::string, std::optional<std::string>> elements_;
 };
 

@@ -46,6 +46,9 @@ class Database {
   // lets compactions drop the elements of rows that are gone.
   void mark_synced(std::uint64_t next_generation);
 
+  // Whether a compaction may have dropped the row since it was read or written.
+  bool may_be_gone(const RowMeta& meta) const { return filters_.may_be_gone(meta); }
+
   bool is_open() const { return db_ != nullptr; }
   rocksdb::DB* db() const { return db_.get(); }
   rocksdb::Env* env() const { return env_; }

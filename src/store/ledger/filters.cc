@@ -25,16 +25,13 @@ bool tomb_over(std::int64_t tomb_until_ms, std::int64_t wall_ms) {
 
 class RowFilter : public CompactionFilter {
  public:
-  explicit RowFilter(const FilterContext& context)
-      : wall_ms_(context.wall_ms()), slack_ms_(context.expiry_slack_ms) {}
+  explicit RowFilter(FilterContext& context)
+      : wall_ms_(context.judge_ms()), slack_ms_(context.expiry_slack_ms) {}
   const char* Name() const override { return "stayd.rows"; }
   bool Filter(int, const Slice&, const Slice& value, std::string*, bool*) const override {
     const Result<StoredRow> row = decode_row_header(view(value));
     if (!row) return false;  // never thrown away unseen: a read will name it
-    const RowMeta& meta = row->meta;
-    if (meta.state == RowState::tomb) return tomb_over(meta.tomb_until_ms, wall_ms_);
-    return meta.state == RowState::live && meta.expires_at_ms != 0 &&
-           meta.expires_at_ms + slack_ms_ < wall_ms_;
+    return row_over(row->meta, wall_ms_, slack_ms_);
   }
 
  private:
@@ -114,6 +111,12 @@ std::shared_ptr<rocksdb::CompactionFilterFactory> make_factory(const char* name,
 }
 
 }  // namespace
+
+bool row_over(const RowMeta& meta, std::int64_t wall_ms, std::int64_t expiry_slack_ms) {
+  if (meta.state == RowState::tomb) return tomb_over(meta.tomb_until_ms, wall_ms);
+  return meta.state == RowState::live && meta.expires_at_ms != 0 &&
+         meta.expires_at_ms + expiry_slack_ms < wall_ms;
+}
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> make_row_filter(FilterContext& context) {
   return make_factory("stayd.rows", [&context]() -> std::unique_ptr<CompactionFilter> {

@@ -11,11 +11,14 @@
 #include <rocksdb/db.h>
 #include <rocksdb/snapshot.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <utility>
+
+#include "session/record.h"
 
 namespace stayd {
 
@@ -29,10 +32,26 @@ struct SyncedRows {
   std::uint64_t next_generation = 0;
 };
 
+// True when a compaction at `wall_ms` may drop the row.
+bool row_over(const RowMeta& meta, std::int64_t wall_ms, std::int64_t expiry_slack_ms);
+
 // Outlives the database it serves.
 struct FilterContext {
   std::function<std::int64_t()> wall_ms;
   std::int64_t expiry_slack_ms = 0;
+
+  // Now, remembered before anything is dropped.
+  std::int64_t judge_ms() {
+    const std::int64_t now_ms = wall_ms();
+    std::int64_t latest_ms = latest_judged_ms.load();
+    while (latest_ms < now_ms && !latest_judged_ms.compare_exchange_weak(latest_ms, now_ms)) {
+    }
+    return now_ms;
+  }
+  // Whether a compaction so far may have dropped the row.
+  bool may_be_gone(const RowMeta& meta) const {
+    return row_over(meta, latest_judged_ms.load(), expiry_slack_ms);
+  }
 
   void set_synced(std::shared_ptr<const SyncedRows> rows) {
     const std::lock_guard lock(mutex);
@@ -44,6 +63,7 @@ struct FilterContext {
     return synced_rows;
   }
 
+  std::atomic<std::int64_t> latest_judged_ms = 0;
   std::mutex mutex;
   std::shared_ptr<const SyncedRows> synced_rows;
 };

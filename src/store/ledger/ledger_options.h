@@ -22,6 +22,8 @@ struct LedgerOptions {
   std::size_t write_buffer_bytes = std::size_t{16} << 20;
   std::size_t block_cache_bytes = std::size_t{8} << 20;
   int max_open_files = 64;
+  // Headers of rows written lately (about 100,000): a change of such a row reads nothing.
+  std::size_t header_cache_bytes = std::size_t{12} << 20;
 
   // Above this only tombstones are taken (I12); 0: as much as the disk holds.
   std::uint64_t max_disk_bytes = 0;

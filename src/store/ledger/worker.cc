@@ -25,7 +25,8 @@ Worker::Worker(LedgerOptions options, Folder folder, std::unique_ptr<Database> d
       folder_(std::move(folder)),
       database_(std::move(database)),
       info_(info),
-      batch_(*database_, info_),
+      headers_(options_.header_cache_bytes),
+      batch_(*database_, info_, headers_),
       highest_hlc_(info.highest_hlc) {
   thread_ = std::thread([this] { run(); });
 }

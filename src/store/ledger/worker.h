@@ -21,6 +21,7 @@
 #include "store/ledger/batch.h"
 #include "store/ledger/database.h"
 #include "store/ledger/folder.h"
+#include "store/ledger/header_cache.h"
 #include "store/ledger/ledger_options.h"
 #include "store/ledger/operation.h"
 
@@ -94,6 +95,7 @@ class Worker {
   Folder folder_;
   std::unique_ptr<Database> database_;
   LedgerInfo info_;
+  HeaderCache headers_;
   Batch batch_;
   std::vector<Gathered> gathered_;
   std::vector<Report> reports_;

@@ -55,8 +55,12 @@ Status Worker::write_batch() {
     status = database_->db()->SyncWAL();
   }
   broken_ = !status.ok();
-  if (broken_) return status;
+  if (broken_) {
+    headers_.clear();  // who knows what was written
+    return status;
+  }
   dirty_facts_.clear();
+  batch_.written();
   written(sync_wanted_);
   return status;
 }
@@ -113,6 +117,7 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
   options.sync = true;
   const Status status = database_->db()->Write(options, &batch);
   broken_ = !status.ok();
+  headers_.clear();
   if (broken_) return report_applied(token, to_error(status, doing));
   info_ = next;
   written(true);
@@ -147,6 +152,7 @@ void Worker::recover() {
 
 void Worker::reopen() {
   recovered_at_us_ = mono_us();
+  headers_.clear();
   broken_ = !database_->reopen();
   if (broken_) return;
   unsynced_ = false;  // opening synced or flushed every log
