@@ -53,9 +53,6 @@ double number(bool value) {
 double number(std::uint64_t value) {
   return static_cast<double>(value);
 }
-double number(std::int64_t value) {
-  return static_cast<double>(value);
-}
 double seconds(std::int64_t ms) {
   return static_cast<double>(ms) / 1000;
 }

@@ -109,7 +109,8 @@ void Server::make_engine() {
                                 counters_, random_);
   pubsub_ =
       std::make_unique<Link>(link_options("stayd-pubsub"), *dialer_, *relay_, counters_, random_);
-  pinned_ = std::make_unique<PinnedPool>(link_options("stayd-client"), *dialer_, counters_, random_);
+  pinned_ =
+      std::make_unique<PinnedPool>(link_options("stayd-client"), *dialer_, counters_, random_);
   engine_->attach(*data_, *aux_, pinned_.get());
   relay_->attach(*pubsub_);
   port_.hub.set_upstream(relay_.get());
