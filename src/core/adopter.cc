@@ -41,9 +41,15 @@ void Adopter::want(const FullKey& key, bool force) {
 }
 
 void Adopter::on_link_lost() {
+  if (!page_is_scan_) {
+    for (Item& item : items_) wanted_.push_back(std::move(item));
+  }
   ++generation_;
   step_ = Step::idle;
   items_.clear();
+  dbs_.clear();  // a cursor means nothing to another process; and a page was under way
+  cursor_ = "0";
+  failed_ = false;
 }
 
 void Adopter::on_tick(bool trusted) {
@@ -77,6 +83,11 @@ void Adopter::list_databases() {
 }
 
 void Adopter::on_databases(std::string_view info) {
+  if (!info.starts_with("# Keyspace")) {
+    step_ = Step::idle;  // refused just now; asked again
+    paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
+    return;
+  }
   std::size_t at = 0;
   while ((at = info.find("\ndb", at)) != std::string_view::npos) {
     at += 3;
@@ -130,6 +141,7 @@ void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (tag >> 20 != generation_) return;
   const std::size_t index = tag & 0xfffff;
   const bool known = row.meta.state != RowState::absent && !row.meta.stale;
+  failed_ = failed_ || !error.message.empty();
   if (!error.message.empty() || known) {
     item_done();
   } else if (c_.up()) {
@@ -139,6 +151,12 @@ void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 
 void Adopter::read(std::size_t index) {
   Item& item = items_[index];
+  if (c_.keys.locked(item.key)) {
+    // A logout may stand in the ledger and not yet in Redis: what Redis says now is no news.
+    want(item.key, item.force);
+    item_done();
+    return;
+  }
   item.hlc = c_.hlc.next(c_.now.wall_ms);
   request_.clear();
   append_read_back(request_, key_of(item.key));
@@ -154,6 +172,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   Item& item = items_[what];
   auto record = parse_read_back(ReplyView(frame));
   if (!record || (!record->exists() && !item.force)) {
+    failed_ = failed_ || !record;
     item_done();
     return;
   }
@@ -163,6 +182,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   mutation.mark = c_.mark;
   mutation.only_if_unknown = !item.force;
   if (record->exists()) {
+    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
     mutation.record = std::move(*record);
   } else {
     mutation.kind = Mutation::Kind::tomb;
@@ -192,6 +212,13 @@ void Adopter::item_done() {
   step_ = Step::idle;
   items_.clear();
   if (!page_is_scan_ || !last_page_) return;
+  if (failed_) {  // keys were left out: once more, from the beginning
+    failed_ = false;
+    dbs_.clear();
+    cursor_ = "0";
+    paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
+    return;
+  }
   dbs_.pop_back();
   cursor_ = "0";
   if (dbs_.empty()) {

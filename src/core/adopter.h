@@ -73,6 +73,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   std::deque<Item> wanted_;
   std::vector<Item> items_;  // of the page under way
   std::size_t unfinished_ = 0;
+  bool failed_ = false;        // a key could not be taken over: the end is not the end
   bool page_is_scan_ = false;  // the items come from SCAN, not from want()
   bool last_page_ = false;
   std::int64_t paused_until_us_ = 0;  // the ledger has just failed

@@ -56,6 +56,7 @@ struct Call {
   std::uint32_t removed = 0;         // live rows that a removal found
   bool contradicted = false;         // a check found that Redis' memory is not what we thought
   bool crowded = false;              // other writes of its keys were on their way when it started
+  bool sent = false;                 // Redis may have executed it, as version `hlc`
   bool created = false;              // Redis did not have the key: what is written is all there is
   bool unrecorded = false;           // the ledger failed
   std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
@@ -85,7 +86,8 @@ struct Call {
     stage = 0;
     locks_held = in_flight = queued = listed = false;
     removed = 0;
-    contradicted = checked = crowded = created = unrecorded = false;
+    hlc = 0;
+    contradicted = checked = sent = crowded = created = unrecorded = false;
     metas.clear();
     gone.clear();
     held.clear();

@@ -18,6 +18,7 @@ void Debts::add(const FullKey& key, Hlc hlc) {
   floor_ = by_key_.empty() ? hlc : std::min(floor_, hlc);
   if (by_key_.size() >= kMaxDebts) {
     complete_ = false;
+    ++overflows_;
     return;
   }
   by_key_.emplace(key, hlc);
@@ -34,9 +35,14 @@ bool Debts::settle(std::string_view key, Hlc hlc) {
 
 Hlc Debts::lowest() const {
   if (by_key_.size() > kLowestScan) return floor_;
-  Hlc lowest = 0;
-  for (const auto& [key, hlc] : by_key_) lowest = lowest == 0 ? hlc : std::min(lowest, hlc);
+  Hlc lowest = by_key_.empty() ? 0 : ~Hlc{0};
+  for (const auto& [key, hlc] : by_key_) lowest = std::min(lowest, hlc);
   return lowest;
+}
+
+void Debts::forget_database(int db) {
+  boost::unordered::erase_if(
+      by_key_, [db](const auto& entry) { return db < 0 || db_of(entry.first) == db; });
 }
 
 void Debts::clear() {

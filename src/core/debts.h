@@ -31,6 +31,12 @@ class Debts {
   // Redis has confirmed `hlc`. True when that settles the debt.
   bool settle(std::string_view key, Hlc hlc);
   void forget(std::string_view key) { by_key_.erase(key); }
+  // From the beginning of a scan of the ledger until its end the table does not know every debt.
+  void mark_incomplete() { complete_ = false; }
+  // How often a debt found no room: a scan behind which one was missed is not the last one.
+  std::uint64_t overflows() const { return overflows_; }
+  // The database has been flushed: nothing is owed for it any more. db -1: all.
+  void forget_database(int db);
   // A scan of the ledger has found whatever the table could not hold.
   void mark_complete() { complete_ = true; }
   // The lowest version owed; 0 when there is no debt. Walks at most kLowestScan entries: beyond
@@ -47,6 +53,7 @@ class Debts {
   KeyMap<Hlc> by_key_;
   std::deque<FullKey> queue_;
   bool complete_ = true;
+  std::uint64_t overflows_ = 0;
   Hlc floor_ = 0;  // lowest version owed since the table was empty
 };
 

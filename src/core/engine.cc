@@ -197,40 +197,40 @@ void Engine::start(Call& call) {
 
 void Engine::kick(const std::vector<FullKey>& keys) {
   if (c_.keys.empty()) return;
-  const std::size_t before = ready_.size();
-  c_.keys.fronts(keys, ready_);
-  const auto fresh = std::remove_if(ready_.begin() + static_cast<std::ptrdiff_t>(before),
-                                    ready_.end(), [](Call* call) {
-                                      const bool again = call->listed;
-                                      call->listed = true;
-                                      return again;
-                                    });
-  ready_.erase(fresh, ready_.end());
+  fronts_.clear();
+  c_.keys.fronts(keys, fronts_);
+  for (Call* call : fronts_) {
+    if (call->listed) continue;
+    call->listed = true;
+    ready_.push_back(call);
+  }
 }
 
 void Engine::run_ready() {
   if (running_ready_) return;
   running_ready_ = true;
   while (!ready_.empty()) {
-    auto ready = std::move(ready_);
-    ready_.clear();
-    for (Call* call : ready) call->listed = false;
-    for (Call* call : ready) {
-      if (call->queued) try_start(*call);
-    }
+    Call* call = ready_.front();
+    ready_.pop_front();
+    call->listed = false;
+    if (call->queued) try_start(*call);
   }
   running_ready_ = false;
 }
 
 void Engine::complete(Call& call, std::string_view reply) {
   --under_way_;
+  if (call.listed) {
+    std::erase(ready_, &call);
+    call.listed = false;
+  }
   if (call.locks_held || call.in_flight || call.queued) {
     release_rows(call);
     c_.keys.unlock(call);
     c_.keys.remove_in_flight(call);
     c_.keys.dequeue(call);
-    kick(call.keys);
   }
+  kick(call.keys);  // its last write may have left the table before
   call.sink->on_reply(call, reply);
   run_ready();
 }

@@ -164,6 +164,7 @@ class Engine final : public CallHandler,
   void send_removal(Call& call);
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
+  void handle_reply(std::uint64_t tag, std::string_view frame);
   void on_sub_reply(const SubOp& op, std::string_view frame);
   void on_read(Call& call, std::string_view frame);
   void on_write(Call& call, std::string_view frame);
@@ -175,11 +176,13 @@ class Engine final : public CallHandler,
   void record_mutations(Call& call, std::vector<Mutation>& mutations);
   void on_unrecorded(Call& call, const SubOp& op);
   void cap_lifetime(Call& call, std::uint32_t key_index, const RowMeta& before);
+  void forget_unwritten(const Mutation& mutation);
   void read_back_all(Call& call);
   void read_back(Call& call, std::uint32_t key_index);
   void on_read_back(Call& call, const SubOp& op, std::string_view frame);
   void reroute_lost();
   void reroute(Call& call);
+  void doubt_rows(Call& call);
   void reply_in_doubt(Call& call);
 
   // --- engine_absent.cc: is it really not there? (R4, R8, R15)
@@ -203,6 +206,9 @@ class Engine final : public CallHandler,
   void run_standin(Call& call);
   void count_unseen_logouts(Call& call, std::vector<Mutation>& effects);
   void update_meta(Row& row, const Mutation& mutation);
+  UnknownPolicy unknown_policy(const Call& call) const;
+  bool overtaken(const Call& call) const;
+  void answer_overtaken(Call& call);
   void accept_blindly(Call& call);
   void on_blind(Call& call, std::string_view frame);
   void cap_records(Call& call, std::vector<Mutation>& effects);
@@ -221,6 +227,7 @@ class Engine final : public CallHandler,
   void start_flush(Call& call);
   void on_flush(Call& call, std::string_view frame);
   std::string without_side_keys(const Call& call, std::string_view frame) const;
+  void send_dbsize(Call& call);
   void scan_ledger(Call& call);
   void on_ledger_page(Call& call, ScanPage page);
 
@@ -248,7 +255,10 @@ class Engine final : public CallHandler,
   // ShardEvents, AdopterEvents
   void on_trust(Trust trust) override;
   void on_debt_settled(const FullKey& key) override;
-  void on_read_back_wanted(const FullKey& key) override { adopter_.want(key, true); }
+  void on_read_back_wanted(const FullKey& key) override {
+    c_.cache.erase(key);
+    adopter_.want(key, true);
+  }
   void on_redis_is_truth(std::string_view why) override;
   void on_push(std::string_view frame) override;
   void on_adopted(const FullKey& key) override { c_.cache.erase(key); }
@@ -266,7 +276,8 @@ class Engine final : public CallHandler,
 
   std::vector<SubOp> subs_;
   std::vector<std::uint32_t> free_subs_;
-  std::vector<Call*> ready_;  // to be tried again
+  std::vector<Call*> fronts_;  // scratch
+  std::deque<Call*> ready_;    // to be tried again
   bool running_ready_ = false;
   std::vector<Call*> lost_;     // their connection ended; in the order they were sent
   std::vector<Call*> holding_;  // wait for an answer (unknown = hold)

@@ -47,6 +47,11 @@ void Engine::on_absent_meta(Call& call) {
     if (missing) return send_checked(call);
     return complete(call, call.held);
   }
+  for (const FullKey& key : call.keys) {  // written without Redis in the meantime
+    if (!c_.debts.has(key)) continue;
+    if (missing) return to_standin(call);
+    return reroute(call);
+  }
   bool live = !call.block.empty();  // what a block finds in Redis must be known in any case
   for (const RowMeta& meta : call.metas)
     live = live || (meta.live_at(c_.now.wall_ms) && !meta.stale);
@@ -96,9 +101,14 @@ void Engine::on_verified(Call& call) {
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     if (!call.gone[i]) continue;
     any_gone = true;
+    if (c_.debts.has(call.keys[i])) {
+      healed = true;
+      continue;
+    }
     const RowMeta& meta = call.metas[i];
     if (!meta.live_at(c_.now.wall_ms) || meta.stale) continue;
-    if (shard_.evicted_since(meta.mark, call.evicted_keys) || policy->external_delete_heals) {
+    if (shard_.evicted_since(meta.mark, call.evicted_keys) ||
+        (policy != nullptr && policy->external_delete_heals)) {
       ++c_.counters.lost_keys_healed;
       shard_.owe(call.keys[i], meta.hlc);
       healed = true;
@@ -162,7 +172,7 @@ bool Engine::fenced(const Call& call, const FullKey& key, const RowMeta& meta) c
 
 // Acknowledged and dropped: answered as if it had been done on an absent key.
 void Engine::answer_fenced(Call& call) {
-  ++c_.counters.fenced_writes;
+  if (!call.sent) ++c_.counters.fenced_writes;
   struct Scratch final : Workspace {
     KeyMap<Record> records;
     Record& record(std::string_view key) override { return records[FullKey(key)]; }

@@ -36,7 +36,7 @@ void Engine::send_block(Call& call) {
     c_.keys.lock(call);
     return resolve_missing(call);
   }
-  if (session && static_cast<Stage>(call.stage) != Stage::marking) {
+  if (session && !call.pinned && static_cast<Stage>(call.stage) != Stage::marking) {
     // Logouts inside the block stand in the ledger before Redis hears of them; rows that only Redis
     // can tell are marked.
     ++call.waiting;
@@ -74,6 +74,7 @@ void Engine::send_block(Call& call) {
   }
   request_.append("*1\r\n$4\r\nEXEC\r\n");
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, versions);
+  call.sent = true;
   if (session) c_.keys.add_in_flight(call);
   const auto replies = static_cast<std::uint32_t>(call.block.size() + 2);
   if (call.pinned && watches_.contains(call.client_id)) {
@@ -96,7 +97,13 @@ void Engine::send_block(Call& call) {
 
 void Engine::on_block(Call& call, std::string_view frame) {
   const ReplyView reply(frame);
-  if (call.pinned && watches_.erase(call.client_id) != 0) pinned_->release(call.client_id);
+  if (call.pinned && watches_.erase(call.client_id) != 0) {
+    // A block that selects leaves the connection in a database that the link does not know of.
+    const bool selects =
+        std::any_of(call.block.begin(), call.block.end(),
+                    [](const auto& sub_call) { return sub_call->spec->name == "select"; });
+    selects ? pinned_->drop(call.client_id) : pinned_->release(call.client_id);
+  }
   if (reply.is_null()) return complete(call, frame);  // a watched key was changed
   if (!is_session(call) || c_.options.observe) {
     ++c_.counters.replies_from_redis;

@@ -55,6 +55,7 @@ void Engine::submit_keyless(Call& call) {
       call.stage = static_cast<std::uint8_t>(Stage::aux);
       const bool ours = call.spec->name == "scan" && call.args.size() > 1 &&
                         (parse_cursor(call.args[1]) & kLedgerCursorBit) != 0;
+      if (call.spec->name == "dbsize") return send_dbsize(call);
       if (!ours) return aux_->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
       Args args =
           call.args;  // a scan begun on the ledger starts over on Redis: SCAN may repeat keys
@@ -76,14 +77,28 @@ void Engine::submit_keyless(Call& call) {
   }
 }
 
+// With how many of stayd's own keys are among them, as one.
+void Engine::send_dbsize(Call& call) {
+  request_.clear();
+  append_request(request_, {"MULTI"});
+  append_request(request_, {"EXISTS", shard_.canary_name(), kInstancesKey});
+  request_.append(call.raw);
+  append_request(request_, {"EXEC"});
+  aux_->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
+             4);
+}
+
 // The reply of a keyspace command without stayd's own keys.
 std::string Engine::without_side_keys(const Call& call, std::string_view frame) const {
   const ReplyView reply(frame);
   std::string out;
   if (reply.is_error()) return std::string(frame);
   if (call.spec->name == "dbsize") {
-    const std::int64_t side = shard_.db_in_use(call.db) && !shard_.last_canary(call.db).empty();
-    write_integer(out, std::max<std::int64_t>(0, reply.integer().value_or(0) - side));
+    auto counts = reply.elements();
+    ReplyView side;
+    ReplyView all;
+    if (!counts.next(side) || !counts.next(all)) return std::string(frame);
+    write_integer(out, all.integer().value_or(0) - side.integer().value_or(0));
     return out;
   }
   if (call.spec->name == "randomkey") {
@@ -204,7 +219,6 @@ void Engine::start_flush(Call& call) {
   const bool swap = call.spec->name == "swapdb";
   const int db = call.spec->name == "flushall" ? -1 : call.db;
   call.hlc = c_.hlc.next(c_.now.wall_ms);
-  if (!swap && !c_.options.observe) c_.store.flush(db, call.hlc, 0);
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     slow_deadline_us(), 1);
   for (int i = 0; i < kDatabases && !swap; ++i) {
@@ -225,8 +239,16 @@ void Engine::on_flush(Call& call, std::string_view frame) {
     c_.store.swap_databases(a, b, 0);
     shard_.swap_canaries(a, b);
   } else {
-    // Once more: what was in flight when the first one ran stands behind Redis' own flush by now.
-    c_.store.flush(call.spec->name == "flushall" ? -1 : call.db, call.hlc, 0);
+    const int db = call.spec->name == "flushall" ? -1 : call.db;
+    shard_.note_flush(db, call.hlc);
+    c_.debts.forget_database(db);
+    call.held.assign(frame);
+    call.stage = static_cast<std::uint8_t>(Stage::recording);
+    // Everything sent before the flush has been recorded by now: replies come in order.
+    c_.store.flush(db, call.hlc, store_token(call, SubKind::marked, 0));
+    c_.cache.clear();
+    ++c_.counters.replies_from_redis;
+    return;
   }
   c_.cache.clear();
   ++c_.counters.replies_from_redis;

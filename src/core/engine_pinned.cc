@@ -37,7 +37,7 @@ void Engine::send_pinned(Call& call, std::string_view request, std::uint32_t rep
 
 // BLPOP and its kin: whatever was popped, only Redis knows what is left.
 void Engine::on_blocking(Call& call, std::string_view frame) {
-  pinned_->release(call.client_id);
+  if (!watches_.contains(call.client_id)) pinned_->release(call.client_id);
   const ReplyView reply(frame);
   ++c_.counters.replies_from_redis;
   if (reply.is_null() || reply.is_error() || !call.spec->writes() || !is_session(call) ||
@@ -98,7 +98,8 @@ bool Engine::watch_allows(Call& call) {
   if (it == watches_.end()) return true;  // DISCARD, UNWATCH or EXEC came before
   const Watch& watch = it->second;
   const bool redis = goes_to_redis(call);
-  if (watch.in_doubt || watch.in_redis != redis) {
+  const bool gone = redis && !pinned_->holds(call.client_id);  // its WATCHes are gone with it
+  if (watch.in_doubt || watch.in_redis != redis || gone) {
     forget_watch(call.client_id);
     complete(call, "_\r\n");
     return false;

@@ -48,7 +48,7 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     Mutation& mutation = mutations[i];
     if (call.created) make_whole(mutation);
     fill(mutation, call.hlc + i);
-    if (mutation.kind != Mutation::Kind::tomb) c_.unwritten_tombs.erase(mutation.key);
+    forget_unwritten(mutation);
     // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
     // owed.
     if (!shard_.trusted() && !c_.options.observe) shard_.owe(mutation.key, mutation.hlc);
@@ -62,12 +62,20 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
   if (call.waiting == 0) advance(call);
 }
 
+// A write that is newer than a logout the ledger could not take: the key lives again.
+void Engine::forget_unwritten(const Mutation& mutation) {
+  const auto tomb = c_.unwritten_tombs.find(mutation.key);
+  if (tomb == c_.unwritten_tombs.end() || mutation.kind == Mutation::Kind::tomb) return;
+  if (mutation.hlc > tomb->second) c_.unwritten_tombs.erase(tomb);
+}
+
 void Engine::read_back_all(Call& call) {
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) read_back(call, i);
   if (call.waiting == 0) advance(call);
 }
 
 void Engine::read_back(Call& call, std::uint32_t key_index) {
+  // As of the write: a logout since then stands above it.
   ++c_.counters.read_backs;
   const FullKey& key = call.keys[key_index];
   if (!c_.up()) {
@@ -80,7 +88,7 @@ void Engine::read_back(Call& call, std::uint32_t key_index) {
     adopter_.want(key, true);
     return;
   }
-  const Hlc hlc = c_.hlc.next(c_.now.wall_ms);
+  const Hlc hlc = call.hlc != 0 ? call.hlc + key_index : c_.hlc.next(c_.now.wall_ms);
   std::string request;
   append_read_back(request, key_of(key));
   c_.upstream->send(request, db_of(key), *this, sub(call, SubKind::read_back, key_index, hlc),
@@ -130,6 +138,7 @@ void Engine::on_read_back(Call& call, const SubOp& op, std::string_view frame) {
     mutation.kind = Mutation::Kind::stale;
     adopter_.want(mutation.key, true);
   } else if (record->exists()) {
+    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
     mutation.record = std::move(*record);
   } else {
     mutation.kind = Mutation::Kind::tomb;

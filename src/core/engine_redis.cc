@@ -1,15 +1,20 @@
 // Engine: the way through a TRUSTED Redis. Redis decides, then the ledger records, then the client
 // is told; for logouts the ledger comes first (R6).
 #include <algorithm>
+#include <utility>
 
 #include "base/info.h"
 #include "core/engine.h"
 #include "core/lua.h"
+#include "core/side_keys.h"
 #include "session/effects.h"
 
 namespace stayd {
 
 namespace {
+
+// RANDOMKEY that meets stayd's own key is asked again; then the database holds no other, likely.
+constexpr std::uint32_t kRandomKeyTries = 64;
 
 bool has_option(const Args& args, std::size_t from, std::string_view lower) {
   for (std::size_t i = from; i < args.size(); ++i) {
@@ -87,8 +92,11 @@ void Engine::send_write(Call& call) {
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
   c_.keys.add_in_flight(call);
+  // A script that only Redis can run may take its time, as other slow commands do.
+  const bool may_be_slow =
+      call.spec->handling == Handling::script && !stand_in_supports(*call.spec, call.args);
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    command_deadline_us(), 1);
+                    may_be_slow ? slow_deadline_us() : command_deadline_us(), 1);
   if (effects_need_read_back(*call.spec, call.args)) return;  // stays locked until read back
   if (call.locks_held) {
     c_.keys.unlock(call);
@@ -102,6 +110,7 @@ void Engine::send_guarded(Call& call) {
   call.stage = static_cast<std::uint8_t>(Stage::guard);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  call.sent = true;
   request_.clear();
   append_guarded(request_, key_of(call.keys[0]), call.args);
   c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
@@ -114,6 +123,7 @@ void Engine::send_fenced_set(Call& call) {
   call.stage = static_cast<std::uint8_t>(Stage::guard);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  call.sent = true;
   request_.clear();
   if (call.spec->name == "set") {
     Args args = call.args;
@@ -132,6 +142,8 @@ void Engine::to_aux(Call& call) {
   c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::aux);
   call.sent_wall_ms = c_.now.wall_ms;
+  call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  call.sent = call.spec->writes();
   aux_->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
              1);
 }
@@ -195,6 +207,11 @@ void Engine::on_removal(Call& call, std::string_view frame) {
 // ----------------------------------------------------------------------------------------
 
 void Engine::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  handle_reply(tag, frame);
+  run_ready();
+}
+
+void Engine::handle_reply(std::uint64_t tag, std::string_view frame) {
   if (tag & 1) {
     const auto index = static_cast<std::uint32_t>(tag >> 1);
     const SubOp op = subs_[index];
@@ -288,11 +305,17 @@ void Engine::on_write(Call& call, std::string_view frame) {
   }
   const ReplyClass reply_class = classify_reply(frame);
   if (guarded && reply_class == ReplyClass::no_script) {
-    return send_write(call);  // the scripts are loaded again by the next heartbeat
+    request_.clear();
+    const auto loads = static_cast<std::uint32_t>(append_script_loads(request_));
+    c_.upstream->send(request_, -1, swallow_, 0, command_deadline_us(), loads);
+    c_.keys.remove_in_flight(call);
+    c_.keys.unlock(call);
+    return send_guarded(call);
   }
   const bool fenced_nil = guarded && frame[0] == '_' && !needs_guard(call);
   if (reply_class == ReplyClass::guard_miss || fenced_nil) {
     c_.keys.remove_in_flight(call);
+    call.sent = false;  // it did nothing
     return resolve_missing(call);
   }
   if (guarded && call.locks_held) {
@@ -304,6 +327,7 @@ void Engine::on_write(Call& call, std::string_view frame) {
       looks_absent(*call.spec, call.args, reply)) {
     // The command found nothing, so it did nothing: what the ledger knows decides.
     c_.keys.remove_in_flight(call);
+    kick(call.keys);
     return check_absent(call, frame);
   }
   record(call, frame);
@@ -314,6 +338,11 @@ void Engine::on_aux(Call& call, std::string_view frame) {
   if (call.spec->writes() && is_session(call)) return record(call, frame);
   ++c_.counters.replies_from_redis;
   if (call.spec->handling == Handling::keyspace) {
+    if (call.spec->name == "randomkey" && is_side_key(ReplyView(frame).text()) &&
+        ++call.removed < kRandomKeyTries && aux_->up()) {
+      return aux_->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                        slow_deadline_us(), 1);
+    }
     const std::string visible = without_side_keys(call, frame);
     return complete(call, visible);
   }
@@ -366,9 +395,10 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
     watches_.erase(call.client_id);
     return reply_in_doubt(call);
   }
-  if (call.pinned) {  // EXEC under WATCH: whether it ran is not known; null makes the client look
-                      // again
+  if (call.pinned) {  // EXEC under WATCH may have run: null makes the client look again, and so do
+                      // we
     watches_.erase(call.client_id);
+    doubt_rows(call);
     return complete(call, "_\r\n");
   }
   lost_.push_back(&call);
@@ -378,17 +408,24 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
 void Engine::reroute_lost() {
   auto lost = std::move(lost_);
   lost_.clear();
+  if (lost.empty()) return;
   for (auto it = lost.rbegin(); it != lost.rend(); ++it) {
     Call& call = **it;
     c_.keys.remove_in_flight(call);
     if (!call.locks_held) c_.keys.enqueue_front(call);
   }
+  // Nothing else may start, and end, one of these while they are gone through.
+  const bool outer = std::exchange(running_ready_, true);
   for (Call* call : lost) reroute(*call);
+  running_ready_ = outer;
   run_ready();
 }
 
 void Engine::reroute(Call& call) {
-  c_.keys.remove_in_flight(call);
+  if (call.in_flight) {
+    c_.keys.remove_in_flight(call);
+    kick(call.keys);
+  }
   if (!call.block.empty()) {  // what was found out about its keys holds no longer
     call.checked = false;
     call.gone.clear();
@@ -404,12 +441,23 @@ void Engine::reroute(Call& call) {
   }
 }
 
+// Only Redis can say what became of these keys: until it has, the ledger does not answer for them.
+void Engine::doubt_rows(Call& call) {
+  for (std::size_t i = 0; i < call.keys.size(); ++i) {
+    Mutation stale;
+    stale.kind = Mutation::Kind::stale;
+    stale.key = call.keys[i];
+    fill(stale, call.hlc != 0 ? call.hlc + i : c_.hlc.next(c_.now.wall_ms));
+    c_.cache.erase(stale.key);
+    c_.store.apply_one(std::move(stale), 0, Durability::written);
+    adopter_.want(call.keys[i], true);
+  }
+}
+
 void Engine::reply_in_doubt(Call& call) {
   const bool wrote = call.spec->writes() || call.is_block();
   if (!wrote) return fail_unavailable(call);
-  if (is_session(call)) {  // only Redis will be able to say
-    for (const FullKey& key : call.keys) adopter_.want(key, true);
-  }
+  if (is_session(call)) doubt_rows(call);
   complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
 }
 

@@ -29,11 +29,18 @@ bool writes_whole_value(const Call& call) {
 }  // namespace
 
 void Engine::to_standin(Call& call) {
-  const bool was_sent = static_cast<Stage>(call.stage) == Stage::write;
+  const bool was_sent = call.sent;
   bool supported = stand_in_supports(*call.spec, call.args) || call.is_block();
   for (const auto& sub : call.block) {
     supported = supported && (sub->spec->handling == Handling::local ||
                               stand_in_supports(*sub->spec, sub->args));
+  }
+  const auto& name = call.spec->name;
+  if (!supported && !was_sent && name == "evalsha") {
+    return complete(call, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+  }
+  if (!supported && !was_sent && name == "eval") {
+    return complete(call, "-ERR stayd: this script cannot run while Redis is out\r\n");
   }
   if (!supported) return was_sent ? reply_in_doubt(call) : fail_unavailable(call);
   load_rows(call);
@@ -100,6 +107,7 @@ void Engine::on_rows_loaded(Call& call) {
     }
     if (--call.waiting != 0) return;
   }
+  if (overtaken(call)) return answer_overtaken(call);
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     if (!call.is_block() && call.spec->writes() &&
         fenced(call, call.keys[i], working_[call.keys[i]].meta)) {
@@ -111,9 +119,27 @@ void Engine::on_rows_loaded(Call& call) {
   run_standin(call);
 }
 
+// R9: a command that was sent, and refused or lost, has its place before everything that was sent
+// or done after it. When something has been, a logout say, it must not come back over it.
+bool Engine::overtaken(const Call& call) const {
+  if (!call.sent || (!call.spec->writes() && !call.is_block())) return false;
+  return std::any_of(call.keys.begin(), call.keys.end(), [&](const FullKey& key) {
+    const auto row = working_.find(key);
+    return row != working_.end() && row->second.meta.hlc > call.hlc;
+  });
+}
+
+void Engine::answer_overtaken(Call& call) {
+  const auto& name = call.spec->name;
+  if (name == "set" || name == "setex" || name == "psetex") return answer_fenced(call);
+  complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
+}
+
 void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
   auto record = parse_read_back(ReplyView(frame));
+  if (!record) call.contradicted = true;
   if (!record || !record->exists()) return;
+  if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
   const FullKey& key = call.keys[op.key_index];
   Row& row = working_[key];
   if (row.meta.state != RowState::absent && !row.meta.stale) return;
@@ -135,6 +161,11 @@ void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
 // --- what cannot be known (section 2)
 // ---------------------------------------------------------------
 
+UnknownPolicy Engine::unknown_policy(const Call& call) const {
+  const SessionPolicy* policy = policy_of(call);  // none: the configuration has just been narrowed
+  return policy == nullptr ? UnknownPolicy::error : policy->unknown;
+}
+
 bool Engine::creates_if_missing(const Call& call) {
   if (writes_whole_value(call) || call.spec->guard) return true;
   return call.is_block();
@@ -151,7 +182,7 @@ bool Engine::answer_unknown(Call& call) {
   }
   const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
   if (stale && !removal && !writes_whole_value(call)) {
-    reply_unknown(call, policy_of(call)->unknown);
+    reply_unknown(call, unknown_policy(call));
     return true;
   }
   if (!unknown || creates_if_missing(call)) return false;
@@ -159,7 +190,7 @@ bool Engine::answer_unknown(Call& call) {
     // Logging out an id that nobody here has seen: remembered, and counted as done.
     return false;
   }
-  reply_unknown(call, policy_of(call)->unknown);
+  reply_unknown(call, unknown_policy(call));
   return true;
 }
 
@@ -226,7 +257,7 @@ void Engine::run_standin(Call& call) {
     remember_absent(call);
     return complete(call, call.held);
   }
-  const Hlc first = c_.hlc.reserve(c_.now.wall_ms, effects.size());
+  const Hlc first = call.sent ? call.hlc : c_.hlc.reserve(c_.now.wall_ms, effects.size());
   call.hlc = first + effects.size() - 1;
   bool logout = false;
   std::vector<Store::Change> changes;
@@ -241,7 +272,7 @@ void Engine::run_standin(Call& call) {
         provisional || (row.meta.state == RowState::absent && !adopter_.complete() &&
                         !writes_whole_value(call) && mutation.kind != Mutation::Kind::tomb);
     update_meta(row, mutation);
-    c_.unwritten_tombs.erase(mutation.key);
+    forget_unwritten(mutation);
     shard_.owe(mutation.key, mutation.hlc);
   }
   cap_records(call, effects);

@@ -88,7 +88,7 @@ void Shard::decide() {
     beats_ = std::max(beats_, canary ? canary->count : 0);
     epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
   }
-  if (first_contact_ && (away_too_long_ || ahead > ledger_top_)) {
+  if (first_contact_ && ((away_too_long_ && ahead != 0) || ahead > ledger_top_)) {
     events_.on_redis_is_truth(away_too_long_ ? "stayd was away for longer than max_island"
                                              : "the ledger lost its last writes");
     c_.hlc.witness(ahead);
@@ -99,9 +99,11 @@ void Shard::decide() {
     c_.debts.clear();
   }
   first_contact_ = away_too_long_ = false;
-  last_run_id_ = facts_.run_id;
   reconcile_position_ = lowest;
+  if (!intact) flush_again();
+  last_run_id_ = facts_.run_id;
   if (!intact || !c_.debts.complete()) {
+    c_.debts.mark_incomplete();  // until the scan has ended: a connection may be lost before
     plan_scans();
     if (!intact) {
       ++epoch_;
@@ -118,7 +120,32 @@ void Shard::decide() {
   next_scan();
 }
 
+// A flush through stayd is meant, and stays meant when Redis comes back from before it (R18).
+void Shard::flush_again() {
+  for (int db = 0; db < kDatabases; ++db) {
+    if (!db_in_use(db) || flushed_[db] == 0) continue;
+    const auto canary = Canary::parse(found_[db]);
+    if (!canary || canary->position >= flushed_[db]) continue;
+    std::string request;
+    append_request(request, {"FLUSHDB", "ASYNC"});
+    c_.upstream->send(request, db, *this,
+                      (std::uint64_t{1} << 56) | (generation_ & 0xffffffffff) << 8,
+                      c_.deadline_us(c_.options.slow_deadline_ms), 1);
+    found_[db].clear();
+    reconcile_position_ = 0;
+  }
+}
+
+void Shard::note_flush(int db, Hlc hlc) {
+  for (int i = 0; i < kDatabases; ++i) {
+    if (db >= 0 && i != db) continue;
+    flushed_[i] = hlc;
+    c_.store.put_fact("flushed_" + std::to_string(i), std::to_string(hlc));
+  }
+}
+
 void Shard::plan_scans() {
+  overflows_at_scan_ = c_.debts.overflows();
   for (const RowState state : {RowState::tomb, RowState::live}) {
     if (c_.shared && state == RowState::tomb) continue;  // the key may be someone's new session
     for (int db = 0; db < kDatabases; ++db) {
@@ -135,6 +162,10 @@ void Shard::plan_scans() {
 void Shard::next_scan() {
   if (step_ != Step::scanning || scan_under_way_ || repairer_.busy()) return;
   if (scans_.empty()) {
+    if (c_.debts.overflows() != overflows_at_scan_) {
+      plan_scans();  // the table was too small for what changed behind the scan
+      if (!scans_.empty()) return next_scan();
+    }
     c_.debts.mark_complete();
     step_ = Step::paying;
     pay();
@@ -174,6 +205,7 @@ void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
 }
 
 void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
+  const bool moved_on = c_.debts.version(key) > hlc;  // written again while this was under way
   switch (outcome) {
     case RepairOutcome::confirmed:
       ++replayed_;
@@ -197,6 +229,7 @@ void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
       return;
     case RepairOutcome::unknown_row:
     case RepairOutcome::foreign:
+      if (moved_on) return c_.debts.retry(key);
       c_.debts.forget(key);
       events_.on_read_back_wanted(key);
       return;

@@ -1,5 +1,7 @@
 #include "core/repairer.h"
 
+#include <algorithm>
+
 #include "core/lua.h"
 #include "core/reply_class.h"
 #include "core/side_keys.h"
@@ -10,6 +12,8 @@ namespace stayd {
 namespace {
 // Longer than any healthy chunk; a repair never holds the connection against its own heartbeat.
 constexpr std::int64_t kRepairDeadlineMs = 1000;
+// The heartbeat stands behind a chunk and must still be answered in time.
+constexpr std::size_t kChunkBytes = 4u << 20;
 }  // namespace
 
 void Repairer::start(std::vector<FullKey> keys) {
@@ -61,7 +65,9 @@ void Repairer::on_upstream_lost(std::uint64_t tag) {
 
 void Repairer::load_rows() {
   leasing_ = false;
+  bytes_ = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) {
+    items_[i].owed = c_.debts.version(items_[i].key);
     c_.store.load(items_[i].key, c_.ops.token(*this, tag(i)));
   }
 }
@@ -76,7 +82,7 @@ void Repairer::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 
 void Repairer::write_row(std::size_t index, const Row& row) {
   Item& item = items_[index];
-  item.hlc = row.meta.hlc;
+  item.hlc = std::max(row.meta.hlc, item.owed);
   const bool buried = c_.unwritten_tombs.contains(item.key);
   if (row.meta.state == RowState::absent && !buried) return finish(index, RepairOutcome::confirmed);
   if (row.meta.stale && !buried) return finish(index, RepairOutcome::unknown_row);
@@ -88,7 +94,10 @@ void Repairer::write_row(std::size_t index, const Row& row) {
     append_request(request_, {"UNLINK", key, lease_key(key)});
   } else if (!item.leased) {
     return finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::lost);
+  } else if (bytes_ > kChunkBytes) {
+    return finish(index, RepairOutcome::lost);  // in a later chunk
   } else {
+    bytes_ += row.record.memory_bytes();
     item.provisional = row.meta.provisional;
     if (item.provisional) item.record = row.record;
     append_repair(request_, key, token_, row.record, c_.redis_time(row.meta.expires_at_ms),

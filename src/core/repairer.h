@@ -48,6 +48,7 @@ class Repairer final : private ReplyHandler, private StoreClient {
   struct Item {
     FullKey key;
     Hlc hlc = 0;
+    Hlc owed = 0;  // when the row was asked for: whatever it says, this much is in it
     bool leased = false;
     bool refused = false;
     bool done = false;
@@ -71,6 +72,7 @@ class Repairer final : private ReplyHandler, private StoreClient {
   std::string token_;
   std::string request_;
   std::uint64_t generation_ = 0;
+  std::size_t bytes_ = 0;    // of values in this chunk
   std::size_t waiting_ = 0;  // replies or loads of the current step
   std::size_t unfinished_ = 0;
   bool leasing_ = false;

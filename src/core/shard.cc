@@ -53,6 +53,9 @@ void Shard::start() {
   evictions_run_id_ = c_.store.fact("evictions_run_id");
   const auto alive = static_cast<std::int64_t>(number_fact(c_.store, "last_alive_ms"));
   away_too_long_ = alive != 0 && c_.now.wall_ms - alive > c_.options.max_island_ms;
+  for (int db = 0; db < kDatabases; ++db) {
+    flushed_[db] = number_fact(c_.store, "flushed_" + std::to_string(db));
+  }
   ledger_top_ = c_.store.highest_hlc();
   c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
@@ -206,6 +209,9 @@ bool Shard::evicted_since(const Mark& mark, std::uint64_t evicted_keys) {
 
 void Shard::on_tick() {
   check_heartbeat_gap();
+  if (trust_ == Trust::trusted && !c_.debts.complete()) {
+    suspect("more keys are owed to it than can be remembered one by one");
+  }
   if (c_.now.wall_ms - last_alive_saved_ms_ > kAliveSaveMs) {
     last_alive_saved_ms_ = c_.now.wall_ms;
     c_.store.put_fact("last_alive_ms", std::to_string(c_.now.wall_ms));
@@ -270,7 +276,7 @@ void Shard::on_heartbeat(int db, std::string_view frame) {
   } else {
     note_refusal(reply_class, frame.substr(1));
   }
-  last_beat_ok_us_ = c_.now.mono_us;
+  last_beat_ok_us_ = last_beat_sent_us_;  // what it proves is that old
   last_beat_ok_ms_ = c_.now.wall_ms;
   round_trip_us_ = c_.now.mono_us - last_beat_sent_us_;
   if (step_ == Step::probing && beats_under_way_ == 0) {

@@ -74,6 +74,8 @@ class Shard final : public UpstreamEvents,
   void append_fresh_canary(std::string& out, int db);
   // SWAPDB has moved the heartbeats too.
   void swap_canaries(int a, int b) { std::swap(last_written_[a], last_written_[b]); }
+  // A flush through stayd has been done: rows and copies older than `hlc` are void. db -1: all.
+  void note_flush(int db, Hlc hlc);
   void use_db(int db);
   bool db_in_use(int db) const { return (dbs_ >> db & 1) != 0; }
 
@@ -99,6 +101,7 @@ class Shard final : public UpstreamEvents,
   void ask();     // scripts, CLIENT KILL of old connections, every canary
   void decide();  // what has this memory lost?
   void plan_scans();
+  void flush_again();
   void next_scan();
   void pay();
   void become_trusted();
@@ -155,6 +158,8 @@ class Shard final : public UpstreamEvents,
   bool scan_under_way_ = false;
   std::uint64_t replayed_ = 0;
   bool evicted_meanwhile_ = false;
+  std::array<Hlc, kDatabases> flushed_{};
+  std::uint64_t overflows_at_scan_ = 0;
   Hlc ledger_top_ = 0;  // the ledger's highest version when this process started
   bool first_contact_ = true;
   bool away_too_long_ = false;

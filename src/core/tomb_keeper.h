@@ -24,7 +24,7 @@ class TombKeeper final : private StoreClient {
   void on_loaded(std::uint64_t, const Error&, Row) override {}
 
   CoreContext& c_;
-  std::vector<FullKey> under_way_;
+  std::vector<std::pair<FullKey, Hlc>> under_way_;
   std::size_t unreported_ = 0;
   std::int64_t next_try_us_ = 0;
 };

@@ -42,7 +42,8 @@ void ClientSession::queue(const CommandSpec& spec, std::string_view frame, const
   const bool select = spec.name == "select";
   const bool as_it_is = select || spec.name == "ping" || spec.name == "echo";
   const bool cannot_wait = spec.name == "hello" || spec.name == "auth" ||
-                           spec.name == "client|reply" || spec.name.ends_with("subscribe");
+                           spec.name == "client|reply" || spec.name.ends_with("subscribe") ||
+                           spec.handling == Handling::flush;  // a flush is journalled on its own
   if (cannot_wait) return reject("ERR Command not allowed inside a transaction");
   if (block_->calls.size() >= context_.limits.max_block ||
       block_->bytes + frame.size() > context_.limits.max_block_bytes) {

@@ -12,7 +12,8 @@ constexpr std::int64_t kComeUpUs = 1'000'000;  // dial and gate together
 // are gone with it.
 class PinnedPool::Connection final : public UpstreamEvents {
  public:
-  Connection(const LinkOptions& options, Dialer& dialer, Counters& counters, Random& random, Now now)
+  Connection(const LinkOptions& options, Dialer& dialer, Counters& counters, Random& random,
+             Now now)
       : give_up_us_(now.mono_us + kComeUpUs), link_(options, dialer, *this, counters, random) {
     link_.start(now);
     link_.on_tick(now);
@@ -80,9 +81,8 @@ PinnedPool::PinnedPool(LinkOptions options, Dialer& dialer, Counters& counters, 
 
 PinnedPool::~PinnedPool() = default;
 
-bool PinnedPool::send(std::uint64_t client, std::string_view request, int db,
-                      ReplyHandler& handler, std::uint64_t tag, std::int64_t deadline_us,
-                      std::uint32_t replies) {
+bool PinnedPool::send(std::uint64_t client, std::string_view request, int db, ReplyHandler& handler,
+                      std::uint64_t tag, std::int64_t deadline_us, std::uint32_t replies) {
   auto it = used_.find(client);
   if (it != used_.end() && it->second->broken()) {
     graveyard_.push_back(std::move(it->second));
@@ -102,6 +102,11 @@ bool PinnedPool::send(std::uint64_t client, std::string_view request, int db,
   }
   it->second->send(request, db, handler, tag, deadline_us, replies);
   return true;
+}
+
+bool PinnedPool::holds(std::uint64_t client) const {
+  const auto it = used_.find(client);
+  return it != used_.end() && !it->second->broken();
 }
 
 void PinnedPool::release(std::uint64_t client) {

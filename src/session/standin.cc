@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "session/glob.h"
 #include "session/numbers.h"
+#include "session/scripts.h"
 #include "session/standin_context.h"
 
 namespace stayd {
@@ -36,6 +37,8 @@ standin::Handler find_handler(std::string_view name) {
 
 bool stand_in_supports(const CommandSpec& spec, const Args& args) {
   if (find_handler(spec.name) == nullptr) return false;
+  if (spec.name == "eval") return args.size() > 1 && known_script_by_text(args[1]).has_value();
+  if (spec.name == "evalsha") return args.size() > 1 && known_script_by_sha1(args[1]).has_value();
   // COPY ... DB n names a key of another database, which the workspace does not hold.
   if (spec.name != "copy") return true;
   for (std::size_t i = 3; i + 1 < args.size(); ++i) {
