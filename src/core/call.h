@@ -71,6 +71,12 @@ struct Call {
     return pinned ? spec->handling == Handling::transaction : !block.empty();
   }
 
+  // True when it may change keys. Scripts carry no write flag in Redis' table, and may.
+  bool writes() const {
+    return spec->writes() ||
+           (spec->handling == Handling::script && (spec->flags & kCmdReadonly) == 0);
+  }
+
   // Ready for another command; keeps its memory.
   void clear() {
     raw.clear();

@@ -99,7 +99,7 @@ bool Engine::goes_to_redis(const Call& call) const {
     }
   }
   if (!shard_.writes_refused()) return true;
-  const auto writes = [](const Call& one) { return one.spec->writes(); };
+  const auto writes = [](const Call& one) { return one.writes(); };
   const bool any = writes(call) || std::any_of(call.block.begin(), call.block.end(),
                                                [&](const auto& sub) { return writes(*sub); });
   if (!any) return true;

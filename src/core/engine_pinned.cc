@@ -40,7 +40,7 @@ void Engine::on_blocking(Call& call, std::string_view frame) {
   if (!watches_.contains(call.client_id)) pinned_->release(call.client_id);
   const ReplyView reply(frame);
   ++c_.counters.replies_from_redis;
-  if (reply.is_null() || reply.is_error() || !call.spec->writes() || !is_session(call) ||
+  if (reply.is_null() || reply.is_error() || !call.writes() || !is_session(call) ||
       c_.options.observe) {
     return complete(call, frame);
   }

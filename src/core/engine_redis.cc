@@ -143,7 +143,7 @@ void Engine::to_aux(Call& call) {
   call.stage = static_cast<std::uint8_t>(Stage::aux);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
-  call.sent = call.spec->writes();
+  call.sent = call.writes();
   aux_->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
              1);
 }
@@ -335,7 +335,7 @@ void Engine::on_write(Call& call, std::string_view frame) {
 
 void Engine::on_aux(Call& call, std::string_view frame) {
   if (is_session(call) && refused(call, frame)) return;
-  if (call.spec->writes() && is_session(call)) return record(call, frame);
+  if (call.writes() && is_session(call)) return record(call, frame);
   ++c_.counters.replies_from_redis;
   if (call.spec->handling == Handling::keyspace) {
     if (call.spec->name == "randomkey" && is_side_key(ReplyView(frame).text()) &&
@@ -455,7 +455,7 @@ void Engine::doubt_rows(Call& call) {
 }
 
 void Engine::reply_in_doubt(Call& call) {
-  const bool wrote = call.spec->writes() || call.is_block();
+  const bool wrote = call.writes() || call.is_block();
   if (!wrote) return fail_unavailable(call);
   if (is_session(call)) doubt_rows(call);
   complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");

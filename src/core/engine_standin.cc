@@ -109,7 +109,7 @@ void Engine::on_rows_loaded(Call& call) {
   }
   if (overtaken(call)) return answer_overtaken(call);
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    if (!call.is_block() && call.spec->writes() &&
+    if (!call.is_block() && call.writes() &&
         fenced(call, call.keys[i], working_[call.keys[i]].meta)) {
       return answer_fenced(call);
     }
@@ -122,7 +122,7 @@ void Engine::on_rows_loaded(Call& call) {
 // R9: a command that was sent, and refused or lost, has its place before everything that was sent
 // or done after it. When something has been, a logout say, it must not come back over it.
 bool Engine::overtaken(const Call& call) const {
-  if (!call.sent || (!call.spec->writes() && !call.is_block())) return false;
+  if (!call.sent || (!call.writes() && !call.is_block())) return false;
   return std::any_of(call.keys.begin(), call.keys.end(), [&](const FullKey& key) {
     const auto row = working_.find(key);
     return row != working_.end() && row->second.meta.hlc > call.hlc;
@@ -196,7 +196,7 @@ bool Engine::answer_unknown(Call& call) {
 
 // R5: the ledger cannot be read. A SUSPECT Redis' hit is better than nothing, its miss is not.
 void Engine::accept_blindly(Call& call) {
-  if (!c_.up() || !c_.options.blind_accept || call.is_block() || call.spec->writes()) {
+  if (!c_.up() || !c_.options.blind_accept || call.is_block() || call.writes()) {
     return reply_unknown(call, UnknownPolicy::error);
   }
   call.stage = static_cast<std::uint8_t>(Stage::blind);
@@ -225,7 +225,7 @@ void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
     return;
   }
   ++c_.counters.unknown_replies;
-  if (policy == UnknownPolicy::anonymous && !call.is_block() && !call.spec->writes()) {
+  if (policy == UnknownPolicy::anonymous && !call.is_block() && !call.writes()) {
     for (const FullKey& key : call.keys) working_[key] = Row{};
     std::string reply;
     std::vector<Mutation> none;
@@ -252,7 +252,7 @@ void Engine::run_standin(Call& call) {
   ++c_.counters.replies_from_ledger;
   count_unseen_logouts(call, effects);
   if (effects.empty()) {
-    if (!call.spec->writes()) call.metas.clear();
+    if (!call.writes()) call.metas.clear();
     for (const FullKey& key : call.keys) call.metas.push_back(working_[key].meta);
     remember_absent(call);
     return complete(call, call.held);
