@@ -43,7 +43,7 @@ inline std::string_view key_of(std::string_view full) {
 }
 
 // What an outage, an eviction or an external delete is told apart by: the shard's trust epoch and
-// Redis' evicted_keys counter when Redis last confirmed a row (DESIGN.md R4).
+// Redis' evicted_keys counter when Redis last confirmed a row (rule R4 of docs/architecture.md).
 struct Mark {
   std::uint32_t epoch = 0;
   std::uint64_t evicted_keys = 0;

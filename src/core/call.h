@@ -55,7 +55,6 @@ struct Call {
   bool listed = false;               // stands in the list of calls to try again
   std::uint32_t removed = 0;         // live rows that a removal found
   bool contradicted = false;         // a check found that Redis' memory is not what we thought
-  bool crowded = false;              // other writes of its keys were on their way when it started
   bool sent = false;                 // Redis may have executed it, as version `hlc`
   bool created = false;              // Redis did not have the key: what is written is all there is
   bool unrecorded = false;           // the ledger failed
@@ -93,7 +92,7 @@ struct Call {
     locks_held = in_flight = queued = listed = false;
     removed = 0;
     hlc = 0;
-    contradicted = checked = sent = crowded = created = unrecorded = false;
+    contradicted = checked = sent = created = unrecorded = false;
     metas.clear();
     gone.clear();
     held.clear();

@@ -58,7 +58,6 @@ void Engine::on_tick(Now now) {
 }
 
 // --- what a call touches
-// ----------------------------------------------------------------------------
 
 bool Engine::collect_keys(Call& call) {
   if (!find_keys(*call.spec, call.args, call.key_positions)) return false;
@@ -108,7 +107,6 @@ bool Engine::goes_to_redis(const Call& call) const {
 }
 
 // --- routing
-// ----------------------------------------------------------------------------------------
 
 void Engine::submit(Call& call) {
   ++under_way_;
@@ -160,8 +158,10 @@ void Engine::submit(Call& call) {
 void Engine::try_start(Call& call) {
   const bool slow =
       call.spec->handling == Handling::slow_read || call.spec->handling == Handling::slow_write;
-  const bool alone =
-      slow || depends_on_absence(call) || call.pinned || (is_session(call) && !goes_to_redis(call));
+  // A logout's tombstone counts what the ledger holds: writes before it must stand there.
+  const bool logout = !c_.keys.empty() && is_removal(*call.spec, call.args, c_.now.wall_ms);
+  const bool alone = slow || logout || depends_on_absence(call) || call.pinned ||
+                     (is_session(call) && !goes_to_redis(call));
   if (!c_.keys.may_start(call, alone)) {
     call.stage = static_cast<std::uint8_t>(Stage::waiting);
     c_.keys.enqueue(call);
@@ -255,7 +255,6 @@ void Engine::fill(Mutation& mutation, Hlc hlc) const {
 }
 
 // --- parts of a call that are under way
-// -------------------------------------------------------------
 
 std::uint64_t Engine::sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {
   std::uint32_t index;
@@ -305,7 +304,6 @@ void Engine::advance(Call& call) {
 }
 
 // --- what the other parts tell us
-// -------------------------------------------------------------------
 
 void Engine::on_trust(Trust trust) {
   if (trust == Trust::out) adopter_.on_link_lost();

@@ -1,5 +1,5 @@
 // The engine: decides for every client command who answers it, keeps the ledger in step with Redis,
-// and never lets Redis' troubles become a logout (DESIGN.md sections 2 and 3).
+// and never lets Redis' troubles become a logout (docs/architecture.md).
 //
 //                        ┌─ TRUSTED, no debt ──▶ Redis ──▶ effect ──▶ ledger ──▶ reply
 //   submit ─▶ key queue ─┤         │ nil? missing? ──▶ ledger knows better? ──┐

@@ -149,7 +149,6 @@ void Engine::send_checked(Call& call) {
 }
 
 // --- R8: fences
-// -------------------------------------------------------------------------------------
 
 bool Engine::fenced(const Call& call, const FullKey& key, const RowMeta& meta) const {
   if (meta.state != RowState::tomb || !policies_.any_fence()) return false;

@@ -128,7 +128,6 @@ std::string Engine::without_side_keys(const Call& call, std::string_view frame) 
 }
 
 // --- from the ledger
-// --------------------------------------------------------------------------------
 
 void Engine::scan_ledger(Call& call) {
   if (!adopter_.complete()) {
@@ -209,7 +208,6 @@ void Engine::on_ledger_page(Call& call, ScanPage page) {
 }
 
 // --- R18: flushes are meant
-// -------------------------------------------------------------------------
 
 void Engine::start_flush(Call& call) {
   if (!shard_.trusted() || !c_.up()) {

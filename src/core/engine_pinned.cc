@@ -50,7 +50,6 @@ void Engine::on_blocking(Call& call, std::string_view frame) {
 }
 
 // --- WATCH
-// ------------------------------------------------------------------------------------------
 
 void Engine::start_watch(Call& call) {
   if (!collect_keys(call)) {

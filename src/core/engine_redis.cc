@@ -149,10 +149,8 @@ void Engine::to_aux(Call& call) {
 }
 
 // --- logouts: TOMB in the ledger, then UNLINK in Redis, then the client
-// ------------------------------
 
 void Engine::start_removal(Call& call) {
-  for (const FullKey& key : call.keys) call.crowded |= c_.keys.in_flight(key) != 0;
   c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::tomb);
   const SessionPolicy* policy = policy_of(call);
@@ -189,11 +187,10 @@ void Engine::on_removal(Call& call, std::string_view frame) {
     shard_.note_refusal(reply_class, frame.substr(1));
     return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
   }
-  // Redis may have lost keys that the ledger knew: they were logged out all the same. Unless
-  // another removal, not yet recorded then, went before this one: only Redis has counted both.
+  // Redis may have lost keys that the ledger knew: they were logged out all the same.
   const auto count = ReplyView(frame).integer();
   const auto& name = call.spec->name;
-  if (count && !call.crowded && (name == "del" || name == "unlink") &&
+  if (count && (name == "del" || name == "unlink") &&
       *count < static_cast<std::int64_t>(call.removed)) {
     std::string reply;
     write_integer(reply, call.removed);
@@ -204,7 +201,6 @@ void Engine::on_removal(Call& call, std::string_view frame) {
 }
 
 // --- replies
-// ----------------------------------------------------------------------------------------
 
 void Engine::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   handle_reply(tag, frame);
@@ -248,31 +244,6 @@ void Engine::handle_reply(std::uint64_t tag, std::string_view frame) {
       ++c_.counters.replies_from_redis;
       return complete(call, frame);
     }
-  }
-}
-
-// True when the reply says that Redis did not execute the command because of its own troubles: the
-// stand-in does.
-bool Engine::refused(Call& call, std::string_view frame) {
-  if (frame[0] != '-') return false;
-  const ReplyClass reply_class = classify_reply(frame);
-  switch (reply_class) {
-    case ReplyClass::shard_out:
-    case ReplyClass::wrong_node:
-    case ReplyClass::no_memory:
-    case ReplyClass::no_writes:
-      if (c_.options.observe) return false;
-      ++c_.counters.refused_by_redis;
-      shard_.note_refusal(reply_class, frame.substr(1));
-      if (call.is_block() || stand_in_supports(*call.spec, call.args)) {
-        reroute(call);
-      } else {  // not done, and nobody else can do it; its rows may have been marked stale
-        for (const FullKey& key : call.keys) adopter_.want(key, true);
-        fail_unavailable(call);
-      }
-      return true;
-    default:
-      return false;
   }
 }
 
@@ -347,118 +318,6 @@ void Engine::on_aux(Call& call, std::string_view frame) {
     return complete(call, visible);
   }
   complete(call, frame);
-}
-
-// --- lost connections and refusals
-// ------------------------------------------------------------------
-
-void Engine::on_upstream_lost(std::uint64_t tag) {
-  if (tag & 1) {
-    const auto index = static_cast<std::uint32_t>(tag >> 1);
-    const SubOp op = subs_[index];
-    free_subs_.push_back(index);
-    Call& call = *op.call;
-    --call.waiting;
-    if (op.kind == SubKind::read_back) {
-      Mutation stale;
-      stale.kind = Mutation::Kind::stale;
-      stale.key = call.keys[op.key_index];
-      fill(stale, op.hlc);
-      c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, op.key_index),
-                         Durability::written);
-      adopter_.want(call.keys[op.key_index], true);
-      return;
-    }
-    // A check that was not answered: the stand-in decides. A row that could not be asked for is
-    // absent.
-    if (op.kind != SubKind::adopt_row && op.kind != SubKind::capped) call.contradicted = true;
-    if (call.waiting == 0) advance(call);
-    return;
-  }
-  Call& call = *reinterpret_cast<Call*>(static_cast<std::uintptr_t>(tag));
-  if (static_cast<Stage>(call.stage) == Stage::removal) {
-    // The tombstones stand in the ledger; Redis will be told.
-    shard_.release_position(call.hlc);
-    for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-      shard_.owe(call.keys[i], call.hlc + i);
-      c_.cache.erase(call.keys[i]);
-    }
-    std::string reply;
-    const bool many = call.spec->name == "del" || call.spec->name == "unlink";
-    write_integer(reply, many ? call.removed : std::min(call.removed, 1u));
-    ++c_.counters.replies_from_ledger;
-    return complete(call, reply);
-  }
-  ++c_.counters.in_doubt_commands;
-  const auto stage = static_cast<Stage>(call.stage);
-  if (stage == Stage::blocking || stage == Stage::watching) {
-    watches_.erase(call.client_id);
-    return reply_in_doubt(call);
-  }
-  if (call.pinned) {  // EXEC under WATCH may have run: null makes the client look again, and so do
-                      // we
-    watches_.erase(call.client_id);
-    doubt_rows(call);
-    return complete(call, "_\r\n");
-  }
-  lost_.push_back(&call);
-}
-
-// R9: what was in doubt is done again as "state at least this version", in the order it was sent.
-void Engine::reroute_lost() {
-  auto lost = std::move(lost_);
-  lost_.clear();
-  if (lost.empty()) return;
-  for (auto it = lost.rbegin(); it != lost.rend(); ++it) {
-    Call& call = **it;
-    c_.keys.remove_in_flight(call);
-    if (!call.locks_held) c_.keys.enqueue_front(call);
-  }
-  // Nothing else may start, and end, one of these while they are gone through.
-  const bool outer = std::exchange(running_ready_, true);
-  for (Call* call : lost) reroute(*call);
-  running_ready_ = outer;
-  run_ready();
-}
-
-void Engine::reroute(Call& call) {
-  if (call.in_flight) {
-    c_.keys.remove_in_flight(call);
-    kick(call.keys);
-  }
-  if (!call.block.empty()) {  // what was found out about its keys holds no longer
-    call.checked = false;
-    call.gone.clear();
-  }
-  const bool session = is_session(call) && call.spec->handling != Handling::keyspace &&
-                       call.spec->handling != Handling::server && !call.keys.empty();
-  if (!session || c_.options.observe) {
-    reply_in_doubt(call);
-  } else if (call.locks_held) {
-    to_standin(call);
-  } else {
-    try_start(call);
-  }
-}
-
-// Only Redis can say what became of these keys: until it has, the ledger does not answer for them.
-void Engine::doubt_rows(Call& call) {
-  for (std::size_t i = 0; i < call.keys.size(); ++i) {
-    Mutation stale;
-    stale.kind = Mutation::Kind::stale;
-    stale.key = call.keys[i];
-    fill(stale, call.hlc != 0 ? call.hlc + i : c_.hlc.next(c_.now.wall_ms));
-    c_.cache.erase(stale.key);
-    c_.store.apply_one(std::move(stale), 0, Durability::written);
-    adopter_.want(call.keys[i], true);
-  }
-}
-
-void Engine::reply_in_doubt(Call& call) {
-  const bool wrote = call.writes() || call.is_block();
-  if (!wrote) return fail_unavailable(call);
-  if (is_session(call)) doubt_rows(call);
-  complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
 }
 
 }  // namespace stayd

@@ -137,7 +137,8 @@ void Engine::answer_overtaken(Call& call) {
 
 void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
   auto record = parse_read_back(ReplyView(frame));
-  if (!record) call.contradicted = true;
+  // Refused (BUSY, LOADING): once everything has been adopted, no row means no key.
+  if (!record && !adopter_.complete()) call.contradicted = true;
   if (!record || !record->exists()) return;
   if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
   const FullKey& key = call.keys[op.key_index];
@@ -159,7 +160,6 @@ void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
 }
 
 // --- what cannot be known (section 2)
-// ---------------------------------------------------------------
 
 UnknownPolicy Engine::unknown_policy(const Call& call) const {
   const SessionPolicy* policy = policy_of(call);  // none: the configuration has just been narrowed
@@ -237,7 +237,6 @@ void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
 }
 
 // --- running
-// ----------------------------------------------------------------------------------------
 
 void Engine::run_standin(Call& call) {
   std::vector<Mutation> effects;

@@ -1,4 +1,5 @@
-// FAILURES.md 1.0 as code: what an error reply of Redis says about Redis, and what to do. Pure.
+// The classification table of docs/failure_modes.md as code: what an error reply of Redis says
+// about Redis, and what to do. Pure.
 #pragma once
 
 #include <cstdint>

@@ -205,7 +205,6 @@ bool Shard::evicted_since(const Mark& mark, std::uint64_t evicted_keys) {
 }
 
 // --- heartbeats
-// -------------------------------------------------------------------------------------
 
 void Shard::on_tick() {
   check_heartbeat_gap();

@@ -19,7 +19,7 @@ class ReplyHandler {
   virtual void on_upstream_lost(std::uint64_t tag) = 0;
 };
 
-// What the gate (FAILURES.md 2.1) learnt of the server behind a fresh connection.
+// What the gate (docs/architecture.md) learnt of the server behind a fresh connection.
 struct GateFacts {
   std::string run_id;
   std::int64_t client_id = 0;  // ours, for CLIENT KILL ID once condemned

@@ -1,6 +1,6 @@
-// What stayd counts. Plain cells, written by the engine loop only, read by a scrape on the same loop:
-// counting costs one add. The names here are the metric names (docs/metrics in operating.md), with
-// prefix "stayd_" and suffix "_total" for counters.
+// What stayd counts. Plain cells, written by the engine loop only, read by a scrape on the same
+// loop: counting costs one add. The names here are the metric names (docs/metrics in operating.md),
+// with prefix "stayd_" and suffix "_total" for counters.
 #pragma once
 
 #include <array>

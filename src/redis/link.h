@@ -7,7 +7,7 @@
 //
 // A sans-I/O state machine on an injected Transport; loop thread only. The link owns its transport;
 // the owner of the link calls on_tick() every few milliseconds.
-// Source: FAILURES.md 2.1 (gate), DESIGN.md section 4.
+// Source: docs/architecture.md ("What is believed of Redis").
 #pragma once
 
 #include <cstdint>

@@ -46,7 +46,7 @@ class Transport {
   // Bytes written and not yet taken by the kernel.
   virtual std::size_t unsent_bytes() const = 0;
   // Ends the stream without events. `reset`: with SO_LINGER {1, 0}, so that the kernel never
-  // retransmits what was not delivered (a condemned connection, DESIGN.md section 4).
+  // retransmits what was not delivered (a condemned connection, docs/architecture.md).
   virtual void close(bool reset) = 0;
 };
 

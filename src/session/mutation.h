@@ -29,10 +29,10 @@ struct Mutation {
             // On a row that is tomb or expired it creates one without expiry.
     elements,  // `elements` of a hash, set or sorted set (`type`), expiry kept; creates the row if
                // it is tomb or expired; the row ends (as by kind tomb) when none is left
-    expiry,  // only `record.expires_at_ms` (0 = persist)
-    tomb,    // the key is gone and must not come back before `tomb_until_ms`
-    stale,   // an opaque write is about to be sent: the row stops answering until the next put
-    forget,  // drop the row and its history: nothing is known of the key any more
+    expiry,    // only `record.expires_at_ms` (0 = persist)
+    tomb,      // the key is gone and must not come back before `tomb_until_ms`
+    stale,     // an opaque write is about to be sent: the row stops answering until the next put
+    forget,    // drop the row and its history: nothing is known of the key any more
   };
 
   Kind kind = Kind::put;

@@ -1,4 +1,4 @@
-// The Lua scripts that session libraries really send (CLIENTS.md section 6), known by the SHA1 of
+// The Lua scripts that session libraries really send, known by the SHA1 of
 // their text, executed natively by the stand-in and mirrored without reading back.
 #pragma once
 

@@ -1,11 +1,12 @@
-// The seam behind which rows are kept. Implementations: `ledger/` (RocksDB, embedded, always there),
-// `memory/` (tests and simulator), later the shared databases. `faulty/` wraps any of them.
+// The seam behind which rows are kept. Implementations: `ledger/` (RocksDB, embedded, always
+// there), `memory/` (tests and simulator), later the shared databases. `faulty/` wraps any of them.
 //
 // Thread rule: every member is called on the engine loop, and every StoreEvents member is called on
 // that loop too; an implementation that works elsewhere hands its results over itself.
 //
 // Order: operations take effect, and are reported, in the order of the calls. A load sees every
-// mutation applied before it. Calls may be gathered; nothing is promised to start before `submit()`.
+// mutation applied before it. Calls may be gathered; nothing is promised to start before
+// `submit()`.
 //
 // Tokens are the caller's; the store only returns them. Bounded: the caller keeps at most
 // `kMaxStoreOperations` unreported operations, and sheds above that.
@@ -49,9 +50,9 @@ struct ScanPage {
   bool done = false;  // no entry follows
 };
 struct ScanQuery {
-  int db = -1;           // -1: every database
-  FullKey after;         // exclusive; empty: from the start
-  Hlc newer_than = 0;    // only rows with hlc > this
+  int db = -1;                      // -1: every database
+  FullKey after;                    // exclusive; empty: from the start
+  Hlc newer_than = 0;               // only rows with hlc > this
   RowState state = RowState::live;  // `live` (expired rows left out) or `tomb`
   std::size_t limit = 256;          // entries per page, at most 4,096
 };
@@ -80,10 +81,11 @@ class Store {
  public:
   virtual ~Store() = default;
 
-  virtual void set_events(StoreEvents* events) = 0;  // before any operation; outlives the store's use
+  virtual void set_events(
+      StoreEvents* events) = 0;  // before any operation; outlives the store's use
 
-  // Mutations given with one call are applied together or not at all (MULTI; RENAME's two rows). Each
-  // has its own token. At most 65,536 mutations.
+  // Mutations given with one call are applied together or not at all (MULTI; RENAME's two rows).
+  // Each has its own token. At most 65,536 mutations.
   struct Change {
     Mutation mutation;
     StoreToken token = 0;  // 0: not reported
@@ -91,8 +93,8 @@ class Store {
   virtual void apply(std::vector<Change> changes, Durability durability) = 0;
   virtual void apply_one(Mutation mutation, StoreToken token, Durability durability) = 0;
 
-  // The row with its value. A row that does not exist is reported with state `absent`. An expired row
-  // is reported as it stands; the caller compares with its own clock.
+  // The row with its value. A row that does not exist is reported with state `absent`. An expired
+  // row is reported as it stands; the caller compares with its own clock.
   virtual void load(FullKey key, StoreToken token) = 0;
   // Metadata only: one point read, whatever the size of the value.
   virtual void load_meta(FullKey key, StoreToken token) = 0;
@@ -106,7 +108,8 @@ class Store {
 
   // Small durable facts under a name (adoption cursor, epoch, instance id). `written` durability.
   virtual void put_fact(std::string name, std::string value) = 0;
-  virtual std::string fact(std::string_view name) const = 0;  // empty: never set; answers from memory
+  virtual std::string fact(
+      std::string_view name) const = 0;  // empty: never set; answers from memory
 
   // The highest version ever applied; 0 for a new store.
   virtual Hlc highest_hlc() const = 0;

@@ -73,6 +73,8 @@ ApplyOutcome apply_to(Mutation& mutation, Row& row, std::int64_t wall_ms) {
 
 void Batch::clear() {
   write_.Clear();
+  changed_.clear();
+  changed_bytes_ = 0;
   rows_.clear();
   elements_.clear();
 }
@@ -81,24 +83,22 @@ void Batch::written() {
   for (const auto& [key, known] : rows_) headers_.put(key, known.row);
 }
 
-Result<Batch::Known*> Batch::find(const std::string& key, bool payload) {
+Result<Batch::KnownRow*> Batch::find(const std::string& key, bool payload) {
   const auto found = rows_.find(key);
-  if (found != rows_.end() && (found->second.payload_known || !payload)) return &found->second;
+  if (found != rows_.end() && (found->second.payload_known || !payload)) return &*found;
   // A payload is missing here only while the database still has it.
   if (found == rows_.end()) {
     std::optional<StoredRow> header = headers_.find(key);
     const bool enough = header && (!payload || !has_payload(header->meta.type));
     if (enough && !database_.may_be_gone(header->meta)) {
       const bool known = !has_payload(header->meta.type);
-      return &rows_.emplace(key, Known{std::move(*header), known}).first->second;
+      return &*rows_.emplace(key, Known{std::move(*header), known}).first;
     }
   }
   Result<StoredRow> row = Rows(database_, info_.spaces).stored(key, payload);
   if (!row) return row.error();
   const bool known = payload || !has_payload(row->meta.type);
-  Known& slot = rows_[key];
-  slot = Known{std::move(*row), known};
-  return &slot;
+  return &*rows_.insert_or_assign(key, Known{std::move(*row), known}).first;
 }
 
 Result<std::optional<std::string>> Batch::element(const std::string& element_key) {
@@ -145,19 +145,18 @@ Result<Batch::Partial> Batch::partial(const std::string& key, const StoredRow& s
 
 Result<void> Batch::check(const Mutation& mutation) {
   const std::string key = row_key(info_.spaces, mutation.key);
-  const Result<Known*> found = find(key, needs_payload(mutation));
+  const Result<KnownRow*> found = find(key, needs_payload(mutation));
   if (!found) return found.error();
-  const Result<Partial> work = partial(key, (*found)->row, mutation);
+  const Result<Partial> work = partial(key, (*found)->second.row, mutation);
   if (!work) return work.error();
   return {};
 }
 
 Result<ApplyResult> Batch::apply(Mutation& mutation, std::int64_t wall_ms) {
   const std::string key = row_key(info_.spaces, mutation.key);
-  const Result<Known*> found = find(key, needs_payload(mutation));
+  const Result<KnownRow*> found = find(key, needs_payload(mutation));
   if (!found) return found.error();
-  Known& known = **found;
-  const StoredRow& stored = known.row;
+  const StoredRow& stored = (*found)->second.row;
   ApplyResult result;
   result.before = stored.meta;
   Result<Partial> work = partial(key, stored, mutation);
@@ -165,7 +164,7 @@ Result<ApplyResult> Batch::apply(Mutation& mutation, std::int64_t wall_ms) {
   result.outcome = apply_to(mutation, work->row, wall_ms);
   if (result.outcome != ApplyOutcome::applied) return result;
   info_.highest_hlc = std::max(info_.highest_hlc, mutation.hlc);
-  store(key, known, *work, mutation);
+  store(**found, *work, mutation);
   return result;
 }
 
@@ -219,8 +218,9 @@ void Batch::store_elements(const std::string& key, StoredRow& next, const Stored
   }
 }
 
-void Batch::store(const std::string& key, Known& known, Partial& after, const Mutation& mutation) {
-  const StoredRow& stored = known.row;
+void Batch::store(KnownRow& known, Partial& after, const Mutation& mutation) {
+  const std::string& key = known.first;
+  const StoredRow& stored = known.second.row;
   StoredRow next;
   next.meta = after.row.meta;
   const bool live = next.meta.state == RowState::live;
@@ -238,18 +238,33 @@ void Batch::store(const std::string& key, Known& known, Partial& after, const Mu
   } else if (was_tomb) {
     write_.Delete(database_.tombs(), key).PermitUncheckedError();
   }
-  if (next.meta == RowMeta{}) {
+  changed_bytes_ += key.size() + kRowHeaderBytes + next.payload.size();
+  if (!known.second.changed) changed_.push_back(&known);
+  known.second = Known{std::move(next), true, true};
+}
+
+void Batch::put_row(const std::string& key, const StoredRow& row) {
+  if (row.meta == RowMeta{}) {
     write_.Delete(database_.meta(), key).PermitUncheckedError();
-  } else {
-    const RowHeader header = encode_row_header(next);
-    const Slice key_parts[] = {Slice(key)};
-    const Slice value_parts[] = {Slice(header.data(), header.size()), Slice(next.payload)};
-    write_
-        .Put(database_.meta(), rocksdb::SliceParts(key_parts, 1),
-             rocksdb::SliceParts(value_parts, 2))
-        .PermitUncheckedError();
+    return;
   }
-  known = Known{std::move(next), true};
+  const RowHeader header = encode_row_header(row);
+  const Slice key_parts[] = {Slice(key)};
+  const Slice value_parts[] = {Slice(header.data(), header.size()), Slice(row.payload)};
+  write_
+      .Put(database_.meta(), rocksdb::SliceParts(key_parts, 1), rocksdb::SliceParts(value_parts, 2))
+      .PermitUncheckedError();
+}
+
+// A row changed often is written once; in key order, because RocksDB then finds each row's place
+// from the place of the one before.
+rocksdb::WriteBatch& Batch::finish() {
+  std::sort(changed_.begin(), changed_.end(),
+            [](const KnownRow* a, const KnownRow* b) { return a->first < b->first; });
+  for (const KnownRow* row : changed_) put_row(row->first, row->second.row);
+  changed_.clear();
+  changed_bytes_ = 0;
+  return write_;
 }
 
 }  // namespace stayd

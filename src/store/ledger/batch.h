@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "session/mutation.h"
 #include "store/ledger/database.h"
@@ -41,9 +42,10 @@ class Batch {
   // old.
   bool touches(const FullKey& key) const { return rows_.contains(row_key(info_.spaces, key)); }
 
-  std::size_t bytes() const { return write_.GetDataSize(); }
-  bool empty() const { return write_.Count() == 0; }
-  rocksdb::WriteBatch& write() { return write_; }
+  std::size_t bytes() const { return write_.GetDataSize() + changed_bytes_; }
+  bool empty() const { return write_.Count() == 0 && changed_.empty(); }
+  // What is to be written. Ends the gathering: only clear() may follow, or more writes into it.
+  rocksdb::WriteBatch& finish();
   // The database holds what is in here: rows that were changed or looked at go to the headers.
   void written();
   void clear();
@@ -55,17 +57,21 @@ class Batch {
     std::uint64_t others = 0;  // elements the sentinel stands for
   };
 
-  // By row key; the payload is there only when `payload_known`.
+  // The payload is there only when `payload_known`.
   struct Known {
     StoredRow row;
     bool payload_known = false;
+    bool changed = false;
   };
+  using KnownRows = std::unordered_map<std::string, Known>;  // by row key
+  using KnownRow = KnownRows::value_type;
 
-  Result<Known*> find(const std::string& key, bool payload);
+  Result<KnownRow*> find(const std::string& key, bool payload);
   Result<Partial> partial(const std::string& key, const StoredRow& stored,
                           const Mutation& mutation);
   Result<std::optional<std::string>> element(const std::string& element_key);
-  void store(const std::string& key, Known& known, Partial& after, const Mutation& mutation);
+  void store(KnownRow& known, Partial& after, const Mutation& mutation);
+  void put_row(const std::string& key, const StoredRow& row);
   void store_elements(const std::string& key, StoredRow& next, const StoredRow& before,
                       Partial& after, const Mutation& mutation);
   void put_collection(const std::string& prefix, const Record& record);
@@ -75,7 +81,9 @@ class Batch {
   LedgerInfo& info_;
   HeaderCache& headers_;
   rocksdb::WriteBatch write_;
-  std::unordered_map<std::string, Known> rows_;
+  KnownRows rows_;
+  std::vector<const KnownRow*> changed_;  // in `rows_`; written by finish()
+  std::size_t changed_bytes_ = 0;
   std::unordered_map<std::string, std::optional<std::string>> elements_;
 };
 

@@ -42,9 +42,12 @@ class Database {
   // act.)
   bool reopen();
 
-  // Everything written so far is synced, and no element has a generation from `next_generation` on:
-  // lets compactions drop the elements of rows that are gone.
-  void mark_synced(std::uint64_t next_generation);
+  // The rows as they are; no element has a generation from `next_generation` on. Goes before
+  // close().
+  std::shared_ptr<const SyncedRows> rows_now(std::uint64_t next_generation) const;
+  // `rows` and everything before them is synced: lets compactions drop the elements of rows that
+  // are gone.
+  void mark_synced(std::shared_ptr<const SyncedRows> rows);
 
   // Whether a compaction may have dropped the row since it was read or written.
   bool may_be_gone(const RowMeta& meta) const { return filters_.may_be_gone(meta); }

@@ -32,7 +32,8 @@ class Compacted {
   Compacted(LedgerOptions options, std::int64_t wall_ms) {
     options.wall_ms = [wall_ms] { return wall_ms; };
     database_ = open_database(options);
-    database_->mark_synced(database_->read_info().value().next_generation);
+    const LedgerInfo info = database_->read_info().value();
+    database_->mark_synced(database_->rows_now(info.next_generation));
     rocksdb::CompactRangeOptions range;
     range.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
     for (auto* family : {database_->meta(), database_->tombs(), database_->elements()}) {

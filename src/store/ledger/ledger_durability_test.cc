@@ -1,4 +1,4 @@
-// kill -9 loses nothing that was acknowledged (DESIGN.md section 3, Durability).
+// kill -9 loses nothing that was acknowledged (docs/architecture.md).
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>

@@ -27,6 +27,7 @@ Worker::Worker(LedgerOptions options, Folder folder, std::unique_ptr<Database> d
       info_(info),
       headers_(options_.header_cache_bytes),
       batch_(*database_, info_, headers_),
+      syncer_(folder_.database_path()),
       highest_hlc_(info.highest_hlc) {
   thread_ = std::thread([this] { run(); });
 }
@@ -87,15 +88,17 @@ void Worker::run() {
     sync_if_due();
     tend();
   }
-  if (unsynced_) unsynced_since_us_ = 0;
-  sync_if_due();  // in case the flush finds no space
+  await_sync();
+  if (unsynced_ && !broken_ && database_->is_open()) {  // in case the flush finds no space
+    database_->db()->SyncWAL().PermitUncheckedError();
+  }
   database_->close(!broken_);
 }
 
 // False: stopping, and everything posted has been taken.
 bool Worker::wait(std::vector<Operation>& operations) {
   std::int64_t timeout_us = kTendIntervalUs;
-  if (unsynced_ && !broken_) {
+  if (unsynced_ && !broken_ && !syncer_.started()) {
     const std::int64_t due_us = unsynced_since_us_ + options_.sync_interval_ms * 1000;
     timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), 0, timeout_us);
   }

@@ -23,6 +23,7 @@
 #include "store/ledger/folder.h"
 #include "store/ledger/header_cache.h"
 #include "store/ledger/ledger_options.h"
+#include "store/ledger/log_syncer.h"
 #include "store/ledger/operation.h"
 
 namespace stayd {
@@ -78,6 +79,8 @@ class Worker {
   void retry_without_space(const Error& error);
   void write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken token, const char* doing);
   void sync_if_due();
+  void end_sync(const Result<void>& result);
+  void await_sync();
   void tend();
   void watch_space(std::uint64_t used_bytes);
   void recover();
@@ -101,7 +104,9 @@ class Worker {
   std::vector<Report> reports_;
   std::map<std::string, std::string> dirty_facts_;  // kept until a write takes them
   bool sync_wanted_ = false;
-  bool unsynced_ = false;
+  LogSyncer syncer_;
+  std::shared_ptr<const SyncedRows> syncing_rows_;  // as they were when the run started
+  bool unsynced_ = false;  // something was written since the last sync started
   std::int64_t unsynced_since_us_ = 0;
   bool broken_ = false;  // the last write failed
   bool full_ = false;    // ENOSPC or max_disk_bytes: tombstones only

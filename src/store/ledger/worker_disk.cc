@@ -40,18 +40,21 @@ void Worker::commit() {
 Status Worker::write_batch() {
   if (broken_) recover();
   if (!database_->is_open()) return Status::IOError("closed after a disk error");
+  rocksdb::WriteBatch& batch = batch_.finish();
   for (const auto& [name, value] : dirty_facts_) {
     const std::string key = std::string(kFactPrefix) + name;
-    batch_.write().Put(database_->facts(), key, value).PermitUncheckedError();
+    batch.Put(database_->facts(), key, value).PermitUncheckedError();
   }
   Status status;
   if (!batch_.empty()) {
     const std::string info = encode_info(info_);
-    batch_.write().Put(database_->facts(), slice(kInfoKey), info).PermitUncheckedError();
+    batch.Put(database_->facts(), slice(kInfoKey), info).PermitUncheckedError();
     rocksdb::WriteOptions options;
     options.sync = sync_wanted_;
-    status = database_->db()->Write(options, &batch_.write());
-  } else if (sync_wanted_ && unsynced_) {  // all superseded: by rows that may not be synced yet
+    status = database_->db()->Write(options, &batch);
+  } else if (sync_wanted_ &&
+             (unsynced_ ||
+              syncer_.started())) {  // all superseded: by rows that may not be synced yet
     status = database_->db()->SyncWAL();
   }
   broken_ = !status.ok();
@@ -125,18 +128,27 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
 }
 
 void Worker::sync_if_due() {
-  // RocksDB aborts when a log whose write failed is synced.
-  if (!unsynced_ || broken_ || !database_->is_open()) return;
+  if (const std::optional<Result<void>> result = syncer_.take()) end_sync(*result);
+  if (!unsynced_ || syncer_.started() || broken_ || !database_->is_open()) return;
   if (mono_us() - unsynced_since_us_ < options_.sync_interval_ms * 1000) return;
-  const Status status = database_->db()->SyncWAL();
-  if (!status.ok()) {
-    broken_ = true;
-    return note_error(to_error(status, "cannot sync"));
-  }
   unsynced_ = false;
-  database_->mark_synced(info_.next_generation);
+  syncing_rows_ = database_->rows_now(info_.next_generation);
+  syncer_.start();
+}
+
+void Worker::end_sync(const Result<void>& result) {
+  const std::shared_ptr<const SyncedRows> rows = std::exchange(syncing_rows_, nullptr);
+  if (!result) {
+    broken_ = unsynced_ = true;
+    return note_error(result.error());
+  }
+  database_->mark_synced(rows);
   const std::lock_guard lock(mutex_);
   ++stats_.sync_total;
+}
+
+void Worker::await_sync() {
+  if (syncer_.started()) end_sync(syncer_.wait());
 }
 
 // While closed there are no reads: only when the disk takes writes again.
@@ -152,6 +164,7 @@ void Worker::recover() {
 
 void Worker::reopen() {
   recovered_at_us_ = mono_us();
+  await_sync();
   headers_.clear();
   broken_ = !database_->reopen();
   if (broken_) return;
@@ -174,7 +187,9 @@ void Worker::tend() {
   watch_space(used);
   std::uint64_t rows = 0;
   if (database_->is_open()) {
-    if (!unsynced_ && !broken_) database_->mark_synced(info_.next_generation);
+    if (!unsynced_ && !syncer_.started() && !broken_) {
+      database_->mark_synced(database_->rows_now(info_.next_generation));
+    }
     database_->db()->GetIntProperty(database_->meta(), rocksdb::DB::Properties::kEstimateNumKeys,
                                     &rows);
   }

@@ -1,0 +1,98 @@
+#include "store/ledger/log_syncer.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace stayd {
+namespace {
+
+Result<void> sync_file(const std::string& path, bool metadata) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOENT) return {};
+  const bool synced = fd >= 0 && (metadata ? ::fsync(fd) : ::fdatasync(fd)) == 0;
+  const int failure = errno;
+  if (fd >= 0) ::close(fd);
+  if (synced) return {};
+  return make_error(failure == ENOSPC ? Errc::no_space : Errc::io,
+                    fmt::format("ledger: cannot sync {}: {}", path, std::strerror(failure)));
+}
+
+}  // namespace
+
+Result<void> sync_logs(const std::string& path) {
+  std::error_code code;
+  for (std::filesystem::directory_iterator it(path, code), end; !code && it != end;
+       it.increment(code)) {
+    if (it->path().extension() != ".log") continue;
+    const Result<void> synced = sync_file(it->path(), false);
+    if (!synced) return synced;
+  }
+  if (code && code != std::errc::no_such_file_or_directory) {
+    return make_error(Errc::io, fmt::format("ledger: cannot list {}: {}", path, code.message()));
+  }
+  return sync_file(path, true);
+}
+
+LogSyncer::LogSyncer(std::string path) : path_(std::move(path)) {
+  thread_ = std::thread([this] { run(); });
+}
+
+LogSyncer::~LogSyncer() {
+  if (started_) wait();
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = State::stopping;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void LogSyncer::start() {
+  STAYD_ASSERT(!started_);
+  started_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    state_ = State::wanted;
+  }
+  changed_.notify_all();
+}
+
+std::optional<Result<void>> LogSyncer::take() {
+  if (!started_) return std::nullopt;
+  const std::lock_guard lock(mutex_);
+  if (state_ != State::ended) return std::nullopt;
+  state_ = State::idle;
+  started_ = false;
+  return std::exchange(result_, Result<void>());
+}
+
+Result<void> LogSyncer::wait() {
+  STAYD_ASSERT(started_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return state_ == State::ended; });
+  state_ = State::idle;
+  started_ = false;
+  return std::exchange(result_, Result<void>());
+}
+
+void LogSyncer::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return state_ == State::wanted || state_ == State::stopping; });
+    if (state_ == State::stopping) return;
+    lock.unlock();
+    Result<void> result = sync_logs(path_);
+    lock.lock();
+    result_ = std::move(result);
+    state_ = State::ended;
+    changed_.notify_all();
+  }
+}
+
+}  // namespace stayd
