@@ -68,6 +68,8 @@ void add_shard(Page& page, const ShardStatus& shard) {
              seconds(shard.since_ms));
   page.gauge("stayd_redis_connected", "1 while the data connection to Redis is up",
              number(shard.connected));
+  page.gauge("stayd_shard_shared_unsafe", "1 while another stayd works on the same Redis",
+             number(shard.shared_unsafe));
   page.gauges("stayd_breaker_closed", "Circuit breaker: 1 while Redis takes such commands",
               "capability",
               {{"read", number(shard.reads_closed)},

@@ -55,6 +55,11 @@ Readiness judge_readiness(const PageInput& input) {
                                       trust_name(engine.shard.trust), why));
     }
   }
+  if (engine.shard.shared_unsafe) {
+    out.notes.push_back(
+        "another stayd works on this Redis: shared-unsafe, only what an emptied "
+        "Redis lacks is put back");
+  }
   if (!engine.adoption_complete) {
     out.notes.push_back("not every key of Redis is in the ledger yet");
   }

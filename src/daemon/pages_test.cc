@@ -137,6 +137,18 @@ TEST_F(Pages, StatusIsJsonWithWhatScriptsAskFor) {
   EXPECT_TRUE(root.at_pointer("/near_cache").is_object());
 }
 
+TEST_F(Pages, AnotherStaydOnTheSameRedisShowsEverywhere) {
+  EXPECT_EQ(page("/readyz").body, "ok\n");
+  EXPECT_NE(page("/metrics").body.find("\nstayd_shard_shared_unsafe 0\n"), std::string::npos);
+  engine_.shard.shared_unsafe = true;
+  EXPECT_EQ(page("/readyz").status, 200);
+  EXPECT_NE(page("/readyz").body.find("note: another stayd works on this Redis"),
+            std::string::npos);
+  EXPECT_NE(page("/metrics").body.find("\nstayd_shard_shared_unsafe 1\n"), std::string::npos);
+  const auto root = boost::json::parse(page("/status.json").body);
+  EXPECT_EQ(root.at_pointer("/shard/shared_unsafe").as_bool(), true);
+}
+
 TEST_F(Pages, StatusTableForPeople) {
   engine_.shard.trust = Trust::out;
   engine_.shard.reason = "Connection refused";

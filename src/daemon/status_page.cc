@@ -19,6 +19,7 @@ json::object shard_object(const ShardStatus& shard) {
           {"reason", shard.reason},
           {"since_ms", shard.since_ms},
           {"connected", shard.connected},
+          {"shared_unsafe", shard.shared_unsafe},
           {"breaker",
            {{"reads_closed", shard.reads_closed},
             {"writes_closed", shard.writes_closed},
