@@ -287,7 +287,7 @@ void RedisModel::run_native(Peer& peer, const CommandSpec& spec, const Args& arg
                             std::string& out) {
   const auto name = spec.name;
   if (name == "hello") return hello(peer, out);
-  if (name == "info") return info(out);
+  if (name == "info") return info(args, out);
   if (name == "scan") return scan(peer, args, out);
   if (name == "client|kill") return kill_client(args, out);
   if (name == "script|load") return script_load(args[2], out);
@@ -328,16 +328,26 @@ void RedisModel::hello(Peer& peer, std::string& out) {
   write_integer(out, peer.id);
 }
 
-void RedisModel::info(std::string& out) {
+void RedisModel::info(const Args& args, std::string& out) {
   std::map<int, int> keys;
   for (const auto& [key, record] : data_) ++keys[db_of(key)];
-  std::string text = "# Server\r\nredis_version:7.0.15\r\nrun_id:" + run_id_ +
-                     "\r\n# Persistence\r\nloading:" + (flags.loading ? "1" : "0") +
-                     "\r\n# Stats\r\nevicted_keys:" + std::to_string(evicted_keys_) +
-                     "\r\n# Replication\r\nrole:" + (flags.replica ? "slave" : "master") +
-                     "\r\n# Keyspace\r\n";
+  std::string keyspace = "# Keyspace\r\n";
   for (const auto& [db, count] : keys) {
-    text += "db" + std::to_string(db) + ":keys=" + std::to_string(count) + ",expires=0\r\n";
+    keyspace += "db" + std::to_string(db) + ":keys=" + std::to_string(count) + ",expires=0\r\n";
+  }
+  const std::pair<std::string_view, std::string> sections[] = {
+      {"server", "# Server\r\nredis_version:7.0.15\r\nrun_id:" + run_id_ + "\r\n"},
+      {"persistence",
+       std::string("# Persistence\r\nloading:") + (flags.loading ? "1" : "0") + "\r\n"},
+      {"stats", "# Stats\r\nevicted_keys:" + std::to_string(evicted_keys_) + "\r\n"},
+      {"replication",
+       std::string("# Replication\r\nrole:") + (flags.replica ? "slave" : "master") + "\r\n"},
+      {"keyspace", keyspace}};
+  std::string text;
+  for (const auto& [name, content] : sections) {
+    bool wanted = args.size() == 1;
+    for (std::size_t i = 1; i < args.size(); ++i) wanted |= equals_ignore_case(args[i], name);
+    if (wanted) text += (text.empty() ? "" : "\r\n") + content;
   }
   write_verbatim(out, text);
 }

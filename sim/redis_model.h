@@ -1,6 +1,6 @@
 // One redis-server as stayd meets it: RESP in, RESP3 out, the dataset as Records, commands executed
 // by the stand-in or natively, and every state a real server falls into. What it exposes after a
-// restart is always a prefix of its history (DESIGN.md A1). Deterministic; owned by the World.
+// restart is always a prefix of its history (A1). Deterministic; owned by the World.
 #pragma once
 
 #include <cstdint>
@@ -94,7 +94,7 @@ class RedisModel {
   void run_native(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);
   void run_records(int db, const CommandSpec& spec, const Args& args, std::string& out);
   void hello(Peer& peer, std::string& out);
-  void info(std::string& out);
+  void info(const Args& args, std::string& out);
   void scan(Peer& peer, const Args& args, std::string& out);
   void kill_client(const Args& args, std::string& out);
 
