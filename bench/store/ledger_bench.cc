@@ -1,11 +1,16 @@
 // How fast the ledger takes SETs: batches handed over as a loop does, one submit() per turn.
 //
 //   ledger_bench [folder] [rows] [keys] [per turn]
+//
+// LEDGER_BENCH_KILL=1: ends by SIGKILL, so that the next run's start has a log to replay.
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <mutex>
@@ -73,7 +78,10 @@ int main(int argc, char** argv) {
   LedgerOptions options;
   options.path = path;
   options.wall_ms = unix_ms;
+  const auto opening = std::chrono::steady_clock::now();
   Result<std::unique_ptr<Ledger>> opened = Ledger::open(options, waiter);
+  const std::chrono::duration<double, std::milli> open_ms =
+      std::chrono::steady_clock::now() - opening;
   if (!opened) {
     fmt::print(stderr, "{}\n", opened.error().message);
     return 2;
@@ -114,6 +122,13 @@ int main(int argc, char** argv) {
       "{:.2f} us; rows per batch {:.1f}; {} syncs\n",
       rows, counter.failed, static_cast<double>(rows) / took.count(),
       loop / static_cast<double>(rows) * 1e6, others / static_cast<double>(rows) * 1e6,
-      static_cast<double>(rows) / static_cast<double>(stats.batches_total), stats.sync_total);
+      static_cast<double>(rows) /
+          static_cast<double>(std::max<std::uint64_t>(stats.batches_total, 1)),
+      stats.sync_total);
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  fmt::print("open {:.0f} ms; at most {} MB resident\n", open_ms.count(), usage.ru_maxrss / 1024);
+  std::fflush(stdout);
+  if (std::getenv("LEDGER_BENCH_KILL") != nullptr) ::raise(SIGKILL);
   return 0;
 }

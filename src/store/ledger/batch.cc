@@ -256,8 +256,8 @@ void Batch::put_row(const std::string& key, const StoredRow& row) {
       .PermitUncheckedError();
 }
 
-// A row changed often is written once; in key order, because RocksDB then finds each row's place
-// from the place of the one before.
+// A row changed often is written once; in key order, because RocksDB then walks the same path to
+// each row's place as to the one before.
 rocksdb::WriteBatch& Batch::finish() {
   std::sort(changed_.begin(), changed_.end(),
             [](const KnownRow* a, const KnownRow* b) { return a->first < b->first; });

@@ -6,7 +6,6 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
-#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
 #include <array>
@@ -111,8 +110,8 @@ rocksdb::ColumnFamilyOptions Database::family_options() const {
   }
   // Level 0 is rewritten soon: not worth compressing.
   out.compression_per_level = {rocksdb::kNoCompression, out.compression};
-  // A batch's rows come in key order: each is looked for from the one before.
-  out.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(1));
+  // No memtable_insert_with_hint_prefix_extractor: with DeleteRange it corrupts memory (RocksDB
+  // issue 5118).
   // A new key's row is looked up first, mostly in memory and always in vain.
   out.memtable_prefix_bloom_size_ratio = 0.02;
   out.memtable_whole_key_filtering = true;
