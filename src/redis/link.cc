@@ -207,6 +207,10 @@ void Link::on_gate_info(const ReplyView& info) {
 void Link::send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
                 std::int64_t deadline_us, std::uint32_t replies) {
   STAYD_ASSERT(up());
+  // Replies come in order: what stands before this one must have been answered by its deadline too.
+  for (auto it = pending_.rbegin(); it != pending_.rend() && it->deadline_us > deadline_us; ++it) {
+    it->deadline_us = deadline_us;
+  }
   if (db >= 0 && db != current_db_) {
     std::string select;
     append_request(select, {"SELECT", std::to_string(db)});
@@ -215,10 +219,6 @@ void Link::send(std::string_view request, int db, ReplyHandler& handler, std::ui
     current_db_ = db;
   }
   transport_->write(request);
-  // Replies come in order: what stands before this one must have been answered by its deadline too.
-  for (auto it = pending_.rbegin(); it != pending_.rend() && it->deadline_us > deadline_us; ++it) {
-    it->deadline_us = deadline_us;
-  }
   pending_.push_back({&handler, tag, deadline_us, replies});
 }
 
