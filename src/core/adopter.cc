@@ -139,6 +139,7 @@ void Adopter::on_scan_page(std::string_view frame) {
 
 void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (tag >> 20 != generation_) return;
+  if (!page_is_scan_) return settle_missing(tag, std::move(row));
   const std::size_t index = tag & 0xfffff;
   const bool known = row.meta.state != RowState::absent && !row.meta.stale;
   failed_ = failed_ || !error.message.empty();
@@ -173,7 +174,15 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   auto record = parse_read_back(ReplyView(frame));
   if (!record || (!record->exists() && !item.force)) {
     failed_ = failed_ || !record;
+    if (!record && !page_is_scan_) {  // refused just now
+      paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
+      want(item.key, item.force);
+    }
     item_done();
+    return;
+  }
+  if (!record->exists()) {
+    c_.store.load(item.key, c_.ops.token(*this, tag));
     return;
   }
   Mutation mutation;
@@ -181,9 +190,24 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   mutation.hlc = item.hlc;
   mutation.mark = c_.mark;
   mutation.only_if_unknown = !item.force;
-  if (record->exists()) {
-    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
-    mutation.record = std::move(*record);
+  if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
+  mutation.record = std::move(*record);
+  c_.store.apply_one(std::move(mutation), c_.ops.token(*this, tag), Durability::written);
+}
+
+// Redis does not have a key whose value only it could tell. That is proof when its memory is still
+// the one in which the value became unknown; otherwise the last value known is the best there is.
+void Adopter::settle_missing(std::uint64_t tag, Row row) {
+  const Item& item = items_[tag & 0xfffff];
+  if (row.meta.state != RowState::live) return item_done();
+  Mutation mutation;
+  mutation.key = item.key;
+  mutation.mark = c_.mark;
+  mutation.hlc = item.hlc;
+  if (row.meta.mark.epoch != c_.mark.epoch && row.record.exists()) {
+    mutation.hlc = c_.hlc.next(c_.now.wall_ms);
+    mutation.record = std::move(row.record);
+    events_.on_restored(item.key, mutation.hlc);
   } else {
     mutation.kind = Mutation::Kind::tomb;
     mutation.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs;

@@ -20,6 +20,8 @@ class AdopterEvents {
  public:
   virtual ~AdopterEvents() = default;
   virtual void on_adopted(const FullKey& key) = 0;
+  // Redis lost the key together with its memory: the last value known is the row again, and owed.
+  virtual void on_restored(const FullKey& key, Hlc hlc) = 0;
 };
 
 inline constexpr std::size_t kMaxHints = 1024;
@@ -61,6 +63,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   void scan_next();
   void on_scan_page(std::string_view frame);
   void read(std::size_t index);
+  void settle_missing(std::uint64_t tag, Row row);
   void item_done();
   void save_progress();
 

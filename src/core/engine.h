@@ -262,6 +262,7 @@ class Engine final : public CallHandler,
   void on_redis_is_truth(std::string_view why) override;
   void on_push(std::string_view frame) override;
   void on_adopted(const FullKey& key) override { c_.cache.erase(key); }
+  void on_restored(const FullKey& key, Hlc hlc) override { shard_.owe(key, hlc); }
 
   CoreContext c_;
   PolicyTable policies_;
