@@ -1,6 +1,6 @@
 // How fast the ledger takes SETs: batches handed over as a loop does, one submit() per turn.
 //
-//   ledger_bench [folder] [rows] [keys] [per turn]
+//   ledger_bench [folder] [rows] [keys] [per turn] [in flight]
 //
 // LEDGER_BENCH_KILL=1: ends by SIGKILL, so that the next run's start has a log to replay.
 #include <fmt/format.h>
@@ -73,6 +73,7 @@ int main(int argc, char** argv) {
   const std::uint64_t rows = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1'000'000;
   const std::uint64_t keys = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 200'000;
   const std::uint64_t per_turn = argc > 4 ? std::strtoull(argv[4], nullptr, 10) : 32;
+  const std::uint64_t in_flight = argc > 5 ? std::strtoull(argv[5], nullptr, 10) : 16'384;
   Waiter waiter;
   Counter counter;
   LedgerOptions options;
@@ -104,7 +105,7 @@ int main(int argc, char** argv) {
     }
     ledger.submit();
     ledger.deliver();
-    while (i - counter.done > 16'384) {
+    while (i - counter.done > in_flight) {
       waiter.wait();
       ledger.deliver();
     }

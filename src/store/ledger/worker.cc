@@ -10,6 +10,8 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
+// How often to look whether a sync has ended that the next one waits for.
+constexpr std::int64_t kSyncPollUs = 5'000;
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -98,9 +100,10 @@ void Worker::run() {
 // False: stopping, and everything posted has been taken.
 bool Worker::wait(std::vector<Operation>& operations) {
   std::int64_t timeout_us = kTendIntervalUs;
-  if (unsynced_ && !broken_ && !syncer_.started()) {
+  if (unsynced_ && !broken_) {
     const std::int64_t due_us = unsynced_since_us_ + options_.sync_interval_ms * 1000;
-    timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), 0, timeout_us);
+    const std::int64_t least_us = syncer_.started() ? kSyncPollUs : 0;
+    timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), least_us, timeout_us);
   }
   std::unique_lock lock(mutex_);
   if (inbox_.empty() && !stopping_) {

@@ -14,6 +14,9 @@ using rocksdb::Status;
 
 constexpr std::int64_t kRecoverIntervalUs = 1'000'000;
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
+// A sync that takes longer than so many intervals is waited for: what a power cut may cost stays
+// bounded.
+constexpr std::int64_t kStuckIntervals = 10;
 
 Slice slice(std::string_view text) {
   return {text.data(), text.size()};
@@ -129,8 +132,10 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
 
 void Worker::sync_if_due() {
   if (const std::optional<Result<void>> result = syncer_.take()) end_sync(*result);
+  const std::int64_t waited_us = unsynced_ ? mono_us() - unsynced_since_us_ : 0;
+  if (waited_us >= kStuckIntervals * options_.sync_interval_ms * 1000) await_sync();
   if (!unsynced_ || syncer_.started() || broken_ || !database_->is_open()) return;
-  if (mono_us() - unsynced_since_us_ < options_.sync_interval_ms * 1000) return;
+  if (waited_us < options_.sync_interval_ms * 1000) return;
   unsynced_ = false;
   syncing_rows_ = database_->rows_now(info_.next_generation);
   syncer_.start();
