@@ -141,10 +141,10 @@ class App(threading.Thread):
             self.client.close()
 
 
-def log_times(stayd, since):
-    """{event: seconds after the first line} of the log's lines from number `since` on."""
+def phases_of(stayd, since):
+    """What the log's lines from number `since` on say happened when."""
     lines = [json.loads(line) for line in stayd.log_lines()[since:] if line.startswith("{")]
-    return [(line.get("event"), line.get("time") or line.get("ts")) for line in lines]
+    return ", ".join(f"{line['event']} {line['ts'][17:-1]}" for line in lines)
 
 
 def run_upgrade(stayd):
@@ -167,7 +167,7 @@ def run_upgrade(stayd):
         app.stopping.set()
     for app in apps:
         app.join(15)
-    return apps, f"ended after {(ended - begin) * 1000:.0f} ms; log: {log_times(stayd, lines)}"
+    return apps, f"ended after {(ended - begin) * 1000:.0f} ms; log, in seconds: {phases_of(stayd, lines)}"
 
 
 @pytest.mark.timeout(90)
