@@ -56,6 +56,7 @@ struct Call {
   std::uint32_t removed = 0;         // live rows that a removal found
   bool contradicted = false;         // a check found that Redis' memory is not what we thought
   bool sent = false;                 // Redis may have executed it, as version `hlc`
+  std::uint32_t probes = 0;          // EXISTS that stand before the block's own commands
   bool created = false;              // Redis did not have the key: what is written is all there is
   bool unrecorded = false;           // the ledger failed
   std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
@@ -90,7 +91,7 @@ struct Call {
     waiting = 0;
     stage = 0;
     locks_held = in_flight = queued = listed = false;
-    removed = 0;
+    removed = probes = 0;
     hlc = 0;
     contradicted = checked = sent = created = unrecorded = false;
     metas.clear();

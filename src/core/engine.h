@@ -217,6 +217,7 @@ class Engine final : public CallHandler,
   static bool creates_if_missing(const Call& call);
 
   // --- engine_block.cc: MULTI .. EXEC
+  bool probes_hold(Call& call, ReplyView::Elements& elements);
   static bool depends_on_absence(const Call& call);
   void send_block(Call& call);
   void on_block(Call& call, std::string_view frame);

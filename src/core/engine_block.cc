@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/engine.h"
+#include "resp/request_parser.h"
 #include "session/effects.h"
 
 namespace stayd {
@@ -66,17 +67,24 @@ void Engine::send_block(Call& call) {
   call.sent_wall_ms = c_.now.wall_ms;
   std::size_t versions = 1;
   request_.assign("*1\r\n$5\r\nMULTI\r\n");
-  bool selects = false;
+  const bool selects = std::any_of(call.block.begin(), call.block.end(), [](const auto& sub_call) {
+    return sub_call->spec->name == "select";
+  });
+  // What was found out about its keys must still hold when the block runs: it tells us itself.
+  call.probes = 0;
+  if (session && call.checked && !call.pinned && !selects) {
+    call.probes = static_cast<std::uint32_t>(call.keys.size());
+    for (const FullKey& key : call.keys) append_request(request_, {"EXISTS", key_of(key)});
+  }
   for (auto& sub_call : call.block) {
     request_.append(sub_call->raw);
     versions += sub_call->args.size();
-    selects = selects || sub_call->spec->name == "select";
   }
   request_.append("*1\r\n$4\r\nEXEC\r\n");
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, versions);
   call.sent = true;
   if (session) c_.keys.add_in_flight(call);
-  const auto replies = static_cast<std::uint32_t>(call.block.size() + 2);
+  const auto replies = static_cast<std::uint32_t>(call.block.size() + 2 + call.probes);
   if (call.pinned && watches_.contains(call.client_id)) {
     if (!call.locks_held && session) c_.keys.lock(call);
     return send_pinned(call, request_, replies, slow_deadline_us());
@@ -89,10 +97,25 @@ void Engine::send_block(Call& call) {
     append_request(request_, {"SELECT", std::to_string(call.db)});
     c_.upstream->send(request_, -1, swallow_, kNobody, command_deadline_us(), 1);
   }
-  if (call.locks_held) {
+  if (call.locks_held && call.probes == 0) {
     c_.keys.unlock(call);
     kick(call.keys);
   }
+}
+
+// False: a key was lost between the check and the block, which ran on nothing. The ledger's rows
+// are as they were; the stand-in runs the block on them, and Redis will be told.
+bool Engine::probes_hold(Call& call, ReplyView::Elements& elements) {
+  bool hold = true;
+  ReplyView element;
+  for (std::uint32_t i = 0; i < call.probes && elements.next(element); ++i) {
+    const bool gone = element.integer().value_or(0) == 0;
+    if (gone && i < call.gone.size() && !call.gone[i]) {
+      shard_.owe(call.keys[i], call.metas[i].hlc);
+      hold = false;
+    }
+  }
+  return hold;
 }
 
 void Engine::on_block(Call& call, std::string_view frame) {
@@ -119,8 +142,11 @@ void Engine::on_block(Call& call, std::string_view frame) {
     }
     return complete(call, frame);
   }
+  auto elements = reply.elements();
+  if (!probes_hold(call, elements)) return reroute(call);
   ++c_.counters.replies_from_redis;
-  call.held.assign(frame);
+  call.held.clear();
+  write_array(call.held, call.block.size());
   call.stage = static_cast<std::uint8_t>(Stage::recording);
   std::vector<Store::Change> changes;
   std::vector<FullKey> read_backs;
@@ -130,10 +156,10 @@ void Engine::on_block(Call& call, std::string_view frame) {
   }
   Hlc hlc = call.hlc;
   bool logout = false;
-  auto elements = reply.elements();
   ReplyView element;
   for (auto& sub_call : call.block) {
     if (!elements.next(element)) break;
+    call.held.append(element.frame());
     if (sub_call->keys.empty()) continue;
     mutations_.clear();
     const Effects effects = derive_effects(*sub_call->spec, sub_call->args, sub_call->db, element,
