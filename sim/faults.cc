@@ -161,18 +161,24 @@ void Faults::flush() {
 
 void Faults::slow_redis() {
   note("Redis is slow");
+  world_.users.note_slow(true);
   world_.redis.reply_delay_us = between(kMs, 150 * kMs);
-  later(between(100 * kMs, 5 * kSecond), [this] { world_.redis.reply_delay_us = 0; });
+  later(between(100 * kMs, 5 * kSecond), [this] {
+    world_.redis.reply_delay_us = 0;
+    world_.users.note_slow(false);
+  });
 }
 
 void Faults::slow_network() {
   note("the network is slow");
+  world_.users.note_slow(true);
   Network& network = world_.instance.network();
   network.min_delay_us = between(kMs, 20 * kMs);
   network.max_delay_us = network.min_delay_us + between(kMs, 60 * kMs);
   later(between(100 * kMs, 5 * kSecond), [this] {
     world_.instance.network().min_delay_us = 30;
     world_.instance.network().max_delay_us = 150;
+    world_.users.note_slow(false);
   });
 }
 
@@ -190,11 +196,10 @@ void Faults::pause_stayd() {
 void Faults::slow_disk() {
   note("the disk is slow");
   world_.instance.disk().max_delay_us = between(kMs, 60 * kMs);
-  world_.users.disk_slow = true;
+  world_.users.note_slow(true);
   later(between(100 * kMs, 3 * kSecond), [this] {
     world_.instance.disk().max_delay_us = 200;
-    world_.instance.note_disturbance();
-    world_.users.disk_slow = false;
+    world_.users.note_slow(false);
   });
 }
 

@@ -302,6 +302,22 @@ void KeyHistory::in_doubt(int id, std::string_view note, std::int64_t now_ms) {
   }
 }
 
+void KeyHistory::done(int id, std::int64_t now_ms) {
+  line(now_ms, "#" + std::to_string(id) + " done");
+  --open_;
+  std::vector<World> kept;
+  for (const World& world : closure(now_ms)) {
+    const auto place = std::lower_bound(world.done.begin(), world.done.end(), id);
+    if (place == world.done.end() || *place != id) continue;
+    World next = world;
+    next.replies.erase(next.replies.begin() + (place - world.done.begin()));
+    next.done.erase(next.done.begin() + (place - world.done.begin()));
+    add(kept, std::move(next));
+  }
+  std::erase(pending_, id);
+  if (!kept.empty()) worlds_ = std::move(kept);
+}
+
 void KeyHistory::refused(int id, std::string_view note, std::int64_t now_ms) {
   line(now_ms, "#" + std::to_string(id) + " refused: " + std::string(note));
   --open_;

@@ -55,6 +55,8 @@ class KeyHistory {
   int ask(Operation operation, int client, std::int64_t now_ms);
   // False: impossible; `why()` tells.
   bool answer(int id, std::string_view reply, std::int64_t now_ms);
+  // It was done; what it answered does not matter.
+  void done(int id, std::int64_t now_ms);
   // No answer, or an error: it may have taken effect, and may still.
   void in_doubt(int id, std::string_view note, std::int64_t now_ms);
   // It was certainly not done.

@@ -57,7 +57,12 @@ class Users final : private CallSink {
 
   // Errors are excused while the ledger is broken.
   bool ledger_broken = false;
-  bool disk_slow = false;  // no promise of speed
+  // The disk, the network or Redis itself is slow: the bound is four times as long.
+  bool slow = false;
+  void note_slow(bool is_slow) {
+    slow = is_slow;
+    slow_us_ = scheduler_.now_us();
+  }
 
  private:
   enum class Kind { express, php, hash, block, lock, counter, brief };
@@ -104,6 +109,7 @@ class Users final : private CallSink {
   std::uint64_t names_ = 0;
   std::uint64_t asked_ = 0;
   std::int64_t slowest_us_ = 0;
+  std::int64_t slow_us_ = 0;  // when it last changed
   std::string violation_;
   FullKey violated_key_;
   std::string last_reply_;

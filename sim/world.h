@@ -1,7 +1,7 @@
 // The whole simulated world of one seed: a Redis, a network, one stayd, users, faults, and the
 // checks at the end. A run has two phases: faults, then healing, after which everything must be in
-// step again (I14 of docs/architecture.md). The same options give the same run, and the same hash, in every
-// build.
+// step again (I14 of docs/architecture.md). The same options give the same run, and the same hash,
+// in every build.
 #pragma once
 
 #include <cstdint>
