@@ -147,12 +147,6 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
   if (auto problems = reader.problems(); !problems.empty()) {
     return make_error(Errc::invalid, std::move(problems));
   }
-  if (config.redis_target.db != 0) {
-    loaded.warnings.push_back(
-        fmt::format("[redis] url names database {0}, which stayd does not choose for its clients: "
-                    "write /{0} into the applications' URLs too",
-                    config.redis_target.db));
-  }
   loaded.config = std::move(config);
   return loaded;
 }

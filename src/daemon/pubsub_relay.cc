@@ -26,7 +26,16 @@ void PubSubRelay::want(Names& names, std::string_view command, std::string_view 
   } else if (const auto found = names.find(name); found != names.end()) {
     names.erase(found);
   }
-  if (upstream_ != nullptr && upstream_->up()) send(command, name);
+  if (upstream_ != nullptr && upstream_->up()) return send(command, name);
+  if (!on) confirm_left(&names == &channels_, name);  // with no connection there is nothing to end
+}
+
+void PubSubRelay::confirm_left(bool channel, std::string_view name) {
+  if (channel) {
+    hub_.on_upstream_left(name);
+  } else {
+    hub_.on_upstream_pattern_left(name);
+  }
 }
 
 void PubSubRelay::want_channel(std::string_view channel, bool on) {
@@ -50,7 +59,9 @@ void PubSubRelay::on_upstream_up(const GateFacts&) {
 }
 
 // Clients stay subscribed; messages published meanwhile are lost, as with any reconnect.
-void PubSubRelay::on_upstream_down(bool, std::string_view) {}
+void PubSubRelay::on_upstream_down(bool, std::string_view) {
+  hub_.on_upstream_down();
+}
 
 void PubSubRelay::on_upstream_push(std::string_view frame) {
   auto elements = ReplyView(frame).elements();
@@ -60,6 +71,8 @@ void PubSubRelay::on_upstream_push(std::string_view frame) {
     hub_.on_upstream_ready(first.text());
   } else if (kind.text() == "psubscribe") {
     hub_.on_upstream_pattern_ready(first.text());
+  } else if (kind.text() == "unsubscribe" || kind.text() == "punsubscribe") {
+    confirm_left(kind.text() == "unsubscribe", first.text());
   } else if (kind.text() == "message" && elements.next(second)) {
     hub_.on_message(first.text(), second.text());
   } else if (kind.text() == "pmessage" && elements.next(second) && elements.next(third)) {

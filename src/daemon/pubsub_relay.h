@@ -38,6 +38,7 @@ class PubSubRelay final : public UpstreamPubSub, public UpstreamEvents, private 
  private:
   using Names = std::set<std::string, std::less<>>;
   void want(Names& names, std::string_view command, std::string_view name, bool on);
+  void confirm_left(bool channel, std::string_view name);
   // In RESP3 the acknowledgements are pushes; the PING behind the command has the one reply.
   void send(std::string_view command, std::string_view name);
   void on_upstream_reply(std::uint64_t, std::string_view) override {}

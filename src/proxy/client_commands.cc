@@ -1,6 +1,7 @@
 // CLIENT: about stayd's own clients.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "proxy/client_session.h"
@@ -23,6 +24,11 @@ std::optional<std::uint64_t> client_number(std::string_view text) {
 
 bool on_or_off(std::string_view text) {
   return equals_ignore_case(text, "on") || equals_ignore_case(text, "off");
+}
+
+bool is_replication_type(std::string_view type) {
+  return equals_ignore_case(type, "master") || equals_ignore_case(type, "replica") ||
+         equals_ignore_case(type, "slave");
 }
 
 void client_help(std::string& out) {
@@ -143,9 +149,9 @@ void ClientSession::append_info(std::string& out) const {
       "multi={} qbuf={} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll={} omem={} "
       "tot-mem={} events=r cmd={} user={} redir=-1 resp={}",
       id_, address_.peer, address_.local, name, (now - created_us_) / 1'000'000,
-      (now - last_input_us_) / 1'000'000, flags, db_, channels, patterns, multi, in_.size(),
-      block_ == nullptr ? 0 : block_->bytes, queued_, io_.unsent_bytes(),
-      sizeof(*this) + in_.capacity() + io_.unsent_bytes(),
+      (now - last_input_us_) / 1'000'000, flags, db_, channels, patterns, multi,
+      std::max(in_.size(), request_bytes_), block_ == nullptr ? 0 : block_->bytes, queued_,
+      io_.unsent_bytes(), sizeof(*this) + in_.capacity() + io_.unsent_bytes(),
       last_command_ == nullptr ? std::string_view("NULL") : last_command_->name, user(), proto_);
 }
 
@@ -159,8 +165,7 @@ void ClientSession::client_list(const Args& args, std::string& out) {
     for (const auto& [id, session] : context_.sessions) append(*session);
   } else if (args.size() == 4 && equals_ignore_case(args[2], "type")) {
     const bool pubsub = equals_ignore_case(args[3], "pubsub");
-    if (!pubsub && !equals_ignore_case(args[3], "normal") &&
-        !equals_ignore_case(args[3], "master") && !equals_ignore_case(args[3], "replica")) {
+    if (!pubsub && !equals_ignore_case(args[3], "normal") && !is_replication_type(args[3])) {
       return write_error(out, "ERR Unknown client type '" + std::string(args[3]) + "'");
     }
     const bool any = pubsub || equals_ignore_case(args[3], "normal");
@@ -185,6 +190,7 @@ void ClientSession::client_kill(const Args& args, std::string& out) {
   std::optional<std::string_view> peer, local, user;
   std::optional<bool> pubsub;
   bool skip_me = true;
+  bool nobody = false;  // a type that stayd has no clients of
   const bool old_form = args.size() == 3;
   if (old_form) {
     peer = args[2];
@@ -203,10 +209,16 @@ void ClientSession::client_kill(const Args& args, std::string& out) {
     } else if (equals_ignore_case(option, "laddr")) {
       local = value;
     } else if (equals_ignore_case(option, "user")) {
+      if (value != "default" && !context_.auth.users.contains(std::string(value))) {
+        return write_error(out, "ERR No such user '" + std::string(value) + "'");
+      }
       user = value;
-    } else if (equals_ignore_case(option, "type") &&
-               (equals_ignore_case(value, "normal") || equals_ignore_case(value, "pubsub"))) {
+    } else if (equals_ignore_case(option, "type")) {
       pubsub = equals_ignore_case(value, "pubsub");
+      nobody = is_replication_type(value);
+      if (!*pubsub && !nobody && !equals_ignore_case(value, "normal")) {
+        return write_error(out, "ERR Unknown client type '" + std::string(value) + "'");
+      }
     } else if (equals_ignore_case(option, "skipme") && equals_ignore_case(value, "yes")) {
       skip_me = true;
     } else if (equals_ignore_case(option, "skipme") && equals_ignore_case(value, "no")) {
@@ -217,7 +229,7 @@ void ClientSession::client_kill(const Args& args, std::string& out) {
   }
   std::int64_t killed = 0;
   for (const auto& [number, session] : context_.sessions) {
-    if (id && *id != number) continue;
+    if (nobody || (id && *id != number)) continue;
     if (peer && *peer != session->address().peer) continue;
     if (local && *local != session->address().local) continue;
     if (user && *user != session->user()) continue;

@@ -19,8 +19,8 @@ bool ClientSession::pubsub(const CommandSpec& spec, std::string_view frame, cons
   const std::string_view name = spec.name;
   if (name == "subscribe") return subscribe(args, false);
   if (name == "psubscribe") return subscribe(args, true);
-  if (name == "unsubscribe") return unsubscribe(args, false), true;
-  if (name == "punsubscribe") return unsubscribe(args, true), true;
+  if (name == "unsubscribe") return unsubscribe(args, false);
+  if (name == "punsubscribe") return unsubscribe(args, true);
   if (name == "ssubscribe" || name == "sunsubscribe") {
     return error("ERR stayd: '" + std::string(name) + "' is not offered through stayd"), true;
   }
@@ -83,7 +83,19 @@ bool ClientSession::subscribe(const Args& args, bool pattern) {
     }
     append_ack(acks, pattern ? "psubscribe" : "subscribe", &args[i]);
   }
-  if (ready) return answer_final(acks), true;
+  answer_acks(std::move(acks), !ready);
+  return true;
+}
+
+// Pushes, in RESP2 too: CLIENT REPLY does not silence them.
+void ClientSession::answer_acks(std::string acks, bool wait) {
+  const ReplyMode mode = reply_mode_;
+  reply_mode_ = ReplyMode::on;
+  if (!wait) {
+    answer_final(acks);
+    reply_mode_ = mode;
+    return command_ended();
+  }
   ++counters_.replies_local;
   PendingCall& call = append_call(nullptr);
   call.final_form = call.exclusive = true;
@@ -91,9 +103,9 @@ bool ClientSession::subscribe(const Args& args, bool pattern) {
   exclusive_ = true;
   subscribing_ = &call;
   ++outstanding_;
+  reply_mode_ = mode;
   command_ended();
-  hub.await(*this, context_.now);
-  return true;
+  context_.hub.await(*this, context_.now);
 }
 
 void ClientSession::on_subscribed() {
@@ -105,7 +117,8 @@ void ClientSession::on_subscribed() {
   on_reply(call, acks);
 }
 
-void ClientSession::unsubscribe(const Args& args, bool pattern) {
+bool ClientSession::unsubscribe(const Args& args, bool pattern) {
+  if (outstanding_ > 0) return false;
   const std::string_view kind = pattern ? "punsubscribe" : "unsubscribe";
   std::vector<std::string> names(args.begin() + 1, args.end());
   if (names.empty() && topics_ != nullptr) {
@@ -126,15 +139,40 @@ void ClientSession::unsubscribe(const Args& args, bool pattern) {
   }
   if (names.empty()) append_ack(acks, kind, nullptr);
   if (topics_ != nullptr && topics_->count() == 0) topics_.reset();
-  answer_final(acks);
+  answer_acks(std::move(acks), context_.hub.leaves(*this));
+  return true;
 }
 
 void ClientSession::drop_subscriptions() {
+  if (topics_ != nullptr) {
+    for (const std::string& name : topics_->channels) context_.hub.unsubscribe(name, *this);
+    for (const std::string& name : topics_->patterns) context_.hub.punsubscribe(name, *this);
+    topics_.reset();
+  }
   context_.hub.forget(*this);
-  if (topics_ == nullptr) return;
-  for (const std::string& name : topics_->channels) context_.hub.unsubscribe(name, *this);
-  for (const std::string& name : topics_->patterns) context_.hub.punsubscribe(name, *this);
-  topics_.reset();
+}
+
+// PUBLISH and PUBSUB NUMSUB as Redis would count if our clients were its own.
+std::string ClientSession::recounted(const Call& call, std::string_view reply) const {
+  const PubSubHub& hub = context_.hub;
+  const ReplyView view(reply);
+  std::string out;
+  if (call.spec->name == "publish") {
+    const auto counted = view.integer();
+    if (!counted) return std::string(reply);
+    write_integer(out, hub.receivers_instead(call.args[1], *counted));
+    return out;
+  }
+  if (view.type() != ReplyType::array) return std::string(reply);
+  write_array(out, view.size());
+  auto elements = view.elements();
+  ReplyView channel;
+  ReplyView count;
+  while (elements.next(channel) && elements.next(count)) {
+    write_bulk(out, channel.text());
+    write_integer(out, hub.listeners_instead(channel.text(), count.integer().value_or(0)));
+  }
+  return out;
 }
 
 void ClientSession::check_push_limit() {
@@ -145,7 +183,7 @@ void ClientSession::check_push_limit() {
 }
 
 void ClientSession::push_message(std::string_view channel, std::string_view payload) {
-  if (closed_ || (proto_ == 2 && muted())) return;
+  if (closed_) return;
   std::string& out = io_.output();
   append_push_header(out, 3);
   write_bulk(out, "message");
@@ -156,7 +194,7 @@ void ClientSession::push_message(std::string_view channel, std::string_view payl
 
 void ClientSession::push_pmessage(std::string_view pattern, std::string_view channel,
                                   std::string_view payload) {
-  if (closed_ || (proto_ == 2 && muted())) return;
+  if (closed_) return;
   std::string& out = io_.output();
   append_push_header(out, 4);
   write_bulk(out, "pmessage");

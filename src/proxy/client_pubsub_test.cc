@@ -81,6 +81,83 @@ TEST(PubSub, AckWaitsForRedisOrHalfASecond) {
   port.context.hub.set_upstream(nullptr);
 }
 
+// A PUBLISH on another connection must not meet a subscription whose end was acknowledged.
+TEST(PubSub, TheEndOfASubscriptionWaitsForRedisToo) {
+  FakePort port;
+  FakeUpstream upstream;
+  port.context.hub.set_upstream(&upstream);
+  FakeClient client(port), other(port);
+  client.feed(request("subscribe a"));
+  port.context.hub.on_upstream_ready("a");
+  other.feed(request("subscribe a"));
+  client.take();
+  EXPECT_NE(client.feed(request("unsubscribe a")), "");  // Redis need not hear of it
+  EXPECT_EQ(other.feed(requests({"unsubscribe a", "ping"})), "");
+  port.context.hub.on_upstream_left("a");
+  EXPECT_EQ(other.take(), "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n+PONG\r\n");
+  EXPECT_EQ(other.feed(request("psubscribe x*")), "");
+  port.context.hub.on_upstream_pattern_ready("x*");
+  other.take();
+  EXPECT_EQ(other.feed(request("punsubscribe")), "");
+  port.context.hub.on_upstream_down();  // its end is the end of every subscription
+  EXPECT_NE(other.take(), "");
+  client.session.reset();
+  other.session.reset();
+  port.context.hub.set_upstream(nullptr);
+}
+
+// For Redis all clients of stayd are one subscriber.
+TEST(PubSub, ReceiversAreCountedAsRedisWould) {
+  FakePort port;
+  FakeUpstream upstream;
+  port.context.hub.set_upstream(&upstream);
+  FakeClient first(port), second(port), speaker(port);
+  for (FakeClient* client : {&first, &second}) client->feed(requests({"subscribe a"}));
+  port.context.hub.on_upstream_ready("a");
+  first.take();
+  first.feed(request("psubscribe a*"));
+  port.context.hub.on_upstream_pattern_ready("a*");
+  port.engine.next_reply = ":5\r\n";  // channel and pattern of stayd, and three foreign clients
+  EXPECT_EQ(speaker.feed(request("publish a hi")), ":6\r\n");
+  EXPECT_EQ(speaker.feed(request("publish b hi")), ":5\r\n");
+  port.engine.next_reply = "*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n:7\r\n";
+  EXPECT_EQ(speaker.feed(request("pubsub numsub a b")), "*4\r\n$1\r\na\r\n:2\r\n$1\r\nb\r\n:7\r\n");
+  port.engine.next_reply = "*1\r\n:2\r\n";
+  speaker.feed(requests({"multi", "publish a hi"}));
+  EXPECT_EQ(speaker.feed(request("exec")), "*1\r\n:3\r\n");
+}
+
+// Redis silences replies, not pushes.
+TEST(PubSub, ReplyOffDoesNotSilenceAcks) {
+  FakePort port;
+  port.engine.up = false;
+  FakeClient client(port);
+  FakeClient old(port);
+  old.feed(request("client reply off"));
+  EXPECT_EQ(old.feed(requests({"subscribe a", "ping"})),
+            "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+  client.feed(requests({"hello 3", "client reply off"}));
+  EXPECT_EQ(client.feed(requests({"subscribe a", "ping"})),
+            ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
+  EXPECT_EQ(client.feed(request("unsubscribe")), ">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n");
+}
+
+TEST(PubSub, NobodyHearsOfSideKeys) {
+  FakePort port;
+  port.engine.up = false;
+  FakeClient client(port);
+  client.feed(requests({"psubscribe *", "subscribe __keyevent@0__:set"}));
+  PubSubHub& hub = port.context.hub;
+  hub.on_pmessage("*", "__keyspace@0__:stayd:{}:canary:1", "set");
+  hub.on_pmessage("*", "__keyevent@0__:set", "stayd:{}:canary:1");
+  hub.on_message("__keyevent@0__:set", "stayd:{}:canary:1");
+  EXPECT_EQ(client.take(), "");
+  hub.on_message("__keyevent@0__:set", "mine");
+  EXPECT_NE(client.take(), "");
+  hub.on_pmessage("*", "talk", "stayd:{ is only a text here");
+  EXPECT_NE(client.take(), "");
+}
+
 TEST(PubSub, AClientMayLeaveWhileItsAckWaits) {
   FakePort port;
   FakeUpstream upstream;

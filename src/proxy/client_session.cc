@@ -19,6 +19,10 @@ bool same_in_resp2(std::string_view reply) {
   return type == '+' || type == '-' || type == ':' || type == '$';
 }
 
+bool counts(const CommandSpec& spec) {
+  return spec.name == "publish" || spec.name == "pubsub|numsub";
+}
+
 }  // namespace
 
 ClientSession::ClientSession(ClientIo& io, CallHandler& handler, Counters& counters,
@@ -31,6 +35,7 @@ ClientSession::ClientSession(ClientIo& io, CallHandler& handler, Counters& count
       id_(context.next_client_id++),
       created_us_(context.now.mono_us),
       last_input_us_(context.now.mono_us),
+      db_(context.default_db),
       authenticated_(!context.auth.required()) {
   context_.sessions.emplace(id_, this);
 }
@@ -112,8 +117,10 @@ void ClientSession::parse(std::string_view& bytes) {
     }
     if (outcome.status == RequestParser::Status::ready) {
       parsing_ = true;
+      request_bytes_ = outcome.consumed;
       const bool taken = dispatch(outcome.frame, args);
       parsing_ = false;
+      request_bytes_ = 0;
       if (!taken) {
         blocked_ = true;
         break;
@@ -216,6 +223,10 @@ void ClientSession::emit(PendingCall& call, std::string_view reply) {
   if (call.spec != nullptr && call.spec->name == "info" && !call.final_form) {
     rewritten = rewrite_info(reply);
     reply = rewritten;
+  } else if (call.spec != nullptr && call.spec->handling == Handling::pubsub &&
+             counts(*call.spec)) {
+    rewritten = recounted(call, reply);
+    reply = rewritten;
   }
   largest_reply_ = std::max(largest_reply_, reply.size());
   if (call.final_form || call.proto == 3 || same_in_resp2(reply)) {
@@ -251,6 +262,9 @@ void ClientSession::emit_exec(PendingCall& call, std::string_view reply) {
       if (local_reply(*queued->spec, queued->args, own)) frame = own;
     } else if (queued->spec->name == "select" && !element.is_error()) {
       db_ = database_number(queued->args[1]).value_or(db_);
+    } else if (counts(*queued->spec)) {
+      own = recounted(*queued, frame);
+      frame = own;
     }
     if (call.proto == 3) {
       out.append(frame);

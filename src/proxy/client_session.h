@@ -148,7 +148,9 @@ class ClientSession final : public PubSubListener {
   // client_pubsub.cc
   bool pubsub(const CommandSpec& spec, std::string_view frame, const Args& args);
   bool subscribe(const Args& args, bool pattern);
-  void unsubscribe(const Args& args, bool pattern);
+  bool unsubscribe(const Args& args, bool pattern);
+  void answer_acks(std::string acks, bool wait);
+  std::string recounted(const Call& call, std::string_view reply) const;
   void drop_subscriptions();
   void append_push_header(std::string& out, std::size_t size) const;
   void append_ack(std::string& out, std::string_view kind, const std::string_view* topic) const;
@@ -176,6 +178,7 @@ class ClientSession final : public PubSubListener {
   std::int64_t created_us_;
   std::int64_t last_input_us_;
   std::int64_t over_limit_since_us_ = 0;
+  std::size_t request_bytes_ = 0;  // of the command that is being dispatched
   std::size_t largest_reply_ = 0;  // since the output was last below the limit
   std::uint8_t db_ = 0;
   std::uint8_t proto_ = 2;

@@ -202,6 +202,22 @@ TEST(ClientSession, InfoOfALivingRedisIsMadeAStandaloneMaster) {
   EXPECT_EQ(out, "$57\r\n# Server\r\nredis_mode:standalone\r\nrole:master\r\nloading:1\r\n\r\n");
 }
 
+TEST(ClientSession, StartsInTheDatabaseOfTheUrlAndResetReturnsThere) {
+  FakePort port;
+  port.context.default_db = 3;
+  port.engine.immediate = false;
+  FakeClient client(port);
+  client.feed(requests({"get a", "select 5", "get b"}));
+  ASSERT_EQ(port.engine.calls.size(), 2u);
+  EXPECT_EQ(port.engine.calls[0]->db, 3);
+  EXPECT_EQ(port.engine.calls[1]->db, 5);
+  port.engine.answer(0, "_\r\n");
+  port.engine.answer(0, "_\r\n");
+  client.feed(requests({"reset", "get c"}));
+  EXPECT_EQ(port.engine.calls.at(0)->db, 3);
+  port.engine.answer(0, "_\r\n");
+}
+
 TEST(ClientSession, IsSmall) {
   EXPECT_LE(sizeof(ClientSession), 512u);
 }

@@ -190,7 +190,7 @@ bool ClientSession::reset() {
   end_multi();
   drop_subscriptions();
   names_.reset();
-  db_ = 0;
+  db_ = context_.default_db;
   proto_ = 2;
   reply_mode_ = ReplyMode::on;
   authenticated_ = !context_.auth.required();

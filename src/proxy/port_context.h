@@ -50,7 +50,8 @@ struct PortContext {
   PortAuth auth;
   PortLimits limits;
   ServerFacts facts;
-  bool admin = false;  // commands of Handling::refused go to Redis
+  std::uint8_t default_db = 0;  // where a client starts, and RESET returns to: the URL's
+  bool admin = false;           // commands of Handling::refused go to Redis
   // CONFIG GET while Redis is out, over the built-in values (last known from Redis, say).
   std::map<std::string, std::string, std::less<>> config;
 

@@ -21,7 +21,7 @@ using Args = std::vector<std::string_view>;
 
 struct RequestLimits {
   std::size_t max_bulk_bytes = 16u << 20;    // one argument
-  std::size_t max_elements = 65'536;         // arguments of one request
+  std::size_t max_elements = 1'048'576;      // arguments of one request, as Redis
   std::size_t max_inline_bytes = 64u << 10;  // Redis' PROTO_INLINE_MAX_SIZE
   std::size_t max_request_bytes = 64u << 20;
   bool unauthenticated = false;  // chooses the error texts Redis has before AUTH
