@@ -57,6 +57,7 @@ struct Call {
   bool contradicted = false;         // a check found that Redis' memory is not what we thought
   bool sent = false;                 // Redis may have executed it, as version `hlc`
   std::uint32_t probes = 0;          // EXISTS that stand before the block's own commands
+  bool rerun = false;                // sent again, because a key it missed was there after all
   bool created = false;              // Redis did not have the key: what is written is all there is
   bool unrecorded = false;           // the ledger failed
   std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
@@ -93,7 +94,7 @@ struct Call {
     locks_held = in_flight = queued = listed = false;
     removed = probes = 0;
     hlc = 0;
-    contradicted = checked = sent = created = unrecorded = false;
+    contradicted = checked = sent = rerun = created = unrecorded = false;
     metas.clear();
     gone.clear();
     held.clear();

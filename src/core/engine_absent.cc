@@ -125,6 +125,13 @@ void Engine::on_verified(Call& call) {
     if (missing) return to_standin(call);
     return reroute(call);
   }
+  if (!missing && !any_gone && !call.rerun) {
+    // There after all: written again behind our back, perhaps by a command sent after this one. The
+    // row was there before it too, so "absent" may never have been true. It did nothing: once more.
+    call.rerun = true;
+    call.checked = false;
+    return reroute(call);
+  }
   if (!missing) {
     ++c_.counters.replies_from_redis;
     return complete(call, call.held);

@@ -15,6 +15,7 @@ namespace {
 constexpr int kGoodBeats = 3;                   // half-open -> closed
 constexpr std::int64_t kProbeIntervalMs = 100;  // heartbeats while probing
 constexpr std::int64_t kPayRetryMs = 500;       // after Redis refused a repair
+constexpr std::int64_t kClockToleranceMs = 50;  // smaller differences of clocks do not matter
 constexpr std::int64_t kAliveSaveMs = 10'000;
 constexpr std::int64_t kLookIntervalUs = 2'000'000;  // for other instances
 constexpr std::int64_t kOtherAliveMs = 15'000;       // an instance not seen for longer is gone
@@ -101,7 +102,11 @@ void Shard::set_trust(Trust trust, std::string_view why) {
 
 void Shard::on_upstream_up(const GateFacts& facts) {
   facts_ = facts;
-  c_.redis_offset_ms = std::abs(facts.clock_offset_ms) > 50 ? facts.clock_offset_ms : 0;
+  // Somewhere between these two: a slow answer, or a pause of ours, is no difference of clocks.
+  const std::int64_t least = facts.redis_wall_ms - c_.now.wall_ms;
+  const std::int64_t most = facts.redis_wall_ms - facts.asked_wall_ms;
+  const std::int64_t offset = least > 0 ? least : std::min<std::int64_t>(most, 0);
+  c_.redis_offset_ms = std::abs(offset) > kClockToleranceMs ? offset : 0;
   // A Redis that started anew has forgotten how much it had evicted since we last looked.
   if (facts.may_evict && !evictions_run_id_.empty() && facts.run_id != evictions_run_id_)
     ++evictions_;

@@ -26,7 +26,9 @@ struct GateFacts {
   std::string version;
   std::uint64_t evicted_keys = 0;
   bool may_evict = false;            // a memory limit with a policy other than noeviction
-  std::int64_t clock_offset_ms = 0;  // Redis' clock minus ours
+  // Redis' clock, read after asked_wall_ms of ours and before the gate was passed.
+  std::int64_t redis_wall_ms = 0;
+  std::int64_t asked_wall_ms = 0;
 };
 
 class UpstreamEvents {

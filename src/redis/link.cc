@@ -74,6 +74,7 @@ void Link::on_connected() {
   state_ = State::gating;
   gate_step_ = 0;
   facts_ = GateFacts{};
+  facts_.asked_wall_ms = now_.wall_ms;
   gate_deadline_us_ = now_.mono_us + options_.gate_deadline_ms * 1000;
   std::string out;
   if (options_.password.empty()) {
@@ -177,7 +178,7 @@ void Link::on_gate_frame(std::string_view frame) {
         std::from_chars(part.text().data(), part.text().data() + part.text().size(), seconds);
       if (parts.next(part))
         std::from_chars(part.text().data(), part.text().data() + part.text().size(), micros);
-      facts_.clock_offset_ms = seconds * 1000 + micros / 1000 - now_.wall_ms;
+      facts_.redis_wall_ms = seconds * 1000 + micros / 1000;
       return;
     }
     default:
