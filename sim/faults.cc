@@ -118,6 +118,7 @@ void Faults::silence() {
   Network& network = world_.instance.network();
   const auto which = random_.below(3);
   note(which == 0 ? "silence" : which == 1 ? "silence towards Redis" : "silence from Redis");
+  network.speak();  // what an earlier silence holds back must not be overtaken
   network.silent_to_server = which != 2;
   network.silent_to_client = which != 1;
   later(between(20 * kMs, 6 * kSecond), [this] {
@@ -161,24 +162,22 @@ void Faults::flush() {
 
 void Faults::slow_redis() {
   note("Redis is slow");
-  world_.users.note_slow(true);
+  const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
+  world_.users.note_slow(lasts_us);
   world_.redis.reply_delay_us = between(kMs, 150 * kMs);
-  later(between(100 * kMs, 5 * kSecond), [this] {
-    world_.redis.reply_delay_us = 0;
-    world_.users.note_slow(false);
-  });
+  later(lasts_us, [this] { world_.redis.reply_delay_us = 0; });
 }
 
 void Faults::slow_network() {
   note("the network is slow");
-  world_.users.note_slow(true);
+  const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
+  world_.users.note_slow(lasts_us);
   Network& network = world_.instance.network();
   network.min_delay_us = between(kMs, 20 * kMs);
   network.max_delay_us = network.min_delay_us + between(kMs, 60 * kMs);
-  later(between(100 * kMs, 5 * kSecond), [this] {
+  later(lasts_us, [this] {
     world_.instance.network().min_delay_us = 30;
     world_.instance.network().max_delay_us = 150;
-    world_.users.note_slow(false);
   });
 }
 
@@ -196,11 +195,9 @@ void Faults::pause_stayd() {
 void Faults::slow_disk() {
   note("the disk is slow");
   world_.instance.disk().max_delay_us = between(kMs, 60 * kMs);
-  world_.users.note_slow(true);
-  later(between(100 * kMs, 3 * kSecond), [this] {
-    world_.instance.disk().max_delay_us = 200;
-    world_.users.note_slow(false);
-  });
+  const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
+  world_.users.note_slow(lasts_us);
+  later(lasts_us, [this] { world_.instance.disk().max_delay_us = 200; });
 }
 
 }  // namespace stayd::sim

@@ -413,7 +413,6 @@ void RedisModel::set(const FullKey& key, std::optional<Record> record) {
     data_.erase(it);
   } else {
     data_[key] = std::move(*record);
-    evicted_.erase(key);
   }
 }
 

@@ -71,6 +71,7 @@ class RedisModel {
   void put(const FullKey& key, Record record);
 
   const std::map<FullKey, Record>& data() const { return data_; }
+  // Every key that was ever evicted: an old snapshot may lack it again.
   const std::set<FullKey>& evicted() const { return evicted_; }
   std::size_t journal_size() const { return journal_.size(); }
   // Where in the journal the state of `time_us` ends: how many changes are younger.

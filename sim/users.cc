@@ -97,7 +97,7 @@ void Users::on_reply(Call& call, std::string_view reply) {
   last_reply_ = normalise(reply);
   const std::int64_t took_us = scheduler_.now_us() - mine->asked_us;
   if (mine->asked_us > instance_.disturbed_us()) {
-    const bool calm = !slow && mine->asked_us > slow_us_;
+    const bool calm = mine->asked_us > slow_until_us_;
     slowest_us_ = std::max(slowest_us_, took_us);
     if (took_us > options_.bound_us * (calm ? 1 : 4)) {
       fail(mine->key, "operation " + std::to_string(mine->operation) + " took " +

@@ -57,11 +57,9 @@ class Users final : private CallSink {
 
   // Errors are excused while the ledger is broken.
   bool ledger_broken = false;
-  // The disk, the network or Redis itself is slow: the bound is four times as long.
-  bool slow = false;
-  void note_slow(bool is_slow) {
-    slow = is_slow;
-    slow_us_ = scheduler_.now_us();
+  // The disk, the network or Redis itself is slow for a while: the bound is four times as long.
+  void note_slow(std::int64_t lasts_us) {
+    slow_until_us_ = std::max(slow_until_us_, scheduler_.now_us() + lasts_us);
   }
 
  private:
@@ -109,7 +107,7 @@ class Users final : private CallSink {
   std::uint64_t names_ = 0;
   std::uint64_t asked_ = 0;
   std::int64_t slowest_us_ = 0;
-  std::int64_t slow_us_ = 0;  // when it last changed
+  std::int64_t slow_until_us_ = 0;
   std::string violation_;
   FullKey violated_key_;
   std::string last_reply_;

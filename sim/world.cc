@@ -132,7 +132,12 @@ void World::compare_key(const FullKey& key) {
     return users.fail(key, "Redis holds a key that the ledger does not");
   }
   if (in_ledger && !in_redis) {
-    if (about_to_expire(row.record) || redis.evicted().contains(key)) return;
+    if (about_to_expire(row.record)) return;
+    if (redis.evicted().contains(key)) {  // lost without notice: put back when it is read
+      const bool hash = row.meta.type == ValueType::hash;
+      users.ask(key, {.commands = {{hash ? "HGETALL" : "GET", std::string(key_of(key))}}});
+      return pass(300 * kMs);
+    }
     return users.fail(key, "the ledger holds a key that Redis does not");
   }
   if (in_redis) {
