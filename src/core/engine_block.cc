@@ -183,6 +183,8 @@ void Engine::on_block(Call& call, std::string_view frame) {
   if (!changes.empty()) {
     c_.store.apply(std::move(changes), logout ? Durability::synced : Durability::written);
   }
+  std::sort(read_backs.begin(), read_backs.end());  // once each, however often it was written
+  read_backs.erase(std::unique(read_backs.begin(), read_backs.end()), read_backs.end());
   for (const FullKey& key : read_backs) {
     const auto at = std::find(call.keys.begin(), call.keys.end(), key);
     read_back(call, static_cast<std::uint32_t>(at - call.keys.begin()));
