@@ -100,6 +100,12 @@ void Shard::decide() {
   }
   first_contact_ = away_too_long_ = false;
   reconcile_position_ = lowest;
+  if (c_.options.observe) {  // nothing is ever written to Redis but the heartbeat
+    c_.debts.clear();
+    for (int db = 0; db < kDatabases; ++db) last_written_[db] = found_[db];
+    step_ = Step::paying;
+    return pay();
+  }
   if (!intact) flush_again();
   last_run_id_ = facts_.run_id;
   if (!intact || !c_.debts.complete()) {
