@@ -67,7 +67,7 @@ def run_unit(name, command, out, filter_text):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             timeout=UNIT_LIMIT_S,
-            cwd=out,
+            cwd=out.parent,  # the build folder: golden files are found from where the compiler stood
         )
         code, output = run.returncode, run.stdout.decode(errors="replace")
     except subprocess.TimeoutExpired as error:
