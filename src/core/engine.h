@@ -127,8 +127,13 @@ class Engine final : public CallHandler,
   class AuxSide final : public UpstreamEvents {
    public:
     explicit AuxSide(Engine& engine) : engine_(engine) {}
-    void on_upstream_up(const GateFacts&) override {}
-    void on_upstream_down(bool, std::string_view) override { engine_.reroute_lost(); }
+    void on_upstream_up(const GateFacts& facts) override {
+      engine_.shard_.note_aux_client(facts.client_id, facts.run_id);
+    }
+    void on_upstream_down(bool, std::string_view) override {
+      engine_.shard_.note_aux_client(0, {});
+      engine_.reroute_lost();
+    }
     void on_upstream_push(std::string_view) override {}
 
    private:

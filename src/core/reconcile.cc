@@ -38,14 +38,12 @@ void Shard::ask() {
   c_.upstream->send(request, -1, *this, ignore, deadline, loads);
   // What a frozen Redis has already received from us on a condemned connection must not run behind
   // what we write now. Ids are the server's own: after its restart they mean someone else.
-  if (facts_.run_id == last_run_id_) {
-    for (const auto id : old_clients_) {
-      request.clear();
-      append_request(request, {"CLIENT", "KILL", "ID", std::to_string(id)});
-      c_.upstream->send(request, -1, *this, ignore, deadline);
-    }
+  for (const auto id : old_clients_) {
+    request.clear();
+    append_request(request, {"CLIENT", "KILL", "ID", std::to_string(id)});
+    c_.upstream->send(request, -1, *this, ignore, deadline);
   }
-  old_clients_.clear();
+  clients_being_killed_ = old_clients_.size();
   evicted_meanwhile_ = false;
   request.clear();
   append_request(request, {"INFO", "stats"});
@@ -67,6 +65,10 @@ void Shard::ask() {
 }
 
 void Shard::decide() {
+  old_clients_.erase(old_clients_.begin(),
+                     old_clients_.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                clients_being_killed_, old_clients_.size())));
+  clients_being_killed_ = 0;
   const bool same_process = facts_.run_id == last_run_id_;
   bool intact = same_process;
   Hlc ahead = 0;

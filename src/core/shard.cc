@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 
 #include "base/info.h"
 #include "core/lua.h"
@@ -57,6 +58,9 @@ void Shard::start() {
   for (int db = 0; db < kDatabases; ++db) {
     flushed_[db] = number_fact(c_.store, "flushed_" + std::to_string(db));
   }
+  std::istringstream clients(c_.store.fact("redis_clients"));
+  clients >> old_clients_run_id_;
+  for (std::int64_t id = 0; clients >> id;) old_clients_.push_back(id);
   ledger_top_ = c_.store.highest_hlc();
   c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
@@ -112,8 +116,28 @@ void Shard::on_upstream_up(const GateFacts& facts) {
     ++evictions_;
   track_evictions(facts.run_id, facts.evicted_keys);
   last_beat_ok_us_ = c_.now.mono_us;
+  if (facts.run_id != old_clients_run_id_) {  // ids of another process
+    old_clients_.clear();
+    clients_being_killed_ = 0;
+  }
+  old_clients_run_id_ = facts.run_id;
+  remember_clients();
   set_trust(Trust::suspect, "new connection");
   begin_reconcile();
+}
+
+void Shard::note_aux_client(std::int64_t id, const std::string& run_id) {
+  if (aux_client_ != 0 && aux_run_id_ == old_clients_run_id_) old_clients_.push_back(aux_client_);
+  aux_client_ = id;
+  aux_run_id_ = run_id;
+  if (id != 0) remember_clients();
+}
+
+// After a kill -9 the next life must find, and kill, what this one left in a frozen Redis.
+void Shard::remember_clients() {
+  c_.store.put_fact("redis_clients",
+                    facts_.run_id + " " + std::to_string(facts_.client_id) + " " +
+                        std::to_string(aux_run_id_ == facts_.run_id ? aux_client_ : 0));
 }
 
 void Shard::on_upstream_down(bool never_up, std::string_view cause) {

@@ -63,6 +63,8 @@ class Shard final : public UpstreamEvents,
   void release_position(Hlc hlc);
   // A reply said what Redis can not do now.
   void note_refusal(ReplyClass reply_class, std::string_view text);
+  // The auxiliary connection's id in Redis; 0: it has ended.
+  void note_aux_client(std::int64_t id, const std::string& run_id);
   // Something contradicts what we believe.
   void suspect(std::string_view why);
   // R4: Redis' evicted_keys as just read; true when keys were evicted since `mark`.
@@ -97,6 +99,7 @@ class Shard final : public UpstreamEvents,
   void on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) override;
   void on_chunk_done() override;
 
+  void remember_clients();
   void begin_reconcile();
   void ask();     // scripts, CLIENT KILL of old connections, every canary
   void decide();  // what has this memory lost?
@@ -130,7 +133,12 @@ class Shard final : public UpstreamEvents,
   std::int64_t since_ms_ = 0;
   GateFacts facts_;
   std::string last_run_id_;
+  // Connections that may still have commands of ours in a frozen Redis; those of our last life too.
   std::vector<std::int64_t> old_clients_;
+  std::string old_clients_run_id_;
+  std::size_t clients_being_killed_ = 0;  // the first of old_clients_, by the reconcile under way
+  std::int64_t aux_client_ = 0;
+  std::string aux_run_id_;
   std::uint64_t generation_ = 0;  // of the reconcile; late answers of an older one are ignored
 
   std::array<std::string, kDatabases> last_written_;
