@@ -149,7 +149,8 @@ void Network::lose_one(unsigned choice) {
   }
   if (open.empty()) return;
   const WirePtr wire = open[choice % open.size()];
-  wire->reset = random_.chance(50);  // what was under way to Redis is lost, or still arrives
+  // What was under way to Redis is lost, or still arrives; never with a gap.
+  wire->reset = silent_to_server || random_.chance(50);
   wire->held_to_server.clear();
   if (wire->reset && wire->peer->open) redis_.peer_gone(wire->peer);
   const std::int64_t when = scheduler_.now_us() + delay();
