@@ -7,6 +7,7 @@
 
 #include "core/lua.h"
 #include "core/shard.h"
+#include "core/shard_tags.h"
 #include "resp/request_parser.h"
 
 namespace stayd {
@@ -34,7 +35,7 @@ void Shard::ask() {
   const auto deadline = c_.deadline_us(kAskDeadlineMs);
   std::string request;
   const auto loads = static_cast<std::uint32_t>(append_script_loads(request));
-  const auto ignore = (std::uint64_t{1} << 56) | (generation_ & 0xffffffffff) << 8;
+  const auto ignore = make_tag(kTagIgnore, generation_, 0);
   c_.upstream->send(request, -1, *this, ignore, deadline, loads);
   // What a frozen Redis has already received from us on a condemned connection must not run behind
   // what we write now. Ids are the server's own: after its restart they mean someone else.
@@ -47,8 +48,7 @@ void Shard::ask() {
   evicted_meanwhile_ = false;
   request.clear();
   append_request(request, {"INFO", "stats"});
-  c_.upstream->send(request, -1, *this,
-                    (std::uint64_t{5} << 56) | (generation_ & 0xffffffffff) << 8, deadline);
+  c_.upstream->send(request, -1, *this, make_tag(kTagInfo, generation_, 0), deadline);
   int last = 0;
   for (int db = 0; db < kDatabases; ++db) {
     if (db_in_use(db)) last = db;
@@ -57,10 +57,8 @@ void Shard::ask() {
     if (!db_in_use(db)) continue;
     request.clear();
     append_request(request, {"GET", canary_name()});
-    const std::uint64_t kind = db == last ? 3 : 2;
-    c_.upstream->send(
-        request, db, *this,
-        kind << 56 | (generation_ & 0xffffffffff) << 8 | static_cast<std::uint64_t>(db), deadline);
+    c_.upstream->send(request, db, *this,
+                      make_tag(db == last ? kTagLast : kTagCanary, generation_, db), deadline);
   }
 }
 
@@ -136,8 +134,7 @@ void Shard::flush_again() {
     if (!canary || canary->position >= flushed_[db]) continue;
     std::string request;
     append_request(request, {"FLUSHDB", "ASYNC"});
-    c_.upstream->send(request, db, *this,
-                      (std::uint64_t{1} << 56) | (generation_ & 0xffffffffff) << 8,
+    c_.upstream->send(request, db, *this, make_tag(kTagIgnore, generation_, 0),
                       c_.deadline_us(c_.options.slow_deadline_ms), 1);
     found_[db].clear();
     reconcile_position_ = 0;

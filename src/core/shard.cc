@@ -6,6 +6,7 @@
 
 #include "base/info.h"
 #include "core/lua.h"
+#include "core/shard_tags.h"
 #include "resp/reply.h"
 #include "resp/request_parser.h"
 
@@ -19,21 +20,6 @@ constexpr std::int64_t kPayRetryMs = 500;       // after Redis refused a repair
 constexpr std::int64_t kClockToleranceMs = 50;  // smaller differences of clocks do not matter
 constexpr std::int64_t kAliveSaveMs = 10'000;
 constexpr std::int64_t kLookIntervalUs = 2'000'000;  // for other instances
-constexpr std::int64_t kOtherAliveMs = 15'000;       // an instance not seen for longer is gone
-
-// Tags of our own requests: kind, reconcile generation, database.
-enum TagKind : std::uint64_t {
-  kTagIgnore = 1,
-  kTagCanary = 2,
-  kTagLast = 3,
-  kTagBeat = 4,
-  kTagInfo = 5,
-  kTagInstances = 6
-};
-std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {
-  return static_cast<std::uint64_t>(kind) << 56 | (generation & 0xffffffffff) << 8 |
-         static_cast<std::uint64_t>(db);
-}
 
 std::uint64_t number_fact(const Store& store, std::string_view name) {
   const std::string text = store.fact(name);
@@ -353,41 +339,6 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
 
 void Shard::on_upstream_lost(std::uint64_t tag) {
   if (static_cast<TagKind>(tag >> 56) == kTagBeat && beats_under_way_ > 0) --beats_under_way_;
-}
-
-// Two stayds that keep separate ledgers of one Redis cannot know each other's logouts. Each says
-// so, and stops believing that it knows better than Redis.
-void Shard::look_for_others() {
-  last_look_us_ = c_.now.mono_us;
-  const auto deadline = c_.deadline_us(c_.options.heartbeat_deadline_ms);
-  std::string request;
-  append_request(request, {"HSET", kInstancesKey, c_.instance, std::to_string(c_.now.wall_ms)});
-  append_request(request, {"PEXPIRE", kInstancesKey, std::to_string(kInstancesTtlMs)});
-  append_request(request, {"HGETALL", kInstancesKey});
-  c_.upstream->send(request, 0, *this, make_tag(kTagInstances, generation_, 0), deadline, 3);
-}
-
-void Shard::on_instances(const ReplyView& instances) {
-  bool others = false;
-  auto elements = instances.elements();
-  ReplyView instance;
-  ReplyView seen;
-  while (elements.next(instance) && elements.next(seen)) {
-    std::int64_t at = 0;
-    std::from_chars(seen.text().data(), seen.text().data() + seen.text().size(), at);
-    others = others || (instance.text() != c_.instance && c_.now.wall_ms - at < kOtherAliveMs);
-  }
-  if (others == c_.shared) return;
-  c_.shared = others;
-  c_.events.on_event(
-      {others ? Severity::warning : Severity::info,
-       others ? "shared_unsafe" : "shared_unsafe_over",
-       others
-           ? "another stayd works on Redis " + c_.options.address +
-                 " and has a ledger of its own: a miss in Redis now counts as a logout, and only "
-                 "what an emptied Redis lacks is put back"
-           : "no other stayd has been seen on Redis " + c_.options.address + " for a while",
-       {}});
 }
 
 void Shard::fill(ShardStatus& out) const {

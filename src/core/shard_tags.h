@@ -1,0 +1,21 @@
+// What the replies to a Shard's own requests are known by: kind, reconcile generation, database.
+#pragma once
+
+#include <cstdint>
+
+namespace stayd {
+
+enum TagKind : std::uint64_t {
+  kTagIgnore = 1,
+  kTagCanary = 2,
+  kTagLast = 3,
+  kTagBeat = 4,
+  kTagInfo = 5,
+  kTagInstances = 6
+};
+inline std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {
+  return static_cast<std::uint64_t>(kind) << 56 | (generation & 0xffffffffff) << 8 |
+         static_cast<std::uint64_t>(db);
+}
+
+}  // namespace stayd
