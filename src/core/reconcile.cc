@@ -182,6 +182,8 @@ void Shard::next_scan() {
   query.db = scan.db;
   query.after = scan.after;
   query.newer_than = scan.newer_than;
+  // A row that expired while Redis was out may stand over an older value that Redis still holds.
+  query.with_expired = true;
   query.state = scan.state;
   query.limit = kRepairChunk;
   c_.store.scan(std::move(query), c_.ops.token(*this, generation_));

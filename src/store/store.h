@@ -54,6 +54,7 @@ struct ScanQuery {
   FullKey after;                    // exclusive; empty: from the start
   Hlc newer_than = 0;               // only rows with hlc > this
   RowState state = RowState::live;  // `live` (expired rows left out) or `tomb`
+  bool with_expired = false;        // `live` rows whose expiry has passed too: Redis may hold older
   std::size_t limit = 256;          // entries per page, at most 4,096
 };
 

@@ -27,7 +27,8 @@ struct Candidate {
 };
 
 bool live_wanted(const RowMeta& meta, const ScanQuery& query, std::int64_t wall_ms) {
-  return meta.hlc > query.newer_than && meta.live_at(wall_ms);
+  const bool live = query.with_expired ? meta.state == RowState::live : meta.live_at(wall_ms);
+  return meta.hlc > query.newer_than && live;
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ ScanPage MemoryStore::scan_now(const ScanQuery& query, std::int64_t wall_ms) con
     const auto& [key, row] = *it;
     if (query.db >= 0 && db_of(key) != query.db) continue;
     const bool wanted = query.state == RowState::tomb ? row.meta.state == RowState::tomb
+                        : query.with_expired          ? row.meta.state == RowState::live
                                                       : row.meta.live_at(wall_ms);
     if (!wanted || row.meta.hlc <= query.newer_than) continue;
     if (page.entries.size() >= limit) return page;
