@@ -35,15 +35,20 @@ void Shard::on_instances(const ReplyView& instances) {
   }
   if (others == c_.shared) return;
   c_.shared = others;
-  c_.events.on_event(
-      {others ? Severity::warning : Severity::info,
-       others ? "shared_unsafe" : "shared_unsafe_over",
-       others
-           ? "another stayd works on Redis " + c_.options.address +
-                 " and has a ledger of its own: a miss in Redis now counts as a logout, and only "
-                 "what an emptied Redis lacks is put back"
-           : "no other stayd has been seen on Redis " + c_.options.address + " for a while",
-       {}});
+  const std::string redis = "Redis " + c_.options.address;
+  if (others) {
+    c_.events.on_event({Severity::warning,
+                        "shared_unsafe",
+                        "another stayd works on " + redis +
+                            " and has a ledger of its own: a miss in Redis now counts as a logout, "
+                            "and only what an emptied Redis lacks is put back",
+                        {}});
+  } else {
+    c_.events.on_event({Severity::info,
+                        "shared_unsafe_over",
+                        "no other stayd has been seen on " + redis + " for a while",
+                        {}});
+  }
 }
 
 }  // namespace stayd

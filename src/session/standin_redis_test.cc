@@ -147,7 +147,8 @@ class Comparison {
     const Effects effects = derive_effects(spec, args, 0, reply, wall_ms, mutations);
     if (effects == Effects::read_back) {
       std::vector<std::uint32_t> positions;
-      const bool inexact = std::llabs(reply.integer().value_or(0)) > 1LL << 53;
+      const std::int64_t number = reply.integer().value_or(0);
+      const bool inexact = number > 1LL << 53 || number < -(1LL << 53);
       EXPECT_TRUE(effects_need_read_back(spec, args) || reply.is_error() || inexact);
       ASSERT_TRUE(find_keys(spec, args, positions) || reply.is_error());
       for (const std::uint32_t at : positions) read_back(full_key(0, args[at]));
