@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "build/test-results.tsv"
+MAX_SECOND_TRIES = 5  # failed system tests that may be run once more
 UNIT_LIMIT_S = 300  # one test program; sanitizers make it several times slower
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:detect_stack_use_after_return=1",
@@ -136,9 +137,43 @@ def python(options):
     environment["TESTS_STAYD_BIN"] = str(ROOT / "build" / options.preset / "stayd")
     code = subprocess.run(command + options.paths, cwd=ROOT, env=environment).returncode
     passed, failed, skipped = count_junit(report)
+    if code == 1 and 0 < len(failed) <= MAX_SECOND_TRIES:
+        passed, failed = second_try(report, environment, passed, failed)
     if code not in (0, 1, 5) or (code == 1 and not failed):
         failed.append(f"pytest (exit code {code})")
     return record(f"system {options.preset}", passed, len(failed), skipped, failed)
+
+
+def failed_node_ids(report):
+    """What pytest calls the failed tests of a report; empty if one cannot be told."""
+    ids = []
+    for case in ElementTree.parse(report).iter("testcase"):
+        if case.find("failure") is None and case.find("error") is None:
+            continue
+        path = case.get("classname", "").replace(".", "/") + ".py"
+        found = [base for base in ("", "tests/") if (ROOT / (base + path)).exists()]
+        if not found:
+            return []
+        name = case.get("name").split("@")[0]  # xdist appends its group
+        ids.append(f"{found[0]}{path}::{name}")
+    return ids
+
+
+def second_try(report, environment, passed, failed):
+    """Real servers on a busy machine: a few failures are tried once more, alone, and told of."""
+    ids = failed_node_ids(report)
+    if not ids:
+        return passed, failed
+    again = report.with_name("pytest-second-try.xml")
+    again.unlink(missing_ok=True)
+    print(f"== second try, alone: {' '.join(ids)}", flush=True)
+    command = ["/usr/bin/python3", "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", "."]
+    subprocess.run([*command, f"--junitxml={again}", "-v", *ids], cwd=ROOT, env=environment)
+    passed_again, failed_again, _ = count_junit(again)
+    if passed_again + len(failed_again) != len(ids):
+        return passed, failed
+    print(f"== only at the second try: {passed_again} of {len(ids)}", flush=True)
+    return passed + passed_again, failed_again
 
 
 def count_junit(report):
