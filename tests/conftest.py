@@ -1,5 +1,6 @@
 """Fixtures of the system and client tests. Every server they hand out ends with its test."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -114,11 +115,11 @@ def proxied(redis, make_proxy, make_stayd):
 
 @pytest.fixture
 def small_disk(folder):
-    """A file system of 64 MB. Needs root."""
+    """A file system of 64 MB. Needs root, or sudo without a password."""
     path = folder / "small"
     path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(path)]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        pytest.skip("mounting a small disk is not allowed here")
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    options = f"size=64m,uid={os.geteuid()}"
+    subprocess.run([*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
     yield path
-    subprocess.run(["umount", "--lazy", str(path)], check=False)
+    subprocess.run([*as_root, "umount", "--lazy", path], check=False)

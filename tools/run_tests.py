@@ -137,10 +137,10 @@ def python(options):
     environment["TESTS_STAYD_BIN"] = str(ROOT / "build" / options.preset / "stayd")
     code = subprocess.run(command + options.paths, cwd=ROOT, env=environment).returncode
     passed, failed, skipped = count_junit(report)
-    if code == 1 and 0 < len(failed) <= MAX_SECOND_TRIES:
-        passed, failed = second_try(report, environment, passed, failed)
     if code not in (0, 1, 5) or (code == 1 and not failed):
         failed.append(f"pytest (exit code {code})")
+    elif 0 < len(failed) <= MAX_SECOND_TRIES:
+        passed, failed = second_try(report, environment, passed, failed)
     return record(f"system {options.preset}", passed, len(failed), skipped, failed)
 
 

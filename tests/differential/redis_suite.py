@@ -103,21 +103,16 @@ class Outcome:
         return self.text[at : at + 600]
 
 
+# The suite's own listener takes a port of the first 32, its servers the rest.
+PORTS, PORTS_BEFORE_BASE = 72, 32
+
+
 def run_file(folder, port, name, limit_s, without=()):
-    """Runs one file of the suite, `without` some tests, against the server on `port`.
-
-    The suite listens on a port of its own, which another test may take in the meantime: then again.
-    """
-    for _ in range(4):
-        outcome = run_file_once(folder, port, name, limit_s, without)
-        if "couldn't open socket" not in outcome.text:
-            break
-    return outcome
-
-
-def run_file_once(folder, port, name, limit_s, without):
+    """Runs one file of the suite, `without` some tests, against the server on `port`."""
+    base = free_port(PORTS) + PORTS_BEFORE_BASE
     argv = ["tclsh", "tests/test_helper.tcl", "--host", "127.0.0.1", "--port", str(port)]
-    argv += ["--single", name, "--baseport", str(free_port()), "--durable", "--ignore-digest"]
+    argv += ["--single", name, "--clients", "1", "--durable", "--ignore-digest"]
+    argv += ["--baseport", str(base), "--portcount", str(PORTS - PORTS_BEFORE_BASE)]
     argv += ["--tags", DENIED_TAGS, "--skiptest", SKIPPED]
     for test in without:
         argv += ["--skiptest", test]

@@ -46,7 +46,7 @@ def sources():
     try:
         return suite_sources()
     except SuiteMissing as error:
-        pytest.skip(f"Redis' source package is not to be had: {error}")
+        pytest.fail(f"no source package of Redis; TESTS_REDIS_SUITE may name its tree: {error}")
 
 
 @pytest.mark.timeout(LIMIT_S + 60)

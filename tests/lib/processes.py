@@ -4,7 +4,6 @@ A process is started in a session of its own (so that signals of a terminal do n
 `setpriv --pdeathsig KILL`: it ends even if the test runner is killed.
 """
 
-import itertools
 import os
 import signal
 import socket
@@ -13,19 +12,53 @@ import time
 from pathlib import Path
 
 # Below the kernel's ephemeral range (32768..), so that no outgoing connection takes a port first.
-PORT_FIRST, PORT_SPAN = 20000, 12000
-_offset = itertools.count(os.getpid() * 37)
+# Test processes that run at once draw from slices of their own: a slice belongs to who listens on
+# its first port.
+PORT_FIRST, PORT_SLICE, PORT_SLICES = 20000, 600, 20
+_slice_owner = None
+_next_port = None
 
 
-def free_port():
-    """A port on 127.0.0.1 that nothing listens on; each call gives another one."""
-    for _ in range(PORT_SPAN):
-        port = PORT_FIRST + next(_offset) % PORT_SPAN
-        with socket.socket() as probe:
+def _own_slice():
+    """The first port of this process' slice, kept until the process ends."""
+    global _slice_owner
+    if _slice_owner is None:
+        for number in range(PORT_SLICES):
+            owner = socket.socket()
             try:
-                probe.bind(("127.0.0.1", port))
+                owner.bind(("127.0.0.1", PORT_FIRST + number * PORT_SLICE))
+                owner.listen(1)
+                _slice_owner = owner
+                break
             except OSError:
-                continue
+                owner.close()
+        else:
+            raise RuntimeError("every slice of test ports is taken")
+    return _slice_owner.getsockname()[1]
+
+
+def _is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port(count=1):
+    """The first of `count` (at most 100) successive ports on 127.0.0.1 that nothing listens on.
+
+    Each call gives others, until the slice has been gone through.
+    """
+    global _next_port
+    first, end = _own_slice() + 1, _own_slice() + PORT_SLICE
+    for _ in range(PORT_SLICE):
+        port = _next_port or first
+        if port + count > end:
+            port = first
+        _next_port = port + count
+        if all(_is_free(port + offset) for offset in range(count)):
             return port
     raise RuntimeError("no free port")
 
