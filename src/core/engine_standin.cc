@@ -10,7 +10,7 @@ namespace stayd {
 
 namespace {
 
-constexpr std::string_view kUnknownReply = "-LOADING stayd: session state temporarily unknown\r\n";
+constexpr std::string_view kUnknownReply = "-TRYAGAIN stayd: session state temporarily unknown\r\n";
 
 class RowsWorkspace final : public Workspace {
  public:

@@ -104,11 +104,11 @@ class Browser:
         status, body, set_cookies = request(self.app.port, path, self.cookies, self.timeout)
         took = time.monotonic() - start
         self.slowest = max(self.slowest, took)
-        if status != 200:
-            raise AssertionError(f"{self.app.name} {path}: {status} after {took:.2f} s: {body[:400]}")
         for header in set_cookies:
             for name, morsel in SimpleCookie(header).items():
                 self._keep(name, morsel)
+        if status != 200:
+            raise AssertionError(f"{self.app.name} {path}: {status} after {took:.2f} s: {body[:400]}")
         return json.loads(body)
 
     def _keep(self, name, morsel):

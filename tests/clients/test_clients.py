@@ -2,11 +2,13 @@
 logged out gets back in. `TESTS_CLIENTS_DIRECT=1` plays only the tests on plain Redis."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from clients.apps import APPS, App
+from clients.apps import APPS, App, Browser
 from clients.scenario import STEPS, Life
+from lib.processes import wait_until
 from lib.servers import RedisServer, StaydServer
 
 DIRECT_ONLY = os.environ.get("TESTS_CLIENTS_DIRECT") == "1"
@@ -162,6 +164,56 @@ def test_old_snapshot(pair):
     pair.mend()
     leaver.assert_dead()
     stayer.read()
+
+
+PRESETS = {"express": "express", "php": "php", "django": "django", "flask": "flask"}
+HOLDS = ("php", "django")  # take any error for a logout: their presets say `unknown = "hold"`
+
+
+@pytest.fixture
+def newcomer(app_name, folder):
+    """The application on Redis, and again on a new stayd whose backfill does not end: SCAN is
+    forbidden."""
+    redis = RedisServer(folder / "redis").start()
+    redis.call("ACL", "SETUSER", "default", "-scan")
+    first = App(app_name, redis.port, folder).start()
+    preset = PRESETS[app_name.split("-")[0]]
+    sessions = f'[[sessions]]\npreset = "{preset}"\n'
+    stayd = StaydServer(folder / "stayd", redis.url, config_text=sessions).start()
+    second = App(app_name, stayd.port, folder).start()
+    stayd.wait_trusted()
+    yield redis, stayd, first, second
+    for server in (first, second, stayd, redis):
+        server.kill()
+
+
+@behind_stayd
+@pytest.mark.timeout(60)
+def test_unknown_logs_nobody_out(app_name, newcomer):
+    """Redis is lost with a session in it that stayd has never seen: an error, at once, or a page that
+    waits for Redis. The cookie stays, and is good again afterwards."""
+    redis, stayd, before, behind = newcomer
+    early = before.browser()
+    early.login("anna")
+    user = Browser(behind, 10).with_cookies(early.cookies)
+    assert redis.call("SAVE") == "OK"
+    redis.kill()
+    if app_name.startswith(HOLDS):
+        with ThreadPoolExecutor(1) as page:
+            read = page.submit(user.read)
+            wait_until(lambda: stayd.status()["calls_under_way"], 5, "the page waits")
+            redis.start()
+            assert read.result()["user"] == "anna"
+    else:
+        for _ in range(5):
+            with pytest.raises(AssertionError, match=": 500 after"):
+                user.read()
+        assert user.slowest < 1.0
+        assert user.cookies == early.cookies
+        assert stayd.metric("stayd_unknown_replies_total") >= 5
+        redis.start()
+    stayd.wait_trusted()
+    assert user.read()["user"] == "anna"
 
 
 @behind_stayd
