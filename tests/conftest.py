@@ -11,6 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lib.failure_page import row_of  # noqa: E402
 from lib.faultproxy import FaultProxy  # noqa: E402
 from lib.servers import RedisServer, StaydServer  # noqa: E402
 
@@ -88,6 +89,12 @@ def stayd(redis, make_stayd):
 def client(stayd):
     with stayd.client() as client:
         yield client
+
+
+@pytest.fixture
+def row(request):
+    """This test's row of docs/failure_modes.md."""
+    return row_of(f"{request.path.name}::{request.node.name}")
 
 
 @pytest.fixture

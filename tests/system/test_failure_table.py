@@ -1,7 +1,6 @@
 """docs/failure_modes.md says what exists: its tests, metrics and log events, and that the faults of
 the outages' table show in the metric and the log as it says."""
 
-import json
 import re
 import subprocess
 import sys
@@ -10,22 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from lib.failure_page import TEST, row_of, rows
 from lib.faults import FAULTS, World
-from lib.processes import wait_until
 from lib.users import Users
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs/failure_modes.md"
-TEST = re.compile(r"`((?:clients/)?test_\w+\.py::test_\w+(?:\[[\w-]+\])?)`")
 METRIC = re.compile(r"`(stayd_\w+)`")
-OUTAGE = re.compile(r"\[(\w+)\]`")
-
-
-def rows():
-    """The cells of every row of every table that names a test."""
-    lines = PAGE.read_text().splitlines()
-    tables = [line.strip("|").split("|") for line in lines if line.startswith("|")]
-    return [[cell.strip() for cell in row] for row in tables if TEST.search(row[-1])]
 
 
 def named_tests():
@@ -112,25 +101,14 @@ def test_operating_lists_exactly_the_log_events():
 # -- the outages' table, fault by fault ---------------------------------------------------------------
 
 
-def row_of(fault):
-    for row in rows():
-        if f"test_users_notice_nothing[{fault}]" in row[-1]:
-            return row
-    raise AssertionError(f"no row for the fault {fault}")
-
-
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_fault_shows_as_its_row_says(fault, proxied, redis, folder):
-    row = row_of(fault.name)
-    metric, event = row[-3].strip("`"), row[-2].strip("`")
+    row = row_of(f"test_outages.py::test_users_notice_nothing[{fault.name}]")
     stayd, proxy = proxied
     world = World(redis, proxy, folder)
     users = Users(stayd)
     users.login(12)
-    before, lines = stayd.metric(metric), len(stayd.log_lines())
-    fault.put_in(world)
-    users.go_on()
-    wait_until(lambda: stayd.metric(metric) > before, 5, f"{metric} counts {fault.name}")
-    logged = [json.loads(line) for line in stayd.log_lines()[lines:]]
-    assert event in {line.get("event") for line in logged}
+    with row.shows(stayd):
+        fault.put_in(world)
+        users.go_on()
     fault.take_out(world)
