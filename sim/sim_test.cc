@@ -164,6 +164,26 @@ TEST_F(Scenario, AFrozenRedisExecutesOldCommandsLater) {
   EXPECT_EQ(ask({"GET", "k"}), "nil");
 }
 
+// A block's tombstone stood in the ledger and the block had not been sent when a heartbeat told
+// Redis that everything up to there had arrived: after a kill -9 nobody removed the key any more.
+TEST_F(Scenario, StaydDiesBetweenABlocksTombstoneAndTheBlock) {
+  ask({"SET", "k", "v1"});
+  world.instance.disk().max_delay_us = 4 * kSecond;
+  world.users.ask(key("k"), {.commands = {{"DEL", "k"}}, .block = true});
+  const auto buried = [&] {
+    return world.instance.disk().rows().at(key("k")).meta.state == RowState::tomb;
+  };
+  for (int i = 0; i < 1000 && !buried(); ++i) world.pass(5 * kMs);
+  ASSERT_TRUE(buried());
+  world.pass(kSecond);  // heartbeats
+  ASSERT_EQ(world.users.under_way(), 1U);
+  world.kill_stayd();
+  world.instance.disk().max_delay_us = 200;
+  world.instance.start();
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+}
+
 TEST_F(Scenario, OutOfMemory) {
   ask({"SET", "k", "v1"});
   world.redis.flags.no_memory = true;

@@ -47,6 +47,7 @@ struct Call {
   std::int64_t submitted_us = 0;
   std::int64_t sent_wall_ms = 0;
   Hlc hlc = 0;
+  Hlc held_from = 0;          // S stays below this version until the call has ended; 0: need not
   std::uint32_t waiting = 0;  // unreported store operations and replies
   std::uint8_t stage = 0;
   bool locks_held = false;           // its keys are locked in its name
@@ -60,6 +61,7 @@ struct Call {
   bool rerun = false;                // sent again, because a key it missed was there after all
   bool created = false;              // Redis did not have the key: what is written is all there is
   bool unrecorded = false;           // the ledger failed
+  bool marked = false;               // its rows are stale in the ledger: Redis is asked for them
   std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
   bool checked = false;              // an absent-looking reply has been checked once
   std::uint64_t evicted_keys = 0;    // as read for that check
@@ -93,8 +95,8 @@ struct Call {
     stage = 0;
     locks_held = in_flight = queued = listed = false;
     removed = probes = 0;
-    hlc = 0;
-    contradicted = checked = sent = rerun = created = unrecorded = false;
+    hlc = held_from = 0;
+    contradicted = checked = sent = rerun = created = unrecorded = marked = false;
     metas.clear();
     gone.clear();
     held.clear();

@@ -12,7 +12,7 @@ Hlc Debts::version(std::string_view key) const {
 void Debts::add(const FullKey& key, Hlc hlc) {
   const auto it = by_key_.find(key);
   if (it != by_key_.end()) {
-    it->second = hlc;
+    it->second = std::max(it->second, hlc);
     return;
   }
   floor_ = by_key_.empty() ? hlc : std::min(floor_, hlc);

@@ -1,6 +1,7 @@
 #include "core/engine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/side_keys.h"
 #include "session/effects.h"
@@ -220,6 +221,7 @@ void Engine::run_ready() {
 
 void Engine::complete(Call& call, std::string_view reply) {
   --under_way_;
+  if (call.held_from != 0) shard_.release_position(std::exchange(call.held_from, 0));
   if (call.listed) {
     std::erase(ready_, &call);
     call.listed = false;
@@ -254,6 +256,14 @@ void Engine::fill(Mutation& mutation, Hlc hlc) const {
   }
 }
 
+// Versions from `hlc` on stand in the ledger before Redis has heard of them, or go to Redis past
+// the data connection: no heartbeat may say that they have arrived before the call has ended.
+void Engine::hold_position(Call& call, Hlc hlc) {
+  if (call.held_from != 0) return;
+  call.held_from = hlc;
+  shard_.hold_position(hlc);
+}
+
 // --- parts of a call that are under way
 
 std::uint64_t Engine::sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {
@@ -281,10 +291,7 @@ void Engine::advance(Call& call) {
     case Stage::standin_record:
       return complete(call, call.held);
     case Stage::tomb:
-      if (call.unrecorded && c_.options.strict_logout) {
-        shard_.release_position(call.hlc);
-        return complete(call, kNotDurable);
-      }
+      if (call.unrecorded && c_.options.strict_logout) return complete(call, kNotDurable);
       return send_removal(call);
     case Stage::marking:
       return !call.is_block() ? send_write(call) : send_block(call);

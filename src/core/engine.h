@@ -158,9 +158,11 @@ class Engine final : public CallHandler,
   StoreToken store_token(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc = 0);
   void advance(Call& call);
   void fill(Mutation& mutation, Hlc hlc) const;
+  void hold_position(Call& call, Hlc hlc);
 
   // --- engine_redis.cc: the way through Redis
   void to_redis(Call& call);
+  void mark_stale(Call& call);
   void send_write(Call& call);
   void send_guarded(Call& call);
   void send_fenced_set(Call& call);
@@ -187,6 +189,7 @@ class Engine final : public CallHandler,
   void on_read_back(Call& call, const SubOp& op, std::string_view frame);
   void reroute_lost();
   void reroute(Call& call);
+  void settle_marks(Call& call);
   void doubt_rows(Call& call);
   void reply_in_doubt(Call& call);
 

@@ -50,11 +50,15 @@ void Engine::send_block(Call& call) {
       if (!removal && !opaque) continue;
       if (!call.locks_held) c_.keys.lock(call);
       marked = true;
+      Hlc hlc = c_.hlc.reserve(c_.now.wall_ms, sub_call->keys.size());
+      hold_position(call, hlc);
+      sub_call->hlc = removal ? hlc : 0;
+      sub_call->marked = opaque;
       for (const FullKey& key : sub_call->keys) {
         Mutation mutation;
         mutation.kind = removal ? Mutation::Kind::tomb : Mutation::Kind::stale;
         mutation.key = key;
-        fill(mutation, c_.hlc.next(c_.now.wall_ms));
+        fill(mutation, hlc++);
         c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, 0),
                            removal ? Durability::synced : Durability::written);
       }
@@ -62,7 +66,7 @@ void Engine::send_block(Call& call) {
     --call.waiting;
     if (marked) return;
   }
-  if (!c_.up()) return reroute(call);
+  if (!c_.up() || (session && !shard_.trusted())) return reroute(call);
   call.stage = static_cast<std::uint8_t>(Stage::block);
   call.sent_wall_ms = c_.now.wall_ms;
   std::size_t versions = 1;
@@ -87,6 +91,7 @@ void Engine::send_block(Call& call) {
   const auto replies = static_cast<std::uint32_t>(call.block.size() + 2 + call.probes);
   if (call.pinned && watches_.contains(call.client_id)) {
     if (!call.locks_held && session) c_.keys.lock(call);
+    hold_position(call, call.hlc);
     return send_pinned(call, request_, replies, slow_deadline_us());
   }
   c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
@@ -140,6 +145,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
       shard_.note_refusal(ReplyClass::no_memory, reply.text());
       return reroute(call);
     }
+    if (call.held_from != 0) doubt_rows(call);  // nothing was done: not even the logouts in it
     return complete(call, frame);
   }
   auto elements = reply.elements();

@@ -59,7 +59,6 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
   Call& call = *reinterpret_cast<Call*>(static_cast<std::uintptr_t>(tag));
   if (static_cast<Stage>(call.stage) == Stage::removal) {
     // The tombstones stand in the ledger; Redis will be told.
-    shard_.release_position(call.hlc);
     for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
       shard_.owe(call.keys[i], call.hlc + i);
       c_.cache.erase(call.keys[i]);
@@ -107,6 +106,7 @@ void Engine::reroute(Call& call) {
     c_.keys.remove_in_flight(call);
     kick(call.keys);
   }
+  settle_marks(call);
   if (!call.block.empty()) {  // what was found out about its keys holds no longer
     call.checked = false;
     call.gone.clear();
@@ -119,6 +119,20 @@ void Engine::reroute(Call& call) {
     to_standin(call);
   } else {
     try_start(call);
+  }
+}
+
+// What was written to the ledger for this call's sake, and Redis may never do: removals are owed,
+// and what became of rows marked stale is asked later.
+void Engine::settle_marks(Call& call) {
+  if (call.marked) {
+    for (const FullKey& key : call.keys) adopter_.want(key, true);
+  }
+  for (const auto& sub_call : call.block) {
+    for (std::size_t i = 0; i < sub_call->keys.size(); ++i) {
+      if (sub_call->marked) adopter_.want(sub_call->keys[i], true);
+      if (sub_call->hlc != 0) shard_.owe(sub_call->keys[i], sub_call->hlc + i);
+    }
   }
 }
 

@@ -69,21 +69,28 @@ void Engine::to_redis(Call& call) {
     if (policies_.any_fence() && needs_fence(call, *policy_of(call))) return send_fenced_set(call);
     if (effects_need_read_back(*call.spec, call.args) &&
         !stand_in_supports(*call.spec, call.args)) {
-      // Only Redis can say what this does: until it has, the rows below are not the truth.
-      c_.keys.lock(call);
-      call.stage = static_cast<std::uint8_t>(Stage::marking);
-      for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-        Mutation stale;
-        stale.kind = Mutation::Kind::stale;
-        stale.key = call.keys[i];
-        fill(stale, c_.hlc.next(c_.now.wall_ms));
-        c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, i),
-                           Durability::written);
-      }
-      return;
+      return mark_stale(call);
     }
   }
   send_write(call);
+}
+
+// Only Redis can say what this does: until it has, the rows are not the truth. S stays below the
+// marks, so that the next life finds them if this one ends.
+void Engine::mark_stale(Call& call) {
+  c_.keys.lock(call);
+  call.stage = static_cast<std::uint8_t>(Stage::marking);
+  call.marked = true;
+  const Hlc first = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
+  hold_position(call, first);
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    Mutation stale;
+    stale.kind = Mutation::Kind::stale;
+    stale.key = call.keys[i];
+    fill(stale, first + i);
+    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, i),
+                       Durability::written);
+  }
 }
 
 void Engine::send_write(Call& call) {
@@ -144,6 +151,7 @@ void Engine::to_aux(Call& call) {
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
   call.sent = call.writes();
+  if (call.sent && is_session(call)) hold_position(call, call.hlc);
   aux_->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
              1);
 }
@@ -156,7 +164,7 @@ void Engine::start_removal(Call& call) {
   const SessionPolicy* policy = policy_of(call);
   const bool lock_key = policy != nullptr && policy->key_class == KeyClass::lock;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
-  shard_.hold_position(call.hlc);
+  hold_position(call, call.hlc);
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     Mutation tomb;
     tomb.kind = Mutation::Kind::tomb;
@@ -180,7 +188,6 @@ void Engine::send_removal(Call& call) {
 }
 
 void Engine::on_removal(Call& call, std::string_view frame) {
-  shard_.release_position(call.hlc);
   const ReplyClass reply_class = classify_reply(frame);
   if (reply_class != ReplyClass::ordinary) {
     ++c_.counters.refused_by_redis;

@@ -58,7 +58,7 @@ class Shard final : public UpstreamEvents,
 
   // The row of `key` is at `hlc` and Redis has not confirmed it (R1b).
   void owe(const FullKey& key, Hlc hlc) { c_.debts.add(key, hlc); }
-  // A tombstone that is in the ledger and whose UNLINK has not been sent yet bounds S.
+  // A version that may stand in the ledger and has not reached Redis yet bounds S.
   void hold_position(Hlc hlc) { ++held_[hlc]; }
   void release_position(Hlc hlc);
   // A reply said what Redis can not do now.
