@@ -1,0 +1,188 @@
+"""Operations per second: stayd beside Redis itself, nutcracker and haproxy, in the same minutes.
+
+redis-benchmark with 50 connections and 512-byte values over 100,000 keys, pipeline depth 1 and 16,
+GET and SET. The targets are measured in turns (round robin), so that a noisy minute hits all of them;
+each figure is the median of the runs. CPU time per command is read from /proc before and after each
+run. At the end one client alone measures latency.
+"""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from common import RedisServer, StaydServer
+
+from lib.processes import Process, free_port, wait_until
+from lib.resp import Client, encode
+
+TICKS = os.sysconf("SC_CLK_TCK")
+KEYS = 100_000
+CASES = [("GET", 1), ("SET", 1), ("GET", 16), ("SET", 16)]
+
+
+class Target:
+    """What redis-benchmark talks to, and the processes whose CPU time it costs."""
+
+    def __init__(self, name, port, pids):
+        self.name, self.port, self.pids = name, port, pids
+        self.samples = {}  # (case) -> [(operations/s, {process: us/operation})]
+
+    def cpu_seconds(self):
+        return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
+
+
+def cpu_seconds(pid):
+    """User and system time of a process with all its threads and children."""
+    total = 0
+    for child in [pid, *descendants(pid)]:
+        fields = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def descendants(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [c for child in map(int, children) for c in (child, *descendants(child))]
+
+
+# -- the targets -------------------------------------------------------------------------------------
+
+
+def nutcracker(folder, redis):
+    port = free_port()
+    config = folder / "nutcracker.yml"
+    config.write_text(
+        f"bench:\n  listen: 127.0.0.1:{port}\n  redis: true\n  server_connections: 1\n"
+        f"  servers:\n   - 127.0.0.1:{redis.port}:1\n"
+    )
+    argv = ["nutcracker", "-c", config, "-s", free_port(), "-a", "127.0.0.1", "-v", "0"]
+    return port, Process("nutcracker", argv, folder / "nutcracker.log").start()
+
+
+def haproxy(folder, redis):
+    port = free_port()
+    config = folder / "haproxy.cfg"
+    config.write_text(
+        "global\n  nbthread 1\n"
+        "defaults\n  mode tcp\n  timeout connect 1s\n  timeout client 1m\n  timeout server 1m\n"
+        f"listen bench\n  bind 127.0.0.1:{port}\n  server redis 127.0.0.1:{redis.port}\n"
+    )
+    argv = ["haproxy", "-db", "-f", config]
+    return port, Process("haproxy", argv, folder / "haproxy.log").start()
+
+
+def start_targets(folder, wanted):
+    """(targets, things to kill). Each target has a redis-server of its own."""
+    targets, started = [], []
+    for name in wanted:
+        redis = RedisServer(folder / f"redis-{name}").start()
+        started.append(redis)
+        if name == "redis":
+            targets.append(Target(name, redis.port, {"redis": redis.pid}))
+            continue
+        if name == "stayd":
+            stayd = StaydServer(folder / "stayd", redis.url).start()
+            stayd.wait_trusted()
+            port, proxy = stayd.port, stayd
+        else:
+            port, proxy = {"nutcracker": nutcracker, "haproxy": haproxy}[name](folder, redis)
+        started.append(proxy)
+        wait_until(lambda p=port: answers(p), 10, f"{name} answers")
+        targets.append(Target(name, port, {name: proxy.pid, "redis": redis.pid}))
+    return targets, started
+
+
+def answers(port):
+    with Client(port, timeout=1) as client:
+        return client.call("GET", "x") is None
+
+
+# -- measuring ---------------------------------------------------------------------------------------
+
+
+def throughput(target, command, depth, requests):
+    """Operations per second and CPU microseconds per operation of each process."""
+    argv = ["redis-benchmark", "-p", target.port, "-c", 50, "-d", 512, "-r", KEYS, "-P", depth]
+    argv += ["-n", requests, "-t", command.lower(), "--csv"]
+    before = target.cpu_seconds()
+    run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=300)
+    after = target.cpu_seconds()
+    match = re.search(rf'"{command}","([\d.]+)"', run.stdout)
+    if not match:
+        sys.exit(f"redis-benchmark on {target.name} failed: {run.stdout}{run.stderr}")
+    cpu = {name: (after[name] - before[name]) / requests * 1e6 for name in before}
+    return float(match[1]), cpu
+
+
+def latency(target, count):
+    """Round trips of one client, one command at a time: median, p99 and worst in microseconds."""
+    times = []
+    with Client(target.port) as client:
+        client.call("SET", "key:000000000001", "x" * 512)
+        request = encode("GET", "key:000000000001")
+        for _ in range(count):
+            start = time.perf_counter_ns()
+            client.raw(request)
+            client.read()
+            times.append(time.perf_counter_ns() - start)
+    times.sort()
+    return [times[int(len(times) * share)] / 1000 for share in (0.5, 0.99, 0.9999)]
+
+
+def measure(targets, options):
+    for target in targets:
+        throughput(target, "SET", 16, 5 * KEYS)  # fills it, so that a GET finds its key; not counted
+    for round_number in range(options.runs):
+        for command, depth in CASES:
+            requests = options.requests * (4 if depth > 1 else 1)
+            for target in targets:
+                sample = throughput(target, command, depth, requests)
+                target.samples.setdefault((command, depth), []).append(sample)
+                print(
+                    f"run {round_number + 1}/{options.runs}  {command} depth {depth:2}  "
+                    f"{target.name:10} {sample[0]:10.0f}/s",
+                    flush=True,
+                )
+
+
+def report(targets, options):
+    for case in CASES:
+        print(f"\n{case[0]}, 50 connections, 512 bytes, depth {case[1]}")
+        print(f"  {'':12}{'operations/s':>14}{'of direct':>11}   CPU us/operation")
+        direct = statistics.median(rate for rate, _ in targets[0].samples[case])
+        for target in targets:
+            samples = target.samples[case]
+            rate = statistics.median(rate for rate, _ in samples)
+            cpu = "  ".join(
+                f"{name} {statistics.median(costs[name] for _, costs in samples):.2f}"
+                for name in target.pids
+            )
+            print(f"  {target.name:12}{rate:14,.0f}{rate / direct:11.2f}   {cpu}")
+    print("\nlatency of one client, one GET at a time, microseconds")
+    print(f"  {'':12}{'median':>10}{'p99':>10}{'p99.99':>10}")
+    for target in targets:
+        figures = latency(target, options.latency_count)
+        print(f"  {target.name:12}" + "".join(f"{figure:10.0f}" for figure in figures))
+
+
+def add_arguments(parser):
+    parser.add_argument("--requests", type=int, default=60_000, metavar="N", help="at depth 1")
+    parser.add_argument("--latency-count", type=int, default=20_000, metavar="N")
+    parser.add_argument(
+        "--targets", default="redis,stayd,nutcracker,haproxy", metavar="LIST", help="first: direct"
+    )
+
+
+def run(options, folder):
+    started = []
+    try:
+        targets, started = start_targets(folder, options.targets.split(","))
+        measure(targets, options)
+        report(targets, options)
+    finally:
+        for server in started:
+            server.kill()

@@ -1,0 +1,108 @@
+"""Every part of `./dev bench` runs, with values so small that its figures mean nothing; and the load
+generator finds what it is there to find."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOAD = ROOT / "build/release/bench/load/session_load"
+
+SMALL = {
+    "throughput": "--requests 2000 --latency-count 100 --targets redis,stayd",
+    "outage": "--sessions 500 --rate 200 --before 0.5 --seconds 1.6",
+    "recovery": "--sessions 500 --rate 200",
+    "memory": "--connections 100 --sessions 500",
+    "start": "--sessions 500",
+}
+SHOWS = {
+    "throughput": "latency of one client",
+    "outage": "Redis: idle",
+    "recovery": "first PONG until TRUSTED",
+    "memory": "each of 100 idle connections",
+    "start": "after kill -9: GET of a session",
+}
+
+
+def bench(*args):
+    argv = [sys.executable, ROOT / "bench/bench.py", *args]
+    run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=55)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout
+
+
+@pytest.mark.parametrize("part", SMALL)
+def test_part_runs(part):
+    assert SHOWS[part] in bench(part, "--runs", 1, *SMALL[part].split())
+
+
+def test_help_names_every_part():
+    text = bench("--help")
+    assert all(part in text for part in SMALL)
+
+
+class Load:
+    """session_load on a Redis that a test disturbs."""
+
+    def __init__(self, redis, seconds, rate=200):
+        argv = [LOAD, "--port", redis.port, "--seconds", seconds, "--sessions", 500]
+        argv += ["--rate", rate, "--connections", 5]
+        self.child = subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, text=True)
+        self.started = json.loads(self.child.stdout.readline())["started_ms"] / 1000
+
+    def result(self):
+        text, _ = self.child.communicate(timeout=30)
+        assert self.child.returncode == 0
+        return json.loads(text)
+
+
+def total(result, field):
+    return sum(piece[field] for piece in result["slices"])
+
+
+def test_load_on_a_healthy_redis(redis):
+    result = Load(redis, 1).result()
+    assert (result["errors"], result["wrong"]) == ({}, {})
+    assert total(result, "count") == 200
+
+
+def test_load_finds_lost_sessions(redis):
+    load = Load(redis, 1)
+    redis.call("FLUSHALL")
+    assert load.result()["wrong"]["nil for a live session"] > 400
+
+
+def test_load_finds_sessions_that_are_back(redis):
+    redis.call("CONFIG", "SET", "save", "")
+    load = Load(redis, 1)
+    redis.call("SAVE")
+    time.sleep(max(0, load.started + 0.9 - time.time()))
+    redis.call("DEBUG", "RELOAD", "NOSAVE")
+    wrong = load.result()["wrong"]
+    assert wrong["a value after logout"] > 0
+    assert wrong["older than acknowledged"] > 0
+
+
+def test_load_counts_errors(redis):
+    load = Load(redis, 1)
+    redis.kill()
+    result = load.result()
+    assert sum(result["errors"].values()) > 150
+    assert total(result, "count") == 200
+
+
+def test_latency_counts_from_when_a_request_was_due(redis):
+    """Redis stands still for half a second: a hundred requests were due then, and each one waited."""
+    load = Load(redis, 1.5)
+    threading.Timer(0.7, redis.thaw).start()
+    time.sleep(0.2)
+    redis.freeze()
+    result = load.result()
+    slow = sum(n for piece in result["slices"] for us, n in piece["buckets"] if us > 100_000)
+    assert slow > 50
+    assert max(piece["max_us"] for piece in result["slices"]) > 400_000
