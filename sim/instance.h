@@ -40,6 +40,7 @@ class Instance final : public EventSink {
 
   // Requires alive().
   void submit(Call& call);
+  void restart_adoption() { engine_->restart_adoption(); }
   EngineStatus status() const { return engine_->status(); }
   const Counters& counters() const { return counters_; }
 

@@ -358,6 +358,7 @@ void RedisModel::info(const Args& args, std::string& out) {
 }
 
 void RedisModel::scan(Peer& peer, const Args& args, std::string& out) {
+  if (flags.no_scan) return write_error(out, "NOPERM this user has no permissions to run 'scan'");
   std::size_t count = 10;
   for (std::size_t i = 2; i + 1 < args.size(); i += 2) {
     if (equals_ignore_case(args[i], "count")) count = static_cast<std::size_t>(number(args[i + 1]));

@@ -29,6 +29,7 @@ struct ServerFlags {
   bool no_memory = false;  // OOM: refuses kCmdDenyOom
   bool misconf = false;    // refuses every write
   bool replica = false;    // READONLY
+  bool no_scan = false;    // refuses SCAN: a backfill does not end
   bool frozen = false;     // SIGSTOP: takes bytes, does nothing
 };
 

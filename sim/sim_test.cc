@@ -255,6 +255,40 @@ TEST(Regression, ACounterMadeBeforeAdoptionEnded) {
   EXPECT_TRUE(world.heal_and_check()) << world.report(key);
 }
 
+// --- before the backfill has ended: what Redis has said is not unknown ------------------------
+
+class Newcomer : public Scenario {
+ protected:
+  Newcomer() {
+    world.redis.flags.no_scan = true;
+    world.instance.restart_adoption();
+    world.pass(kSecond);
+    EXPECT_FALSE(world.instance.status().adoption_complete);
+  }
+  void outage() {
+    world.redis.kill();
+    world.pass(100 * kMs);
+  }
+};
+
+TEST_F(Newcomer, AbsentStaysAbsent) {
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+  EXPECT_EQ(ask({"HGETALL", "h"}), "{}");
+  EXPECT_EQ(ask({"EXISTS", "e"}), ":0");
+  outage();
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+  EXPECT_EQ(ask({"HGETALL", "h"}), "{}");
+  EXPECT_EQ(ask({"EXISTS", "e"}), ":0");
+  EXPECT_EQ(ask({"GET", "never asked for"})[0], '-');
+}
+
+TEST_F(Newcomer, WhatWasWrittenSinceIsThere) {
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+  EXPECT_EQ(ask({"SET", "k", "v1"}), "+OK");
+  outage();
+  EXPECT_EQ(ask({"GET", "k"}), "\"v1\"");
+}
+
 // --- seeds ----------------------------------------------------------------------------------
 
 TEST(Seeds, AFewDozen) {

@@ -1,6 +1,6 @@
-// Users of web applications: sessions kept the way real session libraries keep them (CLIENTS.md
-// section 3), each command encoded, parsed by the real parser and submitted to the engine, each
-// reply handed to the key's history. One loop; owned by the World.
+// Users of web applications: sessions kept the way real session libraries keep them (what they
+// send was recorded), each command encoded, parsed by the real parser and submitted to the engine,
+// each reply handed to the key's history. One loop; owned by the World.
 #pragma once
 
 #include <algorithm>

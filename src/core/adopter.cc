@@ -174,6 +174,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   auto record = parse_read_back(ReplyView(frame));
   if (!record || (!record->exists() && !item.force)) {
     failed_ = failed_ || !record;
+    if (record) events_.on_not_found(item.key);
     if (!record && !page_is_scan_) {  // refused just now
       paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
       want(item.key, item.force);

@@ -20,6 +20,8 @@ class AdopterEvents {
  public:
   virtual ~AdopterEvents() = default;
   virtual void on_adopted(const FullKey& key) = 0;
+  // A TRUSTED Redis does not hold the key; nothing of it is in the ledger that Redis must tell.
+  virtual void on_not_found(const FullKey& key) = 0;
   // Redis lost the key together with its memory: the last value known is the row again, and owed.
   virtual void on_restored(const FullKey& key, Hlc hlc) = 0;
 };
@@ -38,8 +40,8 @@ class Adopter final : private ReplyHandler, private StoreClient {
   // Reads `key` from Redis soon; `force`: what Redis holds replaces the row. Bounded: beyond 65,536
   // waiting keys the whole backfill starts over instead.
   void want(const FullKey& key, bool force);
-  // A client has just read `key` in Redis and the backfill has not ended: take it over soon, if
-  // there is room.
+  // A client has just asked Redis for `key` and the backfill has not ended: find out about it soon,
+  // if there is room.
   void hint(const FullKey& key) {
     if (wanted_.size() < kMaxHints) wanted_.push_back({key, 0, false});
   }

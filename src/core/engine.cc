@@ -41,6 +41,7 @@ void Engine::on_tick(Now now) {
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
+  if (adopter_.complete() || c_.shared) absences_.clear();
   if (!holding_.empty()) {
     auto holding = std::move(holding_);
     holding_.clear();

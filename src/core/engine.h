@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/absences.h"
 #include "core/adopter.h"
 #include "core/call.h"
 #include "core/context.h"
@@ -204,6 +205,8 @@ class Engine final : public CallHandler,
   bool fenced(const Call& call, const FullKey& key, const RowMeta& meta) const;
   void answer_fenced(Call& call);
   void remember_absent(const Call& call);
+  void remember_absences(const Call& call);
+  void forget_absences(const Call& call);
 
   // --- engine_standin.cc: Redis is not asked
   void to_standin(Call& call);
@@ -270,7 +273,11 @@ class Engine final : public CallHandler,
   }
   void on_redis_is_truth(std::string_view why) override;
   void on_push(std::string_view frame) override;
-  void on_adopted(const FullKey& key) override { c_.cache.erase(key); }
+  void on_adopted(const FullKey& key) override {
+    c_.cache.erase(key);
+    absences_.forget(key);
+  }
+  void on_not_found(const FullKey& key) override { absences_.remember(key); }
   void on_restored(const FullKey& key, Hlc hlc) override { shard_.owe(key, hlc); }
 
   CoreContext c_;
@@ -278,6 +285,7 @@ class Engine final : public CallHandler,
   Shard shard_;
   Adopter adopter_;
   TombKeeper tomb_keeper_;
+  Absences absences_;  // empty once adoption is complete
   AuxSide aux_side_;
   Upstream* aux_ = nullptr;
   Pinned* pinned_ = nullptr;

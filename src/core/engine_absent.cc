@@ -58,6 +58,7 @@ void Engine::on_absent_meta(Call& call) {
   if (live) return send_verification(call);
   if (missing) return go_on_missing(call);
   remember_absent(call);
+  remember_absences(call);
   ++c_.counters.replies_from_redis;
   complete(call, call.held);
 }
@@ -202,6 +203,26 @@ void Engine::remember_absent(const Call& call) {
     told_absent_.emplace_back(call.client_id, call.keys[i]);
     if (told_absent_.size() > kMaxEvidence) told_absent_.pop_front();
   }
+}
+
+// --- before the backfill has ended: no row is no proof in an outage, what Redis said is
+
+void Engine::remember_absences(const Call& call) {
+  if (adopter_.complete() || !call.block.empty()) return;
+  const bool proof = proves_absent(*call.spec, ReplyView(call.held)) && call.keys.size() == 1;
+  for (std::size_t i = 0; i < call.keys.size(); ++i) {
+    if (call.metas[i].state != RowState::absent) continue;
+    if (proof) {
+      absences_.remember(call.keys[i]);
+    } else {  // a field that is not there, one of several keys
+      adopter_.hint(call.keys[i]);
+    }
+  }
+}
+
+void Engine::forget_absences(const Call& call) {
+  if (absences_.empty() || !(call.writes() || call.is_block())) return;
+  for (const FullKey& key : call.keys) absences_.forget(key);
 }
 
 }  // namespace stayd

@@ -71,6 +71,7 @@ void Engine::submit_keyless(Call& call) {
       call.stage = static_cast<std::uint8_t>(Stage::passthrough);
       return c_.upstream->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
     default:
+      if (call.writes()) absences_.clear();  // a script may write any key
       if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
       call.stage = static_cast<std::uint8_t>(Stage::aux);
       return aux_->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
@@ -236,6 +237,7 @@ void Engine::on_flush(Call& call, std::string_view frame) {
     std::from_chars(call.args[2].data(), call.args[2].data() + call.args[2].size(), b);
     c_.store.swap_databases(a, b, 0);
     shard_.swap_canaries(a, b);
+    absences_.clear();
   } else {
     const int db = call.spec->name == "flushall" ? -1 : call.db;
     shard_.note_flush(db, call.hlc);

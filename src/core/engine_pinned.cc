@@ -23,6 +23,7 @@ void Engine::submit_pinned(Call& call) {
     call.keys.push_back(full_key(call.db, call.args[position]));
   }
   shard_.use_db(call.db);
+  forget_absences(call);
   call.stage = static_cast<std::uint8_t>(Stage::blocking);
   send_pinned(call, call.raw, 1, kNoDeadlineUs);
 }

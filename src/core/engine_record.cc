@@ -183,6 +183,7 @@ void Engine::on_unrecorded(Call& call, const SubOp& op) {
     call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
     for (const FullKey& key : call.keys) c_.cache.erase(key);
   } else if (op.key_index < call.keys.size()) {
+    absences_.forget(call.keys[op.key_index]);
     adopter_.want(call.keys[op.key_index], true);
   }
 }

@@ -48,6 +48,7 @@ bool needs_fence(const Call& call, const SessionPolicy& policy) {
 
 void Engine::to_redis(Call& call) {
   const Handling handling = call.spec->handling;
+  forget_absences(call);
   if (call.is_block()) return send_block(call);
   if (handling == Handling::slow_read || handling == Handling::slow_write) return to_aux(call);
   if (handling == Handling::read) {
@@ -268,7 +269,10 @@ void Engine::on_read(Call& call, std::string_view frame) {
     return check_absent(call, frame);
   }
   ++c_.counters.replies_from_redis;
-  if (!adopter_.complete() && call.keys.size() == 1) adopter_.hint(call.keys[0]);
+  if (!adopter_.complete() && call.keys.size() == 1) {
+    absences_.forget(call.keys[0]);  // there after all
+    adopter_.hint(call.keys[0]);
+  }
   complete(call, frame);
 }
 

@@ -178,7 +178,8 @@ bool Engine::answer_unknown(Call& call) {
   for (const FullKey& key : call.keys) {
     const RowMeta& meta = working_[key].meta;
     stale = stale || meta.stale;
-    unknown = unknown || (meta.state == RowState::absent && !adopter_.complete() && !c_.up());
+    unknown = unknown || (meta.state == RowState::absent && !adopter_.complete() && !c_.up() &&
+                          !absences_.has(key));
   }
   const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
   if (stale && !removal && !writes_whole_value(call)) {
@@ -314,7 +315,7 @@ void Engine::count_unseen_logouts(Call& call, std::vector<Mutation>& effects) {
   if (adopter_.complete() || c_.up() || (name != "del" && name != "unlink")) return;
   std::int64_t extra = 0;
   for (const FullKey& key : call.keys) {
-    if (working_[key].meta.state != RowState::absent) continue;
+    if (working_[key].meta.state != RowState::absent || absences_.has(key)) continue;
     Mutation tomb;
     tomb.kind = Mutation::Kind::tomb;
     tomb.key = key;

@@ -1,6 +1,7 @@
 // The small parts of the rules: debts, canary, classification of replies, near cache.
 #include <gtest/gtest.h>
 
+#include "core/absences.h"
 #include "core/canary.h"
 #include "core/debts.h"
 #include "core/record_cache.h"
@@ -54,6 +55,23 @@ TEST(Debts, AKeyIsHandedOutUntilItIsSettled) {
   keys.clear();
   debts.take(10, keys);
   EXPECT_EQ(keys, std::vector<FullKey>{"b"});
+}
+
+TEST(Absences, AreBoundedAndForgottenWhenWritten) {
+  Absences absences;
+  absences.remember("a");
+  EXPECT_TRUE(absences.has("a"));
+  absences.forget("a");
+  EXPECT_TRUE(absences.empty());
+  absences.remember(std::string(kMaxAbsentKeyBytes + 1, 'x'));
+  EXPECT_TRUE(absences.empty());
+  for (std::size_t i = 0; i < 2 * kMaxAbsences; ++i) absences.remember(std::to_string(i));
+  EXPECT_LE(absences.size(), kMaxAbsences);
+  EXPECT_FALSE(absences.has("0"));
+  EXPECT_TRUE(absences.has(std::to_string(2 * kMaxAbsences - 1)));
+  const std::string old_one = std::to_string(2 * kMaxAbsences - kMaxAbsences / 2);
+  absences.forget(old_one);
+  EXPECT_FALSE(absences.has(old_one));
 }
 
 TEST(Debts, AFlushedDatabaseOwesNothing) {

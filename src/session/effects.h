@@ -30,6 +30,10 @@ bool effects_need_read_back(const CommandSpec& spec, const Args& args);
 // from TTL, an empty aggregate, "no such key"): the keys must be checked against the ledger (R15).
 bool looks_absent(const CommandSpec& spec, const Args& args, const ReplyView& reply);
 
+// True when the reply to a command of one key proves that Redis does not hold the key: stricter
+// than looks_absent, which also takes a missing field or an empty string for it.
+bool proves_absent(const CommandSpec& spec, const ReplyView& reply);
+
 // True when the command removes whole keys whatever they hold (DEL, UNLINK, GETDEL, EXPIRE <= 0 and
 // its kin with a time that has passed): a logout; the tombstone is written before Redis is asked.
 bool is_removal(const CommandSpec& spec, const Args& args, std::int64_t wall_ms);

@@ -173,4 +173,14 @@ bool looks_absent(const CommandSpec& spec, const Args& args, const ReplyView& re
   return true;
 }
 
+bool proves_absent(const CommandSpec& spec, const ReplyView& reply) {
+  const auto& name = spec.name;
+  if (name == "get" || name == "getex" || name == "getdel") return reply.is_null();
+  if (name == "exists") return reply.integer() == 0;
+  if (name == "ttl" || name == "pttl") return reply.integer() == -2;
+  if (name == "type") return reply.text() == "none";
+  const bool whole = name == "hgetall" || name == "smembers";
+  return whole && !reply.is_error() && !reply.is_null() && reply.size() == 0;
+}
+
 }  // namespace stayd

@@ -56,6 +56,23 @@ TEST(LooksAbsent, RepliesThatALostKeyGivesToo) {
   }
 }
 
+TEST(ProvesAbsent, OnlyWhatNoPresentKeyGives) {
+  const auto proves = [](const char* command, const char* reply) {
+    const Typed typed(command);
+    return proves_absent(*find_command(typed.args()), ReplyView(reply));
+  };
+  EXPECT_TRUE(proves("get k", "_\r\n"));
+  EXPECT_TRUE(proves("exists k", ":0\r\n"));
+  EXPECT_TRUE(proves("pttl k", ":-2\r\n"));
+  EXPECT_TRUE(proves("hgetall k", "%0\r\n"));
+  EXPECT_FALSE(proves("get k", "$0\r\n\r\n"));
+  EXPECT_FALSE(proves("ttl k", ":-1\r\n"));
+  EXPECT_FALSE(proves("hget k f", "_\r\n"));
+  EXPECT_FALSE(proves("hmget k f", "*1\r\n_\r\n"));
+  EXPECT_FALSE(proves("hgetall k", "-WRONGTYPE Operation against a key\r\n"));
+  EXPECT_FALSE(proves("strlen k", ":0\r\n"));
+}
+
 TEST(LooksAbsent, RepliesThatOnlyAPresentKeyGives) {
   for (const Row& row : std::initializer_list<Row>{
            {"get k", "$1\r\nx\r\n"},
