@@ -36,7 +36,7 @@ void Shard::ask() {
   std::string request;
   const auto loads = static_cast<std::uint32_t>(append_script_loads(request));
   const auto ignore = make_tag(kTagIgnore, generation_, 0);
-  c_.upstream->send(request, -1, *this, ignore, deadline, loads);
+  c_.upstream->send(request, -1, *this, make_tag(kTagLoads, generation_, 0), deadline, loads);
   // What a frozen Redis has already received from us on a condemned connection must not run behind
   // what we write now. Ids are the server's own: after its restart they mean someone else.
   for (const auto id : old_clients_) {

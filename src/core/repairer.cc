@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/lua.h"
-#include "core/reply_class.h"
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
 
@@ -36,8 +35,7 @@ void Repairer::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   if (tag >> 16 != generation_) return;
   const std::size_t index = tag & 0xffff;
   Item& item = items_[index];
-  const ReplyClass reply_class = classify_reply(frame);
-  const bool refused = reply_class == ReplyClass::no_memory || reply_class == ReplyClass::no_writes;
+  const bool refused = frame[0] == '-';  // whatever it says: the same again would get the same
   if (leasing_) {
     item.leased = frame[0] == '+';
     item.refused = refused;

@@ -262,7 +262,7 @@ void Shard::on_heartbeat(int db, std::string_view frame) {
   if (reply_class == ReplyClass::no_script) {
     std::string loads;
     const int count = append_script_loads(loads);
-    c_.upstream->send(loads, -1, *this, make_tag(kTagIgnore, generation_, 0),
+    c_.upstream->send(loads, -1, *this, make_tag(kTagLoads, generation_, 0),
                       c_.deadline_us(c_.options.heartbeat_deadline_ms),
                       static_cast<std::uint32_t>(count));
     return;
@@ -273,6 +273,10 @@ void Shard::on_heartbeat(int db, std::string_view frame) {
   }
   const bool written = frame.starts_with(":1");
   const bool refused = reply_class == ReplyClass::no_memory || reply_class == ReplyClass::no_writes;
+  if (frame[0] == '-' && !refused) {  // NOPERM, no EVALSHA: comparing once more would not help
+    c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
+    return;
+  }
   if (!written && !refused) {
     ++c_.counters.canary_mismatches;
     if (trust_ == Trust::trusted) {
@@ -317,6 +321,10 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     return;
   }
   if (kind == kTagIgnore) return;
+  if (kind == kTagLoads) {
+    if (frame[0] == '-') c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
+    return;
+  }
   if (kind == kTagInstances) {
     on_instances(ReplyView(frame));
     return;

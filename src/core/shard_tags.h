@@ -11,7 +11,8 @@ enum TagKind : std::uint64_t {
   kTagLast = 3,
   kTagBeat = 4,
   kTagInfo = 5,
-  kTagInstances = 6
+  kTagInstances = 6,
+  kTagLoads = 7
 };
 inline std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {
   return static_cast<std::uint64_t>(kind) << 56 | (generation & 0xffffffffff) << 8 |

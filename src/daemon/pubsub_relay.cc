@@ -7,8 +7,8 @@
 
 namespace stayd {
 
-PubSubRelay::PubSubRelay(PubSubHub& hub, std::function<void()> start_link)
-    : hub_(hub), start_link_(std::move(start_link)) {}
+PubSubRelay::PubSubRelay(PubSubHub& hub, EventSink& events, std::function<void()> start_link)
+    : hub_(hub), events_(events), start_link_(std::move(start_link)) {}
 
 void PubSubRelay::on_tick(Now now) {
   now_ = now;
@@ -59,7 +59,14 @@ void PubSubRelay::on_upstream_up(const GateFacts&) {
 }
 
 // Clients stay subscribed; messages published meanwhile are lost, as with any reconnect.
-void PubSubRelay::on_upstream_down(bool, std::string_view) {
+void PubSubRelay::on_upstream_down(bool never_up, std::string_view cause) {
+  if (!never_up) {
+    events_.on_event({Severity::warning,
+                      "pubsub_lost",
+                      "the connection that listens for subscribers is lost (" + std::string(cause) +
+                          "): what is published until it is back is missed",
+                      {}});
+  }
   hub_.on_upstream_down();
 }
 

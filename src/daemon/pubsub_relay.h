@@ -2,7 +2,7 @@
 // stayd's clients listen to, and again after every reconnect. Made apart from the data connection
 // so that a flood of messages delays no session.
 //
-// Sans-I/O on an Upstream; loop thread only. Owns nothing; hub and upstream outlive it.
+// Sans-I/O on an Upstream; loop thread only. Owns nothing; hub, events and upstream outlive it.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,7 @@
 
 #include "base/types.h"
 #include "core/upstream.h"
+#include "observe/events.h"
 #include "proxy/pubsub_hub.h"
 
 namespace stayd {
@@ -23,7 +24,7 @@ class PubSubRelay final : public UpstreamPubSub, public UpstreamEvents, private 
   static constexpr std::int64_t kDeadlineUs = 5'000'000;
 
   // `start_link`: called once, when the first client listens; until then nothing connects.
-  PubSubRelay(PubSubHub& hub, std::function<void()> start_link);
+  PubSubRelay(PubSubHub& hub, EventSink& events, std::function<void()> start_link);
   void attach(Upstream& upstream) { upstream_ = &upstream; }
   void on_tick(Now now);
 
@@ -45,6 +46,7 @@ class PubSubRelay final : public UpstreamPubSub, public UpstreamEvents, private 
   void on_upstream_lost(std::uint64_t) override {}
 
   PubSubHub& hub_;
+  EventSink& events_;
   std::function<void()> start_link_;
   Upstream* upstream_ = nullptr;
   Names channels_;

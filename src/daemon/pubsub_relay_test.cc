@@ -58,7 +58,11 @@ class PubSubRelayTest : public testing::Test {
   }
   PubSubHub hub_;
   int started_ = 0;
-  PubSubRelay relay_{hub_, [this] { ++started_; }};
+  struct Events final : EventSink {
+    void on_event(const Event& event) override { names.emplace_back(event.name); }
+    std::vector<std::string> names;
+  } events_;
+  PubSubRelay relay_{hub_, events_, [this] { ++started_; }};
   FakeUpstream upstream_;
   FakeListener client_;
 };
@@ -109,6 +113,15 @@ TEST_F(PubSubRelayTest, ASilentConnectionIsNoticed) {
   EXPECT_EQ(upstream_.take(), "*1\r\n$4\r\nPING\r\n");
   relay_.on_tick({.mono_us = 12'500'000, .wall_ms = 0});
   EXPECT_EQ(upstream_.take(), "");
+}
+
+TEST_F(PubSubRelayTest, ALostConnectionIsToldOnce) {
+  relay_.on_upstream_down(true, "connection refused");
+  EXPECT_EQ(events_.names, std::vector<std::string>{});
+  come_up();
+  relay_.on_upstream_down(false, "Redis closed the connection");
+  relay_.on_upstream_down(true, "connection refused");
+  EXPECT_EQ(events_.names, std::vector<std::string>{"pubsub_lost"});
 }
 
 }  // namespace

@@ -101,7 +101,7 @@ void Server::make_engine() {
                                      *ledger_, counters_, log_, random_);
   gate_ = std::make_unique<EngineGate>(loop_, *engine_);
   // Only a client that subscribes makes the third connection.
-  relay_ = std::make_unique<PubSubRelay>(port_.hub, [this] { pubsub_->start(loop_.now()); });
+  relay_ = std::make_unique<PubSubRelay>(port_.hub, log_, [this] { pubsub_->start(loop_.now()); });
   dialer_ = std::make_unique<AsioDialer>(loop_);
   data_ = std::make_unique<Link>(link_options("stayd-data"), *dialer_, engine_->data_events(),
                                  counters_, random_);

@@ -25,6 +25,7 @@ class FaultProxy:
         self.port = port or free_port()
         self.delay_ms = 0
         self.bytes_per_second = 0
+        self.idle_s = None
         self.accepted = 0
         self._links = set()
         self._server = None
@@ -74,6 +75,19 @@ class FaultProxy:
     def bandwidth(self, bytes_per_second):
         """At most so many bytes per second in each direction of each connection; 0: no limit."""
         self.bytes_per_second = bytes_per_second
+
+    def retarget(self, port):
+        """The address belongs to another server from now on, as after a failover behind it."""
+        self.target_port = port
+        self.reset_all()
+
+    def inject(self, data):
+        """Sends these bytes to every client, as if the server had."""
+        self._run(self._inject(data))
+
+    def drop_idle(self, seconds):
+        """Resets connections that were silent for so long, as NATs and balancers do; None: none."""
+        self.idle_s = seconds
 
     @property
     def connections(self):
@@ -156,6 +170,11 @@ class FaultProxy:
             link.abort()
         await asyncio.sleep(0)
 
+    async def _inject(self, data):
+        for link in list(self._links):
+            link.client[1].write(data)
+        await asyncio.sleep(0)
+
     async def _half_open(self):
         for link in list(self._links):
             link.abort_server_side()
@@ -169,6 +188,7 @@ class Link:
         self.proxy, self.client = proxy, (reader, writer)
         self.server = None
         self.half_open = False
+        self.last_bytes = asyncio.get_running_loop().time()
         self.broken = False  # one end was reset: what is still held back is lost with it
 
     async def run(self):
@@ -182,19 +202,30 @@ class Link:
             asyncio.ensure_future(self._pump(self.client[0], self.server[1], "to_server")),
             asyncio.ensure_future(self._pump(self.server[0], self.client[1], "to_client")),
         ]
+        watcher = asyncio.ensure_future(self._drop_idle())
         self.pumps = pumps
         await asyncio.wait(pumps)
+        watcher.cancel()
         if not self.half_open:
             for _, writer in (self.client, self.server):
                 writer.close()
         else:
             await asyncio.Event().wait()  # held open until the proxy closes
 
+    async def _drop_idle(self):
+        loop = asyncio.get_running_loop()
+        while True:
+            limit = self.proxy.idle_s
+            if limit is not None and loop.time() - self.last_bytes > limit:
+                self.abort()
+            await asyncio.sleep(0.05)
+
     async def _pump(self, reader, writer, direction):
         queue = asyncio.Queue(64)
         sender = asyncio.ensure_future(self._send(queue, writer, direction))
         try:
             while data := await reader.read(CHUNK):
+                self.last_bytes = asyncio.get_running_loop().time()
                 due = asyncio.get_running_loop().time() + self.proxy.delay_ms / 1000
                 await queue.put((due, data))
         except OSError:

@@ -77,6 +77,19 @@ def run_endless_script(world):
     wait_until(lambda: str(world.redis.call("GET", "x")).startswith("BUSY"), 5, "Redis says BUSY")
 
 
+def run_unkillable_script(world):
+    world.redis.config_set(busy_reply_threshold=50)
+    world.background("EVAL", "redis.call('SET', 'x', '1') while true do end", 0)
+    kill = ["SCRIPT", "KILL"]
+    wait_until(lambda: str(world.redis.call(*kill)).startswith("UNKILLABLE"), 5, "UNKILLABLE")
+
+
+def end_unkillable_script(world):
+    # What is left to an operator: SHUTDOWN NOSAVE, and the data since the last save is gone.
+    world.redis.restart_empty()
+    world.reconnect_admin()
+
+
 def use_up_connections(world):
     world.fillers = [world.redis.client() for _ in range(5)]
     assert world.admin.call("CONFIG", "SET", "maxclients", 6) == "OK"
@@ -137,6 +150,7 @@ FAULTS = [
     ),
     Fault("sleeping", sleep_in_redis, lambda w: w.thread.join(10), limit_s=0.15),
     Fault("busy_script", run_endless_script, lambda w: w.redis.call("SCRIPT", "KILL")),
+    Fault("unkillable_script", run_unkillable_script, end_unkillable_script),
     # The network.
     Fault("refused", refuse, lambda w: w.proxy.heal()),
     Fault("reset", lambda w: w.proxy.reset_all(), lambda w: None),

@@ -137,6 +137,36 @@ def test_proxy_delays(proxy):
         assert 0.09 < time.monotonic() - start < 1
 
 
+def test_proxy_moves_to_another_server(proxy, make_redis):
+    other = make_redis()
+    other.call("SET", "k", "other")
+    with Client(proxy.port) as client:
+        assert client.call("GET", "k") is None
+        proxy.retarget(other.port)
+        with pytest.raises(Closed):
+            client.call("GET", "k")
+    with Client(proxy.port) as client:
+        assert client.call("GET", "k") == b"other"
+
+
+def test_proxy_injects(proxy):
+    with Client(proxy.port) as client:
+        client.call("PING")
+        proxy.inject(b"+FOREIGN\r\n")
+        assert client.read() == "FOREIGN"
+
+
+def test_proxy_drops_what_is_idle(proxy):
+    proxy.drop_idle(0.2)
+    with Client(proxy.port) as busy, Client(proxy.port) as idle:
+        idle.call("PING")
+        end = time.monotonic() + 0.6
+        while time.monotonic() < end:
+            assert busy.call("PING") == "PONG"
+        with pytest.raises(Closed):
+            idle.call("PING")
+
+
 # -- history --------------------------------------------------------------------------------------
 
 
