@@ -202,9 +202,24 @@ std::string Server::summary(const EngineStatus& status) const {
   return text;
 }
 
+void Server::tell_of_ledger(const EngineStatus& status) {
+  if (status.ledger_ok == ledger_told_ok_) return;
+  ledger_told_ok_ = status.ledger_ok;
+  if (ledger_told_ok_) {
+    log_.info("ledger_writable", "the ledger takes writes again");
+  } else {
+    log_.error("ledger_unwritable",
+               fmt::format("the ledger cannot be written ({}): Redis answers on, logouts hold in "
+                           "memory, the next outage is unprotected",
+                           status.store.last_error));
+  }
+}
+
 void Server::each_second(Now) {
   log_.tick();
-  std::string text = summary(engine_->status());
+  const EngineStatus status = engine_->status();
+  tell_of_ledger(status);
+  std::string text = summary(status);
   if (text == last_summary_) return;
   notifier_.status(text);
   last_summary_ = std::move(text);

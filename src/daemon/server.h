@@ -81,6 +81,7 @@ class Server final : private Ticker, private Pollable {
 
   void on_tick(Now now) override;
   void on_ready(std::uint32_t events) override;  // a signal
+  void tell_of_ledger(const EngineStatus& status);
   void each_second(Now now);
   std::string summary(const EngineStatus& status) const;
   HttpResponse answer(const HttpRequest& request);
@@ -115,6 +116,7 @@ class Server final : private Ticker, private Pollable {
   std::int64_t drain_until_us_ = 0;  // 0: not draining
   bool closing_ = false;
   std::string last_summary_;
+  bool ledger_told_ok_ = true;
 };
 
 // Exit code: 0 well, 1 could not start, 2 configuration.

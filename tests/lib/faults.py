@@ -5,10 +5,12 @@ tests/lib/test_faults.py proves that each of them hurts a client that is not pro
 
 import shutil
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Callable
 
-from .processes import wait_until
+from .processes import Process, wait_until
 from .resp import Client, Closed
 
 
@@ -202,3 +204,22 @@ def fill(path):
             pass
     assert shutil.disk_usage(path).free == 0
     return filler
+
+
+@contextmanager
+def failing_calls(stayd, calls, path, error="EIO"):
+    """System calls of a running stayd on the file `path` fail: calls is "write,fdatasync"."""
+    argv = ["strace", "-f", "-p", stayd.pid, "-P", path, "-o", "/dev/null"]
+    argv += ["-e", f"trace={calls}", "-e", f"inject={calls}:error={error}"]
+    tracer = Process("strace", argv, stayd.folder / "strace.log").start()
+
+    def traced():
+        tracer.must_be_alive()
+        tasks = Path(f"/proc/{stayd.pid}/task").iterdir()
+        return all("TracerPid:\t0\n" not in (task / "status").read_text() for task in tasks)
+
+    try:
+        wait_until(traced, 10, "strace holds every thread of stayd")
+        yield
+    finally:
+        tracer.stop()

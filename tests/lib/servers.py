@@ -20,13 +20,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class RedisServer:
-    """redis-server on a port of its own (and a unix socket), with no persistence unless asked."""
+    """redis-server on a port of its own (and a unix socket), with no persistence unless asked.
 
-    def __init__(self, folder, port=None, password=None, **config):
+    `prefix` is a command that runs it: ["env", "TZ=UTC"].
+    """
+
+    def __init__(
+        self, folder, port=None, password=None, host="127.0.0.1", prefix=(), **config
+    ):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
-        self.password = password
+        self.password, self.host, self.prefix = password, host, prefix
         defaults = {
             "save": "",
             "appendonly": "no",
@@ -40,7 +45,7 @@ class RedisServer:
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     @property
     def socket_path(self):
@@ -53,7 +58,8 @@ class RedisServer:
     def start(self, ready=True, **config):
         """Starts it; with `ready` it waits until PING says PONG (LOADING is waited out)."""
         settings = {**self.config, **{key.replace("_", "-"): v for key, v in config.items()}}
-        argv = ["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.folder]
+        argv = [*self.prefix, "redis-server", "--port", self.port, "--bind", self.host]
+        argv += ["--dir", self.folder]
         argv += ["--unixsocket", "redis.sock", "--daemonize", "no"]
         if self.password:
             argv += ["--requirepass", self.password]
@@ -91,7 +97,7 @@ class RedisServer:
         wait_until(lambda: self.call("PING") == "PONG", 10, "Redis has loaded")
 
     def client(self, **options):
-        client = Client(self.port, **options)
+        client = Client((self.host, self.port), **options)
         if self.password:
             client.call("AUTH", self.password)
         return client
@@ -164,9 +170,10 @@ def stayd_binary():
 
 
 class StaydServer:
-    """`stayd serve` in front of one Redis URL. `options` are flags: {"redis.deadline": "50ms"}."""
+    """`stayd serve` in front of one Redis URL. `options` are flags: {"redis.deadline": "50ms"};
+    `prefix` is a command that runs it, `env` is added to its environment."""
 
-    def __init__(self, folder, redis_url, options=None, config_text=None, redis_password=None):
+    def __init__(self, folder, redis_url, options=None, config_text=None, prefix=(), env=None):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port, self.http_port = free_port(), free_port()
@@ -177,7 +184,7 @@ class StaydServer:
             "ledger.path": self.folder / "ledger",
             **(options or {}),
         }
-        self.config_text = config_text
+        self.config_text, self.prefix, self.env = config_text, prefix, env
         self.process = None
 
     @property
@@ -190,14 +197,15 @@ class StaydServer:
 
     def start(self, wait="ready", timeout=15):
         """`wait`: "ready" (/readyz says 200), "live" (/livez does) or None."""
-        argv = [stayd_binary(), "serve"]
+        argv = [*self.prefix, stayd_binary(), "serve"]
         if self.config_text is not None:
             config = self.folder / "stayd.toml"
             config.write_text(self.config_text)
             argv += ["--config", config]
         for key, value in self.options.items():
             argv += ["--" + key, value]
-        self.process = Process(f"stayd {self.port}", argv, self.folder / "stayd.log").start()
+        log = self.folder / "stayd.log"
+        self.process = Process(f"stayd {self.port}", argv, log, env=self.env).start()
         if wait:
             path = {"ready": "/readyz", "live": "/livez"}[wait]
             wait_until(lambda: self._http_ok(path), timeout, f"stayd answers {path} with 200")
