@@ -16,6 +16,16 @@ constexpr std::int64_t kDeadlineMs = 1000;
 constexpr std::int64_t kLedgerRetryUs = 1'000'000;
 constexpr std::uint64_t kTagDatabases = 0xffffe;
 constexpr std::uint64_t kTagScan = 0xfffff;
+
+// The number in "0:keys=12,expires=3,avg_ttl=0".
+std::uint64_t keys_in(std::string_view line) {
+  constexpr std::string_view kBefore = ":keys=";
+  const std::size_t at = line.find(kBefore);
+  std::uint64_t keys = 0;
+  if (at == std::string_view::npos) return 0;
+  std::from_chars(line.data() + at + kBefore.size(), line.data() + line.size(), keys);
+  return keys;
+}
 }  // namespace
 
 void Adopter::start() {
@@ -23,18 +33,26 @@ void Adopter::start() {
 }
 
 void Adopter::restart() {
+  if (step_ == Step::reading && !page_is_scan_) {
+    for (const Item& item : items_) wanted_.push_back(item);
+  }
+  start_over();
+}
+
+void Adopter::start_over() {
   complete_ = false;
   c_.store.put_fact("adoption", "");
   ++generation_;
   step_ = Step::idle;
   dbs_.clear();
   cursor_ = "0";
+  failed_ = false;
 }
 
 void Adopter::want(const FullKey& key, bool force) {
   if (wanted_.size() >= kMaxWanted) {
     wanted_.clear();
-    restart();
+    start_over();
     return;
   }
   wanted_.push_back({key, 0, force});
@@ -88,12 +106,14 @@ void Adopter::on_databases(std::string_view info) {
     paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
     return;
   }
+  scanned_ = expected_ = 0;
   std::size_t at = 0;
   while ((at = info.find("\ndb", at)) != std::string_view::npos) {
     at += 3;
     int db = 0;
     std::from_chars(info.data() + at, info.data() + info.size(), db);
     if (db >= 0 && db < kDatabases) dbs_.push_back(db);
+    expected_ += keys_in(info.substr(at, info.find('\n', at) - at));
   }
   step_ = Step::idle;
   cursor_ = "0";
@@ -129,6 +149,7 @@ void Adopter::on_scan_page(std::string_view frame) {
     if (!is_side_key(key.text())) items_.push_back({full_key(dbs_.back(), key.text()), 0, false});
   }
   page_is_scan_ = true;
+  scanned_ += items_.size();
   step_ = Step::reading;
   unfinished_ = items_.size() + 1;
   for (std::size_t i = 0; i < items_.size(); ++i) {

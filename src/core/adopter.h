@@ -47,6 +47,9 @@ class Adopter final : private ReplyHandler, private StoreClient {
   }
   void restart();
   std::uint64_t adopted() const { return adopted_; }
+  // Keys that the backfill has seen, and how many Redis counted when it began.
+  std::uint64_t scanned() const { return scanned_; }
+  std::uint64_t expected() const { return expected_; }
 
  private:
   enum class Step : std::uint8_t { idle, listing, scanning, reading };
@@ -60,6 +63,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
 
+  void start_over();
   void list_databases();
   void on_databases(std::string_view info);
   void scan_next();
@@ -84,6 +88,8 @@ class Adopter final : private ReplyHandler, private StoreClient {
   std::int64_t paused_until_us_ = 0;  // the ledger has just failed
   std::uint64_t generation_ = 0;
   std::uint64_t adopted_ = 0;
+  std::uint64_t scanned_ = 0;
+  std::uint64_t expected_ = 0;
   std::string request_;
 };
 

@@ -351,6 +351,8 @@ EngineStatus Engine::status() const {
   shard_.fill(out.shard);
   out.adoption_complete = adopter_.complete();
   out.adopted = adopter_.adopted();
+  out.adoption_scanned = adopter_.scanned();
+  out.adoption_expected = adopter_.expected();
   out.ledger_ok = ledger_ok_;
   out.mode = c_.options.observe ? "observe" : "protect";
   out.calls_under_way = under_way_;

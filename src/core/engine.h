@@ -62,7 +62,7 @@ class Engine final : public CallHandler,
   bool redis_answers() const override { return c_.up(); }
   void client_gone(std::uint64_t client_id) override;
 
-  // Runs the backfill from its beginning (`stayd backfill`).
+  // Runs the backfill from its beginning; until its end an outage has UNKNOWN again.
   void restart_adoption() { adopter_.restart(); }
   EngineStatus status() const;
   std::size_t calls_under_way() const { return under_way_; }

@@ -31,7 +31,9 @@ struct ShardStatus {
 struct EngineStatus {
   ShardStatus shard;
   bool adoption_complete = false;
-  std::uint64_t adopted = 0;
+  std::uint64_t adopted = 0;            // keys taken over since the start
+  std::uint64_t adoption_scanned = 0;   // keys that the last backfill has seen
+  std::uint64_t adoption_expected = 0;  // as Redis counted them when it began
   bool ledger_ok = true;
   std::string mode = "protect";  // protect | observe
   std::uint64_t calls_under_way = 0;

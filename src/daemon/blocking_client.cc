@@ -163,12 +163,14 @@ Result<std::string> RedisProbe::call(const std::vector<std::string_view>& argume
   }
 }
 
-Result<HttpAnswer> http_get(const Endpoint& endpoint, std::string_view path,
-                            std::int64_t timeout_ms) {
+Result<HttpAnswer> http_request(const Endpoint& endpoint, std::string_view method,
+                                std::string_view path, std::int64_t timeout_ms) {
   auto socket = BlockingSocket::connect(endpoint, timeout_ms);
   if (!socket) return socket.error();
-  const auto sent = socket->send(
-      fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path));
+  const auto sent =
+      socket->send(fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                               "Stayd-Command: 1\r\nContent-Length: 0\r\n\r\n",
+                               method, path));
   if (!sent) return sent.error();
   std::string text;
   for (;;) {

@@ -50,7 +50,8 @@ struct HttpAnswer {
   int status = 0;
   std::string body;
 };
-Result<HttpAnswer> http_get(const Endpoint& endpoint, std::string_view path,
-                            std::int64_t timeout_ms);
+// One request without a body, and its whole answer. Errors: unavailable.
+Result<HttpAnswer> http_request(const Endpoint& endpoint, std::string_view method,
+                                std::string_view path, std::int64_t timeout_ms);
 
 }  // namespace stayd

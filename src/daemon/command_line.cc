@@ -64,6 +64,7 @@ class Parser {
         "  stayd serve --redis.url redis://cache:6379/0 --sessions.preset express\n"
         "  stayd check --config /etc/stayd/stayd.toml    what is wrong, before it matters\n"
         "  stayd status                                  what the running server believes\n"
+        "  stayd backfill                                take over every key of Redis, again\n"
         "  stayd ledger ls --match 'sess:*' --limit 20\n"
         "\n"
         "Settings come from the file, from STAYD_... variables and from flags; the last one wins.\n"
@@ -71,6 +72,7 @@ class Parser {
     add_serve();
     add_check();
     add_status();
+    add_backfill();
     add_ledger();
     for (CLI::App* sub : app_.get_subcommands({})) wide(*sub);
     wide(app_);
@@ -93,7 +95,7 @@ class Parser {
     parsed.command = std::move(line_);
     parsed.command.command = chosen();
     for (const SettingFlags* flags :
-         {&serve_flags_, &check_flags_, &status_flags_, &ledger_flags_}) {
+         {&serve_flags_, &check_flags_, &status_flags_, &backfill_flags_, &ledger_flags_}) {
       const auto given = flags->given();
       parsed.command.settings.insert(parsed.command.settings.end(), given.begin(), given.end());
     }
@@ -131,6 +133,16 @@ class Parser {
     status_->add_flag("--json", line_.json, "As JSON");
   }
 
+  void add_backfill() {
+    backfill_ = app_.add_subcommand(
+        "backfill",
+        "Show how the running server takes over Redis' keys; start it if it has ended.");
+    add_config(*backfill_, backfill_flags_);
+    backfill_->add_flag("--json", line_.json, "As JSON, an object each second");
+    backfill_->footer(
+        "Ends with 0 when every key is taken over. It may be interrupted: the server goes on.");
+  }
+
   CLI::App* add_ledger_command(const char* name, const char* help) {
     CLI::App* sub = ledger_->add_subcommand(name, help);
     sub->fallthrough();
@@ -145,8 +157,6 @@ class Parser {
     CLI::App* ls = add_ledger_command("ls", "List keys: database, state, type, expiry, key.");
     CLI::App* get = add_ledger_command("get", "Show one key with its value.");
     CLI::App* out = add_ledger_command("export", "Every live key as one JSON object a line.");
-    CLI::App* fill = add_ledger_command(
-        "backfill", "Show how far the taking over of Redis' keys is; it runs by itself.");
     for (CLI::App* sub : {ls, get, out}) {
       sub->add_option("--db", line_.db, "Only this database")->check(CLI::Range(0, 15));
     }
@@ -158,23 +168,24 @@ class Parser {
     }
     for (CLI::App* sub : {ls, get}) sub->add_flag("--json", line_.json, "As JSON");
     get->add_option("key", line_.key, "The key")->required();
-    fill->add_flag("--wait", line_.wait, "Until it is complete");
   }
 
   Command chosen() const {
     if (*serve_) return Command::serve;
     if (*check_) return Command::check;
     if (*status_) return Command::status;
+    if (*backfill_) return Command::backfill;
     const std::string name = ledger_->get_subcommands().front()->get_name();
     if (name == "ls") return Command::ledger_ls;
     if (name == "get") return Command::ledger_get;
-    return name == "export" ? Command::ledger_export : Command::ledger_backfill;
+    return Command::ledger_export;
   }
 
   CLI::App app_;
   CommandLine line_;
-  SettingFlags serve_flags_, check_flags_, status_flags_, ledger_flags_;
-  CLI::App *serve_ = nullptr, *check_ = nullptr, *status_ = nullptr, *ledger_ = nullptr;
+  SettingFlags serve_flags_, check_flags_, status_flags_, backfill_flags_, ledger_flags_;
+  CLI::App *serve_ = nullptr, *check_ = nullptr, *status_ = nullptr, *backfill_ = nullptr,
+           *ledger_ = nullptr;
 };
 
 }  // namespace

@@ -15,16 +15,15 @@ struct CommandLine {
     ledger_ls,
     ledger_get,
     ledger_export,
-    ledger_backfill
+    backfill,
   };
 
   Command command = Command::serve;
   std::string config_path;                                    // --config
   std::vector<std::pair<std::string, std::string>> settings;  // "redis.url" -> value
 
-  bool json = false;             // check, status, ledger ls, ledger get
+  bool json = false;             // status, backfill, ledger ls, ledger get
   bool print_reference = false;  // check
-  bool wait = false;             // ledger backfill
   // ledger
   int db = -1;  // -1: every database; `get` takes it as 0
   std::string match = "*";

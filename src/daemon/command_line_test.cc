@@ -51,7 +51,7 @@ TEST(CommandLine, LedgerCommands) {
   EXPECT_EQ(get.command.settings.front().second, "/x");
 
   EXPECT_EQ(parse_command_line({"ledger", "export"}).command.command, Command::ledger_export);
-  EXPECT_TRUE(parse_command_line({"ledger", "backfill", "--wait"}).command.wait);
+  EXPECT_EQ(parse_command_line({"backfill", "--json"}).command.command, Command::backfill);
   EXPECT_TRUE(parse_command_line({"status", "--json"}).command.json);
 }
 

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <iosfwd>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "daemon/command_line.h"
 #include "daemon/config.h"
@@ -13,7 +16,13 @@ namespace stayd {
 struct Terminal {
   std::ostream& out;
   std::ostream& err;
+  bool live = false;  // `out` is a terminal: a line may be written over
 };
+
+// The body of the running server's answer over HTTP; says what is wrong and gives nullopt when
+// there is none, or it is no success.
+std::optional<std::string> ask_server(const Config& config, std::string_view method,
+                                      std::string_view path, Terminal terminal);
 
 int run_check(const LoadedConfig& loaded, Terminal terminal);
 int run_status(const Config& config, const CommandLine& line, Terminal terminal);

@@ -47,7 +47,7 @@ ConfigSources find_sources(const CommandLine& line) {
 
 int run(const CommandLine& line) {
   using Command = CommandLine::Command;
-  const Terminal terminal{std::cout, std::cerr};
+  const Terminal terminal{std::cout, std::cerr, ::isatty(STDOUT_FILENO) == 1};
   if (line.command == Command::check && line.print_reference) {
     std::cout << render_config_reference();
     return 0;
@@ -65,7 +65,7 @@ int run(const CommandLine& line) {
       return run_check(*loaded, terminal);
     case Command::status:
       return run_status(loaded->config, line, terminal);
-    case Command::ledger_backfill:
+    case Command::backfill:
       return run_backfill(loaded->config, line, terminal);
     case Command::ledger_ls:
     case Command::ledger_get:

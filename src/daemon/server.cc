@@ -225,7 +225,26 @@ void Server::each_second(Now) {
   last_summary_ = std::move(text);
 }
 
+// From this host only, and not by a page that a browser shows: such pages cannot set headers.
+HttpResponse Server::start_backfill(const HttpRequest& request) {
+  HttpResponse response;
+  if (!request.from_this_host || request.header("Stayd-Command").empty()) {
+    response.status = 403;
+    response.body = "only `stayd backfill`, on this host\n";
+    return response;
+  }
+  if (!engine_->status().adoption_complete) {
+    response.body = "under way\n";
+    return response;
+  }
+  engine_->restart_adoption();
+  log_.info("backfill_started", "every key of Redis is looked at once more");
+  response.body = "started\n";
+  return response;
+}
+
 HttpResponse Server::answer(const HttpRequest& request) {
+  if (request.path == "/backfill" && request.method == "POST") return start_backfill(request);
   HttpResponse response;
   if (request.method != "GET" && request.method != "HEAD") {
     response.status = 405;

@@ -85,6 +85,7 @@ class Server final : private Ticker, private Pollable {
   void each_second(Now now);
   std::string summary(const EngineStatus& status) const;
   HttpResponse answer(const HttpRequest& request);
+  HttpResponse start_backfill(const HttpRequest& request);
   void begin_drain();
   void drain(Now now);
   void reload();

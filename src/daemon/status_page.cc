@@ -98,6 +98,8 @@ std::string render_status_json(const PageInput& input) {
       {"shard", shard_object(engine.shard)},
       {"adoption_complete", engine.adoption_complete},
       {"adopted", engine.adopted},
+      {"adoption_scanned", engine.adoption_scanned},
+      {"adoption_expected", engine.adoption_expected},
       {"ledger",
        {{"path", process.ledger_path},
         {"ok", engine.ledger_ok},

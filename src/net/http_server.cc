@@ -51,6 +51,20 @@ void append_response(std::string& out, const HttpResponse& response, bool keep_a
   if (!head) out += response.body;
 }
 
+bool peer_is_this_host(int fd) {
+  sockaddr_storage peer{};
+  socklen_t size = sizeof peer;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return false;
+  if (peer.ss_family == AF_UNIX) return true;
+  if (peer.ss_family == AF_INET6) {
+    const auto& address = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+    const bool mapped = IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127;
+    return IN6_IS_ADDR_LOOPBACK(&address) || mapped;
+  }
+  const auto& address = reinterpret_cast<const sockaddr_in&>(peer).sin_addr;
+  return peer.ss_family == AF_INET && ntohl(address.s_addr) >> 24 == 127;
+}
+
 HttpResponse plain(int status, std::string text) {
   HttpResponse response;
   response.status = status;
@@ -147,6 +161,7 @@ class HttpServer::Connection final : public Pollable {
     request.path = request.target.substr(0, mark);
     if (mark != std::string_view::npos) request.query = request.target.substr(mark + 1);
     request.body = message.body();
+    request.from_this_host = peer_is_this_host(fd_);
     for (const auto& field : message) {
       request.headers.emplace_back(view(field.name_string()), view(field.value()));
     }

@@ -26,6 +26,7 @@ struct HttpRequest {
   std::string_view path;    // target up to '?'
   std::string_view query;   // after '?'
   std::string_view body;
+  bool from_this_host = false;  // over a unix socket or the loopback
   std::vector<std::pair<std::string_view, std::string_view>> headers;
   // The first header of that name, any letter case; empty: none.
   std::string_view header(std::string_view name) const;
