@@ -253,6 +253,7 @@ class Engine final : public CallHandler,
   void send_pinned(Call& call, std::string_view request, std::uint32_t replies,
                    std::int64_t deadline_us);
   void on_blocking(Call& call, std::string_view frame);
+  void unblock(Call& call);
   void start_watch(Call& call);
   void on_watched(Call& call);
   void unwatch(Call& call);

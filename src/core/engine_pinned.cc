@@ -2,6 +2,7 @@
 // Redis, or, while Redis is out, in the versions of the ledger's rows. When that changes between
 // WATCH and EXEC the transaction is in doubt, and EXEC answers null: the client tries again.
 #include <algorithm>
+#include <charconv>
 
 #include "core/engine.h"
 #include "resp/request_parser.h"
@@ -48,6 +49,22 @@ void Engine::on_blocking(Call& call, std::string_view frame) {
   call.held.assign(frame);
   call.stage = static_cast<std::uint8_t>(Stage::recording);
   read_back_all(call);
+}
+
+// CLIENT UNBLOCK of a client of stayd: Redis knows the connection it waits on under another id.
+void Engine::unblock(Call& call) {
+  std::uint64_t client = 0;
+  std::from_chars(call.args[2].data(), call.args[2].data() + call.args[2].size(), client);
+  const std::int64_t id = pinned_ == nullptr ? 0 : pinned_->redis_id(client);
+  if (id == 0 || aux_ == nullptr || !aux_->up()) return complete(call, ":0\r\n");
+  const std::string redis_id = std::to_string(id);
+  Args args = call.args;
+  args[2] = redis_id;
+  request_.clear();
+  append_request(request_, args);
+  call.stage = static_cast<std::uint8_t>(Stage::passthrough);
+  aux_->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
+             1);
 }
 
 // --- WATCH

@@ -21,6 +21,8 @@ class Pinned {
                     std::uint64_t tag, std::int64_t deadline_us, std::uint32_t replies) = 0;
   // True while `client` has a working connection of its own.
   virtual bool holds(std::uint64_t client) const = 0;
+  // The id that Redis gave `client`'s own connection; 0: it has none that is up.
+  virtual std::int64_t redis_id(std::uint64_t client) const = 0;
   // The client needs its connection no more; nothing is pending on it. It may serve another.
   virtual void release(std::uint64_t client) = 0;
   // The client is gone: what it waits for ends (on_upstream_lost) and the connection is closed.

@@ -52,6 +52,8 @@ void client_help(std::string& out) {
       "    Control the replies sent to the current connection.",
       "SETNAME <name>",
       "    Assign the name <name> to the current connection.",
+      "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+      "    Unblock the specified blocked client.",
       "HELP",
       "    Prints this help.",
   };
@@ -106,7 +108,7 @@ void ClientSession::client_command(const CommandSpec& spec, const Args& args, st
     return write_error(out, kSyntax);
   }
   if (name == "unpause") return write_simple(out, "OK");
-  if (name == "unblock") return write_integer(out, 0);
+  if (name == "unblock") return write_integer(out, 0);  // inside MULTI
   if (name == "getredir") return write_integer(out, -1);
   if (name == "trackinginfo") return tracking_info(out);
   if (name == "help") return client_help(out);
@@ -133,6 +135,28 @@ bool ClientSession::client_reply(const Args& args) {
   } else {
     error(kSyntax);
   }
+  return true;
+}
+
+// The engine knows who waits on a connection of its own; without Redis nobody does.
+bool ClientSession::client_unblock(const CommandSpec& spec, std::string_view frame,
+                                   const Args& args) {
+  if (args.size() > 4) {
+    return error("ERR unknown subcommand or wrong number of arguments for '" +
+                 std::string(args[1]) + "'. Try CLIENT HELP."),
+           true;
+  }
+  if (args.size() == 4 && !equals_ignore_case(args[3], "timeout") &&
+      !equals_ignore_case(args[3], "error")) {
+    return error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"), true;
+  }
+  std::int64_t id = 0;
+  const auto [end, failure] = std::from_chars(args[2].data(), args[2].data() + args[2].size(), id);
+  if (failure != std::errc{} || end != args[2].data() + args[2].size()) {
+    return error("ERR value is not an integer or out of range"), true;
+  }
+  if (handler_.redis_answers()) return forward(spec, frame, args, true);
+  answer_final(":0\r\n");
   return true;
 }
 

@@ -131,6 +131,7 @@ class ClientSession final : public PubSubListener {
   bool set_name(std::string_view name);
 
   // client_commands.cc
+  bool client_unblock(const CommandSpec& spec, std::string_view frame, const Args& args);
   void client_command(const CommandSpec& spec, const Args& args, std::string& out);
   void client_list(const Args& args, std::string& out);
   void client_kill(const Args& args, std::string& out);

@@ -80,6 +80,7 @@ bool ClientSession::local(const CommandSpec& spec, std::string_view frame, const
   if (name == "reset") return reset();
   if (name == "quit") return quit(), true;
   if (name == "client|reply") return client_reply(args);
+  if (name == "client|unblock") return client_unblock(spec, frame, args);
   if (name.starts_with("command") && handler_.redis_answers()) {
     return forward(spec, frame, args, true);
   }

@@ -45,6 +45,9 @@ TEST(LocalCommands, Table) {
        {"hello a", "-ERR Protocol version is not an integer or out of range\r\n"},
        {"hello 3 foo", "-ERR Syntax error in HELLO option 'foo'\r\n"},
        {"hello 2 auth a b", "-WRONGPASS invalid username-password pair or user is disabled.\r\n"},
+       {"client unblock asd", "-ERR value is not an integer or out of range\r\n"},
+       {"client unblock 7 never", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR\r\n"},
+       {"client unblock 7", "$16\r\nclient unblock 7\r\n"},  // the engine's
        {"auth a",
         "-ERR AUTH <password> called without any password configured for the default user. Are you "
         "sure your configuration is correct?\r\n"},

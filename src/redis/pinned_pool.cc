@@ -43,6 +43,7 @@ class PinnedPool::Connection final : public UpstreamEvents {
 
   bool broken() const { return broken_; }
   bool up() const { return link_.up(); }
+  std::int64_t redis_id() const { return link_.up() ? redis_id_ : 0; }
 
  private:
   struct Waiting {
@@ -54,7 +55,8 @@ class PinnedPool::Connection final : public UpstreamEvents {
     std::uint32_t replies;
   };
 
-  void on_upstream_up(const GateFacts&) override {
+  void on_upstream_up(const GateFacts& facts) override {
+    redis_id_ = facts.client_id;
     auto waiting = std::exchange(waiting_, {});
     for (const Waiting& w : waiting) {
       link_.send(w.request, w.db, *w.handler, w.tag, w.deadline_us, w.replies);
@@ -71,6 +73,7 @@ class PinnedPool::Connection final : public UpstreamEvents {
   }
 
   std::int64_t give_up_us_;
+  std::int64_t redis_id_ = 0;
   bool broken_ = false;
   std::vector<Waiting> waiting_;
   Link link_;
@@ -107,6 +110,11 @@ bool PinnedPool::send(std::uint64_t client, std::string_view request, int db, Re
 bool PinnedPool::holds(std::uint64_t client) const {
   const auto it = used_.find(client);
   return it != used_.end() && !it->second->broken();
+}
+
+std::int64_t PinnedPool::redis_id(std::uint64_t client) const {
+  const auto it = used_.find(client);
+  return it == used_.end() || it->second->broken() ? 0 : it->second->redis_id();
 }
 
 void PinnedPool::release(std::uint64_t client) {

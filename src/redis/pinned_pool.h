@@ -21,6 +21,7 @@ class PinnedPool final : public Pinned {
   bool send(std::uint64_t client, std::string_view request, int db, ReplyHandler& handler,
             std::uint64_t tag, std::int64_t deadline_us, std::uint32_t replies) override;
   bool holds(std::uint64_t client) const override;
+  std::int64_t redis_id(std::uint64_t client) const override;
   void release(std::uint64_t client) override;
   void drop(std::uint64_t client) override;
   void on_tick(Now now);

@@ -4,6 +4,7 @@ pipelines, blocking commands, RESP3, counters beyond 2^53, the URL's database, T
 
 import time
 
+from lib.processes import wait_until
 from lib.resp import Client
 
 
@@ -121,3 +122,22 @@ def test_the_urls_database_is_where_clients_start(redis, make_stayd):
         assert client.call("GET", "where") is None
         assert client.call("RESET") == "RESET"
         assert client.call("GET", "where") == b"three"
+
+
+def test_client_unblock_reaches_the_client_it_names(stayd, redis):
+    """By stayd's ids, which Redis does not know; a client that does not wait is left alone."""
+    with stayd.client() as waiting, stayd.client() as other, stayd.client() as admin:
+        ids = [client.call("CLIENT", "ID") for client in (waiting, other)]
+        for reason, reply in (
+            ([], None),
+            (["TIMEOUT"], None),
+            (["ERROR"], "UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        ):
+            waiting.send("BLPOP", "list", 0)
+            wait_until(lambda: redis.info("clients")["blocked_clients"] == "1", 5, "it waits")
+            assert admin.call("CLIENT", "UNBLOCK", ids[1], *reason) == 0
+            assert admin.call("CLIENT", "UNBLOCK", ids[0], *reason) == 1
+            assert waiting.read() == reply
+        assert admin.call("CLIENT", "UNBLOCK", ids[0]) == 0
+        redis.kill()
+        assert admin.call("CLIENT", "UNBLOCK", ids[0]) == 0
