@@ -28,6 +28,16 @@ class Network::SimTransport final : public Transport {
 Network::Network(Scheduler& scheduler, Random& random, RedisModel& redis, Deliver deliver)
     : scheduler_(scheduler), random_(random), redis_(redis), deliver_(std::move(deliver)) {}
 
+Network::~Network() {
+  for (const WirePtr& wire : wires_) drop_held(*wire);
+}
+
+// What a wire holds back holds the wire: without this neither ends.
+void Network::drop_held(Wire& wire) {
+  wire.held_to_server.clear();
+  wire.held_to_client.clear();
+}
+
 std::int64_t Network::delay() {
   return min_delay_us + static_cast<std::int64_t>(
                             random_.below(static_cast<std::uint64_t>(max_delay_us - min_delay_us)));
@@ -72,7 +82,9 @@ void Network::speak() {
 std::unique_ptr<Transport> Network::dial(const Endpoint&, std::int64_t connect_timeout_ms,
                                          TransportEvents& events) {
   std::erase_if(wires_, [](const WirePtr& wire) {
-    return wire->client == nullptr && (wire->peer == nullptr || !wire->peer->open);
+    if (wire->client != nullptr || (wire->peer != nullptr && wire->peer->open)) return false;
+    drop_held(*wire);
+    return true;
   });
   auto wire = std::make_shared<Wire>();
   wire->client = &events;
@@ -129,8 +141,7 @@ void Network::flush(const WirePtr& wire) {
 void Network::close_client(const WirePtr& wire) {
   wire->client = nullptr;
   wire->outbox.clear();
-  wire->held_to_server.clear();
-  wire->held_to_client.clear();
+  drop_held(*wire);
   if (silent_to_server) return;  // the RST is lost too
   to_server(wire, [this, wire] {
     if (wire->peer != nullptr) redis_.peer_gone(wire->peer);

@@ -33,6 +33,7 @@ class Network final : public Dialer {
   using Deliver = std::function<void(std::function<void()>)>;
 
   Network(Scheduler& scheduler, Random& random, RedisModel& redis, Deliver deliver);
+  ~Network() override;
 
   std::unique_ptr<Transport> dial(const Endpoint& endpoint, std::int64_t connect_timeout_ms,
                                   TransportEvents& events) override;
@@ -52,6 +53,7 @@ class Network final : public Dialer {
   void to_client(const WirePtr& wire, std::function<void()> action);
   void connect(const WirePtr& wire);
   void flush(const WirePtr& wire);
+  static void drop_held(Wire& wire);
   void close_client(const WirePtr& wire);
   void end_client(const WirePtr& wire, CloseReason reason, std::string detail);
 

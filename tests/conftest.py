@@ -44,10 +44,21 @@ def started(request, folder):
     yield servers
     report = getattr(request.node, "report_call", None)
     failed = report is None or report.failed
+    reports = []
     for server in reversed(servers):
-        server.kill()
+        end(server)
         if failed and server.process:
             print(f"---- log of {server.process.name}\n{server.process.log_tail()}")
+        if server.process:
+            reports += server.process.sanitizer_report()
+    assert not reports, "a sanitizer reports:\n" + "\n".join(reports)
+
+
+def end(server):
+    """A sanitizer tells of leaks only at an orderly end."""
+    if os.environ.get("TESTS_SANITIZED") and server.process and isinstance(server, StaydServer):
+        server.stop()
+    server.kill()
 
 
 @pytest.fixture

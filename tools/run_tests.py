@@ -134,6 +134,7 @@ def python(options):
     environment = {**os.environ, **SANITIZER_OPTIONS, "PYTHONDONTWRITEBYTECODE": "1"}
     if options.preset != "release":
         environment["TESTS_SLACK"] = "5"  # limits of answers are for a release build
+        environment["TESTS_SANITIZED"] = "1"
     environment["TESTS_STAYD_BIN"] = str(ROOT / "build" / options.preset / "stayd")
     code = subprocess.run(command + options.paths, cwd=ROOT, env=environment).returncode
     passed, failed, skipped = count_junit(report)

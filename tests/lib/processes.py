@@ -153,3 +153,11 @@ class Process:
 
     def log_tail(self, lines=40):
         return "\n".join(self.log().splitlines()[-lines:])
+
+    def sanitizer_report(self):
+        """The lines of its log from a sanitizer's first one on, at most 60; empty if there is none."""
+        lines = self.log().splitlines()
+        for i, line in enumerate(lines):
+            if "Sanitizer: " in line or ": runtime error: " in line:
+                return lines[i : i + 60]
+        return []

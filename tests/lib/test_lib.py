@@ -5,6 +5,7 @@ import time
 import pytest
 
 from lib.history import History
+from lib.processes import Process
 from lib.resp import Client, Closed, ErrorReply, Push, Status
 from lib.servers import find, is_side_key
 
@@ -44,6 +45,17 @@ def test_restarts_lose_or_keep_what_they_should(redis):
     assert redis.keys() == {"a"}
     redis.restart_empty()
     assert redis.keys() == set()
+
+
+def test_what_a_sanitizer_writes_is_noticed(folder):
+    log = folder / "log"
+    server = Process("server", ["true"], log)
+    log.write_text('{"event":"serving"}\n')
+    assert server.sanitizer_report() == []
+    log.write_text("serving\na.cc:1:2: runtime error: shift\nat x\n")
+    assert server.sanitizer_report() == ["a.cc:1:2: runtime error: shift", "at x"]
+    log.write_text("serving\n==7==ERROR: LeakSanitizer: detected memory leaks\n")
+    assert len(server.sanitizer_report()) == 1
 
 
 # -- fault proxy ----------------------------------------------------------------------------------
