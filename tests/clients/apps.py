@@ -17,7 +17,13 @@ PYTHON = "/usr/bin/python3"  # Debian's, where Debian's Django and Flask are
 
 
 def _node(driver):
-    return lambda port, redis: ["node", HERE / "node/app.js", port, _url(redis), driver]
+    return lambda port, redis: [node_program(), HERE / "node/app.js", port, _url(redis), driver]
+
+
+def node_program():
+    """The Node that package-lock.json names (node-redis 6 wants a newer one than Debian 12 has)."""
+    found = list(HERE.glob("node/node_modules/node-linux-*/bin/node"))
+    return found[0] if found else "node"
 
 
 def _php(locking):

@@ -6,28 +6,29 @@
 'use strict';
 const express = require('express');
 const session = require('express-session');
-const { RedisStore } = require('connect-redis');
 
 async function connect(url, driver) {
   if (driver === 'ioredis') {
     const Redis = require('ioredis');
     const client = new Redis(url);
     client.on('error', (error) => console.error(`redis: ${error.message}`));
-    return client;
+    const { RedisStore } = require('connect-redis-for-ioredis'); // the last one that takes ioredis
+    return new RedisStore({ client, prefix: 'sess:' });
   }
   const { createClient } = require('redis');
+  const { RedisStore } = require('connect-redis');
   const client = createClient({ url });
   client.on('error', (error) => console.error(`redis: ${error.message}`));
   await client.connect();
-  return client;
+  return new RedisStore({ client, prefix: 'sess:' });
 }
 
-function application(client) {
+function application(store) {
   const app = express();
   app.get('/ping', (request, response) => response.json({ ok: true }));
   app.use(
     session({
-      store: new RedisStore({ client, prefix: 'sess:' }),
+      store,
       secret: 'tests only',
       resave: false,
       saveUninitialized: false,
@@ -73,8 +74,8 @@ function application(client) {
 
 async function main() {
   const [port, url, driver = 'node-redis'] = process.argv.slice(2);
-  const client = await connect(url, driver);
-  application(client).listen(Number(port), '127.0.0.1');
+  const store = await connect(url, driver);
+  application(store).listen(Number(port), '127.0.0.1');
 }
 
 main().catch((error) => {
