@@ -38,6 +38,7 @@ struct RedisConfig {
   std::string password;
   std::string password_file;
   Millis connect_timeout{500};
+  Millis retry_max{30'000};
   Millis command_deadline{50};
   Millis command_deadline_max{100};
   Millis slow_deadline{5'000};

@@ -93,6 +93,7 @@ LinkOptions Server::link_options(const char* name) const {
   options.password = config_.redis_target.password;
   options.client_name = name;
   options.connect_timeout_ms = config_.redis.connect_timeout.count();
+  options.max_retry_ms = config_.redis.retry_max.count();
   return options;
 }
 

@@ -3,6 +3,7 @@ logged out gets back in. `TESTS_CLIENTS_DIRECT=1` plays only the tests on plain 
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
 
 import pytest
 
@@ -39,21 +40,26 @@ class Pair:
 
     def __init__(self, app_name, folder):
         self.redis = RedisServer(folder / f"redis-{app_name}").start()
-        self.stayd = StaydServer(folder / f"stayd-{app_name}", self.redis.url).start()
+        # Outages come within seconds here, which is taken for flapping.
+        options = {"redis.retry_max": "1s"}
+        self.stayd = StaydServer(folder / f"stayd-{app_name}", self.redis.url, options).start()
         self.app = App(app_name, self.stayd.port, folder).start()
         self.stayd.wait_trusted()
         self.stayd.wait_adopted()
 
-    def mend(self):
-        """Redis is up, writable and trusted again."""
+    def revive(self):
+        """Redis is up and writable again."""
         if not self.redis.process.alive:
             self.redis.start()
         self.redis.thaw()
         self.redis.call("REPLICAOF", "NO", "ONE")
         self.redis.config_set(replica_serve_stale_data="yes")
+
+    def mend(self):
+        """... and trusted."""
+        self.revive()
         self.stayd.process.must_be_alive()
-        # Long: after several outages within seconds Redis is taken for flapping, and probed less often.
-        self.stayd.wait_trusted(timeout=40)
+        self.stayd.wait_trusted(timeout=20)
 
     def close(self):
         self.app.kill()
@@ -136,6 +142,35 @@ def test_fault_before_each_step(pair, fault):
     pair.mend()
     for life in lives:
         life.assert_dead()
+
+
+# 40 times: two faults in one life, each before a step, Redis trusted again in between or not yet.
+PAIRS = [
+    pytest.param(name, seed, marks=pytest.mark.xdist_group(name))
+    for seed in range(40)
+    for name in [list(APPS)[seed % len(APPS)]]
+]
+
+
+@behind_stayd
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("app_name, seed", PAIRS, indirect=["app_name"], scope="module")
+def test_two_faults_in_one_life(pair, seed):
+    random = Random(seed)
+    first, second = sorted(random.sample(STEPS[1:], 2), key=STEPS.index)
+    faults = random.choices([kill, restart_empty, freeze, stop, readonly, masterdown], k=2)
+    trusted_between = random.random() < 0.5
+    print(f"{faults[0].__name__} before {first}, {faults[1].__name__} before {second}")
+    life = Life(pair.app, user=f"pair-{seed}").play(until=first)
+    faults[0](pair)
+    life.play(until=second)
+    pair.revive()
+    if trusted_between:
+        pair.mend()
+    faults[1](pair)
+    life.play()
+    pair.mend()
+    life.assert_dead()
 
 
 @behind_stayd
