@@ -53,7 +53,7 @@ const ConfigKey kKeys[] = {
     {"redis", "connect_timeout", STAYD_FIELD(redis.connect_timeout),
      "Name resolution and connecting together.", "", 10, kMinute},
     {"redis", "retry_max", STAYD_FIELD(redis.retry_max),
-     "The longest pause between attempts to reach a Redis that comes and goes.", "", kSecond, kHour},
+     "The longest pause before a Redis that comes and goes is tried again.", "", kSecond, kHour},
     {"redis", "command_deadline", STAYD_FIELD(redis.command_deadline),
      "A session command without a reply by then is answered from the ledger, and its connection is "
      "closed. Adapts to 4 x p99, up to command_deadline_max.", "", 5, kMinute},
