@@ -76,14 +76,23 @@ class Result:
         return Window(self.slices[first:end])
 
 
+KINDS = ("read", "write", "logout")
+
+
 class Window:
-    def __init__(self, slices):
-        self.count = sum(s["count"] for s in slices)
+    """Some slices taken together; `kinds`: only these requests."""
+
+    def __init__(self, slices, kinds=KINDS):
+        self.slices = slices
         self.max_ms = max((s["max_us"] for s in slices), default=0) / 1000
         self._buckets = {}
         for piece in slices:
-            for upper_us, count in piece["buckets"]:
+            for upper_us, count in (pair for kind in kinds for pair in piece["buckets"][kind]):
                 self._buckets[upper_us] = self._buckets.get(upper_us, 0) + count
+        self.count = sum(self._buckets.values())
+
+    def only(self, kind):
+        return Window(self.slices, (kind,))
 
     def percentile_ms(self, share):
         seen = 0

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from common import Load, Servers, Table, event_time
+from common import KINDS, Load, Servers, Table, event_time
 
 FAULTS = ["kill", "freeze", "blackhole", "idle"]
 IN_OWN_NETWORK = "STAYD_BENCH_NETWORK"
@@ -69,6 +69,8 @@ def under_load(fault, redis, stayd, table, options):
     table.add("found out after", detected * 1000, "ms", bar=1000)
     table.add("slowest, from the fault on", result.between(failed_s, 1e6).max_ms, "ms", bar=150)
     table.add("p99 after the outage's first second", outage.percentile_ms(0.99), "ms", bar=2)
+    for kind in KINDS:
+        table.add(f"  of {kind}s alone", outage.only(kind).percentile_ms(0.99), "ms")
     table.add("p50 after the outage's first second", outage.percentile_ms(0.5), "ms")
     table.add("slowest after the first second", outage.max_ms, "ms")
     healthy = result.between(0, options.before)

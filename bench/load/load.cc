@@ -131,7 +131,9 @@ void Load::count(const Request& request, const Judgement& judgement) {
   if (start_us_ == 0) return;
   const auto index = (request.due_us - start_us_) / (options_.slice_ms * 1000);
   Slice& slice = slices_[std::min(static_cast<std::size_t>(index), slices_.size() - 1)];
-  slice.latencies.add(mono_us() - request.due_us);
+  const auto latency_us = mono_us() - request.due_us;
+  slice.latencies.add(latency_us);
+  slice.by_kind[static_cast<std::size_t>(kind_of(request.op))].add(latency_us);
   slice.errors += judgement.verdict == Verdict::error ? 1 : 0;
   slice.wrong += judgement.verdict == Verdict::wrong ? 1 : 0;
 }

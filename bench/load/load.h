@@ -7,6 +7,7 @@
 // Single thread. Owns its connections; `sessions` outlives it. Times in microseconds.
 #pragma once
 
+#include <array>
 #include <csignal>
 #include <cstdint>
 #include <map>
@@ -33,6 +34,7 @@ struct LoadOptions {
 // The requests that were due in one slice of time.
 struct Slice {
   Histogram latencies;
+  std::array<Histogram, kKinds> by_kind;
   std::uint64_t errors = 0;
   std::uint64_t wrong = 0;
 };

@@ -41,16 +41,24 @@ std::string counts(const std::map<std::string, std::uint64_t>& by_text) {
   return "{" + out + "}";
 }
 
-std::string slice_text(const Slice& slice) {
-  std::string buckets;
-  for (const auto& [upper_us, count] : slice.latencies.buckets()) {
-    buckets += fmt::format("{}[{},{}]", buckets.empty() ? "" : ",", upper_us, count);
+std::string buckets_text(const Histogram& histogram) {
+  std::string out;
+  for (const auto& [upper_us, count] : histogram.buckets()) {
+    out += fmt::format("{}[{},{}]", out.empty() ? "" : ",", upper_us, count);
   }
+  return "[" + out + "]";
+}
+
+std::string slice_text(const Slice& slice) {
+  const auto buckets = [&slice](Kind kind) {
+    return buckets_text(slice.by_kind[static_cast<std::size_t>(kind)]);
+  };
   return fmt::format(
       "{{\"count\":{},\"errors\":{},\"wrong\":{},\"p50_us\":{},\"p99_us\":{},\"max_us\":{},"
-      "\"buckets\":[{}]}}",
+      "\"buckets\":{{\"read\":{},\"write\":{},\"logout\":{}}}}}",
       slice.latencies.count(), slice.errors, slice.wrong, slice.latencies.percentile_us(0.5),
-      slice.latencies.percentile_us(0.99), slice.latencies.max_us(), buckets);
+      slice.latencies.percentile_us(0.99), slice.latencies.max_us(), buckets(Kind::read),
+      buckets(Kind::write), buckets(Kind::logout));
 }
 
 void print_result(const Load& load, std::int64_t slice_ms) {

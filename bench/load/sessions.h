@@ -7,6 +7,7 @@
 // judged.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -18,6 +19,15 @@
 namespace stayd::load {
 
 enum class Op : std::uint8_t { read, read_gone, write, login, logout };
+
+// What costs the same: reads, writes (logins too), logouts.
+enum class Kind : std::uint8_t { read, write, logout };
+inline constexpr std::size_t kKinds = 3;
+
+constexpr Kind kind_of(Op op) {
+  if (op == Op::logout) return Kind::logout;
+  return op == Op::read || op == Op::read_gone ? Kind::read : Kind::write;
+}
 
 struct Request {
   Op op = Op::read;
