@@ -37,7 +37,7 @@ def run(options, folder):
         for number in range(options.runs):
             with Servers(folder / f"{fault}{number}") as (redis, stayd):
                 if fault == "idle":
-                    idle(redis, stayd, table)
+                    idle(redis, stayd, table, number)
                 else:
                     under_load(fault, redis, stayd, table, options)
         table.print()
@@ -81,8 +81,8 @@ def under_load(fault, redis, stayd, table, options):
         print(f"  {fault}: {count} x {text}", flush=True)
 
 
-def idle(redis, stayd, table):
-    time.sleep(1.5)
+def idle(redis, stayd, table, number):
+    time.sleep(1.5 + 0.17 * number)  # at another moment between two heartbeats each time
     since = time.time()
     drop(redis.port)
     table.add("found out after", (event_time(stayd, "shard_out", since) - since) * 1000, "ms", 1000)
