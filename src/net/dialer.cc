@@ -6,6 +6,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "net/socket_transport.h"
 
@@ -89,15 +90,19 @@ std::unique_ptr<Transport> AsioDialer::dial(const Endpoint& endpoint,
 
 void AsioDialer::resolve(const std::string& host, std::uint16_t port, std::uint64_t transport) {
   const std::string key = host + ":" + std::to_string(port);
-  const auto cached = cache_.find(key);
-  if (cached != cache_.end() && loop_.now().mono_us - cached->second.resolved_us < kResolveTtlUs) {
-    live_[transport]->connect(cached->second.addresses);
+  Name& name = names_[key];
+  const std::int64_t now_us = loop_.now().mono_us;
+  if (!name.addresses.empty() && now_us - name.resolved_us < kResolveTtlUs) {
+    live_[transport]->connect(name.addresses);
     return;
   }
+  name.waiting.push_back({transport, now_us});
+  if (name.asking) return;
+  name.asking = true;
   resolver_->resolver.async_resolve(
       host, std::to_string(port),
-      [this, key, transport, alive = resolver_->alive](boost::system::error_code ec,
-                                                       const tcp::resolver::results_type& found) {
+      [this, key, alive = resolver_->alive](boost::system::error_code ec,
+                                            const tcp::resolver::results_type& found) {
         if (!*alive) return;
         const Loop::Turn turn(loop_);
         Addresses addresses;
@@ -109,26 +114,48 @@ void AsioDialer::resolve(const std::string& host, std::uint16_t port, std::uint6
             addresses.push_back(address);
           }
         }
-        if (!addresses.empty()) {
-          if (cache_.size() >= kMaxCache) cache_.clear();
-          cache_[key] = CacheEntry{addresses, loop_.now().mono_us};
-        } else if (const auto last = cache_.find(key); last != cache_.end()) {
-          addresses = last->second.addresses;
-        }
-        const auto it = live_.find(transport);
-        if (it == live_.end() || it->second->failed_ ||
-            it->second->state_ != SocketTransport::State::resolving) {
-          return;
-        }
-        if (addresses.empty()) {
-          it->second->fail(CloseReason::resolve, "the name does not resolve: " + ec.message());
-        } else {
-          it->second->connect(std::move(addresses));
-        }
+        on_resolved(key, std::move(addresses), ec.message());
       });
 }
 
+void AsioDialer::on_resolved(const std::string& key, Addresses found, const std::string& error) {
+  Name& name = names_[key];
+  name.asking = false;
+  if (!found.empty()) {
+    name.addresses = std::move(found);
+    name.resolved_us = loop_.now().mono_us;
+  }
+  for (const Waiting& waiting : std::exchange(name.waiting, {})) {
+    connect(waiting.transport, name.addresses, error);
+  }
+}
+
+// Of a transport that waits for its name; of no other.
+void AsioDialer::connect(std::uint64_t transport, const Addresses& addresses,
+                         const std::string& error) {
+  const auto it = live_.find(transport);
+  if (it == live_.end() || it->second->failed_ ||
+      it->second->state_ != SocketTransport::State::resolving) {
+    return;
+  }
+  if (addresses.empty()) {
+    it->second->fail(CloseReason::resolve, "the name does not resolve: " + error);
+  } else {
+    it->second->connect(addresses);
+  }
+}
+
 void AsioDialer::on_tick(Now now) {
+  for (auto& [key, name] : names_) {
+    std::erase_if(name.waiting, [&](const Waiting& waiting) {
+      const bool late = now.mono_us - waiting.since_us > kResolvePatienceUs;
+      if (late && !name.addresses.empty()) {
+        connect(waiting.transport, name.addresses, "");
+        return true;
+      }
+      return !live_.contains(waiting.transport);
+    });
+  }
   for (const auto& [id, transport] : live_) transport->check_deadline(now);
 }
 

@@ -1,8 +1,8 @@
 // Connections to Redis over real sockets: implements redis/transport.h. Output written during a
 // loop turn leaves in one send() at its end.
 //
-// Names are resolved on Asio's resolver thread and cached; when resolution fails, the last good
-// list is used, so that an outage of DNS is not an outage of Redis.
+// Names are resolved on Asio's resolver thread, one question at a time, and cached; when the answer
+// is an error, or late, the last good list is used: an outage of DNS is not an outage of Redis.
 //
 // Ownership: the dialer outlives its transports. Loop thread only.
 #pragma once
@@ -25,13 +25,15 @@ class SocketTransport;
 class AsioDialer final : public Dialer, public Ticker {
  public:
   static constexpr std::int64_t kResolveTtlUs = 5'000'000;
+  // A name server is waited for so long while a last good list is there: a part of connect_timeout.
+  static constexpr std::int64_t kResolvePatienceUs = 200'000;
 
   explicit AsioDialer(Loop& loop);
   ~AsioDialer() override;
 
   std::unique_ptr<Transport> dial(const Endpoint& endpoint, std::int64_t connect_timeout_ms,
                                   TransportEvents& events) override;
-  void on_tick(Now now) override;  // connect deadlines
+  void on_tick(Now now) override;  // deadlines of names and connects
 
  private:
   friend class SocketTransport;
@@ -40,19 +42,26 @@ class AsioDialer final : public Dialer, public Ticker {
     socklen_t size = 0;
   };
   using Addresses = std::vector<Address>;
-  struct CacheEntry {
-    Addresses addresses;
+  struct Waiting {
+    std::uint64_t transport;
+    std::int64_t since_us;
+  };
+  struct Name {
+    Addresses addresses;  // the last good list
     std::int64_t resolved_us = 0;
+    bool asking = false;
+    std::vector<Waiting> waiting;  // for the answer; those that have given up go at the next tick
   };
   struct Resolver;
 
   void resolve(const std::string& host, std::uint16_t port, std::uint64_t transport);
+  void on_resolved(const std::string& key, Addresses found, const std::string& error);
+  void connect(std::uint64_t transport, const Addresses& addresses, const std::string& error);
   void forget(SocketTransport& transport);
 
   Loop& loop_;
   std::unique_ptr<Resolver> resolver_;
-  std::map<std::string, CacheEntry> cache_;  // "host:port"; at most kMaxCache
-  static constexpr std::size_t kMaxCache = 1024;
+  std::map<std::string, Name> names_;  // by "host:port", all from the configuration
   std::map<std::uint64_t, SocketTransport*> live_;
   std::uint64_t next_id_ = 1;
 };
