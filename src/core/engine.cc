@@ -67,8 +67,17 @@ bool Engine::collect_keys(Call& call) {
   for (const auto position : call.key_positions) {
     call.keys.push_back(full_key(call.db, call.args[position]));
   }
+  if (call.spec->handling == Handling::script) collect_arguments(call);
   shard_.use_db(call.db);
   return true;
+}
+
+// A script that declares no keys: its arguments that are called as sessions are, count as its keys.
+void Engine::collect_arguments(Call& call) {
+  if (!call.keys.empty() || !call.writes() || call.args.size() < 4 || call.args[2] != "0") return;
+  for (std::size_t i = 3; i < call.args.size() && call.keys.size() < kMaxArgumentKeys; ++i) {
+    if (policies_.names(call.args[i])) call.keys.push_back(full_key(call.db, call.args[i]));
+  }
 }
 
 void Engine::collect_block_keys(Call& call) {

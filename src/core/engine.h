@@ -68,6 +68,7 @@ class Engine final : public CallHandler,
   std::size_t calls_under_way() const { return under_way_; }
 
  private:
+  static constexpr std::size_t kMaxArgumentKeys = 64;  // of a script without keys; the rest is W8
   static constexpr std::string_view kNotDurable =
       "-ERR stayd: the logout could not be made durable\r\n";
 
@@ -143,6 +144,7 @@ class Engine final : public CallHandler,
 
   // --- engine.cc: routing
   bool collect_keys(Call& call);
+  void collect_arguments(Call& call);
   void collect_block_keys(Call& call);
   bool goes_to_redis(const Call& call) const;
   void try_start(Call& call);
@@ -236,6 +238,7 @@ class Engine final : public CallHandler,
 
   // --- engine_keyspace.cc: commands over keys, and flushes
   void submit_keyless(Call& call);
+  void note_unmirrored(const Call& call);
   void start_flush(Call& call);
   void on_flush(Call& call, std::string_view frame);
   std::string without_side_keys(const Call& call, std::string_view frame) const;
@@ -312,6 +315,7 @@ class Engine final : public CallHandler,
   std::deque<std::pair<std::uint64_t, FullKey>> told_absent_;  // (client, key): evidence for fences
   double p99_us_ = 0;  // decaying estimate of Redis' slow replies
   bool ledger_ok_ = true;
+  bool told_unmirrored_ = false;
 };
 
 }  // namespace stayd

@@ -170,7 +170,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
     mutations_.clear();
     const Effects effects = derive_effects(*sub_call->spec, sub_call->args, sub_call->db, element,
                                            call.sent_wall_ms, mutations_);
-    if (effects == Effects::read_back) {
+    if (effects == Effects::read_back || sub_call->marked) {
       read_backs.insert(read_backs.end(), sub_call->keys.begin(), sub_call->keys.end());
       continue;
     }

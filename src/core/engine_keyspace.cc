@@ -2,6 +2,7 @@
 // the server itself. While Redis is not trusted the ledger answers; an empty list is never a guess.
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "core/engine.h"
 #include "core/side_keys.h"
@@ -72,11 +73,24 @@ void Engine::submit_keyless(Call& call) {
       call.stage = static_cast<std::uint8_t>(Stage::passthrough);
       return c_.upstream->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
     default:
-      if (call.writes()) absences_.clear();  // a script may write any key
+      if (call.spec->handling == Handling::script && call.writes()) note_unmirrored(call);
       if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
       call.stage = static_cast<std::uint8_t>(Stage::aux);
       return aux_->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
   }
+}
+
+// A script that names no key may have written any. Said once: it is the same script again, mostly.
+void Engine::note_unmirrored(const Call& call) {
+  ++c_.counters.unmirrored_scripts;
+  absences_.clear();
+  if (std::exchange(told_unmirrored_, true)) return;
+  const auto text = call.args.size() > 1 ? call.args[1].substr(0, 80) : std::string_view();
+  c_.events.on_event(
+      {Severity::warning,
+       "unmirrored_script",
+       "a script without keys was run: sessions that it writes are not in the ledger",
+       {{"script", std::string(text)}}});
 }
 
 // With how many of stayd's own keys are among them, as one.

@@ -278,6 +278,12 @@ void Engine::on_read(Call& call, std::string_view frame) {
 
 void Engine::on_write(Call& call, std::string_view frame) {
   if (refused(call, frame)) return;
+  if (call.marked) {  // whatever it replies, a script's nil too: only Redis knows what it did
+    ++c_.counters.replies_from_redis;
+    call.held.assign(frame);
+    call.stage = static_cast<std::uint8_t>(Stage::recording);
+    return read_back_all(call);
+  }
   const bool guarded = static_cast<Stage>(call.stage) == Stage::guard;
   std::string number;
   if (guarded && is_counter(*call.spec) && frame[0] == '+') {

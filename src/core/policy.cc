@@ -101,4 +101,9 @@ const SessionPolicy* PolicyTable::find(std::string_view key) const {
   return nullptr;
 }
 
+bool PolicyTable::names(std::string_view text) const {
+  const SessionPolicy* policy = find(text);
+  return policy != nullptr && policy->match.find_first_not_of('*') != std::string::npos;
+}
+
 }  // namespace stayd

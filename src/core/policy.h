@@ -39,6 +39,9 @@ class PolicyTable {
   // The first block that matches, or nullptr: the key is proxied as it is and fails fast while
   // Redis is out.
   const SessionPolicy* find(std::string_view key) const;
+  // True when the name itself says that it is a session's: a block matches it that does not match
+  // everything.
+  bool names(std::string_view text) const;
   // True only without blocks: then find() need not be asked.
   bool everything_is_a_session() const { return catch_all_; }
   bool any_fence() const { return any_fence_; }

@@ -152,6 +152,17 @@ TEST(Presets, GiveTheKeysOfTheirLibraryTheirPromises) {
   }
 }
 
+TEST(PolicyTable, ANameThatSaysItIsASession) {
+  EXPECT_FALSE(PolicyTable().names("sess:1"));  // everything is one: the name says nothing
+  SessionPolicy sessions;
+  sessions.match = "sess:*";
+  SessionPolicy rest;
+  rest.match = "*";
+  const PolicyTable table({sessions, rest});
+  EXPECT_TRUE(table.names("sess:1"));
+  EXPECT_FALSE(table.names("3600"));
+}
+
 TEST(Presets, NamesAreUniqueAndKnown) {
   const auto names = preset_names();
   EXPECT_GE(names.size(), 35u);

@@ -28,6 +28,7 @@ namespace stayd {
   X(repairs, "Rows written to Redis from the ledger")                                           \
   X(repairs_refused, "Repairs that Redis refused")                                              \
   X(read_backs, "Keys read back from Redis after an opaque write")                              \
+  X(unmirrored_scripts, "Scripts that name no key and may write: not in the ledger")            \
   X(canary_writes, "Heartbeats written")                                                        \
   X(canary_mismatches, "Heartbeats that found another value than the last written")             \
   X(shard_out, "Times the shard went OUT")                                                      \
