@@ -167,6 +167,7 @@ class Engine final : public CallHandler,
   void to_redis(Call& call);
   void mark_stale(Call& call);
   void send_write(Call& call);
+  void send_conditional(Call& call, std::string_view request);
   void send_guarded(Call& call);
   void send_fenced_set(Call& call);
   void to_aux(Call& call);

@@ -112,26 +112,25 @@ void Engine::send_write(Call& call) {
   }
 }
 
-void Engine::send_guarded(Call& call) {
+// A write that does nothing when its key is missing: its reply tells.
+void Engine::send_conditional(Call& call, std::string_view request) {
   c_.keys.lock(call);
   c_.keys.add_in_flight(call);
   call.stage = static_cast<std::uint8_t>(Stage::guard);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
   call.sent = true;
-  request_.clear();
-  append_guarded(request_, key_of(call.keys[0]), call.args);
-  c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+  c_.upstream->send(request, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     command_deadline_us(), 1);
 }
 
+void Engine::send_guarded(Call& call) {
+  request_.clear();
+  append_guarded(request_, key_of(call.keys[0]), call.args);
+  send_conditional(call, request_);
+}
+
 void Engine::send_fenced_set(Call& call) {
-  c_.keys.lock(call);
-  c_.keys.add_in_flight(call);
-  call.stage = static_cast<std::uint8_t>(Stage::guard);
-  call.sent_wall_ms = c_.now.wall_ms;
-  call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
-  call.sent = true;
   request_.clear();
   if (call.spec->name == "set") {
     Args args = call.args;
@@ -141,8 +140,7 @@ void Engine::send_fenced_set(Call& call) {
     const auto unit = call.spec->name == "setex" ? "EX" : "PX";
     append_request(request_, {"SET", call.args[1], call.args[3], unit, call.args[2], "XX"});
   }
-  c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    command_deadline_us(), 1);
+  send_conditional(call, request_);
 }
 
 void Engine::to_aux(Call& call) {

@@ -50,6 +50,7 @@ struct LedgerConfig {
   std::string path;  // empty until load_config chose the state folder
   Millis sync_interval{100};
   ByteSize cache_size{8u << 20};
+  ByteSize header_cache_size{12u << 20};
 };
 
 struct LogConfig {

@@ -75,6 +75,9 @@ const ConfigKey kKeys[] = {
       10 * kSecond},
     {"ledger", "cache_size", STAYD_FIELD(ledger.cache_size),
      "The ledger's block cache.", "", kMB, 64 * kGB},
+    {"ledger", "header_cache_size", STAYD_FIELD(ledger.header_cache_size),
+     "Memory for what the ledger knows of rows written lately, about 120 bytes each. \"0\": none.",
+     "", 0, kGB},
 
     {"near_cache", "size", STAYD_FIELD(near_cache_size),
      "Memory for records that were used lately.", "", 0, 64 * kGB},

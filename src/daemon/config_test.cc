@@ -53,6 +53,7 @@ command_deadline = "30ms"
 [ledger]
 path = "/tmp/x"
 cache_size = "16MB"
+header_cache_size = "1MB"
 [near_cache]
 size = "1MB"
 [log]
@@ -80,6 +81,7 @@ external_delete = "heal"
   EXPECT_EQ(config->redis_target.password, "p");
   EXPECT_EQ(config->redis.command_deadline, Millis(30));
   EXPECT_EQ(config->ledger.cache_size.bytes, 16u << 20);
+  EXPECT_EQ(config->ledger.header_cache_size.bytes, 1u << 20);
   ASSERT_EQ(config->sessions.size(), 3u);
   EXPECT_EQ(config->sessions[0].match, "sess:*");
   EXPECT_EQ(config->sessions[0].unknown, UnknownPolicy::anonymous);

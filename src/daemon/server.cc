@@ -71,6 +71,7 @@ Result<void> Server::open_ledger() {
   LedgerOptions options;
   options.path = config_.ledger.path;
   options.block_cache_bytes = config_.ledger.cache_size.bytes;
+  options.header_cache_bytes = config_.ledger.header_cache_size.bytes;
   options.sync_interval_ms = static_cast<int>(config_.ledger.sync_interval.count());
   options.wall_ms = [] {
     timespec now{};

@@ -3,6 +3,7 @@
 #include <limits>
 #include <string>
 
+#include "base/error.h"
 #include "session/expiry.h"
 #include "session/scripts.h"
 #include "session/standin_context.h"
@@ -230,34 +231,33 @@ void dispatch(Context& c, KnownScript known, const Script& script) {
   }
 }
 
-void run(Context& c, std::string sha1, bool by_sha1) {
+// Requires one of the known scripts (stand_in_supports).
+void run(Context& c, std::string sha1) {
   for (char& digit : sha1) {
     if (digit >= 'A' && digit <= 'F') digit = static_cast<char>(digit + 32);
   }
-  constexpr std::string_view kNoScript = "NOSCRIPT No matching script. Please use EVAL.";
-  if (sha1.size() != 40) return c.error(kNoScript);
+  const std::optional<KnownScript> known = known_script_by_sha1(sha1);
+  STAYD_ASSERT(known);
   std::int64_t keys = 0;
   if (!c.integer(2, keys)) return;
   const auto room = static_cast<std::int64_t>(c.argc()) - 3;
   if (keys > room) return c.error("ERR Number of keys can't be greater than number of args");
   if (keys < 0) return c.error("ERR Number of keys can't be negative");
-  const std::optional<KnownScript> known = known_script_by_sha1(sha1);
-  if (!known && by_sha1) return c.error(kNoScript);
   const Script script{std::move(sha1), static_cast<std::size_t>(keys),
                       static_cast<std::size_t>(room - keys)};
   const bool all_keys = known == KnownScript::expire_all || known == KnownScript::expire_at_all ||
                         known == KnownScript::persist_all;
-  if (!known || (script.keys == 0 && !all_keys) || script.argvs < argvs_needed(*known)) {
+  if ((script.keys == 0 && !all_keys) || script.argvs < argvs_needed(*known)) {
     return c.error("ERR stayd: this script cannot run while Redis is out");
   }
   dispatch(c, *known, script);
 }
 
 void eval(Context& c) {
-  run(c, sha1_hex(c.arg(1)), false);
+  run(c, sha1_hex(c.arg(1)));
 }
 void evalsha(Context& c) {
-  run(c, std::string(c.arg(1)), true);
+  run(c, std::string(c.arg(1)));
 }
 
 constexpr Command kCommands[] = {{"eval", eval}, {"evalsha", evalsha}};
