@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "build/test-results.tsv"
+FLAKY = ROOT / "build/flaky.txt"  # tests of this run that passed only at the second try
 MAX_SECOND_TRIES = 5  # failed system tests that may be run once more
 UNIT_LIMIT_S = 300  # one test program; sanitizers make it several times slower
 SANITIZER_OPTIONS = {
@@ -148,9 +149,7 @@ def python(options):
 def failed_node_ids(report):
     """What pytest calls the failed tests of a report; empty if one cannot be told."""
     ids = []
-    for case in ElementTree.parse(report).iter("testcase"):
-        if case.find("failure") is None and case.find("error") is None:
-            continue
+    for case in failed_cases(report):
         path = case.get("classname", "").replace(".", "/") + ".py"
         found = [base for base in ("", "tests/") if (ROOT / (base + path)).exists()]
         if not found:
@@ -160,11 +159,30 @@ def failed_node_ids(report):
     return ids
 
 
+def failed_cases(report):
+    return [
+        case
+        for case in ElementTree.parse(report).iter("testcase")
+        if case.find("failure") is not None or case.find("error") is not None
+    ]
+
+
+def failure_texts(report):
+    """What pytest printed of each failed test, in the order of failed_node_ids."""
+    texts = []
+    for case in failed_cases(report):
+        bad = case.find("failure")
+        texts.append((bad if bad is not None else case.find("error")).text or "")
+    return texts
+
+
 def second_try(report, environment, passed, failed):
     """Real servers on a busy machine: a few failures are tried once more, alone, and told of."""
     ids = failed_node_ids(report)
     if not ids:
         return passed, failed
+    for node_id, text in zip(ids, failure_texts(report)):
+        print(f"== failed at the first try: {node_id}\n{text}", flush=True)
     again = report.with_name("pytest-second-try.xml")
     again.unlink(missing_ok=True)
     print(f"== second try, alone: {' '.join(ids)}", flush=True)
@@ -173,6 +191,11 @@ def second_try(report, environment, passed, failed):
     passed_again, failed_again, _ = count_junit(again)
     if passed_again + len(failed_again) != len(ids):
         return passed, failed
+    still = set(failed_node_ids(again))
+    flaky = [node_id for node_id in ids if node_id not in still]
+    if flaky:
+        with open(FLAKY, "a") as file:
+            file.writelines(f"{node_id}\n" for node_id in flaky)
     print(f"== only at the second try: {passed_again} of {len(ids)}", flush=True)
     return passed + passed_again, failed_again
 
@@ -211,12 +234,15 @@ def summary(_):
     if passed + failed == 0:
         print("no test has that name")
         failed = 1
+    if FLAKY.exists():
+        print(f"only at the second try: {' '.join(FLAKY.read_text().split())}")
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 
 
 def start(_):
     RESULTS.unlink(missing_ok=True)
+    FLAKY.unlink(missing_ok=True)
     return 0
 
 
