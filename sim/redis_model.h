@@ -88,6 +88,8 @@ class RedisModel {
   using Words = std::vector<std::string>;
 
   void process(const std::shared_ptr<Peer>& peer);
+
+  // redis_commands.cc
   void command(Peer& peer, const Args& args, std::string& out);
   bool refuse(const CommandSpec& spec, std::string& out) const;
   void queue(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);
