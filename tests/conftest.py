@@ -44,6 +44,7 @@ def started(request, folder):
     yield servers
     report = getattr(request.node, "report_call", None)
     failed = report is None or report.failed
+    unseen = [] if failed else unseen_of_row(request.node, servers)
     reports = []
     for server in reversed(servers):
         end(server)
@@ -52,6 +53,13 @@ def started(request, folder):
         if server.process:
             reports += server.process.sanitizer_report()
     assert not reports, "a sanitizer reports:\n" + "\n".join(reports)
+    assert not unseen, f"docs/failure_modes.md names for this test what was not seen: {unseen}"
+
+
+def unseen_of_row(test, servers):
+    stayds = [server for server in servers if isinstance(server, StaydServer) and server.process]
+    row = row_of(f"{test.path.name}::{test.name}")
+    return row.unseen(stayds) if row and stayds else []
 
 
 def end(server):

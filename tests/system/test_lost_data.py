@@ -80,7 +80,9 @@ def test_evicted(users, redis):
     assert any("holds None" in problem for problem in users.problems_in(redis)), "none was evicted"
     users.read_all()
     redis.config_set(maxmemory=0)
+    users.stayd.wait_trusted()  # the heartbeat may have been evicted too
     users.read_all()
+    users.wait_in_redis(redis)
 
 
 def test_deleted_past_stayd_is_a_logout(users, redis):
