@@ -49,6 +49,7 @@ struct Call {
   Hlc hlc = 0;
   Hlc held_from = 0;          // S stays below this version until the call has ended; 0: need not
   std::uint32_t waiting = 0;  // unreported store operations and replies
+  std::uint32_t asked = 0;    // keys whose rows the ledger has been asked for
   std::uint8_t stage = 0;
   bool locks_held = false;           // its keys are locked in its name
   bool in_flight = false;            // counted in its keys' in-flight writes
@@ -91,7 +92,7 @@ struct Call {
     reply.clear();
     key_positions.clear();
     keys.clear();
-    waiting = 0;
+    waiting = asked = 0;
     stage = 0;
     locks_held = in_flight = queued = listed = false;
     removed = probes = 0;

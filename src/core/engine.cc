@@ -307,13 +307,16 @@ void Engine::advance(Call& call) {
       return !call.is_block() ? send_write(call) : send_block(call);
     case Stage::absent_meta:
     case Stage::missing_meta:
+      if (more_metas(call)) return;
       return on_absent_meta(call);
     case Stage::absent_verify:
     case Stage::missing_verify:
       return on_verified(call);
     case Stage::watching:
+      if (more_metas(call)) return;
       return on_watched(call);
     case Stage::loading:
+      if (!call.contradicted && call.asked < call.keys.size()) return load_more(call);
       return on_rows_loaded(call);
     default:
       return;

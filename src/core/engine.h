@@ -68,6 +68,9 @@ class Engine final : public CallHandler,
   std::size_t calls_under_way() const { return under_way_; }
 
  private:
+  // Rows that one call asks the ledger for at once; then the next. An operation and its report take
+  // about 1 KB while they are under way.
+  static constexpr std::size_t kMaxLoads = 1024;
   static constexpr std::size_t kMaxArgumentKeys = 64;  // of a script without keys; the rest is W8
   static constexpr std::string_view kNotDurable =
       "-ERR stayd: the logout could not be made durable\r\n";
@@ -200,6 +203,8 @@ class Engine final : public CallHandler,
   // --- engine_absent.cc: is it really not there? (R4, R8, R15)
   void check_absent(Call& call, std::string_view frame);
   void resolve_missing(Call& call);
+  void load_metas(Call& call);
+  bool more_metas(Call& call);
   void on_absent_meta(Call& call);
   void send_verification(Call& call);
   void on_verified(Call& call);
@@ -214,6 +219,7 @@ class Engine final : public CallHandler,
   // --- engine_standin.cc: Redis is not asked
   void to_standin(Call& call);
   void load_rows(Call& call);
+  void load_more(Call& call);
   void on_rows_loaded(Call& call);
   bool answer_unknown(Call& call);
   void on_adopt_row(Call& call, const SubOp& op, std::string_view frame);

@@ -8,6 +8,8 @@
 //        heartbeat key changed ─────────────────────────────────────▶ SUSPECT; the stand-in answers
 //        keys were evicted since the row was confirmed ─────────────▶ owed; the stand-in answers
 //        nothing moved: somebody deleted it ────────────────────────▶ tombstone; it is absent
+#include <algorithm>
+
 #include "core/engine.h"
 #include "resp/request_parser.h"
 #include "session/effects.h"
@@ -24,10 +26,7 @@ void Engine::check_absent(Call& call, std::string_view frame) {
   call.held.assign(frame);
   call.checked = true;
   call.stage = static_cast<std::uint8_t>(Stage::absent_meta);
-  call.metas.resize(call.keys.size());
-  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    c_.store.load_meta(call.keys[i], store_token(call, SubKind::meta, i));
-  }
+  load_metas(call);
 }
 
 // A guarded command found no key in Redis, and did nothing. Its keys are locked.
@@ -35,10 +34,23 @@ void Engine::resolve_missing(Call& call) {
   ++c_.counters.absent_checks;
   call.checked = true;
   call.stage = static_cast<std::uint8_t>(Stage::missing_meta);
+  load_metas(call);
+}
+
+void Engine::load_metas(Call& call) {
   call.metas.resize(call.keys.size());
-  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    c_.store.load_meta(call.keys[i], store_token(call, SubKind::meta, i));
+  call.asked = 0;
+  more_metas(call);
+}
+
+// False: every key has been asked for.
+bool Engine::more_metas(Call& call) {
+  if (call.contradicted || call.asked == call.keys.size()) return false;
+  const auto end = std::min<std::size_t>(call.keys.size(), call.asked + kMaxLoads);
+  for (; call.asked < end; ++call.asked) {
+    c_.store.load_meta(call.keys[call.asked], store_token(call, SubKind::meta, call.asked));
   }
+  return true;
 }
 
 void Engine::on_absent_meta(Call& call) {

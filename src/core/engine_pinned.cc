@@ -78,14 +78,11 @@ void Engine::start_watch(Call& call) {
   if (watch.keys.empty()) watch.in_redis = redis;
   watch.in_doubt = watch.in_doubt || watch.in_redis != redis;
   call.stage = static_cast<std::uint8_t>(Stage::watching);
-  call.metas.resize(call.keys.size());
   if (redis) {
     for (const FullKey& key : call.keys) watch.keys.emplace_back(key, 0);
     return send_pinned(call, call.raw, 1, slow_deadline_us());
   }
-  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    c_.store.load_meta(call.keys[i], store_token(call, SubKind::meta, i));
-  }
+  load_metas(call);
 }
 
 void Engine::on_watched(Call& call) {

@@ -21,6 +21,8 @@ class RowsWorkspace final : public Workspace {
   KeyMap<Row>& rows_;
 };
 
+constexpr std::size_t kKeptRows = 4096;  // room that stays when the rows are gone: about 1 MB
+
 bool writes_whole_value(const Call& call) {
   const auto& name = call.spec->name;
   return name == "setex" || name == "psetex" || name == "mset" || name == "set";
@@ -50,8 +52,15 @@ void Engine::load_rows(Call& call) {
   if (!call.locks_held) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::loading);
   call.contradicted = false;
-  ++call.waiting;  // so that nothing advances before every load has been asked for
-  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+  call.asked = 0;
+  load_more(call);
+}
+
+void Engine::load_more(Call& call) {
+  ++call.waiting;  // so that nothing advances before this part has been asked for
+  const auto until = call.waiting + kMaxLoads;
+  for (; call.asked < call.keys.size() && call.waiting < until; ++call.asked) {
+    const std::uint32_t i = call.asked;
     const FullKey& key = call.keys[i];
     if (working_.contains(key)) continue;  // named twice
     if (const auto tomb = c_.unwritten_tombs.find(key); tomb != c_.unwritten_tombs.end()) {
@@ -361,6 +370,7 @@ void Engine::release_rows(Call& call) {
     if (keep) c_.cache.put(key, std::move(it->second));
     working_.erase(it);
   }
+  if (working_.empty() && working_.bucket_count() > kKeptRows) working_ = {};
 }
 
 }  // namespace stayd
