@@ -61,10 +61,12 @@ class Refuser:
 
 
 def _frame(stream):
-    """The bytes of one RESP2 request or reply; b"" at the end of the stream."""
+    """The bytes of one RESP request or reply; b"" at the end of the stream."""
     line = stream.readline()
-    if line[:1] == b"$" and line[1:2] != b"-":
+    kind, nothing = line[:1], line[1:2] == b"-"
+    if kind and kind in b"$=!" and not nothing:
         return line + stream.read(int(line[1:]) + 2)
-    if line[:1] == b"*" and line[1:2] != b"-":
-        return line + b"".join(_frame(stream) for _ in range(int(line[1:])))
+    if kind and kind in b"*~>%" and not nothing:
+        count = int(line[1:]) * (2 if kind == b"%" else 1)
+        return line + b"".join(_frame(stream) for _ in range(count))
     return line
