@@ -54,6 +54,7 @@ class Disk final : public Store {
     faulty_.put_fact(std::move(name), std::move(value));
   }
   std::string fact(std::string_view name) const override { return faulty_.fact(name); }
+  InFlightTable& in_flight() override { return faulty_.in_flight(); }
   Hlc highest_hlc() const override { return faulty_.highest_hlc(); }
   StoreStats stats() const override { return faulty_.stats(); }
   void submit() override {

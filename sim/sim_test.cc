@@ -184,6 +184,71 @@ TEST_F(Scenario, StaydDiesBetweenABlocksTombstoneAndTheBlock) {
   EXPECT_EQ(ask({"GET", "k"}), "nil");
 }
 
+// Redis had executed a write that the ledger had not recorded when stayd was killed: reads showed
+// the new value, the next outage the old one.
+TEST_F(Scenario, StaydDiesWithWritesOnTheirWay) {
+  for (const char* name : {"changed", "taken", "counted"}) ask({"SET", name, "1"});
+  world.pass(kSecond);  // the heartbeat says that they have arrived
+  world.instance.network().silent_to_client = true;
+  world.users.ask(key("changed"), one({"SET", "changed", "2"}));
+  world.users.ask(key("created"), one({"SET", "created", "1", "EX", "100"}));
+  world.users.ask(key("taken"), one({"GETDEL", "taken"}));
+  world.users.ask(key("counted"), one({"INCR", "counted"}));
+  world.pass(5 * kMs);
+  ASSERT_EQ(world.redis.data().count(key("created")), 1U);
+  world.kill_stayd();
+  world.instance.network().speak();
+  world.instance.start();
+  world.settle();
+  for (const bool outage : {false, true}) {
+    if (outage) world.redis.kill();
+    EXPECT_EQ(ask({"GET", "changed"}), "\"2\"");
+    EXPECT_EQ(ask({"GET", "created"}), "\"1\"");
+    EXPECT_EQ(ask({"GET", "taken"}), "nil");
+    EXPECT_EQ(ask({"INCR", "counted"}), outage ? ":4" : ":3");
+  }
+  world.redis.start(0);
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+// The key was written in the outage that followed the kill: the newer value stands.
+TEST_F(Scenario, ALeftoverDoesNotOverwriteWhatCameAfterIt) {
+  ask({"SET", "k", "v1"});
+  world.pass(kSecond);
+  world.instance.network().silent_to_client = true;
+  world.users.ask(key("k"), one({"SET", "k", "v2"}));
+  world.pass(5 * kMs);
+  world.kill_stayd();
+  world.instance.network().speak();
+  world.redis.kill();
+  world.instance.start();
+  EXPECT_EQ(ask({"GET", "k"}), "\"v1\"");
+  EXPECT_EQ(ask({"SET", "k", "v3"}), "+OK");
+  world.redis.start(0);
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_EQ(ask({"GET", "k"}), "\"v3\"");
+}
+
+// Keys too long for the in-flight table are marked stale first, and read back.
+TEST_F(Scenario, StaydDiesWithAWriteOfAVeryLongKey) {
+  const std::string name(20'000, 'k');
+  EXPECT_EQ(ask({"SET", name, "v1"}), "+OK");
+  EXPECT_EQ(ask({"INCR", name + "n"}), ":1");
+  EXPECT_EQ(ask({"INCR", name + "n"}), ":2");
+  EXPECT_GE(world.instance.counters().unnoted_writes, 2U);
+  world.instance.network().silent_to_client = true;
+  world.users.ask(key(name), one({"SET", name, "v2"}));
+  world.pass(5 * kMs);
+  world.kill_stayd();
+  world.instance.network().speak();
+  world.instance.start();
+  EXPECT_TRUE(world.heal_and_check());
+  world.redis.kill();
+  EXPECT_EQ(ask({"GET", name}), "\"v2\"");
+  world.redis.start(0);
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 TEST_F(Scenario, OutOfMemory) {
   ask({"SET", "k", "v1"});
   world.redis.flags.no_memory = true;

@@ -136,10 +136,6 @@ void Users::on_kill() {
   for (const auto& mine : all) {
     KeyHistory& history = histories_[mine->key];
     history.in_doubt(mine->operation, "stayd was killed", scheduler_.wall_ms());
-    if (mine->writes) {
-      forked_.insert(mine->key);
-      history.give_up();
-    }
     mine->then("");
   }
 }

@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -43,8 +42,6 @@ class Users final : private CallSink {
   KeyHistory& history(const FullKey& key) { return histories_[key]; }
   const std::map<FullKey, KeyHistory>& histories() const { return histories_; }
   std::map<FullKey, KeyHistory>& histories() { return histories_; }
-  // A write in doubt when stayd was killed: Redis and the ledger may differ from then on.
-  const std::set<FullKey>& forked() const { return forked_; }
 
   bool failed() const { return !violation_.empty(); }
   void fail(const FullKey& key, const std::string& what);
@@ -101,7 +98,6 @@ class Users final : private CallSink {
   UsersOptions options_;
   std::map<FullKey, KeyHistory> histories_;
   std::map<Call*, std::unique_ptr<UnderWay>> under_way_;
-  std::set<FullKey> forked_;
   bool stopped_ = false;
   std::uint64_t versions_ = 0;
   std::uint64_t names_ = 0;

@@ -13,6 +13,7 @@
 #include "base/types.h"
 #include "resp/command_table.h"
 #include "session/record.h"
+#include "store/store.h"
 
 namespace stayd {
 
@@ -47,6 +48,7 @@ struct Call {
   std::int64_t submitted_us = 0;
   std::int64_t sent_wall_ms = 0;
   Hlc hlc = 0;
+  InFlightTable::Slot slot = InFlightTable::kNone;  // until the ledger has recorded the write
   Hlc held_from = 0;          // S stays below this version until the call has ended; 0: need not
   std::uint32_t waiting = 0;  // unreported store operations and replies
   std::uint32_t asked = 0;    // keys whose rows the ledger has been asked for
@@ -96,6 +98,7 @@ struct Call {
     stage = 0;
     locks_held = in_flight = queued = listed = false;
     removed = probes = 0;
+    slot = InFlightTable::kNone;
     hlc = held_from = 0;
     contradicted = checked = sent = rerun = created = unrecorded = marked = false;
     metas.clear();

@@ -49,6 +49,7 @@ struct CoreContext {
         counters(c),
         events(e),
         random(r),
+        in_flight(s.in_flight()),
         cache(options.near_cache_bytes) {}
 
   EngineOptions options;
@@ -57,6 +58,7 @@ struct CoreContext {
   EventSink& events;
   Random& random;
 
+  InFlightTable& in_flight;
   StoreOps ops;
   HlcClock hlc;
   Debts debts;

@@ -231,6 +231,9 @@ void Engine::run_ready() {
 
 void Engine::complete(Call& call, std::string_view reply) {
   --under_way_;
+  if (call.slot != InFlightTable::kNone) {
+    c_.in_flight.end(std::exchange(call.slot, InFlightTable::kNone));
+  }
   if (call.held_from != 0) shard_.release_position(std::exchange(call.held_from, 0));
   if (call.listed) {
     std::erase(ready_, &call);
@@ -304,7 +307,7 @@ void Engine::advance(Call& call) {
       if (call.unrecorded && c_.options.strict_logout) return complete(call, kNotDurable);
       return send_removal(call);
     case Stage::marking:
-      return !call.is_block() ? send_write(call) : send_block(call);
+      return send_marked(call);
     case Stage::absent_meta:
     case Stage::missing_meta:
       if (more_metas(call)) return;

@@ -168,7 +168,9 @@ class Engine final : public CallHandler,
 
   // --- engine_redis.cc: the way through Redis
   void to_redis(Call& call);
+  bool note_in_flight(Call& call);
   void mark_stale(Call& call);
+  void send_marked(Call& call);
   void send_write(Call& call);
   void send_conditional(Call& call, std::string_view request);
   void send_guarded(Call& call);
@@ -186,6 +188,7 @@ class Engine final : public CallHandler,
   void on_removal(Call& call, std::string_view frame);
   bool refused(Call& call, std::string_view frame);
   void record(Call& call, std::string_view frame);
+  void complete_recorded(Call& call, std::string_view frame);
   static void make_whole(Mutation& mutation);
   void record_mutations(Call& call, std::vector<Mutation>& mutations);
   void on_unrecorded(Call& call, const SubOp& op);
@@ -239,6 +242,7 @@ class Engine final : public CallHandler,
   // --- engine_block.cc: MULTI .. EXEC
   bool probes_hold(Call& call, ReplyView::Elements& elements);
   static bool depends_on_absence(const Call& call);
+  bool mark_block(Call& call);
   void send_block(Call& call);
   void on_block(Call& call, std::string_view frame);
   void run_block_standin(Call& call, std::vector<Mutation>& effects);

@@ -1,6 +1,8 @@
 // Engine: MULTI .. EXEC. One write to Redis, one batch in the ledger; in doubt or without Redis the
 // stand-in runs the whole block.
 #include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 #include "core/engine.h"
 #include "resp/request_parser.h"
@@ -29,6 +31,46 @@ bool Engine::depends_on_absence(const Call& call) {
   return false;
 }
 
+// Logouts inside the block stand in the ledger before Redis hears of them; rows that only Redis can
+// tell are marked. A key that the block removes and writes again is no logout. True: the block
+// waits for the ledger.
+bool Engine::mark_block(Call& call) {
+  const bool noted = note_in_flight(call);
+  std::unordered_set<std::string_view> written;  // by later commands of the block
+  bool marked = false;
+  ++call.waiting;
+  call.stage = static_cast<std::uint8_t>(Stage::marking);
+  for (auto it = call.block.rbegin(); it != call.block.rend(); ++it) {
+    Call& sub_call = **it;
+    if (!sub_call.writes()) continue;
+    const bool removal = is_removal(*sub_call.spec, sub_call.args, c_.now.wall_ms);
+    const bool opaque =
+        !removal && (!noted || (effects_need_read_back(*sub_call.spec, sub_call.args) &&
+                                !stand_in_supports(*sub_call.spec, sub_call.args)));
+    Hlc hlc = 0;
+    if (removal || opaque) hlc = c_.hlc.reserve(c_.now.wall_ms, sub_call.keys.size() + 1);
+    sub_call.hlc = 0;
+    sub_call.marked = opaque;
+    for (std::size_t i = 0; i < sub_call.keys.size(); ++i) {
+      const FullKey& key = sub_call.keys[i];
+      const bool logout = written.insert(key).second && removal;
+      if (!logout && !opaque) continue;
+      if (!call.locks_held) c_.keys.lock(call);
+      hold_position(call, hlc);
+      if (logout) sub_call.hlc = hlc;
+      marked = true;
+      Mutation mutation;
+      mutation.kind = removal ? Mutation::Kind::tomb : Mutation::Kind::stale;
+      mutation.key = key;
+      fill(mutation, hlc + i);
+      c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, 0),
+                         removal ? Durability::synced : Durability::written);
+    }
+  }
+  --call.waiting;
+  return marked;
+}
+
 void Engine::send_block(Call& call) {
   if (call.pinned && static_cast<Stage>(call.stage) != Stage::marking && !watch_allows(call))
     return;
@@ -37,34 +79,9 @@ void Engine::send_block(Call& call) {
     c_.keys.lock(call);
     return resolve_missing(call);
   }
-  if (session && !call.pinned && static_cast<Stage>(call.stage) != Stage::marking) {
-    // Logouts inside the block stand in the ledger before Redis hears of them; rows that only Redis
-    // can tell are marked.
-    ++call.waiting;
-    bool marked = false;
-    call.stage = static_cast<std::uint8_t>(Stage::marking);
-    for (auto& sub_call : call.block) {
-      const bool removal = is_removal(*sub_call->spec, sub_call->args, c_.now.wall_ms);
-      const bool opaque = effects_need_read_back(*sub_call->spec, sub_call->args) &&
-                          !stand_in_supports(*sub_call->spec, sub_call->args);
-      if (!removal && !opaque) continue;
-      if (!call.locks_held) c_.keys.lock(call);
-      marked = true;
-      Hlc hlc = c_.hlc.reserve(c_.now.wall_ms, sub_call->keys.size());
-      hold_position(call, hlc);
-      sub_call->hlc = removal ? hlc : 0;
-      sub_call->marked = opaque;
-      for (const FullKey& key : sub_call->keys) {
-        Mutation mutation;
-        mutation.kind = removal ? Mutation::Kind::tomb : Mutation::Kind::stale;
-        mutation.key = key;
-        fill(mutation, hlc++);
-        c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, 0),
-                           removal ? Durability::synced : Durability::written);
-      }
-    }
-    --call.waiting;
-    if (marked) return;
+  if (session && !call.pinned && static_cast<Stage>(call.stage) != Stage::marking &&
+      mark_block(call)) {
+    return;
   }
   if (!c_.up() || (session && !shard_.trusted())) return reroute(call);
   call.stage = static_cast<std::uint8_t>(Stage::block);
@@ -92,6 +109,7 @@ void Engine::send_block(Call& call) {
   if (call.pinned && watches_.contains(call.client_id)) {
     if (!call.locks_held && session) c_.keys.lock(call);
     hold_position(call, call.hlc);
+    if (session) note_in_flight(call);
     return send_pinned(call, request_, replies, slow_deadline_us());
   }
   c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),

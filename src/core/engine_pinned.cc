@@ -26,6 +26,7 @@ void Engine::submit_pinned(Call& call) {
   shard_.use_db(call.db);
   forget_absences(call);
   call.stage = static_cast<std::uint8_t>(Stage::blocking);
+  if (call.writes() && is_session(call)) note_in_flight(call);
   send_pinned(call, call.raw, 1, kNoDeadlineUs);
 }
 

@@ -34,13 +34,33 @@ void Engine::make_whole(Mutation& mutation) {
 void Engine::record(Call& call, std::string_view frame) {
   ++c_.counters.replies_from_redis;
   mutations_.clear();
-  const Effects effects = derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
-                                         call.sent_wall_ms, mutations_);
-  if (effects == Effects::none) return complete(call, frame);
+  Effects effects = derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
+                                   call.sent_wall_ms, mutations_);
+  if (call.marked) effects = Effects::read_back;
+  if (effects == Effects::none) {
+    c_.keys.remove_in_flight(call);
+    return complete_recorded(call, frame);
+  }
   call.held.assign(frame);
   call.stage = static_cast<std::uint8_t>(Stage::recording);
   if (effects == Effects::read_back) return read_back_all(call);
   record_mutations(call, mutations_);
+}
+
+// What Redis says may rest on a write that the ledger has not recorded yet: nobody is told before,
+// or a kill -9 could take back what a client has seen. The ledger reports in order, so any answer
+// of it will do.
+void Engine::complete_recorded(Call& call, std::string_view frame) {
+  if (!c_.keys.empty()) {
+    for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+      if (c_.keys.in_flight(call.keys[i]) == 0) continue;
+      call.held.assign(frame);
+      call.stage = static_cast<std::uint8_t>(Stage::recording);
+      call.metas.resize(call.keys.size());
+      return c_.store.load_meta(call.keys[i], store_token(call, SubKind::meta, i));
+    }
+  }
+  complete(call, frame);
 }
 
 void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {

@@ -63,11 +63,15 @@ void Engine::to_redis(Call& call) {
       return start_removal(call);
     }
     if (!c_.shared && needs_guard(call)) {
-      if (call.spec->name != "bitfield") return send_guarded(call);
+      if (call.spec->name != "bitfield" && note_in_flight(call)) return send_guarded(call);
       c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
       return resolve_missing(call);
     }
-    if (policies_.any_fence() && needs_fence(call, *policy_of(call))) return send_fenced_set(call);
+    if (policies_.any_fence() && needs_fence(call, *policy_of(call))) {
+      if (note_in_flight(call)) return send_fenced_set(call);
+      c_.keys.lock(call);
+      return resolve_missing(call);
+    }
     if (effects_need_read_back(*call.spec, call.args) &&
         !stand_in_supports(*call.spec, call.args)) {
       return mark_stale(call);
@@ -76,10 +80,19 @@ void Engine::to_redis(Call& call) {
   send_write(call);
 }
 
+// Every write of a session stands in the in-flight table from before it is sent until the ledger
+// has recorded it, unless its rows are marked stale. False: there is no room for it.
+bool Engine::note_in_flight(Call& call) {
+  if (call.marked || call.slot != InFlightTable::kNone || call.keys.empty()) return true;
+  call.slot = c_.in_flight.begin(call.keys);
+  if (call.slot == InFlightTable::kNone) ++c_.counters.unnoted_writes;
+  return call.slot != InFlightTable::kNone;
+}
+
 // Only Redis can say what this does: until it has, the rows are not the truth. S stays below the
 // marks, so that the next life finds them if this one ends.
 void Engine::mark_stale(Call& call) {
-  c_.keys.lock(call);
+  if (!call.locks_held) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::marking);
   call.marked = true;
   const Hlc first = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
@@ -94,8 +107,14 @@ void Engine::mark_stale(Call& call) {
   }
 }
 
+void Engine::send_marked(Call& call) {
+  if (call.is_block()) return send_block(call);
+  return call.spec->handling == Handling::slow_write ? to_aux(call) : send_write(call);
+}
+
 void Engine::send_write(Call& call) {
   if (!c_.up()) return reroute(call);
+  if (!note_in_flight(call)) return mark_stale(call);
   call.stage = static_cast<std::uint8_t>(Stage::write);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
@@ -105,7 +124,8 @@ void Engine::send_write(Call& call) {
       call.spec->handling == Handling::script && !stand_in_supports(*call.spec, call.args);
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     may_be_slow ? slow_deadline_us() : command_deadline_us(), 1);
-  if (effects_need_read_back(*call.spec, call.args)) return;  // stays locked until read back
+  // What is read back stays locked until then.
+  if (call.marked || effects_need_read_back(*call.spec, call.args)) return;
   if (call.locks_held) {
     c_.keys.unlock(call);
     kick(call.keys);
@@ -145,12 +165,14 @@ void Engine::send_fenced_set(Call& call) {
 
 void Engine::to_aux(Call& call) {
   if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
-  c_.keys.lock(call);
+  const bool mirrored = call.writes() && is_session(call);
+  if (mirrored && !note_in_flight(call)) return mark_stale(call);
+  if (!call.locks_held) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::aux);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
   call.sent = call.writes();
-  if (call.sent && is_session(call)) hold_position(call, call.hlc);
+  if (mirrored) hold_position(call, call.hlc);
   aux_->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
              1);
 }
@@ -271,7 +293,7 @@ void Engine::on_read(Call& call, std::string_view frame) {
     absences_.forget(call.keys[0]);  // there after all
     adopter_.hint(call.keys[0]);
   }
-  complete(call, frame);
+  complete_recorded(call, frame);
 }
 
 void Engine::on_write(Call& call, std::string_view frame) {
@@ -309,8 +331,8 @@ void Engine::on_write(Call& call, std::string_view frame) {
     kick(call.keys);
   }
   const ReplyView reply(frame);
-  if (!guarded && !c_.options.observe && !c_.shared && !call.checked && !needs_guard(call) &&
-      looks_absent(*call.spec, call.args, reply)) {
+  if (!guarded && !call.marked && !c_.options.observe && !c_.shared && !call.checked &&
+      !needs_guard(call) && looks_absent(*call.spec, call.args, reply)) {
     // The command found nothing, so it did nothing: what the ledger knows decides.
     c_.keys.remove_in_flight(call);
     kick(call.keys);
@@ -332,7 +354,7 @@ void Engine::on_aux(Call& call, std::string_view frame) {
     const std::string visible = without_side_keys(call, frame);
     return complete(call, visible);
   }
-  complete(call, frame);
+  complete_recorded(call, frame);
 }
 
 }  // namespace stayd

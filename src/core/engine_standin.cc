@@ -292,6 +292,7 @@ void Engine::run_standin(Call& call) {
     changes.push_back({std::move(mutation), token});
   }
   release_rows(call);
+  c_.keys.add_in_flight(call);  // the next command on its keys waits for the ledger
   c_.keys.unlock(call);
   kick(call.keys);
   c_.store.apply(std::move(changes), logout ? Durability::synced : Durability::written);

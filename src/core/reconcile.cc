@@ -1,8 +1,8 @@
 // Shard, second half: from SUSPECT back to TRUSTED (R13).
 //
-//   ask ──▶ decide ──▶ scan tombstones ──▶ scan live rows ──▶ pay debts ──▶ three heartbeats ──▶
-//   TRUSTED
-//              └── the memory is provably the one we left: straight to the debts
+//   ask ──▶ decide ──▶ scan tombstones ──▶ scan live rows ──▶ read back leftovers ──▶ pay debts
+//              │                                                      ▲     ──▶ three heartbeats
+//              └── the memory is provably the one we left ────────────┘     ──▶ TRUSTED
 #include <algorithm>
 
 #include "core/lua.h"
@@ -22,6 +22,7 @@ constexpr std::int64_t kAskDeadlineMs = 500;
 
 void Shard::begin_reconcile() {
   ++generation_;
+  leftovers_.stop();
   scans_.clear();
   scan_under_way_ = false;
   good_beats_ = 0;
@@ -103,8 +104,7 @@ void Shard::decide() {
   if (c_.options.observe) {  // nothing is ever written to Redis but the heartbeat
     c_.debts.clear();
     for (int db = 0; db < kDatabases; ++db) last_written_[db] = found_[db];
-    step_ = Step::paying;
-    return pay();
+    return read_leftovers();
   }
   if (!intact) flush_again();
   last_run_id_ = facts_.run_id;
@@ -172,9 +172,7 @@ void Shard::next_scan() {
       if (!scans_.empty()) return next_scan();
     }
     c_.debts.mark_complete();
-    step_ = Step::paying;
-    pay();
-    return;
+    return read_leftovers();
   }
   const Scan& scan = scans_.back();
   scan_under_way_ = true;
@@ -250,6 +248,22 @@ void Shard::on_chunk_done() {
   } else {
     pay();
   }
+}
+
+void Shard::read_leftovers() {
+  step_ = Step::reading_back;
+  leftovers_.read();
+}
+
+bool Shard::on_leftover_absent(const FullKey& key, const RowMeta& meta) {
+  if (c_.options.observe || !evicted_since(meta.mark, last_evicted_keys_)) return false;
+  owe(key, meta.hlc);
+  return true;
+}
+
+void Shard::on_leftovers_done() {
+  step_ = Step::paying;
+  pay();
 }
 
 void Shard::pay() {

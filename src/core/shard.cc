@@ -31,7 +31,7 @@ std::uint64_t number_fact(const Store& store, std::string_view name) {
 }  // namespace
 
 Shard::Shard(CoreContext& context, ShardEvents& events)
-    : c_(context), events_(events), repairer_(context, *this) {}
+    : c_(context), events_(events), repairer_(context, *this), leftovers_(context, *this) {}
 
 void Shard::start() {
   epoch_ = static_cast<std::uint32_t>(number_fact(c_.store, "trust_epoch"));
@@ -47,6 +47,7 @@ void Shard::start() {
   std::istringstream clients(c_.store.fact("redis_clients"));
   clients >> old_clients_run_id_;
   for (std::int64_t id = 0; clients >> id;) old_clients_.push_back(id);
+  leftovers_.start();
   ledger_top_ = c_.store.highest_hlc();
   c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
@@ -132,6 +133,7 @@ void Shard::on_upstream_down(bool never_up, std::string_view cause) {
     last_run_id_ = facts_.run_id;
   }
   ++generation_;
+  leftovers_.stop();
   step_ = Step::none;
   scans_.clear();
   scan_under_way_ = false;

@@ -19,6 +19,7 @@
 
 #include "core/canary.h"
 #include "core/context.h"
+#include "core/leftovers.h"
 #include "core/repairer.h"
 #include "core/reply_class.h"
 #include "core/side_keys.h"
@@ -43,7 +44,8 @@ class ShardEvents {
 class Shard final : public UpstreamEvents,
                     private ReplyHandler,
                     private StoreClient,
-                    private RepairEvents {
+                    private RepairEvents,
+                    private LeftoverEvents {
  public:
   Shard(CoreContext& context, ShardEvents& events);
 
@@ -89,7 +91,7 @@ class Shard final : public UpstreamEvents,
   void on_upstream_push(std::string_view frame) override { events_.on_push(frame); }
 
  private:
-  enum class Step : std::uint8_t { none, asking, scanning, paying, probing };
+  enum class Step : std::uint8_t { none, asking, scanning, reading_back, paying, probing };
 
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -98,6 +100,9 @@ class Shard final : public UpstreamEvents,
   void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
   void on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) override;
   void on_chunk_done() override;
+  bool on_leftover_absent(const FullKey& key, const RowMeta& meta) override;
+  void on_leftover_put_off(const FullKey& key) override { events_.on_read_back_wanted(key); }
+  void on_leftovers_done() override;
 
   void remember_clients();
   void begin_reconcile();
@@ -106,6 +111,7 @@ class Shard final : public UpstreamEvents,
   void plan_scans();
   void flush_again();
   void next_scan();
+  void read_leftovers();
   void pay();
   void become_trusted();
   void set_trust(Trust trust, std::string_view why);
@@ -126,6 +132,7 @@ class Shard final : public UpstreamEvents,
   CoreContext& c_;
   ShardEvents& events_;
   Repairer repairer_;
+  Leftovers leftovers_;
 
   Trust trust_ = Trust::out;
   Step step_ = Step::none;

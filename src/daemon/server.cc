@@ -84,6 +84,15 @@ Result<void> Server::open_ledger() {
   auto ledger = Ledger::open(std::move(options), *ledger_waker_);
   if (!ledger) return ledger.error();
   ledger_ = std::move(*ledger);
+  if (const auto& problem = ledger_->in_flight_problem(); !problem.empty()) {
+    log_.warning("in_flight_unkept",
+                 "writes on their way to Redis would be lost from sight by a kill -9: " + problem);
+  }
+  if (const auto ignored = ledger_->in_flight().ignored(); ignored > 0) {
+    log_.warning("in_flight_damaged",
+                 fmt::format("{} entries of {}/inflight do not read and are ignored", ignored,
+                             config_.ledger.path));
+  }
   return {};
 }
 

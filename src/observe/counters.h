@@ -29,6 +29,8 @@ namespace stayd {
   X(repairs_refused, "Repairs that Redis refused")                                              \
   X(read_backs, "Keys read back from Redis after an opaque write")                              \
   X(unmirrored_scripts, "Scripts that name no key and may write: not in the ledger")            \
+  X(leftover_keys, "Keys of writes that were on their way when stayd was killed")               \
+  X(unnoted_writes, "Writes that found no room in the in-flight table and were marked instead") \
   X(canary_writes, "Heartbeats written")                                                        \
   X(canary_mismatches, "Heartbeats that found another value than the last written")             \
   X(shard_out, "Times the shard went OUT")                                                      \

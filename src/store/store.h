@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "session/mutation.h"
+#include "store/in_flight.h"
 
 namespace stayd {
 
@@ -111,6 +112,9 @@ class Store {
   virtual void put_fact(std::string name, std::string value) = 0;
   virtual std::string fact(
       std::string_view name) const = 0;  // empty: never set; answers from memory
+
+  // Keys of writes on their way to Redis; answers at once, from memory that a kill -9 leaves.
+  virtual InFlightTable& in_flight() = 0;
 
   // The highest version ever applied; 0 for a new store.
   virtual Hlc highest_hlc() const = 0;

@@ -39,6 +39,43 @@ def test_killed_while_redis_is_up(users, stayd, redis):
     users.go_on()
 
 
+@pytest.mark.parametrize("write", ["changed", "created", "taken"])
+def test_killed_with_a_write_on_its_way(write, redis, make_proxy, make_stayd):
+    """Redis had executed a write, its reply had not reached stayd, and stayd was killed: reads showed
+    what Redis held, the next outage what the ledger held."""
+    patient = {
+        "redis.command_deadline": "4s",
+        "redis.command_deadline_max": "4s",
+        "redis.heartbeat_interval": "1s",
+        "redis.heartbeat_deadline": "900ms",
+    }
+    proxy = make_proxy(redis.port)
+    stayd = make_stayd(f"redis://127.0.0.1:{proxy.port}/0", options=patient)
+    stayd.wait_trusted()
+    before = None if write == "created" else b"v0"
+    if before:
+        stayd.call("SET", "sess:1", before)
+    written = stayd.metric("stayd_canary_writes_total")
+    wait_until(  # the first may have been under way already
+        lambda: stayd.metric("stayd_canary_writes_total") > written + 1, 5, "heartbeats cover it"
+    )
+    command = ("GETDEL", "sess:1") if write == "taken" else ("SET", "sess:1", "v1")
+    after = None if write == "taken" else b"v1"
+    proxy.blackhole("to_client")
+    with stayd.client() as client:
+        client.send(*command)
+        wait_until(lambda: redis.call("GET", "sess:1") == after, 5, "Redis has executed it")
+        stayd.kill()
+    proxy.heal()
+    stayd.start()
+    stayd.wait_trusted()
+    assert stayd.metric("stayd_leftover_keys_total") == 1
+    assert stayd.log_lines("leftovers_read")
+    assert stayd.call("GET", "sess:1") == after
+    redis.kill()
+    assert stayd.call("GET", "sess:1") == after
+
+
 def test_killed_during_an_outage(users, stayd, redis):
     """What was acknowledged is in the ledger: logins, changes and logouts of the outage too."""
     redis.kill()

@@ -50,6 +50,7 @@ class FaultyStore final : public Store, private StoreEvents {
   void swap_databases(int a, int b, StoreToken token) override;
   void put_fact(std::string name, std::string value) override;
   std::string fact(std::string_view name) const override { return inner_.fact(name); }
+  InFlightTable& in_flight() override { return inner_.in_flight(); }
   Hlc highest_hlc() const override { return inner_.highest_hlc(); }
   void submit() override { inner_.submit(); }
   StoreStats stats() const override;

@@ -136,7 +136,7 @@ Result<Folder> Folder::open(const std::string& path, bool create) {
     for (const auto& entry : fs::directory_iterator(path, code)) {
       const auto name = entry.path().filename();
       if (name == "lock" || name == "FORMAT.new" || name == "lost+found") continue;
-      const bool ours = name == "db" || name == "ballast";
+      const bool ours = name == "db" || name == "ballast" || name == "inflight";
       return make_error(
           ours ? Errc::corrupt : Errc::invalid,
           fmt::format("ledger: {} holds {} but no FORMAT file: {}", path, name.string(),

@@ -3,6 +3,7 @@
 //   FORMAT    one line, "stayd-ledger 1"
 //   lock      flock()ed while a process has the ledger open
 //   ballast   preallocated; deleted at ENOSPC so that tombstones still fit
+//   inflight  keys of writes on their way to Redis (in_flight.h)
 //   db/       RocksDB's own files
 //
 // Owned by one ledger; after open() used from its thread only.

@@ -23,7 +23,10 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options, Waker& waker
 }
 
 Ledger::Ledger(LedgerOptions options, Facts facts, std::unique_ptr<Worker> worker)
-    : wall_ms_(std::move(options.wall_ms)), facts_(std::move(facts)), worker_(std::move(worker)) {}
+    : wall_ms_(std::move(options.wall_ms)),
+      facts_(std::move(facts)),
+      in_flight_file_(options.path + "/inflight", InFlightTable::kBytes),
+      worker_(std::move(worker)) {}
 
 Ledger::~Ledger() {
   close();

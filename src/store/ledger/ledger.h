@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/waker.h"
+#include "store/ledger/in_flight_file.h"
 #include "store/ledger/ledger_options.h"
 #include "store/ledger/operation.h"
 #include "store/store.h"
@@ -56,6 +57,9 @@ class Ledger final : public Store {
   void swap_databases(int a, int b, StoreToken token) override;
   void put_fact(std::string name, std::string value) override;
   std::string fact(std::string_view name) const override;
+  InFlightTable& in_flight() override { return in_flight_; }
+  // Why writes on their way would not be found again after a kill -9; empty: they would.
+  const std::string& in_flight_problem() const { return in_flight_file_.problem(); }
   Hlc highest_hlc() const override;
   void submit() override;
   StoreStats stats() const override;
@@ -68,6 +72,8 @@ class Ledger final : public Store {
   StoreEvents* events_ = nullptr;
   Facts facts_;
   std::vector<Operation> gathered_;
+  InFlightFile in_flight_file_;
+  InFlightTable in_flight_{in_flight_file_.memory()};
   std::unique_ptr<Worker> worker_;
   bool closed_ = false;
 };

@@ -41,6 +41,31 @@ class LedgerOpen : public ::testing::Test {
   std::string path_;
 };
 
+TEST_F(LedgerOpen, WritesOnTheirWayAreThereAgain) {
+  {
+    TestLedger test(options());
+    EXPECT_EQ(test.ledger->in_flight_problem(), "");
+    test.ledger->in_flight().begin({full_key(0, "left")});
+    test.ledger->in_flight().end(test.ledger->in_flight().begin({full_key(0, "ended")}));
+  }
+  {
+    TestLedger test(options());
+    ASSERT_EQ(test.ledger->in_flight().leftovers().size(), 1U);
+    EXPECT_EQ(test.ledger->in_flight().leftovers()[0].keys[0], full_key(0, "left"));
+  }
+  fs::resize_file(path_ + "/inflight", 1000);  // damaged: ignored
+  {
+    TestLedger test(options());
+    EXPECT_TRUE(test.ledger->in_flight().leftovers().empty());
+    EXPECT_EQ(test.ledger->in_flight_problem(), "");
+  }
+  fs::remove(path_ + "/inflight");
+  fs::create_directory(path_ + "/inflight");  // cannot be opened: served without
+  TestLedger test(options());
+  EXPECT_NE(test.ledger->in_flight_problem(), "");
+  EXPECT_NE(test.ledger->in_flight().begin({full_key(0, "k")}), InFlightTable::kNone);
+}
+
 TEST_F(LedgerOpen, EverythingIsThereAgainAfterACleanStop) {
   {
     TestLedger test(options());

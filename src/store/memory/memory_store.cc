@@ -157,10 +157,12 @@ void MemoryStore::crash() {
   gathered_.clear();
   reports_.clear();
   facts_ = written_facts_;
+  in_flight_.reopen();
 }
 
 void MemoryStore::lose_power() {
   written_facts_ = synced_facts_;
+  std::fill(in_flight_memory_.begin(), in_flight_memory_.end(), std::byte{});
   crash();
   while (!undo_.empty()) {
     Undo& undo = undo_.back();

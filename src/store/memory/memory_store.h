@@ -31,7 +31,8 @@ class MemoryStore final : public Store {
   // kill -9 and a new start: what was not submitted and what was not delivered is gone, what was
   // written stays.
   void crash();
-  // A power cut and a new start: also goes back to the last sync().
+  // A power cut and a new start: also goes back to the last sync(), and the in-flight table is
+  // lost.
   void lose_power();
   // The background fdatasync; also done by every `synced` change, flush and swap.
   void sync();
@@ -49,6 +50,7 @@ class MemoryStore final : public Store {
   void swap_databases(int a, int b, StoreToken token) override;
   void put_fact(std::string name, std::string value) override;
   std::string fact(std::string_view name) const override;
+  InFlightTable& in_flight() override { return in_flight_; }
   Hlc highest_hlc() const override { return highest_hlc_; }
   void submit() override;
   StoreStats stats() const override;
@@ -77,6 +79,8 @@ class MemoryStore final : public Store {
   std::vector<std::function<void()>> gathered_;
   std::deque<Report> reports_;
   std::vector<Undo> undo_;
+  std::vector<std::byte> in_flight_memory_{InFlightTable::kBytes};
+  InFlightTable in_flight_{in_flight_memory_};
   Hlc highest_hlc_ = 0;
   Hlc synced_highest_hlc_ = 0;
   StoreStats stats_;

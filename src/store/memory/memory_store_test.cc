@@ -50,6 +50,15 @@ TEST_F(MemoryStoreTest, APowerCutGoesBackToTheLastSync) {
   EXPECT_EQ(store_.highest_hlc(), 2U);
 }
 
+TEST_F(MemoryStoreTest, WritesOnTheirWayOutliveACrashAndNoPowerCut) {
+  store_.in_flight().begin({full_key(0, "a")});
+  store_.crash();
+  ASSERT_EQ(store_.in_flight().leftovers().size(), 1U);
+  EXPECT_EQ(store_.in_flight().leftovers()[0].keys, std::vector<FullKey>{full_key(0, "a")});
+  store_.lose_power();
+  EXPECT_TRUE(store_.in_flight().leftovers().empty());
+}
+
 TEST_F(MemoryStoreTest, OneByOne) {
   put_text("a", 1);
   put_text("b", 2);

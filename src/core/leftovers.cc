@@ -1,0 +1,135 @@
+#include "core/leftovers.h"
+
+#include <algorithm>
+
+#include "core/lua.h"
+
+namespace stayd {
+
+namespace {
+constexpr std::int64_t kDeadlineMs = 1000;
+}
+
+void Leftovers::start() {
+  for (const auto& leftover : c_.in_flight.leftovers()) {
+    slots_.push_back(leftover.slot);
+    for (const FullKey& key : leftover.keys) items_.push_back({key, 0});
+  }
+  const auto by_key = [](const Item& a, const Item& b) { return a.key < b.key; };
+  std::sort(items_.begin(), items_.end(), by_key);
+  const auto same_key = [](const Item& a, const Item& b) { return a.key == b.key; };
+  items_.erase(std::unique(items_.begin(), items_.end(), same_key), items_.end());
+  c_.counters.leftover_keys += items_.size();
+}
+
+void Leftovers::read() {
+  chunk_begin_ = chunk_end_ = 0;
+  failed_ = false;
+  next_chunk();
+}
+
+void Leftovers::stop() {
+  ++generation_;
+  unfinished_ = 0;
+}
+
+void Leftovers::next_chunk() {
+  chunk_begin_ = chunk_end_;
+  chunk_end_ = std::min(items_.size(), chunk_begin_ + kLeftoverChunk);
+  if (chunk_begin_ == chunk_end_) {
+    for (const auto slot : slots_) {
+      if (!failed_) c_.in_flight.end(slot);
+    }
+    if (!items_.empty()) {
+      c_.events.on_event({Severity::info,
+                          "leftovers_read",
+                          "writes that were on their way when stayd was killed are settled",
+                          {{"keys", std::to_string(items_.size())}}});
+    }
+    slots_.clear();
+    items_.clear();
+    chunk_end_ = 0;
+    return events_.on_leftovers_done();
+  }
+  ++generation_;
+  unfinished_ = chunk_end_ - chunk_begin_ + 1;
+  for (std::size_t i = chunk_begin_; i < chunk_end_; ++i) ask(i);
+  item_done();
+}
+
+void Leftovers::ask(std::size_t index) {
+  Item& item = items_[index];
+  if (c_.debts.has(item.key)) return item_done();
+  item.hlc = c_.hlc.next(c_.now.wall_ms);
+  request_.clear();
+  append_read_back(request_, key_of(item.key));
+  c_.upstream->send(request_, db_of(item.key), *this, tag(index), c_.deadline_us(kDeadlineMs));
+}
+
+// True when something has been done to the key since it was asked for, or is being done: then it is
+// owed, or has to be asked for again.
+bool Leftovers::settled_otherwise(std::size_t index) {
+  const FullKey& key = items_[index].key;
+  if (!c_.debts.has(key) && !c_.keys.locked(key)) return false;
+  ask(index);
+  return true;
+}
+
+void Leftovers::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  if (tag >> 32 != generation_) return;
+  const std::size_t index = tag & 0xffffffff;
+  if (settled_otherwise(index)) return;
+  auto record = parse_read_back(ReplyView(frame));
+  Mutation mutation;
+  if (!record) {
+    mutation.kind = Mutation::Kind::stale;
+    events_.on_leftover_put_off(items_[index].key);
+  } else if (!record->exists()) {
+    return c_.store.load_meta(items_[index].key, c_.ops.token(*this, tag));
+  } else {
+    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
+    mutation.record = std::move(*record);
+  }
+  apply(std::move(mutation), index);
+}
+
+void Leftovers::on_loaded(std::uint64_t tag, const Error& error, Row row) {
+  if (tag >> 32 != generation_) return;
+  const std::size_t index = tag & 0xffffffff;
+  const FullKey& key = items_[index].key;
+  if (!error.message.empty()) {
+    failed_ = true;
+    events_.on_leftover_put_off(key);
+    return item_done();
+  }
+  if (settled_otherwise(index)) return;
+  const bool live = row.meta.live_at(c_.now.wall_ms) && !row.meta.stale;
+  if (!live || events_.on_leftover_absent(key, row.meta)) return item_done();
+  Mutation tomb;
+  tomb.kind = Mutation::Kind::tomb;
+  tomb.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;
+  apply(std::move(tomb), index);
+}
+
+void Leftovers::apply(Mutation mutation, std::size_t index) {
+  mutation.key = items_[index].key;
+  mutation.hlc = items_[index].hlc;
+  mutation.mark = c_.mark;
+  c_.cache.erase(mutation.key);
+  c_.store.apply_one(std::move(mutation), c_.ops.token(*this, tag(index)), Durability::written);
+}
+
+void Leftovers::on_applied(std::uint64_t tag, const Error& error, const ApplyResult&) {
+  if (tag >> 32 != generation_) return;
+  if (!error.message.empty()) {
+    failed_ = true;
+    events_.on_leftover_put_off(items_[tag & 0xffffffff].key);
+  }
+  item_done();
+}
+
+void Leftovers::item_done() {
+  if (--unfinished_ == 0) next_chunk();
+}
+
+}  // namespace stayd

@@ -1,0 +1,74 @@
+// Leftovers: writes that were on their way when stayd's last life ended (store/in_flight.h). Redis
+// may have executed them, the ledger has not recorded them. Once Redis has what the ledger knows,
+// and before it is trusted, their keys are read back, a chunk at a time:
+//
+//   owed by now            nothing: a newer version is on its way to Redis
+//   Redis has a value      it is the row
+//   Redis has none, ledger has: evicted since ─▶ owed, otherwise ─▶ tombstone (as R4)
+//
+// Until then the row answers as it stands: the write is in doubt, and takes effect when it is read
+// back. Its slot in the in-flight table is freed at the very end. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/context.h"
+
+namespace stayd {
+
+inline constexpr std::size_t kLeftoverChunk = 64;  // values are held whole, the heartbeat waits
+
+class LeftoverEvents {
+ public:
+  virtual ~LeftoverEvents() = default;
+  // The row of `key` is live at `meta.hlc` and Redis does not have it. True: it was evicted, and is
+  // owed now. False: somebody removed it.
+  virtual bool on_leftover_absent(const FullKey& key, const RowMeta& meta) = 0;
+  // Redis would not say, or the ledger could not record it: ask again later.
+  virtual void on_leftover_put_off(const FullKey& key) = 0;
+  virtual void on_leftovers_done() = 0;
+};
+
+class Leftovers final : private ReplyHandler, private StoreClient {
+ public:
+  Leftovers(CoreContext& context, LeftoverEvents& events) : c_(context), events_(events) {}
+
+  void start();  // takes what the in-flight table holds
+  // Reads back what is left, then on_leftovers_done(); at once when there is nothing. Requires
+  // context.up().
+  void read();
+  // The connection, or the reconcile, has ended: what was under way is read again by the next one.
+  void stop();
+
+ private:
+  void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
+  void on_upstream_lost(std::uint64_t) override {}
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
+  void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
+
+  struct Item {
+    FullKey key;
+    Hlc hlc = 0;  // of what is read back: a write since then stands above it
+  };
+  void next_chunk();
+  void ask(std::size_t index);
+  bool settled_otherwise(std::size_t index);
+  void apply(Mutation mutation, std::size_t index);
+  void item_done();
+  std::uint64_t tag(std::size_t index) const { return generation_ << 32 | index; }
+
+  CoreContext& c_;
+  LeftoverEvents& events_;
+  std::vector<Item> items_;
+  std::vector<InFlightTable::Slot> slots_;
+  std::size_t chunk_begin_ = 0;
+  std::size_t chunk_end_ = 0;
+  std::size_t unfinished_ = 0;  // of the chunk
+  bool failed_ = false;         // the ledger did not take one: its slot must stay
+  std::uint64_t generation_ = 0;
+  std::string request_;
+};
+
+}  // namespace stayd
