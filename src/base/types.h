@@ -28,11 +28,16 @@ using FullKey = std::string;
 
 inline constexpr int kDatabases = 16;
 
-inline FullKey full_key(int db, std::string_view key) {
-  FullKey out;
+// Into memory that `out` has already, where it is enough.
+inline void assign_full_key(FullKey& out, int db, std::string_view key) {
+  out.clear();
   out.reserve(key.size() + 1);
   out.push_back(static_cast<char>(db));
   out.append(key);
+}
+inline FullKey full_key(int db, std::string_view key) {
+  FullKey out;
+  assign_full_key(out, db, key);
   return out;
 }
 inline int db_of(std::string_view full) {

@@ -44,6 +44,7 @@ struct Call {
   // ------------------------------------------------------------------------------
   std::vector<std::uint32_t> key_positions;
   std::vector<FullKey> keys;
+  FullKey key_memory;  // of an earlier command's first key, for the next one's
   std::uint64_t submitted_order = 0;
   std::int64_t submitted_us = 0;
   std::int64_t sent_wall_ms = 0;
@@ -93,6 +94,7 @@ struct Call {
     done = false;
     reply.clear();
     key_positions.clear();
+    if (!keys.empty()) key_memory = std::move(keys.front());
     keys.clear();
     waiting = asked = 0;
     stage = 0;

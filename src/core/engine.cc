@@ -65,7 +65,8 @@ bool Engine::collect_keys(Call& call) {
   if (!find_keys(*call.spec, call.args, call.key_positions)) return false;
   call.keys.reserve(call.key_positions.size());
   for (const auto position : call.key_positions) {
-    call.keys.push_back(full_key(call.db, call.args[position]));
+    FullKey& key = call.keys.emplace_back(std::move(call.key_memory));
+    assign_full_key(key, call.db, call.args[position]);
   }
   if (call.spec->handling == Handling::script) collect_arguments(call);
   shard_.use_db(call.db);

@@ -104,7 +104,6 @@ void AsioDialer::resolve(const std::string& host, std::uint16_t port, std::uint6
       [this, key, alive = resolver_->alive](boost::system::error_code ec,
                                             const tcp::resolver::results_type& found) {
         if (!*alive) return;
-        const Loop::Turn turn(loop_);
         Addresses addresses;
         if (!ec) {
           for (const auto& entry : found) {

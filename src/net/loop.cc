@@ -1,16 +1,17 @@
 #include "net/loop.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -31,11 +32,26 @@ Now read_clock() {
              .wall_ms = wall.tv_sec * 1000LL + wall.tv_nsec / 1'000'000};
 }
 
-int make_epoll() {
-  const int fd = epoll_create1(EPOLL_CLOEXEC);
-  STAYD_ASSERT(fd >= 0);
-  return fd;
-}
+// A descriptor that other threads make readable to end the loop's wait.
+class WakeUp final : public Pollable {
+ public:
+  WakeUp() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { STAYD_ASSERT(fd_ >= 0); }
+  ~WakeUp() override { ::close(fd_); }
+  int fd() const { return fd_; }
+  void set() {
+    const std::uint64_t one = 1;
+    while (::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+  }
+  void on_ready(std::uint32_t) override {
+    std::uint64_t count = 0;
+    while (::read(fd_, &count, sizeof count) < 0 && errno == EINTR) {
+    }
+  }
+
+ private:
+  int fd_;
+};
 
 struct WakeState {
   std::atomic<bool> pending{false};
@@ -66,23 +82,33 @@ class LoopWaker final : public Waker {
 }  // namespace
 
 struct Loop::Impl {
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  WakeUp wake_up;
+  std::atomic<bool> stopped{false};
+  std::mutex mutex;
+  std::vector<std::function<void()>> posted;  // under `mutex`
+  std::vector<std::function<void()>> working;
+
   asio::io_context io{1};
-  asio::posix::stream_descriptor sockets{io, make_epoll()};
-  asio::steady_timer timer{io};
+  asio::executor_work_guard<asio::io_context::executor_type> io_stays{io.get_executor()};
+
   std::vector<TurnEnd*> hooks;
   std::vector<TurnEnd*> running;
   std::vector<Ticker*> tickers;
   std::vector<std::function<void(Now)>> observers;
+  std::int64_t next_tick_us = 0;
   std::array<epoll_event, kBatch> batch{};
   int batch_size = 0;
   int batch_at = 0;
-  bool turn_posted = false;
+
+  ~Impl() { ::close(epoll); }
 };
 
 Loop::Loop()
     : buffer_(new char[kBufferBytes]), impl_(std::make_unique<Impl>()), now_(read_clock()) {
-  wait_for_sockets();
-  schedule_tick();
+  STAYD_ASSERT(impl_->epoll >= 0);
+  impl_->next_tick_us = now_.mono_us + kTickMs * 1000;
+  watch(impl_->wake_up.fd(), impl_->wake_up, EPOLLIN);
 }
 
 Loop::~Loop() = default;
@@ -92,67 +118,93 @@ asio::io_context& Loop::io() {
 }
 
 void Loop::run() {
-  impl_->io.restart();
-  const auto guard = asio::make_work_guard(impl_->io);
-  impl_->io.run();
+  while (!impl_->stopped.exchange(false)) turn(kTickMs);
 }
 
 void Loop::stop() {
-  impl_->io.stop();
+  impl_->stopped = true;
+  impl_->wake_up.set();
 }
 
 void Loop::run_once(std::int64_t ms) {
-  impl_->io.restart();
-  impl_->io.run_one_for(std::chrono::milliseconds(ms));
-  impl_->io.poll();
+  turn(ms);
 }
 
 void Loop::post(std::function<void()> work) {
-  asio::post(impl_->io, [this, task = std::move(work)] {
-    const Turn turn(*this);
-    task();
-  });
+  bool first = false;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    first = impl_->posted.empty();
+    impl_->posted.push_back(std::move(work));
+  }
+  if (first) impl_->wake_up.set();
 }
 
 std::unique_ptr<Waker> Loop::make_waker(std::function<void()> target) {
   return std::make_unique<LoopWaker>(*this, std::move(target));
 }
 
-void Loop::enter() {
-  if (depth_++ > 0) return;
+// Waits for `wait_ms`, or until the next tick if that comes first.
+void Loop::turn(std::int64_t wait_ms) {
+  Impl& d = *impl_;
+  const std::int64_t to_tick_ms = (d.next_tick_us - now_.mono_us + 999) / 1000;
+  const auto timeout = static_cast<int>(std::clamp<std::int64_t>(to_tick_ms, 0, wait_ms));
+  d.batch_size = std::max(epoll_wait(d.epoll, d.batch.data(), kBatch, timeout), 0);
   now_ = read_clock();
-  for (const auto& observer : impl_->observers) observer(now_);
+  in_turn_ = true;
+  for (const auto& observer : d.observers) observer(now_);
+  for (d.batch_at = 0; d.batch_at < d.batch_size;) {
+    const epoll_event event = d.batch[static_cast<std::size_t>(d.batch_at++)];
+    if (event.data.ptr != nullptr) static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
+  }
+  d.batch_at = d.batch_size = 0;
+  run_posted();
+  tick_if_due();
+  run_hooks();
+  in_turn_ = false;
 }
 
-void Loop::leave() {
-  if (depth_ > 1) {
-    --depth_;
-    return;
+void Loop::run_posted() {
+  Impl& d = *impl_;
+  {
+    const std::lock_guard lock(d.mutex);
+    d.working.swap(d.posted);
   }
-  for (int round = 0; round < kMaxHookRounds && !impl_->hooks.empty(); ++round) {
-    impl_->running.swap(impl_->hooks);
-    for (std::size_t i = 0; i < impl_->running.size(); ++i) {
-      TurnEnd* hook = impl_->running[i];
+  for (const auto& work : d.working) work();
+  d.working.clear();
+}
+
+void Loop::tick_if_due() {
+  Impl& d = *impl_;
+  if (now_.mono_us < d.next_tick_us) return;
+  d.next_tick_us = now_.mono_us + kTickMs * 1000;
+  d.io.poll();
+  for (std::size_t i = 0; i < d.tickers.size(); ++i) {
+    if (d.tickers[i] != nullptr) d.tickers[i]->on_tick(now_);
+  }
+  std::erase(d.tickers, nullptr);
+}
+
+void Loop::run_hooks() {
+  Impl& d = *impl_;
+  for (int round = 0; round < kMaxHookRounds && !d.hooks.empty(); ++round) {
+    d.running.swap(d.hooks);
+    for (std::size_t i = 0; i < d.running.size(); ++i) {
+      TurnEnd* hook = d.running[i];
       if (hook == nullptr) continue;
       hook->requested_ = false;
       hook->on_turn_end(now_);
     }
-    impl_->running.clear();
+    d.running.clear();
   }
-  depth_ = 0;
-  if (!impl_->hooks.empty() && !impl_->turn_posted) {
-    impl_->turn_posted = true;
-    post([this] { impl_->turn_posted = false; });
-  }
+  if (!d.hooks.empty()) d.wake_up.set();
 }
 
 void Loop::request_turn_end(TurnEnd& hook) {
   if (hook.requested_) return;
   hook.requested_ = true;
   impl_->hooks.push_back(&hook);
-  if (depth_ > 0 || impl_->turn_posted) return;
-  impl_->turn_posted = true;
-  post([this] { impl_->turn_posted = false; });
+  if (!in_turn_) impl_->wake_up.set();
 }
 
 void Loop::cancel_turn_end(TurnEnd& hook) {
@@ -175,62 +227,26 @@ void Loop::remove_ticker(Ticker& ticker) {
                static_cast<Ticker*>(nullptr));
 }
 
-void Loop::schedule_tick() {
-  impl_->timer.expires_after(std::chrono::milliseconds(kTickMs));
-  impl_->timer.async_wait([this](boost::system::error_code ec) {
-    if (ec) return;
-    {
-      const Turn turn(*this);
-      auto& tickers = impl_->tickers;
-      for (std::size_t i = 0; i < tickers.size(); ++i) {
-        if (tickers[i] != nullptr) tickers[i]->on_tick(now_);
-      }
-      std::erase(tickers, nullptr);
-    }
-    schedule_tick();
-  });
-}
-
 void Loop::watch(int fd, Pollable& target, std::uint32_t events) {
   epoll_event event{};
   event.events = events;
   event.data.ptr = &target;
-  STAYD_ASSERT(epoll_ctl(impl_->sockets.native_handle(), EPOLL_CTL_ADD, fd, &event) == 0);
+  STAYD_ASSERT(epoll_ctl(impl_->epoll, EPOLL_CTL_ADD, fd, &event) == 0);
 }
 
 void Loop::rewatch(int fd, Pollable& target, std::uint32_t events) {
   epoll_event event{};
   event.events = events;
   event.data.ptr = &target;
-  STAYD_ASSERT(epoll_ctl(impl_->sockets.native_handle(), EPOLL_CTL_MOD, fd, &event) == 0);
+  STAYD_ASSERT(epoll_ctl(impl_->epoll, EPOLL_CTL_MOD, fd, &event) == 0);
 }
 
 void Loop::unwatch(int fd, Pollable& target) {
-  epoll_ctl(impl_->sockets.native_handle(), EPOLL_CTL_DEL, fd, nullptr);
+  epoll_ctl(impl_->epoll, EPOLL_CTL_DEL, fd, nullptr);
   for (int i = impl_->batch_at; i < impl_->batch_size; ++i) {
     auto& event = impl_->batch[static_cast<std::size_t>(i)];
     if (event.data.ptr == &target) event.data.ptr = nullptr;
   }
-}
-
-void Loop::wait_for_sockets() {
-  impl_->sockets.async_wait(asio::posix::descriptor_base::wait_read,
-                            [this](boost::system::error_code ec) {
-                              if (ec) return;
-                              poll_ready();
-                              wait_for_sockets();
-                            });
-}
-
-void Loop::poll_ready() {
-  const Turn turn(*this);
-  Impl& d = *impl_;
-  d.batch_size = std::max(epoll_wait(d.sockets.native_handle(), d.batch.data(), kBatch, 0), 0);
-  for (d.batch_at = 0; d.batch_at < d.batch_size;) {
-    const epoll_event event = d.batch[static_cast<std::size_t>(d.batch_at++)];
-    if (event.data.ptr != nullptr) static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
-  }
-  d.batch_at = d.batch_size = 0;
 }
 
 }  // namespace stayd

@@ -1,12 +1,10 @@
-// The event loop: one io_context, one thread, one clock reading per turn.
+// The event loop: one epoll set, one thread, one clock reading per turn.
 //
-//   epoll batch ─▶ turn starts (clock) ─▶ every ready handler ─▶ turn-end hooks ─▶ next batch
-//                                         parse, submit, reply   one send() per socket
+//   epoll_wait ─▶ turn starts (clock) ─▶ every ready handler ─▶ turn-end hooks ─▶ next wait
+//                                        parse, submit, reply   one send() per socket
 //
-// Sockets do not use Asio's per-operation waits: they are watched, level-triggered, in one epoll
-// set that Asio waits for as a whole. A wake-up of a socket then costs its recv() and send(),
-// nothing to re-arm, and a turn knows its end. Timers, name resolution and posted work are plain
-// Asio.
+// Sockets are watched, level-triggered: a wake-up costs its recv() and send(), nothing to re-arm,
+// and a turn knows its end. Name resolution is Asio's, whose completions run with the next tick.
 //
 // Thread rule: everything on the loop's thread, except stop(), post() and Waker::wake().
 #pragma once
@@ -68,7 +66,7 @@ class Loop {
   // The time of this turn; CLOCK_BOOTTIME and CLOCK_REALTIME, read once per turn.
   Now now() const { return now_; }
 
-  // Any thread. `work` runs in a turn of its own.
+  // Any thread. `work` runs in the next turn.
   void post(std::function<void()> work);
   // `target` runs on the loop after wake(), once for any number of wake-ups before it. Destroy on
   // the loop's thread, or after run() has returned.
@@ -89,32 +87,20 @@ class Loop {
 
   // Shared by all sockets of the loop, for one recv() and its handling.
   char* buffer() { return buffer_.get(); }
+  // For name resolution only: polled at each tick.
   boost::asio::io_context& io();
-
-  // Makes everything inside one turn; nests. For Asio handlers of net/'s own.
-  class Turn {
-   public:
-    explicit Turn(Loop& loop) : loop_(loop) { loop_.enter(); }
-    ~Turn() { loop_.leave(); }
-    Turn(const Turn&) = delete;
-    Turn& operator=(const Turn&) = delete;
-
-   private:
-    Loop& loop_;
-  };
 
  private:
   struct Impl;
-  void enter();
-  void leave();
-  void poll_ready();
-  void wait_for_sockets();
-  void schedule_tick();
+  void turn(std::int64_t wait_ms);
+  void run_posted();
+  void tick_if_due();
+  void run_hooks();
 
   std::unique_ptr<char[]> buffer_;
   std::unique_ptr<Impl> impl_;
   Now now_;
-  int depth_ = 0;
+  bool in_turn_ = false;
 };
 
 }  // namespace stayd
