@@ -12,6 +12,7 @@ from typing import Callable
 
 from .processes import Process, wait_until
 from .resp import Client, Closed
+from .users import SILENT_LIMIT_S
 
 
 class World:
@@ -141,37 +142,37 @@ FAULTS = [
     # The process and its host.
     Fault("killed", lambda w: w.redis.kill(), restart),
     Fault("stopped", lambda w: w.redis.stop(), restart),
-    Fault("frozen", lambda w: w.redis.freeze(), lambda w: w.redis.thaw(), limit_s=0.15),
+    Fault("frozen", lambda w: w.redis.freeze(), lambda w: w.redis.thaw(), limit_s=SILENT_LIMIT_S),
     Fault("loading", lambda w: w.redis.start_loading(), lambda w: w.redis.finish_loading()),
     Fault(
         "paused",
         # ALL pauses CLIENT UNPAUSE as well: it ends by itself.
         lambda w: w.admin.call("CLIENT", "PAUSE", 2500, "ALL"),
         lambda w: w.admin.call("PING"),
-        limit_s=0.15,
+        limit_s=SILENT_LIMIT_S,
     ),
-    Fault("sleeping", sleep_in_redis, lambda w: w.thread.join(10), limit_s=0.15),
+    Fault("sleeping", sleep_in_redis, lambda w: w.thread.join(10), limit_s=SILENT_LIMIT_S),
     Fault("busy_script", run_endless_script, lambda w: w.redis.call("SCRIPT", "KILL")),
     Fault("unkillable_script", run_unkillable_script, end_unkillable_script),
     # The network.
     Fault("refused", refuse, lambda w: w.proxy.heal()),
     Fault("reset", lambda w: w.proxy.reset_all(), lambda w: None),
-    Fault("black_hole", lambda w: w.proxy.blackhole(), lambda w: w.proxy.heal(), limit_s=0.15),
+    Fault("black_hole", lambda w: w.proxy.blackhole(), lambda w: w.proxy.heal(), limit_s=SILENT_LIMIT_S),
     Fault(
         "replies_lost",
         lambda w: w.proxy.blackhole("to_client"),
         lambda w: w.proxy.heal(),
-        limit_s=0.15,
+        limit_s=SILENT_LIMIT_S,
     ),
     Fault(
         "commands_lost",
         lambda w: w.proxy.blackhole("to_server"),
         lambda w: w.proxy.heal(),
-        limit_s=0.15,
+        limit_s=SILENT_LIMIT_S,
     ),
     Fault("new_connections_lost", lose_packets_of_new_connections, lambda w: w.proxy.heal()),
-    Fault("half_open", lambda w: w.proxy.half_open(), lambda w: None, limit_s=0.15),
-    Fault("slow_network", lambda w: w.proxy.delay(200), lambda w: w.proxy.heal(), limit_s=0.15),
+    Fault("half_open", lambda w: w.proxy.half_open(), lambda w: None, limit_s=SILENT_LIMIT_S),
+    Fault("slow_network", lambda w: w.proxy.delay(200), lambda w: w.proxy.heal(), limit_s=SILENT_LIMIT_S),
     # Redis refuses.
     Fault("readonly", become_replica, promote),
     Fault("masterdown", lose_master, promote),

@@ -6,7 +6,7 @@ import pytest
 
 from lib.names import NameServer
 from lib.processes import wait_until
-from lib.users import Users
+from lib.users import SILENT_LIMIT_S, Users
 
 CACHE_S = 5  # how long stayd does not ask again
 
@@ -52,7 +52,7 @@ def test_name_server_fails(start, redis, names, row, fault):
         users.go_on()
         asked = names.asked
         time.sleep(CACHE_S + 0.2)  # until what was resolved is not taken for fresh any more
-        users.go_on(limit_s=0.15)
+        users.go_on(limit_s=SILENT_LIMIT_S)
         wait_until(lambda: names.asked > asked, 10, "the name is asked for again")
         redis.start()
         stayd.wait_trusted(timeout=10)

@@ -4,7 +4,7 @@ import pytest
 
 from lib.own_network import OwnNetwork
 from lib.processes import wait_until
-from lib.users import SLACK, Users
+from lib.users import SILENT_LIMIT_S, SLACK, Users
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def test_packets_are_dropped(network, users, row, lost):
         for what in lost:
             network.drop(what.format(port=redis.port))
         for _ in range(3):
-            users.go_on(limit_s=0.15)
+            users.go_on(limit_s=SILENT_LIMIT_S)
         wait_until(
             lambda: "timed out" in stayd.status()["shard"]["reason"], 5 * SLACK, "connects fail too"
         )
-        users.go_on(limit_s=0.15)
+        users.go_on(limit_s=SILENT_LIMIT_S)
     network.heal()
     stayd.wait_trusted(timeout=15)
     users.wait_in_redis(redis)
@@ -56,7 +56,7 @@ def test_one_packet_in_ten_is_dropped(network, users, row):
     with row.shows(stayd):
         network.drop(f"tcp dport {redis.port} numgen random mod 10 < 1")
         for _ in range(10):
-            users.go_on(limit_s=0.3)
+            users.go_on(limit_s=SILENT_LIMIT_S)
     network.heal()
     stayd.wait_trusted(timeout=40)
     users.wait_in_redis(redis)

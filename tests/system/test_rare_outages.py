@@ -9,7 +9,7 @@ import pytest
 from lib.faults import fill
 from lib.processes import wait_until
 from lib.resp import ErrorReply
-from lib.users import SLACK, Users
+from lib.users import SILENT_LIMIT_S, SLACK, Users
 
 
 @pytest.fixture
@@ -110,10 +110,10 @@ def test_listen_backlog_is_full(make_redis, make_stayd, row):
         fillers[-1].setblocking(False)
         fillers[-1].connect_ex(("127.0.0.1", redis.port))
     with row.shows(stayd):
-        users.go_on(limit_s=0.15)
+        users.go_on(limit_s=SILENT_LIMIT_S)
         before = stayd.metric("stayd_connects_total")
         time.sleep(2)  # how many probes in a time, not a wait for something
-        users.go_on(limit_s=0.15)
+        users.go_on(limit_s=SILENT_LIMIT_S)
     assert stayd.metric("stayd_connects_total") - before <= 8  # two connections, each <= 2 a second
     redis.thaw()
     for filler in fillers:
@@ -135,7 +135,7 @@ def test_a_slow_command_delays_no_session(make_redis, make_stayd, row):
     with stayd.client(timeout=20) as slow, row.shows(stayd):
         for _ in range(8):
             slow.send("KEYS", "*9")
-        users.go_on(limit_s=0.15)
+        users.go_on(limit_s=SILENT_LIMIT_S)
         assert [sum(b"sess:" in key for key in slow.read()) for _ in range(8)] == [1] * 8
     stayd.wait_trusted(timeout=15)
     users.wait_in_redis(redis)
