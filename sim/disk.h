@@ -1,6 +1,7 @@
 // The ledger's disk in the simulator: a MemoryStore behind a FaultyStore, whose work is done and
-// reported a little later, each at its own time, so that a kill may fall in between. Outlives the
-// engine that uses it, as a disk does. One loop; owned by the World.
+// reported a little later, each at its own time, so that a kill may fall in between. Synced changes
+// wait for one sync after the other, while everything else passes. Outlives the engine that uses
+// it, as a disk does. One loop; owned by the World.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +22,25 @@ class Disk final : public Store {
   // `deliver` runs an event inside stayd's process, or drops it when the process is dead.
   using Deliver = std::function<void(std::function<void()>)>;
   Disk(Scheduler& scheduler, Random& random, Deliver deliver)
-      : scheduler_(scheduler), random_(random), deliver_(std::move(deliver)) {}
+      : scheduler_(scheduler), random_(random), deliver_(std::move(deliver)) {
+    memory_.late_syncs = true;
+  }
 
   std::int64_t max_delay_us = 200;  // of writing, and again of reporting
+  std::int64_t max_sync_us = 5000;
+  void be_fast() { max_delay_us = 200, max_sync_us = 5000; }
 
   // kill -9 of stayd: what had not been written is lost.
   void crash() {
     faulty_.crash();
     memory_.crash();
     submit_scheduled_ = false;
+    ++life_;
+  }
+  // A power cut: what had not been synced is lost too.
+  void lose_power() {
+    crash();
+    memory_.lose_power();
   }
   FaultyStore& faults() { return faulty_; }
   const std::map<FullKey, Row>& rows() const { return memory_.rows(); }
@@ -60,18 +71,31 @@ class Disk final : public Store {
   void submit() override {
     if (submit_scheduled_) return;
     submit_scheduled_ = true;
-    scheduler_.after(delay(), [this] {
+    scheduler_.after(delay(max_delay_us), [this] {
       deliver_([this] {
         submit_scheduled_ = false;
         memory_.submit();
-        scheduler_.after(delay(), [this] { deliver_([this] { report(); }); });
+        scheduler_.after(delay(max_delay_us), [this] { deliver_([this] { report(); }); });
+        sync_if_wanted();
       });
     });
   }
 
  private:
-  std::int64_t delay() {
-    return 10 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(max_delay_us)));
+  std::int64_t delay(std::int64_t max_us) {
+    return 10 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(max_us)));
+  }
+  void sync_if_wanted() {
+    if (!memory_.sync_wanted()) return;
+    memory_.start_sync();
+    scheduler_.after(delay(max_sync_us), [this, life = life_] {
+      if (life != life_) return;
+      deliver_([this] {
+        memory_.end_sync();
+        report();
+        sync_if_wanted();
+      });
+    });
   }
   void report() {
     memory_.deliver();
@@ -84,6 +108,7 @@ class Disk final : public Store {
   MemoryStore memory_{[this] { return scheduler_.wall_ms(); }};
   FaultyStore faulty_{memory_};
   bool submit_scheduled_ = false;
+  std::uint64_t life_ = 0;  // of the process: what a dead one began ends nothing in the next
 };
 
 }  // namespace stayd::sim

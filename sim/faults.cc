@@ -61,7 +61,7 @@ void Faults::heal() {
   healed_ = true;
   note("faults end");
   world_.redis.reply_delay_us = 0;
-  world_.instance.disk().max_delay_us = 200;
+  world_.instance.disk().be_fast();
   world_.instance.network().min_delay_us = 30;
   world_.instance.network().max_delay_us = 150;
   if (!world_.redis.listening()) world_.redis.start(0);
@@ -195,9 +195,10 @@ void Faults::pause_stayd() {
 void Faults::slow_disk() {
   note("the disk is slow");
   world_.instance.disk().max_delay_us = between(kMs, 60 * kMs);
+  world_.instance.disk().max_sync_us = between(kMs, 100 * kMs);
   const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
   world_.users.note_slow(lasts_us);
-  later(lasts_us, [this] { world_.instance.disk().max_delay_us = 200; });
+  later(lasts_us, [this] { world_.instance.disk().be_fast(); });
 }
 
 }  // namespace stayd::sim

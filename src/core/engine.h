@@ -176,6 +176,7 @@ class Engine final : public CallHandler,
   void send_guarded(Call& call);
   void send_fenced_set(Call& call);
   void to_aux(Call& call);
+  Durability removal_durability(const Call& call) const;
   void start_removal(Call& call);
   void send_removal(Call& call);
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;

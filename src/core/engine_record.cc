@@ -48,8 +48,8 @@ void Engine::record(Call& call, std::string_view frame) {
 }
 
 // What Redis says may rest on a write that the ledger has not recorded yet: nobody is told before,
-// or a kill -9 could take back what a client has seen. The ledger reports in order, so any answer
-// of it will do.
+// or a kill -9 could take back what a client has seen. The ledger reports nothing before what was
+// asked for earlier is written, so any answer of it will do.
 void Engine::complete_recorded(Call& call, std::string_view frame) {
   if (!c_.keys.empty()) {
     for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
@@ -76,7 +76,7 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
     if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
     const auto durability =
-        mutation.kind == Mutation::Kind::tomb ? Durability::synced : Durability::written;
+        mutation.kind == Mutation::Kind::tomb ? removal_durability(call) : Durability::written;
     c_.store.apply_one(std::move(mutation), store_token(call, SubKind::applied, index), durability);
   }
   if (call.waiting == 0) advance(call);
@@ -201,7 +201,10 @@ void Engine::on_unrecorded(Call& call, const SubOp& op) {
     if (c_.options.strict_logout) call.held = kNotDurable;
   } else if (standin) {
     call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
-    for (const FullKey& key : call.keys) c_.cache.erase(key);
+    for (const FullKey& key : call.keys) {
+      c_.cache.erase(key);
+      if (call.locks_held) working_.erase(key);
+    }
   } else if (op.key_index < call.keys.size()) {
     absences_.forget(call.keys[op.key_index]);
     adopter_.want(call.keys[op.key_index], true);

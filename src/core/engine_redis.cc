@@ -179,11 +179,17 @@ void Engine::to_aux(Call& call) {
 
 // --- logouts: TOMB in the ledger, then UNLINK in Redis, then the client
 
+Durability Engine::removal_durability(const Call& call) const {
+  const bool locks_only = std::all_of(call.keys.begin(), call.keys.end(), [&](const FullKey& key) {
+    const SessionPolicy* policy = policies_.find(key_of(key));
+    return policy != nullptr && policy->key_class == KeyClass::lock;
+  });
+  return locks_only ? Durability::written : Durability::synced;
+}
+
 void Engine::start_removal(Call& call) {
   c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::tomb);
-  const SessionPolicy* policy = policy_of(call);
-  const bool lock_key = policy != nullptr && policy->key_class == KeyClass::lock;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
   hold_position(call, call.hlc);
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
@@ -192,7 +198,7 @@ void Engine::start_removal(Call& call) {
     tomb.key = call.keys[i];
     fill(tomb, call.hlc + i);
     c_.store.apply_one(std::move(tomb), store_token(call, SubKind::tombed, i, call.hlc + i),
-                       lock_key ? Durability::written : Durability::synced);
+                       removal_durability(call));
   }
   c_.counters.logouts += call.keys.size();
 }

@@ -291,11 +291,15 @@ void Engine::run_standin(Call& call) {
     const auto token = store_token(call, SubKind::marked, 0);
     changes.push_back({std::move(mutation), token});
   }
-  release_rows(call);
-  c_.keys.add_in_flight(call);  // the next command on its keys waits for the ledger
-  c_.keys.unlock(call);
-  kick(call.keys);
-  c_.store.apply(std::move(changes), logout ? Durability::synced : Durability::written);
+  // Nobody is told of a logout before it is durable: its keys stay locked until then.
+  const Durability durability = logout ? removal_durability(call) : Durability::written;
+  if (durability == Durability::written) {
+    release_rows(call);
+    c_.keys.add_in_flight(call);  // the next command on its keys waits for the ledger
+    c_.keys.unlock(call);
+    kick(call.keys);
+  }
+  c_.store.apply(std::move(changes), durability);
 }
 
 // I10: nothing lives longer than its absolute lifetime, however often it is touched in an outage.

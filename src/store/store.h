@@ -4,8 +4,11 @@
 // Thread rule: every member is called on the engine loop, and every StoreEvents member is called on
 // that loop too; an implementation that works elsewhere hands its results over itself.
 //
-// Order: operations take effect, and are reported, in the order of the calls. A load sees every
-// mutation applied before it. Calls may be gathered; nothing is promised to start before
+// Order: operations take effect in the order of the calls: a load sees every mutation called before
+// it, whether that has been reported or not. They are reported in that order too, except that
+// `synced` mutations, which wait for the disk, may be reported later than what was called after
+// them; never earlier than what was called before them, and in order among themselves, but for
+// those that are refused at once. Calls may be gathered; nothing is promised to start before
 // `submit()`.
 //
 // Tokens are the caller's; the store only returns them. Bounded: the caller keeps at most
@@ -73,7 +76,8 @@ struct StoreStats {
 class StoreEvents {
  public:
   virtual ~StoreEvents() = default;
-  // `error.message` is empty on success. On failure nothing of this mutation is promised.
+  // `error.message` is empty on success. On failure nothing of this mutation is promised: it may
+  // stand in the row, and be there or not after the next power cut.
   virtual void on_applied(StoreToken token, const Error& error, const ApplyResult& result) = 0;
   virtual void on_loaded(StoreToken token, const Error& error, Row row) = 0;
   virtual void on_scanned(StoreToken token, const Error& error, ScanPage page) = 0;

@@ -34,8 +34,9 @@ std::optional<FaultyStore::Fault> FaultyStore::meet(Operation operation) {
 }
 
 StoreToken FaultyStore::expect(StoreToken token, Operation operation,
-                               const std::optional<Fault>& fault) {
+                               const std::optional<Fault>& fault, Durability durability) {
   Pending pending;
+  pending.synced = durability == Durability::synced;
   pending.token = token;
   pending.operation = operation;
   pending.due = deliveries_ + (fault ? fault->deliveries : 0);
@@ -52,14 +53,15 @@ StoreToken FaultyStore::expect(StoreToken token, Operation operation,
 void FaultyStore::apply(std::vector<Change> changes, Durability durability) {
   const std::optional<Fault> fault = meet(Operation::apply);
   for (Change& change : changes) {
-    if (change.token != 0) change.token = expect(change.token, Operation::apply, fault);
+    if (change.token == 0) continue;
+    change.token = expect(change.token, Operation::apply, fault, durability);
   }
   if (!skips(fault)) inner_.apply(std::move(changes), durability);
 }
 
 void FaultyStore::apply_one(Mutation mutation, StoreToken token, Durability durability) {
   const std::optional<Fault> fault = meet(Operation::apply);
-  if (token != 0) token = expect(token, Operation::apply, fault);
+  if (token != 0) token = expect(token, Operation::apply, fault, durability);
   if (!skips(fault)) inner_.apply_one(std::move(mutation), token, durability);
 }
 
@@ -130,12 +132,21 @@ void FaultyStore::report(Pending& pending) {
 }
 
 void FaultyStore::deliver() {
-  for (std::size_t left = pending_.size(); left > 0 && !held_; --left) {
-    if (!pending_.front().ended || pending_.front().due > deliveries_) break;
-    Pending pending = std::move(pending_.front());
+  const StoreToken end = first_number_ + pending_.size();
+  bool synced_wait = false;
+  for (StoreToken number = first_number_; number < end && !held_; ++number) {
+    Pending& pending = pending_[number - first_number_];
+    if (pending.reported) continue;
+    const bool waits = !pending.ended || pending.due > deliveries_;
+    if (waits && !pending.synced) break;
+    synced_wait |= waits;
+    if (pending.synced && synced_wait) continue;
+    pending.reported = true;
+    report(pending);
+  }
+  while (!pending_.empty() && pending_.front().reported) {
     pending_.pop_front();
     ++first_number_;
-    report(pending);
   }
   ++deliveries_;
 }

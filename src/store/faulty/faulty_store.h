@@ -1,7 +1,8 @@
 // Wraps a Store and makes it fail or dawdle on command, for tests and the simulator.
 //
-// Single-threaded, deterministic. Reports keep the order of the calls, injected ones included, and
-// arrive only from deliver(); the wrapped store is delivered (by its owner) before.
+// Single-threaded, deterministic. Reports keep the order of the calls, injected ones included, but
+// for those of synced changes, which others may pass (store.h). They arrive only from deliver();
+// the wrapped store is delivered (by its owner) before.
 #pragma once
 
 #include <cstdint>
@@ -61,7 +62,9 @@ class FaultyStore final : public Store, private StoreEvents {
     StoreToken token = 0;
     Operation operation = Operation::apply;
     std::int64_t due = 0;  // the delivery that may report it
+    bool synced = false;   // others may pass
     bool ended = false;
+    bool reported = false;
     Error error;
     Value result;
   };
@@ -69,7 +72,8 @@ class FaultyStore final : public Store, private StoreEvents {
   // The fault this call meets.
   std::optional<Fault> meet(Operation operation);
   // Queues the report; the wrapped store knows it by the number returned.
-  StoreToken expect(StoreToken token, Operation operation, const std::optional<Fault>& fault);
+  StoreToken expect(StoreToken token, Operation operation, const std::optional<Fault>& fault,
+                    Durability durability = Durability::written);
   void end(StoreToken number, const Error& error, Value result);
   void report(Pending& pending);
 

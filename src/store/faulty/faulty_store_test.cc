@@ -64,6 +64,21 @@ TEST_F(FaultyStoreTest, DelaysHoldEverythingBehindThem) {
   EXPECT_EQ(recorder_.order, (Tokens{1, 2}));
 }
 
+TEST_F(FaultyStoreTest, OthersPassSyncedChanges) {
+  memory_.late_syncs = true;
+  faulty_.apply_one(tomb(full_key(0, "t"), 1, 9), 1, Durability::synced);
+  faulty_.inject(Operation::apply, {.error = make_error(Errc::io, "broken")});
+  faulty_.apply_one(tomb(full_key(0, "u"), 2, 9), 2, Durability::synced);
+  put_text("a", 3);
+  turn();
+  EXPECT_EQ(recorder_.order, (Tokens{3}));
+  memory_.sync();
+  turn();
+  EXPECT_EQ(recorder_.order, (Tokens{3, 1, 2}));
+  EXPECT_EQ(recorder_.errors[1].message, "");
+  EXPECT_EQ(recorder_.errors[2].message, "broken");
+}
+
 TEST_F(FaultyStoreTest, HoldAndHeal) {
   constexpr auto kForEver = std::numeric_limits<std::uint64_t>::max();
   faulty_.inject(Operation::scan, {.error = make_error(Errc::io, "broken"), .times = kForEver});

@@ -142,7 +142,8 @@ Status Database::open_rocksdb() {
   // it without flushing, never syncs that file again: a later power cut would lose it, and with it
   // every newer log behind the gap.
   if (mode_ == Mode::write) {
-    const Result<void> synced = sync_logs(path_);
+    LogSizes nothing_known;
+    const Result<void> synced = sync_logs(path_, nothing_known);
     if (!synced) return Status::IOError(synced.error().message);
   }
   const Status status =

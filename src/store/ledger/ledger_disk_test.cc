@@ -127,6 +127,7 @@ TEST_F(LedgerDisk, AFullDiskTakesLogoutsOnly) {
   store.apply_one(tomb(full_key(0, "before"), ++hlc_, 9'000'000), 2, Durability::synced);
   store.apply_one(put(full_key(0, "b"), ++hlc_, "x"), 3, Durability::written);
   test_->until(3);
+  test_->until(2);
   EXPECT_EQ(test_->recorder.errors[1].code, Errc::no_space);
   EXPECT_EQ(test_->recorder.errors[2].message, "");
   EXPECT_EQ(test_->recorder.errors[3].code, Errc::no_space);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <thread>
 
@@ -72,7 +73,7 @@ void kill_after(std::uint64_t acks, const std::string& path, std::uint64_t& last
   ::close(ends[1]);
   StoreToken token = 0;
   while (::read(ends[0], &token, sizeof(token)) == sizeof(token)) {
-    last = token;
+    last = std::max(last, token);
     if (token == acks) ::kill(child, SIGKILL);
   }
   ::close(ends[0]);

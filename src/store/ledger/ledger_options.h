@@ -5,6 +5,8 @@
 #include <functional>
 #include <string>
 
+#include "base/error.h"
+
 namespace rocksdb {
 class Env;
 }
@@ -39,6 +41,8 @@ struct LedgerOptions {
 
   // Tests inject disk errors here; null: the system's. Outlives the ledger.
   rocksdb::Env* env = nullptr;
+  // And make the log's syncs slow or failing here: called before each, on a thread of its own.
+  std::function<Result<void>()> before_sync;
 };
 
 }  // namespace stayd

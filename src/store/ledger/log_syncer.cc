@@ -25,21 +25,40 @@ Result<void> sync_file(const std::string& path, bool metadata) {
 
 }  // namespace
 
-Result<void> sync_logs(const std::string& path) {
+Result<void> sync_logs(const std::string& path, LogSizes& synced) {
+  const LogSizes before = std::exchange(synced, {});
+  LogSizes sizes;
+  bool is_new = before.empty();
   std::error_code code;
   for (std::filesystem::directory_iterator it(path, code), end; !code && it != end;
        it.increment(code)) {
     if (it->path().extension() != ".log") continue;
-    const Result<void> synced = sync_file(it->path(), false);
-    if (!synced) return synced;
+    // Its size before the sync: what is appended meanwhile may have been missed.
+    std::error_code unknown;
+    const std::uintmax_t size = it->file_size(unknown);
+    const std::string name = it->path().filename();
+    const auto known = before.find(name);
+    is_new |= known == before.end();
+    if (unknown || known == before.end() || known->second != size) {
+      const Result<void> result = sync_file(it->path(), false);
+      if (!result) return result;
+    }
+    if (!unknown) sizes[name] = size;
   }
   if (code && code != std::errc::no_such_file_or_directory) {
     return make_error(Errc::io, fmt::format("ledger: cannot list {}: {}", path, code.message()));
   }
-  return sync_file(path, true);
+  if (is_new) {
+    const Result<void> result = sync_file(path, true);
+    if (!result) return result;
+  }
+  synced = std::move(sizes);
+  return {};
 }
 
-LogSyncer::LogSyncer(std::string path) : path_(std::move(path)) {
+LogSyncer::LogSyncer(std::string path, std::function<Result<void>()> before,
+                     std::function<void()> on_end)
+    : path_(std::move(path)), before_(std::move(before)), on_end_(std::move(on_end)) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -87,11 +106,16 @@ void LogSyncer::run() {
     changed_.wait(lock, [this] { return state_ == State::wanted || state_ == State::stopping; });
     if (state_ == State::stopping) return;
     lock.unlock();
-    Result<void> result = sync_logs(path_);
+    Result<void> result = before_ ? before_() : Result<void>();
+    if (result) result = sync_logs(path_, synced_);
     lock.lock();
     result_ = std::move(result);
     state_ = State::ended;
     changed_.notify_all();
+    if (!on_end_) continue;
+    lock.unlock();
+    on_end_();
+    lock.lock();
   }
 }
 

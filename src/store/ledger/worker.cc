@@ -10,8 +10,6 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
-// How often to look whether a sync has ended that the next one waits for.
-constexpr std::int64_t kSyncPollUs = 5'000;
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -29,8 +27,14 @@ Worker::Worker(LedgerOptions options, Folder folder, std::unique_ptr<Database> d
       info_(info),
       headers_(options_.header_cache_bytes),
       batch_(*database_, info_, headers_),
-      syncer_(folder_.database_path()),
-      highest_hlc_(info.highest_hlc) {
+      highest_hlc_(info.highest_hlc),
+      syncer_(folder_.database_path(), options_.before_sync, [this] {
+        {
+          const std::lock_guard lock(mutex_);
+          sync_ended_ = true;
+        }
+        posted_.notify_one();
+      }) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -62,7 +66,7 @@ std::vector<Report> Worker::take_reports() {
 StoreStats Worker::stats() const {
   const std::lock_guard lock(mutex_);
   StoreStats out = stats_;
-  out.queued = in_flight_;
+  out.queued = in_flight_ + held_;
   return out;
 }
 
@@ -89,8 +93,10 @@ void Worker::run() {
     operations.clear();
     sync_if_due();
     tend();
+    publish();
   }
-  await_sync();
+  settle_held();
+  publish();
   if (unsynced_ && !broken_ && database_->is_open()) {  // in case the flush finds no space
     database_->db()->SyncWAL().PermitUncheckedError();
   }
@@ -100,18 +106,18 @@ void Worker::run() {
 // False: stopping, and everything posted has been taken.
 bool Worker::wait(std::vector<Operation>& operations) {
   std::int64_t timeout_us = kTendIntervalUs;
-  if (unsynced_ && !broken_) {
+  if (unsynced_ && !broken_ && !syncer_.started()) {
     const std::int64_t due_us = unsynced_since_us_ + options_.sync_interval_ms * 1000;
-    const std::int64_t least_us = syncer_.started() ? kSyncPollUs : 0;
-    timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), least_us, timeout_us);
+    timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), 0, timeout_us);
   }
   std::unique_lock lock(mutex_);
-  if (inbox_.empty() && !stopping_) {
+  const auto awaited = [this] { return !inbox_.empty() || stopping_ || sync_ended_; };
+  if (!awaited()) {
     sleeping_ = true;
-    posted_.wait_for(lock, std::chrono::microseconds(timeout_us),
-                     [this] { return !inbox_.empty() || stopping_; });
+    posted_.wait_for(lock, std::chrono::microseconds(timeout_us), awaited);
     sleeping_ = false;
   }
+  sync_ended_ = false;
   operations.swap(inbox_);
   return !operations.empty() || !stopping_;
 }
@@ -153,7 +159,8 @@ std::optional<Error> Worker::unusable() const {
 
 void Worker::gather(Store::Change* changes, std::size_t count, Durability durability,
                     std::int64_t wall_ms) {
-  const Gathered gathered{changes, count, wall_ms, reports_.size()};
+  const bool synced = durability == Durability::synced;
+  const Gathered gathered{changes, count, wall_ms, reports_.size(), synced};
   for (std::size_t i = 0; i < count; ++i) {
     if (changes[i].token != 0) reports_.push_back(Report{changes[i].token, {}, ApplyResult{}});
   }
@@ -163,7 +170,7 @@ void Worker::gather(Store::Change* changes, std::size_t count, Durability durabi
     return refuse(gathered, make_error(Errc::no_space, "ledger: the disk is full: logouts only"));
   }
   gathered_.push_back(gathered);
-  sync_wanted_ |= durability == Durability::synced;
+  sync_wanted_ |= synced;
   if (!apply_gathered(gathered)) {
     refuse_all(make_error(Errc::io, "ledger: a group of changes could not be read"));
   }
@@ -293,6 +300,7 @@ void Worker::publish() {
   {
     const std::lock_guard lock(mutex_);
     in_flight_ -= std::exchange(executed_, 0);
+    held_ = syncing_reports_.size() + unsynced_reports_.size();
     wake = outbox_.empty() && !reports_.empty();
     if (outbox_.empty()) {
       outbox_.swap(reports_);

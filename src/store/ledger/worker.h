@@ -1,11 +1,12 @@
 // The ledger's thread: takes operations in order, gathers mutations into batches, writes, reports.
 //
 //   loop:  apply/load/... -> gathered -> submit() --inbox--> worker: apply in order, one WriteBatch
-//   loop:  deliver() <- wake() <--outbox-- reports           one write(), one fdatasync if asked
-//   for
+//   loop:  deliver() <- wake() <--outbox-- reports           one write() for all of them
+//                                 \-- of synced mutations: held until a run of the syncer that
+//                                     started after their write has ended; everything else passes
 //
 // post(), take_reports(), stats() and stop() are called on the loop, everything else runs on the
-// thread. Reports leave in the order of the operations.
+// thread.
 #pragma once
 
 #include <atomic>
@@ -54,6 +55,7 @@ class Worker {
     std::size_t count;
     std::int64_t wall_ms;
     std::size_t first_report;
+    bool synced;
   };
 
   void run();
@@ -75,12 +77,16 @@ class Worker {
 
   void commit();
   rocksdb::Status write_batch();
-  void written(bool synced);
+  void written();
   void retry_without_space(const Error& error);
   void write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken token, const char* doing);
   void sync_if_due();
+  void start_sync();
   void end_sync(const Result<void>& result);
   void await_sync();
+  void hold_synced();
+  void release_held(const Error& error);
+  void settle_held();
   void tend();
   void watch_space(std::uint64_t used_bytes);
   void recover();
@@ -104,11 +110,13 @@ class Worker {
   std::vector<Report> reports_;
   std::map<std::string, std::string> dirty_facts_;  // kept until a write takes them
   bool sync_wanted_ = false;
-  LogSyncer syncer_;
+  // Of synced mutations that are written: on disk with the run under way, with the one after it.
+  std::vector<Report> syncing_reports_;
+  std::vector<Report> unsynced_reports_;
   std::shared_ptr<const SyncedRows> syncing_rows_;  // as they were when the run started
   bool unsynced_ = false;  // something was written since the last sync started
   std::int64_t unsynced_since_us_ = 0;
-  bool broken_ = false;  // the last write failed
+  bool broken_ = false;  // a write or a sync failed: nothing is written before it was opened anew
   bool full_ = false;    // ENOSPC or max_disk_bytes: tombstones only
   std::int64_t recovered_at_us_ = 0;
   std::int64_t tended_at_us_ = 0;
@@ -120,11 +128,14 @@ class Worker {
   std::condition_variable posted_;
   bool sleeping_ = false;
   bool stopping_ = false;
+  bool sync_ended_ = false;
   std::vector<Operation> inbox_;
   std::vector<Report> outbox_;
   StoreStats stats_;
   std::uint64_t in_flight_ = 0;  // operations posted and not yet published
+  std::uint64_t held_ = 0;       // reports that wait for the disk
 
+  LogSyncer syncer_;  // tells the members above when a run has ended: goes before them
   std::thread thread_;
 };
 

@@ -14,6 +14,7 @@ using rocksdb::Status;
 
 constexpr std::int64_t kRecoverIntervalUs = 1'000'000;
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
+constexpr const char* kWaiting = "nothing is written after a disk error until it is opened anew";
 // A sync that takes longer than so many intervals is waited for: what a power cut may cost stays
 // bounded.
 constexpr std::int64_t kStuckIntervals = 10;
@@ -42,7 +43,8 @@ void Worker::commit() {
 
 Status Worker::write_batch() {
   if (broken_) recover();
-  if (!database_->is_open()) return Status::IOError("closed after a disk error");
+  // After a failed sync RocksDB would go on, upon a log that the disk may lack.
+  if (broken_ || !database_->is_open()) return Status::IOError(kWaiting);
   rocksdb::WriteBatch& batch = batch_.finish();
   for (const auto& [name, value] : dirty_facts_) {
     const std::string key = std::string(kFactPrefix) + name;
@@ -52,13 +54,7 @@ Status Worker::write_batch() {
   if (!batch_.empty()) {
     const std::string info = encode_info(info_);
     batch.Put(database_->facts(), slice(kInfoKey), info).PermitUncheckedError();
-    rocksdb::WriteOptions options;
-    options.sync = sync_wanted_;
-    status = database_->db()->Write(options, &batch);
-  } else if (sync_wanted_ &&
-             (unsynced_ ||
-              syncer_.started())) {  // all superseded: by rows that may not be synced yet
-    status = database_->db()->SyncWAL();
+    status = database_->db()->Write(rocksdb::WriteOptions(), &batch);
   }
   broken_ = !status.ok();
   if (broken_) {
@@ -67,24 +63,23 @@ Status Worker::write_batch() {
   }
   dirty_facts_.clear();
   batch_.written();
-  written(sync_wanted_);
-  return status;
-}
-
-void Worker::written(bool synced) {
-  if (synced) {
-    unsynced_ = false;
-  } else if (!unsynced_ && !batch_.empty()) {
+  if (!unsynced_ && !batch_.empty()) {
     unsynced_ = true;
     unsynced_since_us_ = mono_us();
   }
+  written();
+  // All superseded: by rows that may not be synced yet.
+  if (sync_wanted_ && (unsynced_ || syncer_.started())) hold_synced();
+  return status;
+}
+
+void Worker::written() {
   highest_hlc_.store(info_.highest_hlc, std::memory_order_relaxed);
   std::uint64_t mutations = 0;
   for (const Gathered& gathered : gathered_) mutations += gathered.count;
   const std::lock_guard lock(mutex_);
   stats_.applied_total += mutations;
   stats_.batches_total += 1;
-  stats_.sync_total += synced ? 1 : 0;
 }
 
 // Resuming would have RocksDB write its memory to a table file, which does not fit either; opening
@@ -117,6 +112,7 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
                        const char* doing) {
   if (broken_) recover();
   if (const std::optional<Error> error = unusable()) return report_applied(token, *error);
+  if (broken_) return report_applied(token, to_error(Status::IOError(kWaiting), doing));
   const std::string info = encode_info(next);
   batch.Put(database_->facts(), slice(kInfoKey), info).PermitUncheckedError();
   rocksdb::WriteOptions options;
@@ -126,17 +122,26 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
   headers_.clear();
   if (broken_) return report_applied(token, to_error(status, doing));
   info_ = next;
-  written(true);
+  written();
+  unsynced_ = false;
+  release_held({});  // it synced the log, and what stands before it
   report_applied(token, {});
+  const std::lock_guard lock(mutex_);
+  ++stats_.sync_total;
 }
 
 void Worker::sync_if_due() {
   if (const std::optional<Result<void>> result = syncer_.take()) end_sync(*result);
   const std::int64_t waited_us = unsynced_ ? mono_us() - unsynced_since_us_ : 0;
   if (waited_us >= kStuckIntervals * options_.sync_interval_ms * 1000) await_sync();
-  if (!unsynced_ || syncer_.started() || broken_ || !database_->is_open()) return;
-  if (waited_us < options_.sync_interval_ms * 1000) return;
+  if (!unsynced_ || syncer_.started() || !database_->is_open()) return;
+  const bool due = !broken_ && waited_us >= options_.sync_interval_ms * 1000;
+  if (due || !unsynced_reports_.empty()) start_sync();
+}
+
+void Worker::start_sync() {
   unsynced_ = false;
+  syncing_reports_.swap(unsynced_reports_);
   syncing_rows_ = database_->rows_now(info_.next_generation);
   syncer_.start();
 }
@@ -145,8 +150,11 @@ void Worker::end_sync(const Result<void>& result) {
   const std::shared_ptr<const SyncedRows> rows = std::exchange(syncing_rows_, nullptr);
   if (!result) {
     broken_ = unsynced_ = true;
+    release_held(result.error());
     return note_error(result.error());
   }
+  std::move(syncing_reports_.begin(), syncing_reports_.end(), std::back_inserter(reports_));
+  syncing_reports_.clear();
   database_->mark_synced(rows);
   const std::lock_guard lock(mutex_);
   ++stats_.sync_total;
@@ -154,6 +162,41 @@ void Worker::end_sync(const Result<void>& result) {
 
 void Worker::await_sync() {
   if (syncer_.started()) end_sync(syncer_.wait());
+}
+
+// The reports of the batch's synced mutations leave later.
+void Worker::hold_synced() {
+  if (!std::exchange(unsynced_, true)) unsynced_since_us_ = mono_us();
+  for (const Gathered& gathered : gathered_) {
+    if (!gathered.synced) continue;
+    std::size_t at = gathered.first_report;
+    for (std::size_t i = 0; i < gathered.count; ++i) {
+      if (gathered.changes[i].token == 0) continue;
+      Report& report = reports_[at++];
+      if (!report.error.message.empty()) continue;
+      unsynced_reports_.push_back(std::move(report));
+      report.token = 0;
+    }
+  }
+  std::erase_if(reports_, [](const Report& report) { return report.token == 0; });
+}
+
+void Worker::release_held(const Error& error) {
+  for (auto* held : {&syncing_reports_, &unsynced_reports_}) {
+    for (Report& report : *held) {
+      report.error = error;
+      reports_.push_back(std::move(report));
+    }
+    held->clear();
+  }
+}
+
+// Until nothing is held any more: before the logs change hands.
+void Worker::settle_held() {
+  await_sync();
+  if (unsynced_reports_.empty()) return;
+  start_sync();
+  await_sync();
 }
 
 // While closed there are no reads: only when the disk takes writes again.
@@ -169,7 +212,7 @@ void Worker::recover() {
 
 void Worker::reopen() {
   recovered_at_us_ = mono_us();
-  await_sync();
+  settle_held();
   headers_.clear();
   broken_ = !database_->reopen();
   if (broken_) return;

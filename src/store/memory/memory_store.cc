@@ -1,6 +1,7 @@
 #include "store/memory/memory_store.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "session/apply.h"
@@ -14,8 +15,13 @@ constexpr std::size_t kMaxPage = 4'096;
 
 void MemoryStore::apply(std::vector<Change> changes, Durability durability) {
   gather([this, durability, wall_ms = wall_ms_(), changes = std::move(changes)]() mutable {
-    for (Change& change : changes) apply_now(change.mutation, change.token, wall_ms);
-    if (durability == Durability::synced) sync();
+    const bool synced = durability == Durability::synced;
+    auto& reports = synced && late_syncs ? held_ : reports_;
+    for (Change& change : changes) {
+      Report report = apply_now(change.mutation, change.token, wall_ms);
+      if (report.token != 0) reports.push_back(std::move(report));
+    }
+    if (synced && !late_syncs) sync();
   });
 }
 
@@ -25,7 +31,8 @@ void MemoryStore::apply_one(Mutation mutation, StoreToken token, Durability dura
   apply(std::move(changes), durability);
 }
 
-void MemoryStore::apply_now(Mutation& mutation, StoreToken token, std::int64_t wall_ms) {
+MemoryStore::Report MemoryStore::apply_now(Mutation& mutation, StoreToken token,
+                                           std::int64_t wall_ms) {
   const FullKey key = mutation.key;
   const Hlc hlc = mutation.hlc;
   const auto found = rows_.find(key);
@@ -44,7 +51,7 @@ void MemoryStore::apply_now(Mutation& mutation, StoreToken token, std::int64_t w
     }
   }
   ++stats_.applied_total;
-  if (token != 0) reports_.push_back({token, result});
+  return {token, result};
 }
 
 Row MemoryStore::row(const FullKey& key) const {
@@ -148,14 +155,30 @@ void MemoryStore::deliver() {
 }
 
 void MemoryStore::sync() {
-  undo_.clear();
-  synced_highest_hlc_ = highest_hlc_;
-  synced_facts_ = written_facts_;
+  start_sync();
+  end_sync();
+}
+
+void MemoryStore::start_sync() {
+  sync_started_ = true;
+  run_ = {undo_.size(), held_.size(), highest_hlc_, written_facts_};
+}
+
+void MemoryStore::end_sync() {
+  if (!std::exchange(sync_started_, false)) return;
+  undo_.erase(undo_.begin(), undo_.begin() + static_cast<std::ptrdiff_t>(run_.undo));
+  synced_highest_hlc_ = run_.highest_hlc;
+  synced_facts_ = std::move(run_.facts);
+  const auto end = held_.begin() + static_cast<std::ptrdiff_t>(run_.held);
+  std::move(held_.begin(), end, std::back_inserter(reports_));
+  held_.erase(held_.begin(), end);
 }
 
 void MemoryStore::crash() {
   gathered_.clear();
   reports_.clear();
+  held_.clear();
+  sync_started_ = false;
   facts_ = written_facts_;
   in_flight_.reopen();
 }
@@ -179,7 +202,7 @@ void MemoryStore::lose_power() {
 StoreStats MemoryStore::stats() const {
   StoreStats out = stats_;
   out.rows_estimate = rows_.size();
-  out.queued = gathered_.size() + reports_.size();
+  out.queued = gathered_.size() + reports_.size() + held_.size();
   return out;
 }
 

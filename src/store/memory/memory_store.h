@@ -1,7 +1,9 @@
 // A Store in memory with the ledger's meaning, for unit tests and the simulator.
 //
 // Work is done at submit(), in order; results wait until deliver(), so that callers meet the same
-// asynchrony as with a real store. Deterministic, single-threaded, no clock of its own.
+// asynchrony as with a real store. A `synced` change is synced at once, unless late_syncs: then it
+// waits, and its report with it, for a run of the owner's start_sync() and end_sync() that started
+// after it was done. Deterministic, single-threaded, no clock of its own.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +36,12 @@ class MemoryStore final : public Store {
   // A power cut and a new start: also goes back to the last sync(), and the in-flight table is
   // lost.
   void lose_power();
-  // The background fdatasync; also done by every `synced` change, flush and swap.
+  // fdatasync of everything done so far; also done by flush and swap.
   void sync();
+  bool late_syncs = false;
+  bool sync_wanted() const { return !held_.empty() && !sync_started_; }
+  void start_sync();
+  void end_sync();  // without a run under way: nothing
 
   // Rows as they are, for assertions.
   const std::map<FullKey, Row>& rows() const { return rows_; }
@@ -65,8 +71,16 @@ class MemoryStore final : public Store {
     std::optional<Row> before;
   };
 
+  // What a power cut leaves: the undo's beginning, the highest version, the facts.
+  struct Moment {
+    std::size_t undo = 0;
+    std::size_t held = 0;
+    Hlc highest_hlc = 0;
+    std::map<std::string, std::string, std::less<>> facts;
+  };
+
   void gather(std::function<void()> operation) { gathered_.push_back(std::move(operation)); }
-  void apply_now(Mutation& mutation, StoreToken token, std::int64_t wall_ms);
+  Report apply_now(Mutation& mutation, StoreToken token, std::int64_t wall_ms);
   ScanPage scan_now(const ScanQuery& query, std::int64_t wall_ms) const;
   Row row(const FullKey& key) const;
 
@@ -78,6 +92,9 @@ class MemoryStore final : public Store {
   std::map<std::string, std::string, std::less<>> synced_facts_;
   std::vector<std::function<void()>> gathered_;
   std::deque<Report> reports_;
+  std::deque<Report> held_;  // of synced changes; the first `run_.held` end with the run under way
+  bool sync_started_ = false;
+  Moment run_;
   std::vector<Undo> undo_;
   std::vector<std::byte> in_flight_memory_{InFlightTable::kBytes};
   InFlightTable in_flight_{in_flight_memory_};

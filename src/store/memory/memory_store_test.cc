@@ -59,6 +59,30 @@ TEST_F(MemoryStoreTest, WritesOnTheirWayOutliveACrashAndNoPowerCut) {
   EXPECT_TRUE(store_.in_flight().leftovers().empty());
 }
 
+TEST_F(MemoryStoreTest, ALateSyncIsReportedAfterARunThatStartedBehindIt) {
+  store_.late_syncs = true;
+  store_.apply_one(tomb(full_key(0, "t"), 1, 9), 1, Durability::synced);
+  store_.submit();
+  EXPECT_TRUE(store_.sync_wanted());
+  store_.start_sync();
+  EXPECT_FALSE(store_.sync_wanted());
+  store_.apply_one(tomb(full_key(0, "u"), 2, 9), 2, Durability::synced);
+  put_text("a", 3);
+  store_.submit();
+  store_.deliver();
+  EXPECT_EQ(recorder_.order, std::vector<StoreToken>{3});
+  store_.end_sync();
+  store_.deliver();
+  EXPECT_EQ(recorder_.order, (std::vector<StoreToken>{3, 1}));
+  EXPECT_TRUE(store_.sync_wanted());
+  store_.lose_power();
+  EXPECT_TRUE(has("t"));
+  EXPECT_FALSE(has("u"));
+  EXPECT_FALSE(has("a"));
+  EXPECT_EQ(store_.highest_hlc(), 1U);
+  EXPECT_FALSE(store_.sync_wanted());
+}
+
 TEST_F(MemoryStoreTest, OneByOne) {
   put_text("a", 1);
   put_text("b", 2);
