@@ -337,8 +337,8 @@ void Engine::on_write(Call& call, std::string_view frame) {
     kick(call.keys);
   }
   const ReplyView reply(frame);
-  if (!guarded && !call.marked && !c_.options.observe && !c_.shared && !call.checked &&
-      !needs_guard(call) && looks_absent(*call.spec, call.args, reply)) {
+  if (!guarded && !c_.options.observe && !c_.shared && !call.checked && !needs_guard(call) &&
+      looks_absent(*call.spec, call.args, reply)) {
     // The command found nothing, so it did nothing: what the ledger knows decides.
     c_.keys.remove_in_flight(call);
     kick(call.keys);
