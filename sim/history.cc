@@ -1,10 +1,8 @@
 #include "sim/history.h"
 
 #include <algorithm>
-#include <charconv>
+#include <functional>
 #include <utility>
-
-#include "resp/reply.h"
 
 namespace stayd::sim {
 
@@ -17,145 +15,24 @@ constexpr std::size_t kMaxWorlds = 4096;  // likewise
 // was sent, so the stand-in counts 0 where Redis would have counted 1.
 constexpr const char* kAnyCount = ":any";
 
-std::int64_t number(std::string_view text) {
-  std::int64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-std::string integer(std::int64_t value) {
-  return ":" + std::to_string(value);
-}
-std::string bulk(std::string_view text) {
-  return "\"" + std::string(text) + "\"";
-}
-
-void set_expiry(KeyState& state, std::int64_t from_ms, std::int64_t to_ms) {
-  state.expires_from_ms = from_ms;
-  state.expires_to_ms = to_ms;
-}
-
-// SET k v [EX s | PX ms] [NX | XX]
-std::string spec_set(KeyState& state, const Words& c, std::int64_t from_ms, std::int64_t to_ms) {
-  std::int64_t ttl = 0;
-  bool nx = false;
-  bool xx = false;
-  for (std::size_t i = 3; i < c.size(); ++i) {
-    if (c[i] == "EX")
-      ttl = number(c[++i]) * 1000;
-    else if (c[i] == "PX")
-      ttl = number(c[++i]);
-    else if (c[i] == "NX")
-      nx = true;
-    else if (c[i] == "XX")
-      xx = true;
-  }
-  if ((nx && state.record.exists()) || (xx && !state.record.exists())) return "nil";
-  state = KeyState{};
-  state.record.value = c[2];
-  if (ttl != 0) set_expiry(state, from_ms + ttl, to_ms + ttl);
-  return "+OK";
-}
-
-std::string spec_hash(KeyState& state, const Words& c) {
-  const std::string& name = c[0];
-  if (name == "HGETALL") {
-    std::string out = "{";
-    if (const auto* hash = std::get_if<HashValue>(&state.record.value)) {
-      for (const auto& [field, value] : *hash) out += field + "=" + value + " ";
-    }
-    return out + "}";
-  }
-  if (!state.record.exists()) state.record.value = HashValue{};
-  auto& hash = std::get<HashValue>(state.record.value);
-  if (name == "HINCRBY") {
-    auto& value = hash[c[2]];
-    value = std::to_string(number(value) + number(c[3]));
-    return ":" + value;
-  }
-  std::int64_t fresh = 0;  // HSET
-  for (std::size_t i = 2; i + 1 < c.size(); i += 2) {
-    fresh += hash.insert_or_assign(c[i], c[i + 1]).second;
-  }
-  return integer(fresh);
-}
-
-std::string spec_string(KeyState& state, const Words& c) {
-  const auto* value = std::get_if<std::string>(&state.record.value);
-  if (c[0] == "GET") return value == nullptr ? "nil" : bulk(*value);
-  const std::int64_t next = (value == nullptr ? 0 : number(*value)) + 1;  // INCR
-  state.record.value = std::to_string(next);
-  return integer(next);
-}
-
 }  // namespace
 
-std::string apply_spec(KeyState& state, const Words& c, std::int64_t from_ms, std::int64_t to_ms) {
-  const std::string& name = c[0];
-  const bool exists = state.record.exists();
-  if (name == "SET") return spec_set(state, c, from_ms, to_ms);
-  if (name == "SETEX") return spec_set(state, {"SET", c[1], c[3], "EX", c[2]}, from_ms, to_ms);
-  if (name == "GET" || name == "INCR") return spec_string(state, c);
-  if (name == "EXISTS") return integer(exists);
-  if (name == "DEL" || name == "UNLINK") {
-    state = KeyState{};
-    return integer(exists);
+std::string_view name_of(Wrong wrong) {
+  switch (wrong) {
+    case Wrong::nothing:
+      return "nothing";
+    case Wrong::false_logout:
+      return "false_logout";
+    case Wrong::resurrection:
+      return "resurrection";
+    case Wrong::foreign_value:
+      return "foreign_value";
+    case Wrong::old_value:
+      return "old_value";
+    case Wrong::wrong_reply:
+      return "wrong_reply";
   }
-  if (name == "GETDEL") {
-    const std::string value = spec_string(state, {"GET", c[1]});
-    state = KeyState{};
-    return value;
-  }
-  if (name == "EXPIRE") {
-    if (!exists) return ":0";
-    const std::int64_t ttl = number(c[2]) * 1000;
-    set_expiry(state, from_ms + ttl, to_ms + ttl);
-    return ":1";
-  }
-  if (name == "EVAL") {  // compare and delete
-    const auto* value = std::get_if<std::string>(&state.record.value);
-    if (value == nullptr || *value != c[4]) return ":0";
-    state = KeyState{};
-    return ":1";
-  }
-  return spec_hash(state, c);
-}
-
-std::string normalise(std::string_view frame) {
-  const ReplyView reply(frame);
-  switch (reply.type()) {
-    case ReplyType::simple:
-      return "+" + std::string(reply.text());
-    case ReplyType::error:
-    case ReplyType::bulk_error:
-      return "-" + std::string(reply.text());
-    case ReplyType::integer:
-    case ReplyType::boolean:
-      return integer(reply.integer().value_or(0));
-    case ReplyType::null:
-      return "nil";
-    case ReplyType::map: {
-      std::map<std::string, std::string> fields;
-      auto elements = reply.elements();
-      ReplyView field;
-      ReplyView value;
-      while (elements.next(field) && elements.next(value)) {
-        fields[std::string(field.text())] = value.text();
-      }
-      std::string out = "{";
-      for (const auto& [name, text] : fields) out += name + "=" + text + " ";
-      return out + "}";
-    }
-    case ReplyType::array: {
-      std::string out;
-      auto elements = reply.elements();
-      ReplyView element;
-      while (elements.next(element)) out += (out.empty() ? "" : " ") + normalise(element.frame());
-      return out;
-    }
-    default:
-      return bulk(reply.text());
-  }
+  return "";
 }
 
 std::string Operation::text() const {
@@ -177,10 +54,25 @@ bool Operation::writes() const {
 // --- worlds ---------------------------------------------------------------------------------
 
 bool KeyHistory::same(const World& a, const World& b) {
-  return a.state == b.state && a.done == b.done && a.replies == b.replies;
+  return a.hash == b.hash && a.state == b.state && a.done == b.done && a.replies == b.replies;
+}
+
+std::size_t KeyHistory::hash_of(const World& world) {
+  std::size_t hash = static_cast<std::size_t>(world.state.expires_from_ms);
+  const auto mix = [&hash](std::string_view text) {
+    hash = hash * 1'099'511'628'211ULL + std::hash<std::string_view>{}(text);
+  };
+  for (const int id : world.done) hash = hash * 31 + static_cast<std::size_t>(id);
+  for (const std::string& reply : world.replies) mix(reply);
+  if (const auto* text = std::get_if<std::string>(&world.state.record.value)) mix(*text);
+  if (const auto* fields = std::get_if<HashValue>(&world.state.record.value)) {
+    for (const auto& [name, value] : *fields) mix(value);
+  }
+  return hash;
 }
 
 void KeyHistory::add(std::vector<World>& worlds, World world) const {
+  world.hash = hash_of(world);
   for (const World& one : worlds) {
     if (same(one, world)) return;
   }
@@ -241,7 +133,10 @@ int KeyHistory::ask(Operation operation, int client, std::int64_t now_ms) {
 }
 
 bool KeyHistory::answer(int id, std::string_view reply, std::int64_t now_ms) {
-  std::string text = normalise(reply);
+  return answer_text(id, normalise(reply), now_ms);
+}
+
+bool KeyHistory::answer_text(int id, std::string text, std::int64_t now_ms) {
   const Operation& operation = asked_[static_cast<std::size_t>(id)].operation;
   if (operation.block && operation.commands[0][0] == "DEL" && text[0] == ':') {
     text.replace(0, text.find(' '), kAnyCount);
@@ -250,7 +145,7 @@ bool KeyHistory::answer(int id, std::string_view reply, std::int64_t now_ms) {
   --open_;
   if (given_up_) return true;
   std::vector<World> kept;
-  std::string allowed;
+  std::vector<std::string> possible;
   const auto reached = closure(now_ms);
   for (const World& world : reached) {
     const auto place = std::lower_bound(world.done.begin(), world.done.end(), id);
@@ -258,7 +153,9 @@ bool KeyHistory::answer(int id, std::string_view reply, std::int64_t now_ms) {
     const auto index = place - world.done.begin();
     if (world.replies[static_cast<std::size_t>(index)] != text) {
       const auto& other = world.replies[static_cast<std::size_t>(index)];
-      if (allowed.find(other) == std::string::npos) allowed += " " + other;
+      if (std::find(possible.begin(), possible.end(), other) == possible.end()) {
+        possible.push_back(other);
+      }
       continue;
     }
     World next = world;
@@ -272,11 +169,47 @@ bool KeyHistory::answer(int id, std::string_view reply, std::int64_t now_ms) {
     return true;
   }
   if (kept.empty()) {
-    why_ = "#" + std::to_string(id) + " was told " + text + ", possible were:" + allowed;
+    wrong_ = judge(text, possible);
+    why_ = "#" + std::to_string(id) + " was told " + text + ", possible were:";
+    for (const std::string& one : possible) why_ += " " + one;
     line(now_ms, "IMPOSSIBLE: " + why_);
     return false;
   }
   worlds_ = std::move(kept);
+  return true;
+}
+
+Wrong KeyHistory::judge(const std::string& told, const std::vector<std::string>& possible) const {
+  const auto absent = [](const std::string& text) {
+    return text == "nil" || text == "{}" || text == ":0";
+  };
+  const bool value = told[0] == '"' || told[0] == '{';
+  if (value && !absent(told) && !was_written(told)) return Wrong::foreign_value;
+  const auto absents = std::count_if(possible.begin(), possible.end(), absent);
+  if (absent(told) && absents == 0) return Wrong::false_logout;
+  if (!absent(told) && absents == std::ssize(possible)) return Wrong::resurrection;
+  return value ? Wrong::old_value : Wrong::wrong_reply;
+}
+
+// Whether every value in this reply stood in some command on the key.
+bool KeyHistory::was_written(const std::string& told) const {
+  const auto asked_with = [this](std::string_view value) {
+    for (const Asked& asked : asked_) {
+      for (const Words& words : asked.operation.commands) {
+        if (words[0] == "INCR" || words[0] == "HINCRBY") return true;  // nobody wrote the sum
+        if (std::find(words.begin() + 1, words.end(), value) != words.end()) return true;
+      }
+    }
+    return false;
+  };
+  const std::string_view inner(told.data() + 1, told.size() - 2);
+  if (told[0] == '"') return asked_with(inner);
+  for (std::size_t from = 0; from < inner.size();) {  // "field=value field=value "
+    const auto equal = inner.find('=', from);
+    const auto end = inner.find(' ', from);
+    if (equal >= end || !asked_with(inner.substr(equal + 1, end - equal - 1))) return false;
+    from = end + 1;
+  }
   return true;
 }
 
@@ -318,10 +251,27 @@ void KeyHistory::done(int id, std::int64_t now_ms) {
   if (!kept.empty()) worlds_ = std::move(kept);
 }
 
-void KeyHistory::refused(int id, std::string_view note, std::int64_t now_ms) {
+bool KeyHistory::refused(int id, std::string_view note, std::int64_t now_ms) {
   line(now_ms, "#" + std::to_string(id) + " refused: " + std::string(note));
   --open_;
   std::erase(pending_, id);
+  const bool writes = asked_[static_cast<std::size_t>(id)].operation.writes();
+  std::vector<World> kept;
+  for (World& world : std::exchange(worlds_, {})) {
+    const auto place = std::lower_bound(world.done.begin(), world.done.end(), id);
+    if (place != world.done.end() && *place == id) {
+      if (writes) continue;  // somebody was told what only this write explains
+      world.replies.erase(world.replies.begin() + (place - world.done.begin()));
+      world.done.erase(place);
+    }
+    add(kept, std::move(world));
+  }
+  worlds_ = std::move(kept);
+  if (!worlds_.empty() || given_up_) return true;
+  wrong_ = Wrong::wrong_reply;
+  why_ = "#" + std::to_string(id) + " was refused, and its effect was seen";
+  line(now_ms, "IMPOSSIBLE: " + why_);
+  return false;
 }
 
 void KeyHistory::note(std::string text, std::int64_t now_ms) {

@@ -16,10 +16,9 @@
 #include <vector>
 
 #include "session/record.h"
+#include "sim/spec.h"
 
 namespace stayd::sim {
-
-using Words = std::vector<std::string>;
 
 // One command, or the commands of one MULTI block.
 struct Operation {
@@ -29,23 +28,16 @@ struct Operation {
   bool writes() const;
 };
 
-// How far the truth about expiry may stray (I10): the clocks' difference and coalesced touches.
-inline constexpr std::int64_t kExpirySlackMs = 600;
-
-// One state a key may be in. Expiry is an interval: a TTL starts somewhere between the question and
-// the answer. 0, 0: no expiry.
-struct KeyState {
-  Record record;
-  std::int64_t expires_from_ms = 0, expires_to_ms = 0;
-  bool operator==(const KeyState&) const = default;
+// What an impossible answer looks like to the user.
+enum class Wrong {
+  nothing,        // all was possible
+  false_logout,   // absent, and the session lives
+  resurrection,   // there, and the session was logged out or has expired
+  foreign_value,  // a value that was never written under this key
+  old_value,      // a value, or a part of it, that has been replaced
+  wrong_reply     // anything else: a count, a lock given twice
 };
-
-// The reply a correct Redis gives, in the form of `normalise`; changes the state. Time lies within
-// [from_ms, to_ms].
-std::string apply_spec(KeyState& state, const Words& command, std::int64_t from_ms,
-                       std::int64_t to_ms);
-// A RESP3 reply as text; hashes sorted by field; the elements of a block joined by spaces.
-std::string normalise(std::string_view reply);
+std::string_view name_of(Wrong wrong);
 
 class KeyHistory {
  public:
@@ -55,12 +47,14 @@ class KeyHistory {
   int ask(Operation operation, int client, std::int64_t now_ms);
   // False: impossible; `why()` tells.
   bool answer(int id, std::string_view reply, std::int64_t now_ms);
+  // The same for a reply in the form of `normalise`.
+  bool answer_text(int id, std::string text, std::int64_t now_ms);
   // It was done; what it answered does not matter.
   void done(int id, std::int64_t now_ms);
   // No answer, or an error: it may have taken effect, and may still.
   void in_doubt(int id, std::string_view note, std::int64_t now_ms);
-  // It was certainly not done.
-  void refused(int id, std::string_view note, std::int64_t now_ms);
+  // It was certainly not done. False: impossible.
+  bool refused(int id, std::string_view note, std::int64_t now_ms);
   // Something worth a line in the readable history.
   void note(std::string text, std::int64_t now_ms);
   // Whether the key may hold `record` at the end, after all that was asked. `why()` tells.
@@ -71,6 +65,8 @@ class KeyHistory {
   void give_up() { given_up_ = true; }
   int open() const { return open_; }
   const std::string& why() const { return why_; }
+  // What the first impossible answer was.
+  Wrong wrong() const { return wrong_; }
   std::string text() const;
 
  private:
@@ -84,18 +80,23 @@ class KeyHistory {
     KeyState state;
     std::vector<int> done;             // pending operations that took effect, sorted
     std::vector<std::string> replies;  // and what they answered, in the same order
+    std::size_t hash = 0;
   };
   static bool same(const World& a, const World& b);
+  static std::size_t hash_of(const World& world);
   void add(std::vector<World>& worlds, World world) const;
   // Every world reachable by letting pending operations take effect by `now_ms`.
   std::vector<World> closure(std::int64_t now_ms) const;
   void line(std::int64_t now_ms, std::string text);
+  Wrong judge(const std::string& told, const std::vector<std::string>& possible) const;
+  bool was_written(const std::string& told) const;
 
   std::vector<Asked> asked_;
   std::vector<int> pending_;
   std::vector<World> worlds_{World{}};
   std::vector<std::string> lines_;
   std::string why_;
+  Wrong wrong_ = Wrong::nothing;
   bool given_up_ = false;
   int open_ = 0;
 };
