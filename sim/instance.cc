@@ -25,6 +25,7 @@ void Instance::start() {
   LinkOptions link;
   link.endpoint.host = "redis";
   link.max_retry_ms = 8000;
+  link.rules = options_.engine.rules;
   data_ =
       std::make_unique<Link>(link, network_, engine_->data_events(), counters_, *engine_random_);
   aux_ = std::make_unique<Link>(link, network_, engine_->aux_events(), counters_, *engine_random_);

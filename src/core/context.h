@@ -10,6 +10,7 @@
 #include "core/debts.h"
 #include "core/key_table.h"
 #include "core/record_cache.h"
+#include "core/rules.h"
 #include "core/store_ops.h"
 #include "core/upstream.h"
 #include "observe/counters.h"
@@ -34,6 +35,7 @@ struct EngineOptions {
   bool observe = false;        // adopt only; never answer instead of Redis
   bool strict_logout = false;  // refuse a logout that cannot be made durable
   bool blind_accept = true;    // R5: the ledger cannot be read, a SUSPECT Redis can
+  Rules rules;                 // tests only
 };
 
 // How long a tombstone lives at least (I9). The ledger extends it beyond the expiry of what it
@@ -53,6 +55,7 @@ struct CoreContext {
         cache(options.near_cache_bytes) {}
 
   EngineOptions options;
+  const Rules& rules = options.rules;
   Store& store;
   Counters& counters;
   EventSink& events;

@@ -41,6 +41,7 @@ void Engine::on_tick(Now now) {
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
+  if (!c_.rules.late_replies_condemn) reroute_lost();
   if (adopter_.complete() || c_.shared) absences_.clear();
   if (!holding_.empty()) {
     auto holding = std::move(holding_);
@@ -104,7 +105,7 @@ const SessionPolicy* Engine::policy_of(const Call& call) const {
 bool Engine::goes_to_redis(const Call& call) const {
   if (c_.options.observe) return c_.up();
   if (!shard_.trusted() || !c_.up()) return false;
-  if (!c_.debts.empty()) {
+  if (c_.rules.debts_hide_redis && !c_.debts.empty()) {
     for (const FullKey& key : call.keys) {
       if (c_.debts.has(key)) return false;
     }
@@ -172,8 +173,9 @@ void Engine::try_start(Call& call) {
       call.spec->handling == Handling::slow_read || call.spec->handling == Handling::slow_write;
   // A logout's tombstone counts what the ledger holds: writes before it must stand there.
   const bool logout = !c_.keys.empty() && is_removal(*call.spec, call.args, c_.now.wall_ms);
-  const bool alone = slow || logout || depends_on_absence(call) || call.pinned ||
-                     (is_session(call) && !goes_to_redis(call));
+  const bool alone = c_.rules.slow_roads_start_alone &&
+                     (slow || logout || depends_on_absence(call) || call.pinned ||
+                      (is_session(call) && !goes_to_redis(call)));
   if (!c_.keys.may_start(call, alone)) {
     call.stage = static_cast<std::uint8_t>(Stage::waiting);
     c_.keys.enqueue(call);
@@ -332,7 +334,7 @@ void Engine::advance(Call& call) {
 void Engine::on_trust(Trust trust) {
   if (trust == Trust::out) adopter_.on_link_lost();
   if (trust != Trust::suspect) reroute_lost();
-  if (trust == Trust::trusted) c_.cache.clear();
+  if (trust == Trust::trusted && c_.rules.near_cache_is_emptied) c_.cache.clear();
   std::vector<Call*> fronts;
   c_.keys.all_fronts(fronts);
   for (Call* call : fronts) {

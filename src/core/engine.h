@@ -205,6 +205,7 @@ class Engine final : public CallHandler,
   void reply_in_doubt(Call& call);
 
   // --- engine_absent.cc: is it really not there? (R4, R8, R15)
+  bool needs_proof(const Call& call, std::string_view frame) const;
   void check_absent(Call& call, std::string_view frame);
   void resolve_missing(Call& call);
   void load_metas(Call& call);
@@ -237,6 +238,7 @@ class Engine final : public CallHandler,
   void on_blind(Call& call, std::string_view frame);
   void cap_records(Call& call, std::vector<Mutation>& effects);
   void reply_unknown(Call& call, UnknownPolicy policy);
+  void apply_effects(std::vector<Store::Change> changes, Durability durability);
   void release_rows(Call& call);
   static bool creates_if_missing(const Call& call);
 

@@ -21,6 +21,12 @@ constexpr std::int64_t kFenceMs = 30'000;
 constexpr std::size_t kMaxEvidence = 4096;
 }  // namespace
 
+// What a shared Redis no longer holds, another stayd may have removed.
+bool Engine::needs_proof(const Call& call, std::string_view frame) const {
+  return !c_.shared && c_.rules.nil_needs_proof &&
+         looks_absent(*call.spec, call.args, ReplyView(frame));
+}
+
 void Engine::check_absent(Call& call, std::string_view frame) {
   ++c_.counters.absent_checks;
   call.held.assign(frame);
@@ -121,7 +127,8 @@ void Engine::on_verified(Call& call) {
     const RowMeta& meta = call.metas[i];
     if (!meta.live_at(c_.now.wall_ms) || meta.stale) continue;
     if (shard_.evicted_since(meta.mark, call.evicted_keys) ||
-        (policy != nullptr && policy->external_delete_heals)) {
+        (policy != nullptr && policy->external_delete_heals) ||
+        !c_.rules.external_deletes_are_meant) {
       ++c_.counters.lost_keys_healed;
       shard_.owe(call.keys[i], meta.hlc);
       healed = true;

@@ -93,7 +93,7 @@ void Engine::send_block(Call& call) {
   });
   // What was found out about its keys must still hold when the block runs: it tells us itself.
   call.probes = 0;
-  if (session && call.checked && !call.pinned && !selects) {
+  if (session && call.checked && !call.pinned && !selects && c_.rules.blocks_probe_their_keys) {
     call.probes = static_cast<std::uint32_t>(call.keys.size());
     for (const FullKey& key : call.keys) append_request(request_, {"EXISTS", key_of(key)});
   }
@@ -205,7 +205,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
   }
   ++call.waiting;
   if (!changes.empty()) {
-    c_.store.apply(std::move(changes), logout ? Durability::synced : Durability::written);
+    apply_effects(std::move(changes), logout ? Durability::synced : Durability::written);
   }
   std::sort(read_backs.begin(), read_backs.end());  // once each, however often it was written
   read_backs.erase(std::unique(read_backs.begin(), read_backs.end()), read_backs.end());

@@ -60,7 +60,7 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
   if (static_cast<Stage>(call.stage) == Stage::removal) {
     // The tombstones stand in the ledger; Redis will be told.
     for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-      shard_.owe(call.keys[i], call.hlc + i);
+      if (c_.rules.lost_logouts_are_owed) shard_.owe(call.keys[i], call.hlc + i);
       c_.cache.erase(call.keys[i]);
     }
     std::string reply;
@@ -86,6 +86,7 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
 
 // R9: what was in doubt is done again as "state at least this version", in the order it was sent.
 void Engine::reroute_lost() {
+  if (!c_.rules.in_doubt_is_not_sent_again && !shard_.trusted()) return;
   auto lost = std::move(lost_);
   lost_.clear();
   if (lost.empty()) return;

@@ -51,7 +51,7 @@ void Engine::record(Call& call, std::string_view frame) {
 // or a kill -9 could take back what a client has seen. The ledger reports nothing before what was
 // asked for earlier is written, so any answer of it will do.
 void Engine::complete_recorded(Call& call, std::string_view frame) {
-  if (!c_.keys.empty()) {
+  if (c_.rules.reads_wait_for_the_ledger && !c_.keys.empty()) {
     for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
       if (c_.keys.in_flight(call.keys[i]) == 0) continue;
       call.held.assign(frame);
@@ -77,7 +77,10 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
     const auto durability =
         mutation.kind == Mutation::Kind::tomb ? removal_durability(call) : Durability::written;
-    c_.store.apply_one(std::move(mutation), store_token(call, SubKind::applied, index), durability);
+    const StoreToken token = c_.rules.replies_wait_for_the_ledger
+                                 ? store_token(call, SubKind::applied, index)
+                                 : StoreToken{0};
+    c_.store.apply_one(std::move(mutation), token, durability);
   }
   if (call.waiting == 0) advance(call);
 }

@@ -62,7 +62,7 @@ void Engine::to_redis(Call& call) {
     if (is_removal(*call.spec, call.args, c_.now.wall_ms) && call.spec->name != "getdel") {
       return start_removal(call);
     }
-    if (!c_.shared && needs_guard(call)) {
+    if (!c_.shared && c_.rules.absence_is_guarded && needs_guard(call)) {
       if (call.spec->name != "bitfield" && note_in_flight(call)) return send_guarded(call);
       c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
       return resolve_missing(call);
@@ -122,8 +122,11 @@ void Engine::send_write(Call& call) {
   // A script that only Redis can run may take its time, as other slow commands do.
   const bool may_be_slow =
       call.spec->handling == Handling::script && !stand_in_supports(*call.spec, call.args);
-  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    may_be_slow ? slow_deadline_us() : command_deadline_us(), 1);
+  Upstream& upstream = c_.rules.one_connection || call.submitted_order % 2 == 0 || !aux_->up()
+                           ? *c_.upstream
+                           : *aux_;
+  upstream.send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                may_be_slow ? slow_deadline_us() : command_deadline_us(), 1);
   // What is read back stays locked until then.
   if (call.marked || effects_need_read_back(*call.spec, call.args)) return;
   if (call.locks_held) {
@@ -180,6 +183,7 @@ void Engine::to_aux(Call& call) {
 // --- logouts: TOMB in the ledger, then UNLINK in Redis, then the client
 
 Durability Engine::removal_durability(const Call& call) const {
+  if (!c_.rules.logouts_are_synced) return Durability::written;
   const bool locks_only = std::all_of(call.keys.begin(), call.keys.end(), [&](const FullKey& key) {
     const SessionPolicy* policy = policies_.find(key_of(key));
     return policy != nullptr && policy->key_class == KeyClass::lock;
@@ -188,7 +192,7 @@ Durability Engine::removal_durability(const Call& call) const {
 }
 
 void Engine::start_removal(Call& call) {
-  c_.keys.lock(call);
+  if (c_.rules.logouts_hold_their_keys) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::tomb);
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
   hold_position(call, call.hlc);
@@ -291,9 +295,7 @@ void Engine::on_read(Call& call, std::string_view frame) {
   if (!shard_.trusted()) return reroute(call);
   const auto took = static_cast<double>(c_.now.mono_us - call.submitted_us);
   p99_us_ = took > p99_us_ ? took : p99_us_ * 0.9995;
-  if (!c_.shared && looks_absent(*call.spec, call.args, ReplyView(frame))) {
-    return check_absent(call, frame);
-  }
+  if (needs_proof(call, frame)) return check_absent(call, frame);
   ++c_.counters.replies_from_redis;
   if (!adopter_.complete() && call.keys.size() == 1) {
     absences_.forget(call.keys[0]);  // there after all
@@ -336,9 +338,8 @@ void Engine::on_write(Call& call, std::string_view frame) {
     c_.keys.unlock(call);
     kick(call.keys);
   }
-  const ReplyView reply(frame);
-  if (!guarded && !c_.options.observe && !c_.shared && !call.checked && !needs_guard(call) &&
-      looks_absent(*call.spec, call.args, reply)) {
+  if (!guarded && !c_.options.observe && !call.checked && !needs_guard(call) &&
+      needs_proof(call, frame)) {
     // The command found nothing, so it did nothing: what the ledger knows decides.
     c_.keys.remove_in_flight(call);
     kick(call.keys);

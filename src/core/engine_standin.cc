@@ -131,7 +131,8 @@ void Engine::on_rows_loaded(Call& call) {
 // R9: a command that was sent, and refused or lost, has its place before everything that was sent
 // or done after it. When something has been, a logout say, it must not come back over it.
 bool Engine::overtaken(const Call& call) const {
-  if (!call.sent || (!call.writes() && !call.is_block())) return false;
+  if (!call.sent || !c_.rules.in_doubt_keeps_its_place) return false;
+  if (!call.writes() && !call.is_block()) return false;
   return std::any_of(call.keys.begin(), call.keys.end(), [&](const FullKey& key) {
     const auto row = working_.find(key);
     return row != working_.end() && row->second.meta.hlc > call.hlc;
@@ -260,13 +261,17 @@ void Engine::run_standin(Call& call) {
   }
   ++c_.counters.replies_from_ledger;
   count_unseen_logouts(call, effects);
+  if (!c_.rules.touches_are_recorded) {
+    std::erase_if(effects, [](const Mutation& m) { return m.kind == Mutation::Kind::expiry; });
+  }
   if (effects.empty()) {
     if (!call.writes()) call.metas.clear();
     for (const FullKey& key : call.keys) call.metas.push_back(working_[key].meta);
     remember_absent(call);
     return complete(call, call.held);
   }
-  const Hlc first = call.sent ? call.hlc : c_.hlc.reserve(c_.now.wall_ms, effects.size());
+  const bool keeps_place = call.sent && c_.rules.in_doubt_keeps_its_place;
+  const Hlc first = keeps_place ? call.hlc : c_.hlc.reserve(c_.now.wall_ms, effects.size());
   call.hlc = first + effects.size() - 1;
   bool logout = false;
   std::vector<Store::Change> changes;
@@ -293,13 +298,21 @@ void Engine::run_standin(Call& call) {
   }
   // Nobody is told of a logout before it is durable: its keys stay locked until then.
   const Durability durability = logout ? removal_durability(call) : Durability::written;
-  if (durability == Durability::written) {
+  if (durability == Durability::written || !c_.rules.logouts_hold_their_keys) {
     release_rows(call);
     c_.keys.add_in_flight(call);  // the next command on its keys waits for the ledger
     c_.keys.unlock(call);
     kick(call.keys);
   }
-  c_.store.apply(std::move(changes), durability);
+  apply_effects(std::move(changes), durability);
+}
+
+// Of one command or block: all of them or none (MULTI, RENAME).
+void Engine::apply_effects(std::vector<Store::Change> changes, Durability durability) {
+  if (c_.rules.blocks_are_one_batch) return c_.store.apply(std::move(changes), durability);
+  for (Store::Change& change : changes) {
+    c_.store.apply_one(std::move(change.mutation), change.token, durability);
+  }
 }
 
 // I10: nothing lives longer than its absolute lifetime, however often it is touched in an outage.

@@ -41,6 +41,7 @@ void Shard::ask() {
   // What a frozen Redis has already received from us on a condemned connection must not run behind
   // what we write now. Ids are the server's own: after its restart they mean someone else.
   for (const auto id : old_clients_) {
+    if (!c_.rules.old_connections_are_killed) break;
     request.clear();
     append_request(request, {"CLIENT", "KILL", "ID", std::to_string(id)});
     c_.upstream->send(request, -1, *this, ignore, deadline);
@@ -68,7 +69,7 @@ void Shard::decide() {
                      old_clients_.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                 clients_being_killed_, old_clients_.size())));
   clients_being_killed_ = 0;
-  const bool same_process = facts_.run_id == last_run_id_;
+  const bool same_process = facts_.run_id == last_run_id_ || !c_.rules.restarts_lose_writes;
   bool intact = same_process;
   Hlc ahead = 0;
   Hlc lowest = ~Hlc{0};
@@ -89,7 +90,8 @@ void Shard::decide() {
     beats_ = std::max(beats_, canary ? canary->count : 0);
     epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
   }
-  if (first_contact_ && ((away_too_long_ && ahead != 0) || ahead > ledger_top_)) {
+  const bool tail_lost = ahead > ledger_top_ && c_.rules.lost_tail_means_redis_wins;
+  if (first_contact_ && ((away_too_long_ && ahead != 0) || tail_lost)) {
     events_.on_redis_is_truth(away_too_long_ ? "stayd was away for longer than max_island"
                                              : "the ledger lost its last writes");
     c_.hlc.witness(ahead);
@@ -152,7 +154,9 @@ void Shard::note_flush(int db, Hlc hlc) {
 void Shard::plan_scans() {
   overflows_at_scan_ = c_.debts.overflows();
   for (const RowState state : {RowState::tomb, RowState::live}) {
-    if (c_.shared && state == RowState::tomb) continue;  // the key may be someone's new session
+    // Of a shared Redis: the key may be someone's new session.
+    const bool skip = c_.shared || !c_.rules.tombstones_are_replayed;
+    if (skip && state == RowState::tomb) continue;
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
       const auto canary = Canary::parse(found_[db]);
@@ -215,7 +219,7 @@ void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
     case RepairOutcome::confirmed:
       ++replayed_;
       if (c_.debts.has(key)) {
-        if (c_.debts.settle(key, hlc)) {
+        if (c_.debts.settle(key, c_.rules.debts_have_versions ? hlc : ~Hlc{0})) {
           events_.on_debt_settled(key);
         } else {
           c_.debts.retry(key);

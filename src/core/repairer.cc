@@ -58,7 +58,8 @@ void Repairer::on_upstream_lost(std::uint64_t tag) {
     for (std::size_t i = 0; i < items_.size(); ++i) finish(i, RepairOutcome::lost);
     return;
   }
-  finish(tag & 0xffff, RepairOutcome::lost);
+  finish(tag & 0xffff,
+         c_.rules.lost_repairs_are_repeated ? RepairOutcome::lost : RepairOutcome::confirmed);
 }
 
 void Repairer::load_rows() {
@@ -98,7 +99,8 @@ void Repairer::write_row(std::size_t index, const Row& row) {
     bytes_ += row.record.memory_bytes();
     item.provisional = row.meta.provisional;
     if (item.provisional) item.record = row.record;
-    append_repair(request_, key, token_, row.record, c_.redis_time(row.meta.expires_at_ms),
+    const auto expires_at_ms = c_.rules.repairs_keep_expiry ? row.meta.expires_at_ms : 0;
+    append_repair(request_, key, token_, row.record, c_.redis_time(expires_at_ms),
                   c_.shared || (item.provisional && !c_.placed.contains(item.key)));
   }
   c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);

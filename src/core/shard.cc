@@ -47,7 +47,7 @@ void Shard::start() {
   std::istringstream clients(c_.store.fact("redis_clients"));
   clients >> old_clients_run_id_;
   for (std::int64_t id = 0; clients >> id;) old_clients_.push_back(id);
-  leftovers_.start();
+  if (c_.rules.leftovers_are_read) leftovers_.start();
   ledger_top_ = c_.store.highest_hlc();
   c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
@@ -99,8 +99,10 @@ void Shard::on_upstream_up(const GateFacts& facts) {
   const std::int64_t offset = least > 0 ? least : std::min<std::int64_t>(most, 0);
   c_.redis_offset_ms = std::abs(offset) > kClockToleranceMs ? offset : 0;
   // A Redis that started anew has forgotten how much it had evicted since we last looked.
-  if (facts.may_evict && !evictions_run_id_.empty() && facts.run_id != evictions_run_id_)
+  if (c_.rules.restarts_hide_evictions && facts.may_evict && !evictions_run_id_.empty() &&
+      facts.run_id != evictions_run_id_) {
     ++evictions_;
+  }
   track_evictions(facts.run_id, facts.evicted_keys);
   last_beat_ok_us_ = c_.now.mono_us;
   if (facts.run_id != old_clients_run_id_) {  // ids of another process
@@ -110,7 +112,9 @@ void Shard::on_upstream_up(const GateFacts& facts) {
   old_clients_run_id_ = facts.run_id;
   remember_clients();
   set_trust(Trust::suspect, "new connection");
-  begin_reconcile();
+  if (!c_.rules.new_connections_are_doubted) return become_trusted();
+  if (step_ != Step::scanning) return begin_reconcile();
+  next_scan();
 }
 
 void Shard::note_aux_client(std::int64_t id, const std::string& run_id) {
@@ -134,8 +138,10 @@ void Shard::on_upstream_down(bool never_up, std::string_view cause) {
   }
   ++generation_;
   leftovers_.stop();
-  step_ = Step::none;
-  scans_.clear();
+  if (c_.rules.reconcile_ends_with_connection || step_ != Step::scanning) {
+    step_ = Step::none;
+    scans_.clear();
+  }
   scan_under_way_ = false;
   beats_under_way_ = 0;
   writes_refused_ = deletes_refused_ = false;
@@ -154,7 +160,7 @@ void Shard::suspect(std::string_view why) {
 }
 
 void Shard::check_heartbeat_gap() {
-  if (trust_ != Trust::trusted) return;
+  if (trust_ != Trust::trusted || !c_.rules.gaps_are_doubted) return;
   if (c_.now.mono_us - last_beat_ok_us_ > c_.options.heartbeat_gap_ms * 1000) {
     suspect("no heartbeat for " + std::to_string((c_.now.mono_us - last_beat_ok_us_) / 1000) +
             " ms");
@@ -194,12 +200,15 @@ void Shard::release_position(Hlc hlc) {
 }
 
 Hlc Shard::position() const {
-  if (trust_ != Trust::trusted) return reconcile_position_;
+  if (trust_ != Trust::trusted && c_.rules.s_waits_for_reconcile) return reconcile_position_;
   // Never ahead of what the ledger has written: versions that were merely handed out die with us,
   // and after a kill -9 the ledger must not look as if it had lost its tail.
-  Hlc at = std::min(c_.hlc.last(), c_.store.highest_hlc());
-  if (!held_.empty()) at = std::min(at, held_.begin()->first - 1);
-  if (!c_.debts.empty()) at = std::min(at, std::max<Hlc>(1, c_.debts.lowest()) - 1);
+  Hlc at = c_.hlc.last();
+  if (c_.rules.s_waits_for_ledger) at = std::min(at, c_.store.highest_hlc());
+  if (c_.rules.s_waits_for_calls && !held_.empty()) at = std::min(at, held_.begin()->first - 1);
+  if (c_.rules.s_waits_for_debts && !c_.debts.empty()) {
+    at = std::min(at, std::max<Hlc>(1, c_.debts.lowest()) - 1);
+  }
   return at;
 }
 
@@ -218,7 +227,7 @@ void Shard::track_evictions(const std::string& run_id, std::uint64_t evicted_key
 
 bool Shard::evicted_since(const Mark& mark, std::uint64_t evicted_keys) {
   track_evictions(facts_.run_id, evicted_keys);
-  return mark.evicted_keys != evictions_;
+  return c_.rules.evictions_are_no_deletes && mark.evicted_keys != evictions_;
 }
 
 // --- heartbeats
@@ -281,6 +290,10 @@ void Shard::on_heartbeat(int db, std::string_view frame) {
   }
   if (!written && !refused) {
     ++c_.counters.canary_mismatches;
+    if (!c_.rules.heartbeats_compare) {
+      last_written_[db] = ReplyView(frame).text();
+      return;
+    }
     if (trust_ == Trust::trusted) {
       suspect(ReplyView(frame).is_null() ? "its heartbeat key is gone: emptied, or flushed"
                                          : "its heartbeat key is not the last one written");
@@ -292,7 +305,7 @@ void Shard::on_heartbeat(int db, std::string_view frame) {
   if (written) {
     ++c_.counters.canary_writes;
     last_written_[db] = pending_write_[db];
-    writes_refused_ = deletes_refused_ = false;
+    if (c_.rules.refusals_end) writes_refused_ = deletes_refused_ = false;
   } else {
     note_refusal(reply_class, frame.substr(1));
   }

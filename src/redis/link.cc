@@ -51,14 +51,25 @@ void Link::on_tick(Now now) {
       break;
     case State::up:
       if (!pending_.empty() && now.mono_us > pending_.front().deadline_us) {
-        ++counters_.condemned_connections;
-        finish(true, "no reply within the deadline");
+        on_silence();
       } else if (transport_->unsent_bytes() > options_.max_unsent_bytes) {
         ++counters_.condemned_connections;
         finish(true, "Redis has stopped reading");
       }
       break;
   }
+}
+
+// A reply that comes late would be taken for the next request's (I11).
+void Link::on_silence() {
+  if (!options_.rules.replies_have_deadlines) return;
+  if (options_.rules.late_replies_condemn) {
+    ++counters_.condemned_connections;
+    return finish(true, "no reply within the deadline");
+  }
+  const Pending late = pending_.front();
+  pending_.pop_front();
+  if (late.handler != nullptr) late.handler->on_upstream_lost(late.tag);
 }
 
 void Link::dial() {

@@ -18,6 +18,7 @@
 
 #include "base/random.h"
 #include "base/types.h"
+#include "core/rules.h"
 #include "core/upstream.h"
 #include "observe/counters.h"
 #include "redis/transport.h"
@@ -39,6 +40,7 @@ struct LinkOptions {
   bool require_primary = true;
   // Bytes queued towards Redis beyond which the connection is condemned: Redis has stopped reading.
   std::size_t max_unsent_bytes = 64u << 20;
+  Rules rules;  // tests only
 };
 
 class Link final : public Upstream, private TransportEvents {
@@ -78,6 +80,7 @@ class Link final : public Upstream, private TransportEvents {
   void on_closed(CloseReason reason, std::string_view detail) override;
 
   void dial();
+  void on_silence();
   std::size_t consume(std::string_view bytes);
   void on_frame(std::string_view frame);
   void on_gate_frame(std::string_view frame);

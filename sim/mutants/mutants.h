@@ -1,0 +1,28 @@
+// The mutants: the engine with one rule missing (core/rules.h), as a mistake could leave it. Each
+// must be noticed by the general checks of the simulator, in worlds that are the same for all.
+// Constant data.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "core/rules.h"
+#include "sim/world.h"
+
+namespace stayd::sim {
+
+struct Mutant {
+  std::string_view name;           // what it gets wrong
+  std::string_view rule;           // of docs/architecture.md
+  std::vector<bool Rules::*> off;  // more than one where a second line of defence hides the first
+  std::uint64_t first_seed = 1;    // a search from 1 found its first violation here
+  bool slow_answers_count = true;  // false: it must be caught by something else
+};
+
+const std::vector<Mutant>& mutants();
+
+// The world of `seed`, half a simulated minute of faults; `mutant` nullptr: with every rule.
+WorldOptions mutant_world(const Mutant* mutant, bool slow_answers_count, std::uint64_t seed);
+
+}  // namespace stayd::sim
