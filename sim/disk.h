@@ -34,7 +34,7 @@ class Disk final : public Store {
   void crash() {
     faulty_.crash();
     memory_.crash();
-    submit_scheduled_ = false;
+    submit_scheduled_ = gathered_ = false;
     ++life_;
   }
   // A power cut: what had not been synced is lost too.
@@ -47,33 +47,33 @@ class Disk final : public Store {
 
   void set_events(StoreEvents* events) override { faulty_.set_events(events); }
   void apply(std::vector<Change> changes, Durability durability) override {
-    faulty_.apply(std::move(changes), durability);
+    gather().apply(std::move(changes), durability);
   }
   void apply_one(Mutation mutation, StoreToken token, Durability durability) override {
-    faulty_.apply_one(std::move(mutation), token, durability);
+    gather().apply_one(std::move(mutation), token, durability);
   }
-  void load(FullKey key, StoreToken token) override { faulty_.load(std::move(key), token); }
+  void load(FullKey key, StoreToken token) override { gather().load(std::move(key), token); }
   void load_meta(FullKey key, StoreToken token) override {
-    faulty_.load_meta(std::move(key), token);
+    gather().load_meta(std::move(key), token);
   }
-  void scan(ScanQuery query, StoreToken token) override { faulty_.scan(std::move(query), token); }
-  void flush(int db, Hlc hlc, StoreToken token) override { faulty_.flush(db, hlc, token); }
+  void scan(ScanQuery query, StoreToken token) override { gather().scan(std::move(query), token); }
+  void flush(int db, Hlc hlc, StoreToken token) override { gather().flush(db, hlc, token); }
   void swap_databases(int a, int b, StoreToken token) override {
-    faulty_.swap_databases(a, b, token);
+    gather().swap_databases(a, b, token);
   }
   void put_fact(std::string name, std::string value) override {
-    faulty_.put_fact(std::move(name), std::move(value));
+    gather().put_fact(std::move(name), std::move(value));
   }
   std::string fact(std::string_view name) const override { return faulty_.fact(name); }
   InFlightTable& in_flight() override { return faulty_.in_flight(); }
   Hlc highest_hlc() const override { return faulty_.highest_hlc(); }
   StoreStats stats() const override { return faulty_.stats(); }
   void submit() override {
-    if (submit_scheduled_) return;
+    if (!gathered_ || submit_scheduled_) return;
     submit_scheduled_ = true;
     scheduler_.after(delay(max_delay_us), [this] {
       deliver_([this] {
-        submit_scheduled_ = false;
+        submit_scheduled_ = gathered_ = false;
         memory_.submit();
         scheduler_.after(delay(max_delay_us), [this] { deliver_([this] { report(); }); });
         sync_if_wanted();
@@ -82,6 +82,10 @@ class Disk final : public Store {
   }
 
  private:
+  FaultyStore& gather() {
+    gathered_ = true;
+    return faulty_;
+  }
   std::int64_t delay(std::int64_t max_us) {
     return 10 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(max_us)));
   }
@@ -107,6 +111,7 @@ class Disk final : public Store {
   Deliver deliver_;
   MemoryStore memory_{[this] { return scheduler_.wall_ms(); }};
   FaultyStore faulty_{memory_};
+  bool gathered_ = false;  // something was asked for since the last submit
   bool submit_scheduled_ = false;
   std::uint64_t life_ = 0;  // of the process: what a dead one began ends nothing in the next
 };

@@ -1,60 +1,83 @@
 #include "sim/faults.h"
 
+#include <array>
+#include <memory>
+
 #include "sim/world.h"
 
 namespace stayd::sim {
 
-Faults::Faults(World& world) : world_(world), random_(world.random.next()) {
-  kinds_ = {
-      {"restart", 15 * kSecond, [this] { restart_redis(); }},
-      {"freeze", 10 * kSecond, [this] { freeze_redis(); }},
-      {"connections", 3 * kSecond, [this] { lose_connections(); }},
-      {"silence", 8 * kSecond, [this] { silence(); }},
-      {"loading", 15 * kSecond, [this] { refuse(0); }},
-      {"busy", 15 * kSecond, [this] { refuse(1); }},
-      {"no memory", 12 * kSecond, [this] { refuse(2); }},
-      {"misconf", 15 * kSecond, [this] { refuse(3); }},
-      {"replica", 15 * kSecond, [this] { refuse(4); }},
-      {"evict", 2 * kSecond, [this] { evict(); }},
-      {"flush", 15 * kSecond, [this] { flush(); }},
-      {"slow redis", 8 * kSecond, [this] { slow_redis(); }},
-      {"slow network", 8 * kSecond, [this] { slow_network(); }},
-      {"kill stayd", 12 * kSecond, [this] { kill_stayd(); }},
-      {"pause stayd", 8 * kSecond, [this] { pause_stayd(); }},
-      {"slow disk", 8 * kSecond, [this] { slow_disk(); }},
+std::span<const FaultKind> fault_kinds() {
+  static constexpr std::array kKinds{
+      FaultKind{"restart", 15 * kSecond, [](Faults& f) { return f.restart_redis(); }},
+      FaultKind{"freeze", 10 * kSecond, [](Faults& f) { return f.freeze_redis(); }},
+      FaultKind{"connection", 3 * kSecond, [](Faults& f) { return f.lose_connection(); }},
+      FaultKind{"silence", 8 * kSecond, [](Faults& f) { return f.silence(); }},
+      FaultKind{"loading", 15 * kSecond, [](Faults& f) { return f.refuse(&ServerFlags::loading); }},
+      FaultKind{"busy", 15 * kSecond, [](Faults& f) { return f.refuse(&ServerFlags::busy); }},
+      FaultKind{"oom", 12 * kSecond, [](Faults& f) { return f.refuse(&ServerFlags::no_memory); }},
+      FaultKind{"misconf", 15 * kSecond, [](Faults& f) { return f.refuse(&ServerFlags::misconf); }},
+      FaultKind{"readonly", 15 * kSecond,
+                [](Faults& f) { return f.refuse(&ServerFlags::replica); }},
+      FaultKind{"evict", 2 * kSecond, [](Faults& f) { return f.evict(); }},
+      FaultKind{"flush", 15 * kSecond, [](Faults& f) { return f.flush(); }},
+      FaultKind{"slow-redis", 8 * kSecond, [](Faults& f) { return f.slow_redis(); }},
+      FaultKind{"slow-network", 8 * kSecond, [](Faults& f) { return f.slow_network(); }},
+      FaultKind{"kill-stayd", 12 * kSecond, [](Faults& f) { return f.kill_stayd(); }},
+      FaultKind{"pause-stayd", 8 * kSecond, [](Faults& f) { return f.pause_stayd(); }},
+      FaultKind{"slow-disk", 8 * kSecond, [](Faults& f) { return f.slow_disk(); }},
   };
+  return kKinds;
 }
+
+namespace {
+
+const char* says(bool ServerFlags::* flag) {
+  if (flag == &ServerFlags::loading) return "Redis is loading";
+  if (flag == &ServerFlags::busy) return "Redis is busy";
+  if (flag == &ServerFlags::no_memory) return "Redis has no memory";
+  if (flag == &ServerFlags::misconf) return "Redis cannot persist";
+  return "Redis is a replica";
+}
+
+}  // namespace
+
+Faults::Faults(World& world) : world_(world) {}
 
 std::int64_t Faults::between(std::int64_t low_us, std::int64_t high_us) {
   // More short ones than long ones: the square of a uniform number.
-  const double part = static_cast<double>(random_.below(1'000'000)) / 1e6;
+  const double part = static_cast<double>(random_->below(1'000'000)) / 1e6;
   return low_us + static_cast<std::int64_t>(part * part * static_cast<double>(high_us - low_us));
 }
 
 void Faults::later(std::int64_t delay_us, std::function<void()> action) {
-  world_.scheduler.after(delay_us, [this, action = std::move(action)] {
-    if (!healed_) action();
+  world_.scheduler.after(delay_us, [this, random = random_, action = std::move(action)] {
+    if (healed_) return;
+    random_ = random;
+    action();
   });
 }
 
-void Faults::note(const char* text) {
-  world_.instance.note(std::string("-- ") + text);
+void Faults::note(const std::string& text) {
+  world_.instance.note("-- " + text);
 }
 
 void Faults::start() {
-  for (std::size_t i = 0; i < kinds_.size(); ++i) {
-    if (!random_.chance(35)) continue;
-    const std::int64_t mean = kinds_[i].mean_us / 2 + between(0, 4 * kinds_[i].mean_us);
-    plan(i, mean);
+  for (const FaultKind& kind : fault_kinds()) {
+    const auto mean = world_.options.fault_means_us.find(kind.name);
+    if (mean == world_.options.fault_means_us.end()) continue;
+    randoms_.push_back(std::make_unique<Random>(stream(world_.options.seed, kind.name)));
+    random_ = randoms_.back().get();
+    plan(kind, mean->second);
   }
 }
 
-void Faults::plan(std::size_t kind, std::int64_t mean_us) {
-  later(static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(2 * mean_us))),
-        [this, kind, mean_us] {
-          kinds_[kind].strike();
-          plan(kind, mean_us);
-        });
+void Faults::plan(const FaultKind& kind, std::int64_t mean_us) {
+  const auto pause = random_->below(static_cast<std::uint64_t>(2 * mean_us));
+  later(static_cast<std::int64_t>(pause), [this, &kind, mean_us] {
+    if (kind.strike(*this)) ++world_.faults_struck[kind.name];
+    plan(kind, mean_us);
+  });
 }
 
 void Faults::heal() {
@@ -71,52 +94,101 @@ void Faults::heal() {
   if (!world_.instance.alive()) world_.instance.start();
 }
 
-void Faults::restart_redis() {
-  if (!world_.redis.listening()) return;
+// --- Redis ----------------------------------------------------------------------------------
+
+bool Faults::restart_redis() {
+  if (!world_.redis.listening()) return false;
   note("Redis is killed");
   world_.redis.kill();
-  const auto how = adopted() ? random_.below(4) : 1;
+  const auto how = adopted() ? random_->below(4) : 1;
   later(between(10 * kMs, 10 * kSecond), [this, how] {
-    RedisModel& redis = world_.redis;
-    if (redis.listening()) return;
-    if (how == 0) {
-      note("Redis starts empty");
-      redis.start_empty();
-    } else if (how == 1) {
-      note("Redis starts with everything");
-      redis.start(0);
-    } else if (how == 2) {
-      note("Redis starts without its last changes");
-      redis.start(random_.below(20));
-    } else {
-      note("Redis starts from an old snapshot");
-      redis.start(redis.changes_since(world_.scheduler.now_us() - between(kSecond, 60 * kSecond)));
-    }
-    if (random_.chance(30)) {
-      redis.flags.loading = true;
-      later(between(50 * kMs, 3 * kSecond), [this] { world_.redis.flags.loading = false; });
-    }
+    if (!world_.redis.listening()) bring_back(how);
   });
+  return true;
 }
 
-void Faults::freeze_redis() {
-  if (!world_.redis.listening()) return;
+void Faults::bring_back(std::uint64_t how) {
+  RedisModel& redis = world_.redis;
+  if (how == 0) {
+    note("Redis starts empty");
+    redis.start_empty();
+  } else if (how == 1) {
+    note("Redis starts with everything");
+    redis.start(0);
+  } else if (how == 2) {
+    note("Redis starts without its last changes");
+    redis.start(random_->below(20));
+  } else {
+    note("Redis starts from an old snapshot");
+    redis.start(redis.changes_since(world_.scheduler.now_us() - between(kSecond, 60 * kSecond)));
+  }
+  if (random_->chance(30)) {
+    redis.flags.loading = true;
+    later(between(50 * kMs, 3 * kSecond), [this] { world_.redis.flags.loading = false; });
+  }
+}
+
+bool Faults::freeze_redis() {
+  if (!world_.redis.listening() || world_.redis.flags.frozen) return false;
   note("Redis is frozen");
   world_.redis.freeze();
   later(between(20 * kMs, 8 * kSecond), [this] {
     if (world_.redis.flags.frozen) note("Redis is thawed");
     world_.redis.thaw();
   });
+  return true;
 }
 
-void Faults::lose_connections() {
+bool Faults::refuse(bool ServerFlags::* flag) {
+  if (!world_.redis.listening()) return false;
+  note(says(flag));
+  world_.redis.flags.*flag = true;
+  later(between(50 * kMs, 8 * kSecond), [this, flag] {
+    note("Redis no longer refuses");
+    world_.redis.flags.*flag = false;
+  });
+  return true;
+}
+
+// What Redis loses before stayd has heard of it is lost.
+bool Faults::adopted() const {
+  return world_.instance.alive() && world_.instance.status().adoption_complete;
+}
+
+bool Faults::evict() {
+  if (!adopted() || !world_.redis.listening()) return false;
+  note("keys are evicted");
+  world_.redis.evict(1 + random_->below(20));
+  return true;
+}
+
+bool Faults::flush() {
+  if (!world_.redis.listening() || !adopted()) return false;
+  note("somebody else sends FLUSHALL");
+  world_.redis.flush_all();
+  return true;
+}
+
+bool Faults::slow_redis() {
+  note("Redis is slow");
+  const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
+  world_.users.note_slow(lasts_us);
+  world_.redis.reply_delay_us = between(kMs, 150 * kMs);
+  later(lasts_us, [this] { world_.redis.reply_delay_us = 0; });
+  return true;
+}
+
+// --- the network ----------------------------------------------------------------------------
+
+bool Faults::lose_connection() {
   note("a connection is lost");
-  world_.instance.network().lose_one(static_cast<unsigned>(random_.below(16)));
+  world_.instance.network().lose_one(static_cast<unsigned>(random_->below(16)));
+  return true;
 }
 
-void Faults::silence() {
+bool Faults::silence() {
   Network& network = world_.instance.network();
-  const auto which = random_.below(3);
+  const auto which = random_->below(3);
   note(which == 0 ? "silence" : which == 1 ? "silence towards Redis" : "silence from Redis");
   network.speak();  // what an earlier silence holds back must not be overtaken
   network.silent_to_server = which != 2;
@@ -125,50 +197,10 @@ void Faults::silence() {
     note("silence ends");
     world_.instance.network().speak();
   });
+  return true;
 }
 
-void Faults::refuse(int what) {
-  static constexpr const char* kNames[] = {"Redis is loading", "Redis is busy",
-                                           "Redis has no memory", "Redis refuses writes",
-                                           "Redis is a replica"};
-  static constexpr bool ServerFlags::* kFlags[] = {&ServerFlags::loading, &ServerFlags::busy,
-                                                   &ServerFlags::no_memory, &ServerFlags::misconf,
-                                                   &ServerFlags::replica};
-  if (!world_.redis.listening()) return;
-  note(kNames[what]);
-  world_.redis.flags.*kFlags[what] = true;
-  later(between(50 * kMs, 8 * kSecond), [this, what] {
-    note("Redis no longer");
-    world_.redis.flags.*kFlags[what] = false;
-  });
-}
-
-// What Redis loses before stayd has heard of it is lost.
-bool Faults::adopted() const {
-  return world_.instance.alive() && world_.instance.status().adoption_complete;
-}
-
-void Faults::evict() {
-  if (!adopted()) return;
-  note("keys are evicted");
-  world_.redis.evict(1 + random_.below(20));
-}
-
-void Faults::flush() {
-  if (!world_.redis.listening() || !adopted()) return;
-  note("somebody else sends FLUSHALL");
-  world_.redis.flush_all();
-}
-
-void Faults::slow_redis() {
-  note("Redis is slow");
-  const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
-  world_.users.note_slow(lasts_us);
-  world_.redis.reply_delay_us = between(kMs, 150 * kMs);
-  later(lasts_us, [this] { world_.redis.reply_delay_us = 0; });
-}
-
-void Faults::slow_network() {
+bool Faults::slow_network() {
   note("the network is slow");
   const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
   world_.users.note_slow(lasts_us);
@@ -179,26 +211,34 @@ void Faults::slow_network() {
     world_.instance.network().min_delay_us = 30;
     world_.instance.network().max_delay_us = 150;
   });
+  return true;
 }
 
-void Faults::kill_stayd() {
+// --- stayd and its host ---------------------------------------------------------------------
+
+bool Faults::kill_stayd() {
+  if (!world_.instance.alive()) return false;
   world_.kill_stayd();
   later(between(kMs, 4 * kSecond), [this] {
     if (!world_.instance.alive()) world_.instance.start();
   });
+  return true;
 }
 
-void Faults::pause_stayd() {
+bool Faults::pause_stayd() {
+  if (!world_.instance.alive() || world_.instance.paused()) return false;
   world_.instance.pause(between(10 * kMs, 6 * kSecond));
+  return true;
 }
 
-void Faults::slow_disk() {
+bool Faults::slow_disk() {
   note("the disk is slow");
   world_.instance.disk().max_delay_us = between(kMs, 60 * kMs);
   world_.instance.disk().max_sync_us = between(kMs, 100 * kMs);
   const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
   world_.users.note_slow(lasts_us);
   later(lasts_us, [this] { world_.instance.disk().be_fast(); });
+  return true;
 }
 
 }  // namespace stayd::sim

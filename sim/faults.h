@@ -1,17 +1,29 @@
-// The faults of one seed: each seed enables a random subset, each with a rate of its own ("swarm"),
-// because faults that never happen together hide what happens when one comes alone. One loop;
-// belongs to World::run.
+// The faults of one seed: each kind that the seed has drawn (swarm.h) strikes at random moments, of
+// a generator of its own. One loop; belongs to the World.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "base/random.h"
+#include "sim/redis_model.h"
+#include "sim/scheduler.h"
 
 namespace stayd::sim {
 
+class Faults;
 class World;
+
+struct FaultKind {
+  const char* name;
+  std::int64_t mean_us;     // between two of them, before the seed's own factor
+  bool (*strike)(Faults&);  // false: not possible just now
+};
+std::span<const FaultKind> fault_kinds();
 
 class Faults {
  public:
@@ -20,34 +32,31 @@ class Faults {
   // Ends every fault under way; none follows.
   void heal();
 
+  // --- the kinds; false: not possible just now
+  bool restart_redis();
+  bool freeze_redis();
+  bool lose_connection();
+  bool silence();
+  bool refuse(bool ServerFlags::* flag);
+  bool evict();
+  bool flush();
+  bool slow_redis();
+  bool slow_network();
+  bool kill_stayd();
+  bool pause_stayd();
+  bool slow_disk();
+
  private:
-  struct Kind {
-    const char* name;
-    std::int64_t mean_us;  // between two of them, before the seed's own factor
-    std::function<void()> strike;
-  };
-  void plan(std::size_t kind, std::int64_t mean_us);
+  void plan(const FaultKind& kind, std::int64_t mean_us);
   std::int64_t between(std::int64_t low_us, std::int64_t high_us);
   void later(std::int64_t delay_us, std::function<void()> action);  // unless healed by then
-  void note(const char* text);
+  void note(const std::string& text);
   bool adopted() const;
-
-  void restart_redis();
-  void freeze_redis();
-  void lose_connections();
-  void silence();
-  void refuse(int what);
-  void evict();
-  void flush();
-  void slow_redis();
-  void slow_network();
-  void kill_stayd();
-  void pause_stayd();
-  void slow_disk();
+  void bring_back(std::uint64_t how);
 
   World& world_;
-  Random random_;
-  std::vector<Kind> kinds_;
+  std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind
+  Random* random_ = nullptr;                      // of the kind that strikes
   bool healed_ = false;
 };
 

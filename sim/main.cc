@@ -1,65 +1,113 @@
-// stayd_sim: runs seeds of the simulated world until one of them fails.
+// stayd_sim: runs seeds of the simulated world on all cores, until one of them fails.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 
-#include "sim/world.h"
+#include "sim/runner.h"
 
 namespace {
 
+using stayd::sim::RunnerOptions;
+using stayd::sim::SeedResult;
+using stayd::sim::Totals;
+
+constexpr std::uint64_t kSeedsOfACommit = 500;
+constexpr std::uint64_t kSaidEach = 1000;  // seeds
+
 struct Options {
-  std::uint64_t seed = 1;
-  std::uint64_t seeds = 1;
-  double minutes = 2;
+  RunnerOptions runner;
+  std::string commit = "none";
   std::string trace;
+  std::string faults;
+  double nightly_hours = 0;
+  bool shrink = false;
   bool verbose = false;
 };
 
-int run(const Options& options) {
-  std::uint64_t events = 0;
-  std::uint64_t hash = 0;
-  std::uint64_t violations = 0;
-  for (std::uint64_t i = 0; i < options.seeds; ++i) {
-    stayd::sim::WorldOptions world_options;
-    world_options.seed = options.seed + i;
-    world_options.minutes = options.minutes;
-    stayd::sim::World world(world_options);
-    const bool good = world.run();
-    events += world.scheduler.events();
-    hash = hash * 1099511628211ULL ^ world.scheduler.hash();
-    if (!good) {
-      ++violations;
-      fmt::print("VIOLATION\n{}", world.report());
-    }
-    if (options.verbose) {
-      fmt::print("seed {}: {} events, {} commands, slowest {} ms, hash {:016x}\n",
-                 world_options.seed, world.scheduler.events(), world.users.asked(),
-                 world.users.slowest_us() / 1000, world.scheduler.hash());
-    }
-    if (!options.trace.empty()) {
-      for (int db = 0; db < stayd::kDatabases; ++db) {
-        const auto key = stayd::full_key(db, options.trace);
-        if (world.users.histories().contains(key)) fmt::print("{}", world.report(key));
-      }
-    }
-    if (!good) break;
+void tell(const Options& options, const SeedResult& result) {
+  static std::uint64_t ended = 0;
+  if (!result.report.empty()) {
+    fmt::print("{}{}", result.good ? "" : "VIOLATION, commit " + options.commit + "\n",
+               result.report);
   }
-  fmt::print("sim: {} seeds, {} events, hash {:016x}, {} violations\n", options.seeds, events, hash,
-             violations);
-  return violations == 0 ? 0 : 1;
+  if (options.verbose) {
+    fmt::print("seed {}: {} events, {} commands, slowest {} ms, hash {:016x}\n", result.seed,
+               result.events, result.commands, result.slowest_us / 1000, result.hash);
+  }
+  if (++ended % kSaidEach == 0) fmt::print("{} seeds so far\n", ended);
+  std::fflush(stdout);
+}
+
+int run(const Options& options) {
+  const auto& world = options.runner.world;
+  fmt::print("commit {}, seeds from {}, {:g} minutes each\n", options.commit, world.seed,
+             world.minutes);
+  std::fflush(stdout);
+  const Totals totals =
+      run_seeds(options.runner, [&](const SeedResult& result) { tell(options, result); });
+  fmt::print("{:<16} {:>12}\n", "fault", "happened");
+  for (const auto& [name, struck] : totals.faults) fmt::print("{:<16} {:>12}\n", name, struck);
+  fmt::print("simulated: {:.0f} minutes, {} commands\n",
+             static_cast<double>(totals.seeds) * world.minutes, totals.commands);
+  fmt::print("sim: {} seeds, {} events, hash {:016x}, {} violations\n", totals.seeds, totals.events,
+             totals.hash, totals.violations);
+  return totals.violations == 0 ? 0 : 1;
+}
+
+int shrink(const Options& options) {
+  const auto smallest = stayd::sim::shrink(options.runner.world, [](const std::string& command) {
+    fmt::print("still fails: {}\n", command);
+    std::fflush(stdout);
+  });
+  Options again = options;
+  again.runner.world = smallest;
+  return run(again);
+}
+
+std::set<std::string> split(const std::string& names) {
+  std::set<std::string> out;
+  std::istringstream in(names);
+  for (std::string name; std::getline(in, name, ',');) {
+    if (name != "none") out.insert(name);
+  }
+  return out;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   Options options;
+  RunnerOptions& runner = options.runner;
+  runner.jobs = static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
   CLI::App app{"The deterministic simulator: real engine, simulated Redis, network, disk and time"};
-  app.add_option("--seed", options.seed, "the first seed")->capture_default_str();
-  app.add_option("--seeds", options.seeds, "how many seeds to run")->capture_default_str();
-  app.add_option("--minutes", options.minutes, "simulated minutes of faults in each seed")
+  auto* seed = app.add_option("--seed", runner.world.seed, "the first seed; else the commit's");
+  auto* seeds = app.add_option("--seeds", runner.seeds, "how many: 500, or 1 with --seed");
+  app.add_option("--minutes", runner.world.minutes, "simulated minutes of faults in each seed")
       ->capture_default_str();
+  app.add_option("--commit", options.commit, "what is being run; its hash is the first seed");
+  app.add_option("--jobs", runner.jobs, "processes")->capture_default_str();
+  auto* nightly = app.add_option("--nightly", options.nightly_hours, "seeds for so many hours (4)")
+                      ->expected(0, 1)
+                      ->default_str("4");
+  auto* faults = app.add_option("--faults", options.faults, "only these kinds, or none");
+  app.add_option("--sessions", runner.world.users.sessions, "alive at once; else drawn");
+  app.add_option("--clients", runner.world.users.max_clients, "of one session; else drawn");
   app.add_option("--trace", options.trace, "print the history of this key");
+  app.add_flag("--keep-going", runner.keep_going, "after a violation");
+  app.add_flag("--shrink", options.shrink, "look for a smaller run of --seed that fails");
   app.add_flag("--verbose", options.verbose, "a line for each seed");
   CLI11_PARSE(app, argc, argv);
-  return run(options);
+  if (!*seed) {
+    runner.world.seed = std::strtoull(options.commit.substr(0, 8).c_str(), nullptr, 16);
+    if (!*seeds) runner.seeds = kSeedsOfACommit;
+  }
+  if (*nightly) {
+    runner.seeds = UINT64_MAX;
+    runner.limit_s = static_cast<unsigned>(options.nightly_hours * 3600);
+  }
+  if (*faults) runner.world.only_faults = split(options.faults);
+  if (!options.trace.empty()) runner.trace = stayd::full_key(0, options.trace);
+  return options.shrink ? shrink(options) : run(options);
 }

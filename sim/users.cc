@@ -28,13 +28,13 @@ Operation one(Words words) {
 
 }  // namespace
 
-Users::Users(Scheduler& scheduler, Random& random, Instance& instance, UsersOptions options)
+Users::Users(Scheduler& scheduler, Random random, Instance& instance, UsersOptions options)
     : scheduler_(scheduler), random_(random), instance_(instance), options_(options) {}
 
 Users::~Users() = default;
 
 void Users::start() {
-  for (int i = 0; i < options_.sessions; ++i) open_session();
+  for (int i = 0; i < *options_.sessions; ++i) open_session();
 }
 
 void Users::fail(const FullKey& key, const std::string& what) {
@@ -146,24 +146,36 @@ std::string Users::value(const Session& session) {
   return session.name + ":v" + std::to_string(++versions_);
 }
 
+Habit Users::draw_habit() {
+  std::uint64_t sum = 0;
+  for (const int weight : options_.weights) sum += static_cast<std::uint64_t>(weight);
+  std::uint64_t left = random_.below(sum);
+  for (std::size_t i = 0; i < kHabits; ++i) {
+    const auto weight = static_cast<std::uint64_t>(options_.weights[i]);
+    if (left < weight) return static_cast<Habit>(i);
+    left -= weight;
+  }
+  return Habit::express;
+}
+
 void Users::open_session() {
   if (stopped_) return;
   auto session = std::make_shared<Session>();
-  session->kind = static_cast<Kind>(random_.below(7));
+  session->habit = draw_habit();
   static constexpr const char* kNames[] = {
       "sess:", "PHPREDIS_SESSION:", "spring:", "scs:", "lock:", "count:", "brief:"};
-  session->name = kNames[static_cast<int>(session->kind)] + std::to_string(++names_);
+  session->name = kNames[static_cast<std::size_t>(session->habit)] + std::to_string(++names_);
   const int db = random_.chance(20) ? 3 : 0;
   session->key = full_key(db, session->name);
   session->left = 5 + static_cast<int>(random_.below(60));
   const int clients =
-      1 + static_cast<int>(random_.below(static_cast<std::uint64_t>(options_.max_clients)));
+      1 + static_cast<int>(random_.below(static_cast<std::uint64_t>(*options_.max_clients)));
   session->clients = clients;
   for (int client = 0; client < clients; ++client) think(session, client);
 }
 
 void Users::think(const std::shared_ptr<Session>& session, int client) {
-  const auto pause = random_.below(static_cast<std::uint64_t>(2 * options_.think_us));
+  const auto pause = random_.below(static_cast<std::uint64_t>(2 * *options_.think_us));
   // Logged-out sessions are looked at again now and then: nobody gets back in.
   const std::int64_t factor = session->logged_out ? 30 : 1;
   scheduler_.after(factor * static_cast<std::int64_t>(pause),
@@ -178,7 +190,7 @@ void Users::next(const std::shared_ptr<Session>& session, int client) {
     return;
   }
   if (!instance_.alive()) return think(session, client);
-  if (session->kind == Kind::lock && session->left > 0) return lock_cycle(session, client);
+  if (session->habit == Habit::lock && session->left > 0) return lock_cycle(session, client);
   ask_then(session->key, choose(*session), client,
            [this, session, client](const std::string&) { think(session, client); });
 }
@@ -189,19 +201,19 @@ Operation Users::choose(Session& session) {
     const bool first = !session.logged_out;
     session.logged_out = true;
     if (first) return one({random_.chance(70) ? "DEL" : "UNLINK", session.name});
-    const bool hash = session.kind == Kind::hash || session.kind == Kind::block;
+    const bool hash = session.habit == Habit::hash || session.habit == Habit::block;
     return one({hash ? "HGETALL" : "GET", session.name});
   }
-  switch (session.kind) {
-    case Kind::express:
+  switch (session.habit) {
+    case Habit::express:
       return choose_string(session, false);
-    case Kind::php:
+    case Habit::php:
       return choose_string(session, true);
-    case Kind::hash:
+    case Habit::hash:
       return choose_hash(session, false);
-    case Kind::block:
+    case Habit::block:
       return choose_hash(session, true);
-    case Kind::brief: {
+    case Habit::brief: {
       if (random_.chance(70)) return one({"GET", session.name});
       return one(
           // One lifetime for all: a newer value never ends before an older one would have.

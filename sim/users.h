@@ -4,10 +4,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -20,16 +22,22 @@
 
 namespace stayd::sim {
 
+// How sessions are used; each is a session library's, or a lock's, or a counter's.
+enum class Habit : std::uint8_t { express, php, hash, block, lock, counter, brief };
+inline constexpr std::size_t kHabits = 7;
+
+// What is not given is drawn from the seed (swarm.h).
 struct UsersOptions {
-  int sessions = 30;                  // alive at once
-  int max_clients = 3;                // tabs of one session
-  std::int64_t think_us = 60 * kMs;   // mean pause between two commands of a client
-  std::int64_t bound_us = 300 * kMs;  // every call is answered within this
+  std::optional<int> sessions;           // alive at once
+  std::optional<int> max_clients;        // tabs of one session
+  std::optional<std::int64_t> think_us;  // mean pause between two commands of a client
+  std::int64_t bound_us = 300 * kMs;     // every call is answered within this
+  std::array<int, kHabits> weights{};    // of the kinds of users
 };
 
 class Users final : private CallSink {
  public:
-  Users(Scheduler& scheduler, Random& random, Instance& instance, UsersOptions options);
+  Users(Scheduler& scheduler, Random random, Instance& instance, UsersOptions options);
   ~Users() override;
 
   void start();
@@ -60,9 +68,8 @@ class Users final : private CallSink {
   }
 
  private:
-  enum class Kind { express, php, hash, block, lock, counter, brief };
   struct Session {
-    Kind kind;
+    Habit habit;
     FullKey key;
     std::string name;
     int left = 0;  // operations until logout
@@ -83,6 +90,7 @@ class Users final : private CallSink {
   bool excused(const UnderWay& one) const;
   int ask_then(const FullKey& key, Operation operation, int client,
                std::function<void(const std::string&)> then);
+  Habit draw_habit();
   void open_session();
   void next(const std::shared_ptr<Session>& session, int client);
   void think(const std::shared_ptr<Session>& session, int client);
@@ -93,7 +101,7 @@ class Users final : private CallSink {
   std::string value(const Session& session);
 
   Scheduler& scheduler_;
-  Random& random_;
+  Random random_;
   Instance& instance_;
   UsersOptions options_;
   std::map<FullKey, KeyHistory> histories_;

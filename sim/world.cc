@@ -1,8 +1,6 @@
 #include "sim/world.h"
 
 #include "core/side_keys.h"
-#include "sim/faults.h"
-
 namespace stayd::sim {
 
 namespace {
@@ -14,11 +12,13 @@ constexpr std::int64_t kTtlToleranceMs = 600;  // relative TTLs start when each 
 }  // namespace
 
 World::World(WorldOptions o)
-    : options(std::move(o)),
+    : given(std::move(o)),
+      options(draw(given)),
       random(options.seed),
       redis(scheduler, random),
       instance(scheduler, random, redis, options.instance),
-      users(scheduler, random, instance, options.users) {
+      users(scheduler, stream(options.seed, "users"), instance, options.users),
+      faults_(*this) {
   if (options.fill_redis) fill_redis();
   instance.start();
 }
@@ -40,12 +40,11 @@ void World::fill_redis() {
 }
 
 bool World::run() {
-  Faults faults(*this);
   users.start();
-  if (options.faults) faults.start();
+  if (options.faults) faults_.start();
   const auto failed = [this] { return users.failed(); };
   scheduler.run_until(static_cast<std::int64_t>(options.minutes * 60) * kSecond, failed);
-  faults.heal();
+  faults_.heal();
   return heal_and_check();
 }
 
@@ -163,6 +162,7 @@ void World::compare_key(const FullKey& key) {
 
 std::string World::report(const FullKey& key) const {
   std::string out = "seed " + std::to_string(options.seed) + ": " + users.violation() + "\n";
+  out += "drawn: " + describe(options);
   if (!key.empty()) {
     out += "key " + std::string(key_of(key)) + " in database " + std::to_string(db_of(key)) + "\n";
     const auto it = users.histories().find(key);

@@ -5,21 +5,27 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <map>
+#include <optional>
+#include <set>
 #include <string>
 
+#include "sim/faults.h"
 #include "sim/instance.h"
 #include "sim/redis_model.h"
 #include "sim/scheduler.h"
+#include "sim/swarm.h"
 #include "sim/users.h"
 
 namespace stayd::sim {
 
 struct WorldOptions {
   std::uint64_t seed = 1;
-  double minutes = 2;      // of faults, simulated
+  double minutes = 10;     // of faults, simulated
   bool faults = true;      // a random subset, at random rates
   bool fill_redis = true;  // Redis holds sessions before stayd has ever run
+  std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
+  std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
   UsersOptions users;
   InstanceOptions instance;
 };
@@ -41,12 +47,14 @@ class World {
   void kill_stayd();
   void restart_stayd(std::int64_t after_us);
 
-  const WorldOptions options;
+  const WorldOptions given;    // as handed to the constructor
+  const WorldOptions options;  // and what was drawn from the seed
   Scheduler scheduler;
   Random random;
   RedisModel redis;
   Instance instance;
   Users users;
+  std::map<std::string, std::uint64_t> faults_struck;  // by kind
 
  private:
   void fill_redis();
@@ -54,6 +62,8 @@ class World {
   bool wait_in_step(std::int64_t limit_us);
   void compare();
   void compare_key(const FullKey& key);
+
+  Faults faults_;
 };
 
 }  // namespace stayd::sim

@@ -67,8 +67,8 @@ struct CoreContext {
   Debts debts;
   KeyTable keys;
   RecordCache cache;
-  // Provisional rows that Redis has taken from us since we started: what it holds there is ours, so
-  // the next repair may overwrite it. As many as sessions were created before adoption ended.
+  // Provisional rows of which Redis had no value of its own: what it holds there since is ours, and
+  // a repair may overwrite it. As many as sessions were created before adoption ended.
   KeyMap<bool> placed;
   Upstream* upstream = nullptr;  // the data connection; set before start
   Now now;

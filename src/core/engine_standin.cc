@@ -282,9 +282,10 @@ void Engine::run_standin(Call& call) {
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
     const bool provisional = row.meta.provisional && !c_.placed.contains(mutation.key);
-    mutation.provisional =
-        provisional || (row.meta.state == RowState::absent && !adopter_.complete() &&
-                        !writes_whole_value(call) && mutation.kind != Mutation::Kind::tomb);
+    // A logout holds whatever Redis has, and so does what comes after it.
+    mutation.provisional = mutation.kind != Mutation::Kind::tomb &&
+                           (provisional || (row.meta.state == RowState::absent &&
+                                            !adopter_.complete() && !writes_whole_value(call)));
     update_meta(row, mutation);
     forget_unwritten(mutation);
     shard_.owe(mutation.key, mutation.hlc);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/lua.h"
+#include "core/reply_class.h"
 
 namespace stayd {
 
@@ -78,6 +79,12 @@ bool Leftovers::settled_otherwise(std::size_t index) {
 void Leftovers::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   if (tag >> 32 != generation_) return;
   const std::size_t index = tag & 0xffffffff;
+  const ReplyClass reply_class = classify_reply(frame);
+  if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node) {
+    // As good as a lost connection: asked again on the next one, and until then as before the kill.
+    if (c_.up()) c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
+    return;
+  }
   if (settled_otherwise(index)) return;
   auto record = parse_read_back(ReplyView(frame));
   Mutation mutation;

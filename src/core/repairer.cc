@@ -44,6 +44,7 @@ void Repairer::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   }
   if (item.done) return;
   if (refused) return finish(index, RepairOutcome::refused);
+  if (item.asking) return on_existence(index, frame);
   if (frame[0] != ':') return finish(index, RepairOutcome::lost);
   const bool removal = !item.leased;
   if (removal || frame[1] == '1') return finish(index, RepairOutcome::confirmed);
@@ -96,14 +97,33 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   } else if (bytes_ > kChunkBytes) {
     return finish(index, RepairOutcome::lost);  // in a later chunk
   } else {
-    bytes_ += row.record.memory_bytes();
     item.provisional = row.meta.provisional;
+    if (item.provisional && !c_.placed.contains(item.key)) return ask_for_another(index);
+    bytes_ += row.record.memory_bytes();
     if (item.provisional) item.record = row.record;
     const auto expires_at_ms = c_.rules.repairs_keep_expiry ? row.meta.expires_at_ms : 0;
-    append_repair(request_, key, token_, row.record, c_.redis_time(expires_at_ms),
-                  c_.shared || (item.provisional && !c_.placed.contains(item.key)));
+    append_repair(request_, key, token_, row.record, c_.redis_time(expires_at_ms), c_.shared);
   }
   c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);
+}
+
+// A provisional row gives way to what Redis holds of its own. Asked before anything is written: a
+// value of ours, whose confirmation was lost, would look the same afterwards.
+void Repairer::ask_for_another(std::size_t index) {
+  Item& item = items_[index];
+  item.asking = true;
+  append_request(request_, {"EXISTS", key_of(item.key)});
+  c_.upstream->send(request_, db_of(item.key), *this, tag(index),
+                    c_.deadline_us(kRepairDeadlineMs));
+}
+
+void Repairer::on_existence(std::size_t index, std::string_view frame) {
+  Item& item = items_[index];
+  item.asking = false;
+  if (frame[0] != ':') return finish(index, RepairOutcome::lost);
+  if (frame[1] != '0') return finish(index, RepairOutcome::foreign);
+  c_.placed.insert_or_assign(item.key, true);
+  c_.store.load(item.key, c_.ops.token(*this, tag(index)));
 }
 
 // Redis holds our value, and nothing newer is owed: the row is a row like any other from now on,
@@ -125,7 +145,6 @@ void Repairer::finish(std::size_t index, RepairOutcome outcome) {
   if (outcome == RepairOutcome::confirmed) ++c_.counters.repairs;
   if (outcome == RepairOutcome::refused) ++c_.counters.repairs_refused;
   const bool taken = outcome == RepairOutcome::confirmed && item.provisional;
-  if (taken) c_.placed.insert_or_assign(item.key, true);
   events_.on_repaired(item.key, item.hlc, outcome);
   if (taken) settle_provisional(item);
   if (--unfinished_ == 0) {

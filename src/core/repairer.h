@@ -53,7 +53,8 @@ class Repairer final : private ReplyHandler, private StoreClient {
     bool refused = false;
     bool done = false;
     bool provisional = false;
-    Record record;  // of a provisional row: written once more when Redis has taken it
+    bool asking = false;  // whether Redis holds a value of its own
+    Record record;        // of a provisional row: written once more when Redis has taken it
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -62,6 +63,8 @@ class Repairer final : private ReplyHandler, private StoreClient {
 
   void load_rows();
   void write_row(std::size_t index, const Row& row);
+  void ask_for_another(std::size_t index);
+  void on_existence(std::size_t index, std::string_view frame);
   void finish(std::size_t index, RepairOutcome outcome);
   void settle_provisional(const Item& item);
   std::uint64_t tag(std::size_t index) const { return (generation_ << 16) | index; }

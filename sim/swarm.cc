@@ -1,0 +1,89 @@
+#include "sim/swarm.h"
+
+#include <cstdio>
+
+#include "sim/faults.h"
+#include "sim/world.h"
+
+namespace stayd::sim {
+
+namespace {
+
+constexpr unsigned kFaultChance = 35;  // percent of the seeds that know a kind of fault
+constexpr unsigned kHabitChance = 60;  // ... and a kind of user
+
+std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
+  // More small ones than large ones: the square of a uniform number.
+  const double part = static_cast<double>(random.below(1'000'000)) / 1e6;
+  return low + static_cast<std::int64_t>(part * part * static_cast<double>(high - low));
+}
+
+void draw_faults(WorldOptions& options) {
+  for (const FaultKind& kind : fault_kinds()) {
+    Random random = stream(options.seed, std::string("draw ") + kind.name);
+    const bool enabled = random.chance(kFaultChance);
+    const std::int64_t mean_us = kind.mean_us / 2 + between(random, 0, 4 * kind.mean_us);
+    if (!options.only_faults) {
+      if (enabled) options.fault_means_us[kind.name] = mean_us;
+    } else if (options.only_faults->contains(kind.name)) {
+      options.fault_means_us[kind.name] = mean_us;
+    }
+  }
+}
+
+void draw_users(UsersOptions& users, std::uint64_t seed) {
+  Random random = stream(seed, "draw users");
+  const auto sessions = static_cast<int>(between(random, 4, 60));
+  const auto clients = 1 + static_cast<int>(random.below(4));
+  const auto think_us = between(random, 40 * kMs, 400 * kMs);
+  if (!users.sessions) users.sessions = sessions;
+  if (!users.max_clients) users.max_clients = clients;
+  if (!users.think_us) users.think_us = think_us;
+  for (int& weight : users.weights) {
+    weight = random.chance(kHabitChance) ? 1 + static_cast<int>(random.below(9)) : 0;
+  }
+  // Somebody has to be there.
+  users.weights[random.below(users.weights.size())] += 5;
+}
+
+}  // namespace
+
+Random stream(std::uint64_t seed, std::string_view purpose) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : purpose) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return Random(seed * 0x9e3779b97f4a7c15ULL ^ hash);
+}
+
+WorldOptions draw(WorldOptions options) {
+  if (options.faults) draw_faults(options);
+  draw_users(options.users, options.seed);
+  return options;
+}
+
+std::string describe(const WorldOptions& options) {
+  std::string out = std::to_string(*options.users.sessions) + " sessions, up to " +
+                    std::to_string(*options.users.max_clients) + " clients each, a command each " +
+                    std::to_string(*options.users.think_us / kMs) + " ms; faults:";
+  for (const auto& [name, mean_us] : options.fault_means_us) {
+    out += " " + name + " each " + std::to_string(mean_us / kSecond) + " s,";
+  }
+  if (options.fault_means_us.empty()) out += " none ";
+  out.back() = '\n';
+  return out;
+}
+
+std::string command_line(const WorldOptions& options) {
+  char minutes[32];
+  std::snprintf(minutes, sizeof minutes, "%g", options.minutes);
+  std::string out = "./dev sim --seed " + std::to_string(options.seed) + " --minutes " + minutes;
+  if (options.only_faults) {
+    std::string names;
+    for (const std::string& name : *options.only_faults) names += (names.empty() ? "" : ",") + name;
+    out += " --faults " + (names.empty() ? "none" : names);
+  }
+  if (options.users.sessions) out += " --sessions " + std::to_string(*options.users.sessions);
+  if (options.users.max_clients) out += " --clients " + std::to_string(*options.users.max_clients);
+  return out;
+}
+
+}  // namespace stayd::sim
