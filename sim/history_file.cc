@@ -126,7 +126,8 @@ FileVerdict check_history(const std::vector<RecordedOperation>& operations) {
     if (finish(key.history, ids[event.operation], one, now_ms)) continue;
     key.over = true;
     const KeyHistory& history = key.history;
-    verdict.violations.push_back({one.key, history.wrong(), history.why(), history.text()});
+    verdict.violations.push_back(
+        {one.key, event.at_us, history.wrong(), history.why(), history.text()});
   }
   verdict.operations = operations.size();
   verdict.keys = keys.size();

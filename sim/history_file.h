@@ -35,6 +35,7 @@ struct RecordedOperation {
 
 struct KeyVerdict {
   std::string key;
+  std::int64_t at_us = 0;  // the end of the impossible operation
   Wrong wrong = Wrong::nothing;
   std::string why;
   std::string history;  // readable, one line an event

@@ -4,10 +4,12 @@
 //   stayd_history FILE...
 //
 // Prints each violation with the key's whole history, and at last one JSON line:
-//   {"operations":N,"keys":N,"in_doubt":N,"given_up":N,"false_logout":N,"resurrection":N,...}
+//   {"operations":N,"keys":N,"in_doubt":N,"given_up":N,
+//    "violations":[{"kind":"false_logout","key":"sess:1","at_us":N},...]}
 // Exit code 0: no violation, 1: violations, 2: a file cannot be read.
 #include <fmt/format.h>
 
+#include <boost/json.hpp>
 #include <cstdio>
 #include <fstream>
 
@@ -17,19 +19,17 @@ namespace {
 
 using namespace stayd::sim;
 
-constexpr Wrong kKinds[] = {Wrong::false_logout, Wrong::resurrection, Wrong::foreign_value,
-                            Wrong::old_value, Wrong::wrong_reply};
-
 void print(const FileVerdict& verdict) {
-  std::map<Wrong, int> counts;
+  std::string list;
   for (const KeyVerdict& one : verdict.violations) {
-    ++counts[one.wrong];
+    boost::json::object object{
+        {"kind", name_of(one.wrong)}, {"key", one.key}, {"at_us", one.at_us}};
+    list += (list.empty() ? "" : ",") + boost::json::serialize(object);
     fmt::print("{}: {}: {}\n{}\n", name_of(one.wrong), one.key, one.why, one.history);
   }
-  fmt::print(R"({{"operations":{},"keys":{},"in_doubt":{},"given_up":{})", verdict.operations,
-             verdict.keys, verdict.in_doubt, verdict.given_up);
-  for (const Wrong kind : kKinds) fmt::print(R"(,"{}":{})", name_of(kind), counts[kind]);
-  fmt::print("}}\n");
+  fmt::print(R"({{"operations":{},"keys":{},"in_doubt":{},"given_up":{},"violations":[{}]}})",
+             verdict.operations, verdict.keys, verdict.in_doubt, verdict.given_up, list);
+  fmt::print("\n");
 }
 
 }  // namespace

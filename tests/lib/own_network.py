@@ -1,4 +1,4 @@
-"""A network of a test's own: only loopback, and packets can be dropped in it.
+"""A network of a test's own: only loopback, and packets can be dropped and refused in it.
 
     with OwnNetwork() as network:      servers and clients made in here live in it
         network.drop(f"tcp dport {port}")
@@ -8,6 +8,7 @@ Needs root. The thread that enters it is in it, and what it starts; everything e
 
 import ctypes
 import os
+import re
 import subprocess
 
 from .processes import free_port
@@ -39,11 +40,27 @@ class OwnNetwork:
 
     def drop(self, what):
         """Packets that nft calls `what` vanish: "tcp dport 6379", "tcp sport 6379 tcp flags syn"."""
-        self._run("nft", "add", "rule", "inet", "test", "input", *what.split(), "drop")
+        self._rule("add", what, "drop")
+
+    def reject(self, what, first=False):
+        """Whoever sends such a packet is told that the connection is reset. `first`: before all other
+        rules."""
+        self._rule("insert" if first else "add", what, "reject with tcp reset")
+
+    def undo_first(self):
+        """Takes out the rule that is looked at first."""
+        listing = self._run("nft", "-a", "list", "chain", "inet", "test", "input")
+        handle = re.search(r"(?:drop|reject with tcp reset) # handle (\d+)", listing)[1]
+        self._run("nft", "delete", "rule", "inet", "test", "input", "handle", handle)
 
     def heal(self):
         self._run("nft", "flush", "chain", "inet", "test", "input")
 
+    def _rule(self, verb, what, verdict):
+        rule = ["inet", "test", "input", *what.split(), *verdict.split()]
+        self._run("nft", verb, "rule", *rule)
+
     @staticmethod
     def _run(*argv):
-        subprocess.run(argv, check=True, capture_output=True, timeout=10)
+        run = subprocess.run(argv, check=True, capture_output=True, timeout=10, text=True)
+        return run.stdout

@@ -1,0 +1,140 @@
+"""`./dev chaos`: runs of scenario.py, each in a process, a network and a folder of its own.
+
+    chaos.py [--scenarios N] [--from SEED] [--seed SEED] [--faults A,B] [--parallel N] [--record]
+
+Without --seed or --from the seeds begin where the commit's hash says, so that each commit tries others. The
+folder of a run that failed is kept under build/chaos/. Exit code 1 if a run failed.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+KEPT = ROOT / "build/chaos"
+TABLE = HERE / "verdicts.tsv"
+COLUMNS = "date commit seed faults applications operations in_doubt excused_errors p99_ms verdict"
+LIMIT_S = 180  # a run that takes longer hangs
+
+
+def commit():
+    run = subprocess.run(
+        ["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=ROOT
+    )
+    return run.stdout.strip() or "0"
+
+
+def run_one(seed, options):
+    """The run's summary; one with a problem if it did not get to its end."""
+    folder = Path(tempfile.mkdtemp(prefix="stayd-chaos-"))
+    argv = [sys.executable, HERE / "scenario.py", "--seed", str(seed), "--folder", folder]
+    for name in ("faults", "soak"):
+        if value := getattr(options, name):
+            argv += [f"--{name}", str(value)]
+    with open(folder / "output.txt", "w") as output:
+        run = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            run.wait(LIMIT_S + (options.soak or 0) * 1.5)
+        except subprocess.TimeoutExpired:
+            run.kill()  # what it has started dies with it
+            run.wait()
+    subprocess.run(["umount", "--lazy", folder / "disk"], capture_output=True)
+    summary = last_json(folder / "output.txt") or broken(seed, folder / "output.txt")
+    if summary["good"] and not options.keep:
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        KEPT.mkdir(parents=True, exist_ok=True)
+        summary["folder"] = KEPT / str(seed)
+        shutil.rmtree(summary["folder"], ignore_errors=True)
+        shutil.move(folder, summary["folder"])
+    return summary
+
+
+def last_json(path):
+    lines = path.read_text().splitlines()
+    try:
+        return json.loads(lines[-1])
+    except (IndexError, ValueError):
+        return None
+
+
+def broken(seed, output):
+    problem = f"the run did not end: {output.read_text()[-2000:]}"
+    empty = {"seed": seed, "faults": [], "apps": [], "counts": {}, "violations": [], "errors": {}}
+    return empty | {"excused": 0, "latencies_ms": {}, "problems": [problem], "good": False}
+
+
+def line_of(summary):
+    faults = ", ".join(summary["faults"])
+    p99 = "/".join(f"{ms:.0f}" for ms in summary["latencies_ms"].values())
+    verdict = "ok" if summary["good"] else "FAILED"
+    operations = summary["counts"].get("operations", 0)
+    return f"seed {summary['seed']:<6} {verdict:6} {operations:6} operations, p99 {p99} ms: {faults}"
+
+
+def details_of(summary):
+    """What a failed run has to say."""
+    lines = [f"  {count} x {text}" for text, count in summary["errors"].items()]
+    lines += [f"  {problem}" for problem in summary["problems"]]
+    kinds = Counter(violation["kind"] for violation in summary["violations"])
+    lines += [f"  {count} x {kind}" for kind, count in kinds.items()]
+    if kinds:
+        lines.append(f"  the keys' histories: {summary['folder']}/violations.txt")
+    return lines + [f"  again: ./dev chaos --seed {summary['seed']}; logs in {summary['folder']}"]
+
+
+def record(summary):
+    """One more line of the table that is kept."""
+    counts, p99 = summary["counts"], summary["latencies_ms"]
+    row = [time.strftime("%Y-%m-%d"), commit(), summary["seed"], " ".join(summary["faults"])]
+    row += [" ".join(summary["apps"]), counts.get("operations", 0), counts.get("in_doubt", 0)]
+    row += [summary["excused"], "/".join(str(ms) for ms in p99.values())]
+    row.append("ok" if summary["good"] else f"{len(summary['violations'])} violations")
+    if not TABLE.exists():
+        TABLE.write_text("\t".join(COLUMNS.split()) + "\n")
+    with open(TABLE, "a") as table:
+        table.write("\t".join(map(str, row)) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--scenarios", type=int, default=30)
+    parser.add_argument("--from", dest="first", type=int, help="first seed")
+    parser.add_argument("--seed", type=int, help="this one alone")
+    parser.add_argument("--faults", help="names with commas, instead of the seed's pairs")
+    parser.add_argument("--parallel", type=int, default=3)
+    parser.add_argument("--record", action="store_true", help=f"add to {TABLE.relative_to(ROOT)}")
+    parser.add_argument("--keep", action="store_true", help="keep the folders of good runs too")
+    options = parser.parse_args()
+    options.soak = None
+    first = options.first
+    if first is None:
+        first = int(commit(), 16) % 100_000
+    seeds = [options.seed] if options.seed is not None else range(first, first + options.scenarios)
+    good = operations = violations = 0
+    with ThreadPoolExecutor(options.parallel) as pool:
+        runs = [pool.submit(run_one, seed, options) for seed in seeds]
+        for number, run in enumerate(as_completed(runs), 1):
+            summary = run.result()
+            print(f"[{number}/{len(runs)}] {line_of(summary)}", flush=True)
+            if not summary["good"]:
+                print("\n".join(details_of(summary)), flush=True)
+            if options.record:
+                record(summary)
+            good += summary["good"]
+            operations += summary["counts"].get("operations", 0)
+            violations += len(summary["violations"])
+    print(f"chaos: {len(runs)} scenarios, {operations} operations, {violations} violations")
+    return 0 if good == len(runs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,273 @@
+"""One chaos run: servers, users and faults in a network of their own, and a verdict on what was told.
+
+    scenario.py --seed N --folder FOLDER      prints one JSON line, see `Run.summary`
+
+    load.py ──▶ stayd ──▶ wire ──▶ redis-server        plan.py: which faults, when
+    pages.py ─▶ applications ─▶ stayd                   verdict.py: stayd_history, excuses, latencies
+
+The folder keeps logs and histories. Needs root.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from chaos import plan as plans  # noqa: E402
+from chaos.faults import BY_NAME, heal_all  # noqa: E402
+from chaos.record import Recorder, now_us, read_lines  # noqa: E402
+from chaos.resp_stream import Error, text_of  # noqa: E402
+from chaos.stayd_faults import Supervisor  # noqa: E402
+from chaos.verdict import Occurrence, judge  # noqa: E402
+from chaos.wire import REDIS_HOST, Wire  # noqa: E402
+from clients.apps import PYTHON, App  # noqa: E402
+from lib import faults as lib_faults  # noqa: E402
+from lib.own_network import OwnNetwork  # noqa: E402
+from lib.processes import Process, wait_until  # noqa: E402
+from lib.resp import Client  # noqa: E402
+from lib.servers import RedisServer, StaydServer  # noqa: E402
+
+HERE = Path(__file__).parent
+HEALED_WITHIN_S = 30
+BOSS = "boss"  # the user of whoever breaks things: no fault takes its permissions
+ACL = f"user default on nopass ~* &* +@all\nuser {BOSS} on >{BOSS} ~* &* +@all\n"
+# Starts a program whenever it has ended: PHP's own server dies of a timeout in its session handler.
+AGAIN = ["sh", "-c", 'while :; do setpriv --pdeathsig KILL -- "$@"; sleep 0.1; done', "sh"]
+PRESETS = """
+[[sessions]]
+match = "raw:*"
+[[sessions]]
+preset = "express"
+[[sessions]]
+preset = "php"
+[[sessions]]
+preset = "django"
+[[sessions]]
+preset = "flask"
+"""
+
+
+class Redis(RedisServer):
+    """Asked past the wire, by a user of whom no fault takes anything. Can be started twice."""
+
+    def __init__(self, folder):
+        super().__init__(folder, host="0.0.0.0", aclfile=folder / "users.acl")
+        (folder / "users.acl").write_text(ACL)
+
+    def client(self, **options):
+        client = Client(self.socket_path, **options)
+        client.call("AUTH", BOSS, BOSS)
+        return client
+
+    def start(self, ready=True, **config):
+        alive = self.process is not None and self.process.alive
+        return self if alive else super().start(ready, **config)
+
+
+class World(lib_faults.World):
+    """What faults may break. `random` draws what a fault leaves open."""
+
+    def __init__(self, redis, wire, folder, seed):
+        super().__init__(redis, wire, folder)
+        self.random = Random(f"faults {seed}")
+        self.stayd = self.supervisor = self.disk = None
+        self.snapshot = self.stutter = self.tracer = self.filler = self.fd_limit = None
+
+
+class Run:
+    def __init__(self, plan, folder):
+        self.plan, self.folder = plan, folder
+        self.ending = []  # what to end, the last first
+        self.occurrences, self.problems = [], []
+        self.started_us = now_us()
+
+    def __enter__(self):
+        self.network = OwnNetwork()
+        self.network.__enter__()
+        return self
+
+    def __exit__(self, *exc):
+        for end in reversed(self.ending):
+            try:
+                end()
+            except Exception as error:  # what is left must end all the same
+                self.problems.append(f"at the end: {error}")
+        self.network.__exit__()
+
+    # -- servers and users ---------------------------------------------------------------------------------
+
+    def start(self):
+        redis = Redis(self.folder / "redis")
+        self.ending.append(redis.kill)
+        redis.start()
+        self.world = world = World(redis, Wire(self.network, redis.port), self.folder, self.plan.seed)
+        world.disk = self.mount()
+        world.stayd = self.start_stayd(world)
+        world.supervisor = Supervisor(world.stayd, now_us)
+        world.supervisor.start()
+        self.ending.append(world.supervisor.end)
+        world.stayd.wait_trusted()
+        world.stayd.wait_adopted()
+        apps = [App(name, world.stayd.port, self.folder) for name in self.plan.apps]
+        for app in apps:
+            app.process.argv = [*AGAIN, *app.process.argv]
+            app.process.start()
+            self.ending.append(app.kill)
+        for app in apps:
+            wait_until(app._up, 30, f"{app.name} is up")
+        self.users = [self.start_users("load", "--port", world.stayd.port)]
+        flags = [flag for app in apps for flag in ("--app", f"{app.name}={app.port}")]
+        self.users.append(self.start_users("pages", *flags))
+        wait_until(lambda: "started" in self.users[0].log(), 20, "the load has begun")
+
+    def mount(self):
+        """A small disk for the ledger."""
+        path = self.folder / "disk"
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", path], check=True)
+        self.ending.append(lambda: subprocess.run(["umount", "--lazy", path], check=True))
+        return path
+
+    def start_stayd(self, world):
+        stayd = StaydServer(
+            self.folder / "stayd",
+            f"redis://{REDIS_HOST}:{world.redis.port}/0",
+            # Outages come within seconds here, which is taken for flapping.
+            options={"redis.retry_max": "1s", "ledger.path": world.disk / "ledger"},
+            config_text=PRESETS if self.plan.presets else None,
+        )
+        self.ending.append(stayd.kill)
+        return stayd.start()
+
+    def start_users(self, name, *flags):
+        self.history(name).touch()
+        argv = [PYTHON, HERE / f"{name}.py", "--seed", self.plan.seed]
+        argv += ["--history", self.history(name), *flags]
+        process = Process(name, argv, self.folder / f"{name}.log").start()
+        self.ending.append(process.kill)
+        return process
+
+    def history(self, name):
+        return self.folder / f"{name}.jsonl"
+
+    # -- faults --------------------------------------------------------------------------------------------
+
+    def play(self):
+        for pair in self.plan.pairs:
+            time.sleep(pair.calm_s)
+            self.world.snapshot = self.world.redis.snapshot()
+            self.play_pair(pair)
+            heal_all(self.world)
+            self.wait_healed(f"after {' and '.join(pair.faults)}")
+            for one in self.occurrences:
+                one.healed_us = one.healed_us or now_us()
+
+    def play_pair(self, pair):
+        began, under_way = time.monotonic(), {}
+        for step in pair.steps:
+            time.sleep(max(0, began + step.at_s - time.monotonic()))
+            fault = BY_NAME[step.fault]
+            if step.put_in:
+                other = "".join(name for name in pair.faults if name != step.fault)
+                one = under_way[step.fault] = Occurrence(step.fault, now_us(), companion=other)
+                self.occurrences.append(one)
+                one.problem = attempt(fault.put_in, self.world)
+                continue
+            one = under_way[step.fault]
+            problem = attempt(fault.take_out, self.world)
+            one.out_us = None if one.problem else now_us()
+            one.problem = one.problem or problem
+
+    def wait_healed(self, when):
+        """I14: when faults stop, Redis is trusted and nothing is owed."""
+        try:
+            wait_until(lambda: self.world.stayd.http("/livez")[0] == 200, 20, "stayd serves")
+            self.world.stayd.wait_trusted(timeout=HEALED_WITHIN_S)
+            ledger_ok = lambda: self.world.stayd.metric("stayd_ledger_ok") == 1  # noqa: E731
+            wait_until(ledger_ok, HEALED_WITHIN_S, "the ledger is written again")
+        except AssertionError as error:
+            self.problems.append(f"{when}: {error}")
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def finish(self):
+        for process in self.users:
+            process.stop(timeout=40)
+        paths = [self.history("load"), self.history("pages")]
+        paths += [self.read_all(paths)]
+        downs = [(from_us, to_us or now_us()) for from_us, to_us in self.world.supervisor.downs]
+        verdict = judge(self.folder, paths, self.occurrences, downs)
+        verdict.problems += self.problems + self.world.supervisor.problems
+        return verdict
+
+    def read_all(self, paths):
+        """Every key of the raw client, as stayd answers and, past it, as Redis holds it."""
+        keys = {line["key"] for path in paths for line in read_lines(path)}
+        keys = sorted(key for key in keys if key.startswith("raw:"))
+        recorder = Recorder(self.history("final"))
+        for client, server in ((-1, self.world.stayd), (-2, self.world.redis)):
+            self.wait_healed("at the end")
+            with server.client() as connection:
+                for key in keys:
+                    hashed = key.split(":")[1] in ("hash", "block")
+                    command = ["HGETALL" if hashed else "GET", key]
+                    ask_us, value = now_us(), connection.call(*command)
+                    if isinstance(value, str):
+                        value = Error(value)
+                    text = text_of(value, command)
+                    recorder.told(key, client, [command], ask_us, text)
+        recorder.close()
+        return self.history("final")
+
+    def summary(self, verdict):
+        return {
+            "seed": self.plan.seed,
+            "faults": ["+".join(pair.faults) for pair in self.plan.pairs],
+            "not_put_in": {one.fault: one.problem for one in self.occurrences if one.problem},
+            "apps": self.plan.apps,
+            "presets": self.plan.presets,
+            "seconds": round((now_us() - self.started_us) / 1e6, 1),
+            "counts": verdict.counts,
+            "violations": verdict.violations,
+            "unprotected": verdict.unprotected,
+            "errors": dict(verdict.errors.most_common(10)),
+            "excused": verdict.excused,
+            "latencies_ms": verdict.latencies_ms,
+            "stayd_starts": len(self.world.supervisor.downs) + 1,
+            "problems": verdict.problems,
+            "good": verdict.good,
+        }
+
+
+def attempt(action, world):
+    """What kept it from being done; empty: nothing."""
+    try:
+        action(world)
+        return ""
+    except Exception as error:  # another fault is in the way
+        return f"{type(error).__name__}: {error}"[:200]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--faults", help="names with commas, instead of the seed's pairs")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    faults = options.faults.split(",") if options.faults else None
+    with Run(plans.draw(options.seed, faults), options.folder) as run:
+        run.start()
+        run.play()
+        verdict = run.finish()
+    (options.folder / "violations.txt").write_text(verdict.report)
+    print(json.dumps(run.summary(verdict)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What a run shows: violations (by stayd_history), errors that nothing excuses, latencies.
+
+Excuses are windows of time, with who and which texts they cover. An error in a window is still "not done"
+or "in doubt" for the checker; nothing excuses a wrong answer, except one: a library that takes a failed
+connection for an empty session (Django, PHP) shows a logged-out page while stayd itself is gone.
+"""
+
+import json
+import re
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, field
+
+from lib.servers import ROOT
+
+from .record import read_lines
+from .scripts import READS
+
+SECOND_US = 1_000_000
+UNREACHABLE = r"connect|Connection|closed|reset|no answer|BrokenPipe"
+LIBRARIES_RETRY_US = 3 * SECOND_US  # a driver's pause before it dials again, and phpredis' timeout
+# Both are gone, the ledger and Redis: the next outage is unprotected (W3, W14).
+LEDGER_FAULTS = (
+    "stayd_disk_full",
+    "stayd_disk_errors",
+    "stayd_sync_errors",
+    "stayd_no_descriptors",
+)
+LEDGERLESS = "-TRYAGAIN stayd|-ERR stayd: Redis is out and the ledger cannot be written"
+STANDBY_US = 300_000  # between stayd's end and the supervisor's notice, and back
+
+
+@dataclass
+class Excuse:
+    from_us: int
+    to_us: int
+    raw: str = ""  # texts of errors to the raw client; none: not excused
+    pages: str = ""
+    loses_pages: bool = False  # a page may show nobody
+    unprotected: bool = False  # W14: what is written now may be lost with Redis
+
+    def covers(self, line):
+        return line["ask_us"] <= self.to_us and line["end_us"] >= self.from_us
+
+
+@dataclass
+class Occurrence:
+    """One fault of the run. `out_us` is None when it could not be put in. `healed_us`: everything was as at
+    the start again after it and its companion."""
+
+    fault: str
+    in_us: int
+    out_us: int | None = None
+    healed_us: int | None = None
+    companion: str = ""
+    problem: str = ""
+
+
+def excuses_of(occurrences, downs):
+    """`downs`: times without a stayd that serves."""
+    found = []
+    for from_us, to_us in downs:
+        from_us, to_us = from_us - STANDBY_US, to_us + STANDBY_US
+        found.append(Excuse(from_us, to_us, raw=UNREACHABLE))
+        found.append(Excuse(from_us, to_us + LIBRARIES_RETRY_US, pages=".", loses_pages=True))
+    for one in occurrences:
+        if one.out_us is None:
+            continue
+        late_us = one.out_us + LIBRARIES_RETRY_US
+        if one.fault in ("stayd_frozen", "stayd_no_descriptors"):
+            # Connections wait, or are not accepted: phpredis gives up after 2 s.
+            found.append(Excuse(one.in_us, late_us, pages=".", loses_pages=True))
+        if one.fault in LEDGER_FAULTS and one.companion:
+            healed_us = one.healed_us or late_us
+            found.append(Excuse(one.in_us, healed_us, LEDGERLESS, ".", True, unprotected=True))
+        if one.fault == "acl_denied":
+            # Until the next heartbeat a denied command is the client's own affair (F19).
+            found.append(Excuse(one.in_us, one.in_us + 2 * SECOND_US, "NOPERM", ".", True))
+    return found
+
+
+def is_raw(line):
+    return line["key"].startswith("raw:")
+
+
+def excused_error(line, excuses):
+    for excuse in excuses:
+        texts = excuse.raw if is_raw(line) else excuse.pages
+        if texts and excuse.covers(line) and re.search(texts, line["note"]):
+            return True
+    return False
+
+
+def excuse_lost_pages(lines, excuses):
+    """Pages of libraries that could not reach stayd say nothing about the session."""
+    losing = [excuse for excuse in excuses if excuse.loses_pages]
+    for line in lines:
+        if is_raw(line) or line.get("reply") != "nil":
+            continue
+        if any(excuse.covers(line) for excuse in losing):
+            line |= {"outcome": "refused", "note": "the library could not reach stayd"}
+            del line["reply"]
+
+
+@dataclass
+class Verdict:
+    counts: dict = field(default_factory=dict)  # the last line of stayd_history
+    violations: list = field(default_factory=list)  # of its violations those that nothing excuses
+    unprotected: int = 0  # and how many a window explains
+    errors: Counter = field(default_factory=Counter)  # by text, those that nothing excuses
+    excused: int = 0
+    latencies_ms: dict = field(default_factory=dict)
+    problems: list = field(default_factory=list)  # anything else that went wrong
+    report: str = ""
+
+    @property
+    def good(self):
+        return not (self.violations or self.errors or self.problems)
+
+
+def unprotected_keys(lines, excuses):
+    """{key: since when it may be wrong}: written while neither the ledger nor Redis could be relied on."""
+    windows = [excuse for excuse in excuses if excuse.unprotected]
+    found = {}
+    for line in lines if windows else ():
+        if line["commands"][0][0] in READS or line["outcome"] == "refused":
+            continue
+        for window in windows:
+            if window.covers(line):
+                found.setdefault(line["key"], window.from_us)
+    return found
+
+
+def judge(folder, paths, occurrences, downs):
+    lines = [line for path in paths for line in read_lines(path)]
+    excuses = excuses_of(occurrences, downs)
+    verdict = Verdict()
+    for line in lines:
+        if "note" not in line:
+            continue
+        if excused_error(line, excuses):
+            verdict.excused += 1
+        else:
+            where = "raw" if is_raw(line) else line["key"].split("/")[0]
+            verdict.errors[f"{where}: {line['commands'][0][0]}: {line['note'][:160]}"] += 1
+    excuse_lost_pages(lines, excuses)
+    verdict.latencies_ms = latencies_of(lines, occurrences)
+    merged = folder / "history.jsonl"
+    merged.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    checker = ROOT / "build/release/sim/stayd_history"
+    run = subprocess.run([checker, merged], capture_output=True, text=True, timeout=120)
+    if run.returncode not in (0, 1):
+        verdict.problems.append(f"the checker: {run.stderr}")
+        return verdict
+    verdict.report, _, last = run.stdout.rstrip("\n").rpartition("\n")
+    verdict.counts = json.loads(last)
+    excused = unprotected_keys(lines, excuses)
+    for one in verdict.counts.pop("violations"):
+        if one["at_us"] >= excused.get(one["key"], float("inf")):
+            verdict.unprotected += 1
+        else:
+            verdict.violations.append(one)
+    return verdict
+
+
+# -- latencies of the raw client: measured, not judged --------------------------------------------------------
+
+
+def latencies_of(lines, occurrences):
+    """p99 in ms: without a fault, in the first second of one, and after it while one is in."""
+    faults = [(one.in_us, one.out_us) for one in occurrences if one.out_us is not None]
+    groups = {"calm": [], "first": [], "later": []}
+    for line in lines:
+        if not is_raw(line) or line["client"] < 0:
+            continue
+        ask_us = line["ask_us"]
+        ages = [ask_us - in_us for in_us, out_us in faults if in_us <= ask_us <= out_us + SECOND_US]
+        group = "calm" if not ages else "first" if min(ages) < SECOND_US else "later"
+        groups[group].append(line["end_us"] - ask_us)
+    return {name: percentile(values, 0.99) for name, values in groups.items()}
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return round(values[int(share * (len(values) - 1))] / 1000, 1) if values else 0.0
