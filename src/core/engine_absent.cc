@@ -8,6 +8,9 @@
 //        heartbeat key changed ─────────────────────────────────────▶ SUSPECT; the stand-in answers
 //        keys were evicted since the row was confirmed ─────────────▶ owed; the stand-in answers
 //        nothing moved: somebody deleted it ────────────────────────▶ tombstone; it is absent
+//   ledger: cannot be read ─▶ heartbeat key, evicted_keys
+//        unchanged, and nothing was ever evicted ───────────────────▶ it is absent
+//        otherwise ─────────────────────────────────────────────────▶ the stand-in: UNKNOWN
 #include <algorithm>
 
 #include "core/engine.h"
@@ -62,8 +65,10 @@ bool Engine::more_metas(Call& call) {
 void Engine::on_absent_meta(Call& call) {
   const bool missing = static_cast<Stage>(call.stage) == Stage::missing_meta;
   if (call.contradicted) {  // the ledger cannot be read: Redis is all there is
-    if (missing) return send_checked(call);
-    return complete(call, call.held);
+    call.contradicted = false;
+    call.ledgerless = true;
+    call.metas.assign(call.keys.size(), RowMeta{});
+    return send_verification(call);
   }
   for (const FullKey& key : call.keys) {  // written without Redis in the meantime
     if (!c_.debts.has(key)) continue;
@@ -113,6 +118,12 @@ void Engine::on_verified(Call& call) {
   if (call.contradicted || !shard_.trusted()) {
     if (missing) return to_standin(call);
     return reroute(call);
+  }
+  if (call.ledgerless) {
+    if (shard_.evicted_since(Mark{}, call.evicted_keys)) return to_standin(call);
+    if (missing) return send_checked(call);
+    ++c_.counters.replies_from_redis;
+    return complete(call, call.held);
   }
   const SessionPolicy* policy = policy_of(call);
   bool healed = false;
