@@ -25,6 +25,11 @@ COLUMNS = "date commit seed faults applications operations in_doubt excused_erro
 LIMIT_S = 180  # a run that takes longer hangs
 
 
+def seconds_of(text):
+    """"20m", "90s" """
+    return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+
+
 def commit():
     run = subprocess.run(
         ["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, text=True, cwd=ROOT
@@ -72,6 +77,14 @@ def broken(seed, output):
     return empty | {"excused": 0, "latencies_ms": {}, "problems": [problem], "good": False}
 
 
+def verdict_of(summary):
+    wrong = [f"{len(summary['violations'])} violations"] if summary["violations"] else []
+    wrong += [f"{sum(summary['errors'].values())} errors"] if summary["errors"] else []
+    wrong += [summary["problems"][0].split("\n")[0][:80]] if summary["problems"] else []
+    within = f" (W14: {summary['unprotected']})" if summary.get("unprotected") else ""
+    return (", ".join(wrong) or "ok") + within
+
+
 def line_of(summary):
     faults = ", ".join(summary["faults"])
     p99 = "/".join(f"{ms:.0f}" for ms in summary["latencies_ms"].values())
@@ -97,7 +110,7 @@ def record(summary):
     row = [time.strftime("%Y-%m-%d"), commit(), summary["seed"], " ".join(summary["faults"])]
     row += [" ".join(summary["apps"]), counts.get("operations", 0), counts.get("in_doubt", 0)]
     row += [summary["excused"], "/".join(str(ms) for ms in p99.values())]
-    row.append("ok" if summary["good"] else f"{len(summary['violations'])} violations")
+    row.append(verdict_of(summary))
     if not TABLE.exists():
         TABLE.write_text("\t".join(COLUMNS.split()) + "\n")
     with open(TABLE, "a") as table:
@@ -110,21 +123,24 @@ def main():
     parser.add_argument("--from", dest="first", type=int, help="first seed")
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--faults", help="names with commas, instead of the seed's pairs")
+    parser.add_argument("--soak", type=seconds_of, help="one long run, as 20m: a fault every 15 s")
     parser.add_argument("--parallel", type=int, default=3)
     parser.add_argument("--record", action="store_true", help=f"add to {TABLE.relative_to(ROOT)}")
     parser.add_argument("--keep", action="store_true", help="keep the folders of good runs too")
     options = parser.parse_args()
-    options.soak = None
     first = options.first
     if first is None:
         first = int(commit(), 16) % 100_000
-    seeds = [options.seed] if options.seed is not None else range(first, first + options.scenarios)
+    one_alone = options.seed is not None or options.soak
+    seeds = [options.seed or 0] if one_alone else range(first, first + options.scenarios)
     good = operations = violations = 0
     with ThreadPoolExecutor(options.parallel) as pool:
         runs = [pool.submit(run_one, seed, options) for seed in seeds]
         for number, run in enumerate(as_completed(runs), 1):
             summary = run.result()
             print(f"[{number}/{len(runs)}] {line_of(summary)}", flush=True)
+            if options.soak:
+                print(f"  {summary.get('growth')}", flush=True)
             if not summary["good"]:
                 print("\n".join(details_of(summary)), flush=True)
             if options.record:

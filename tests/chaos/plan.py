@@ -11,6 +11,8 @@ from random import Random
 from .faults import BY_NAME, FAULTS
 
 PAIRS_OF_A_RUN = 3
+SOAK_PERIOD_S = 15
+ENDING_STAYD = ("stayd_killed", "stayd_terminated", "stayd_no_memory")  # and all that begin so
 # One framework each, three of them at once.
 FRAMEWORKS = [
     ("express-node-redis", "express-ioredis"),
@@ -29,8 +31,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Pair:
-    calm_s: float  # before it
+    calm_s: float  # before it, at least
     steps: tuple
+    at_s: float = 0  # not sooner after the users have begun
 
     @property
     def faults(self):
@@ -60,6 +63,21 @@ def draw(seed, faults=None):
     for number in range(PAIRS_OF_A_RUN):
         names = faults or pairs[(PAIRS_OF_A_RUN * seed + number) % len(pairs)]
         plan.pairs.append(draw_pair(random, list(names)))
+    return plan
+
+
+def draw_soak(seed, seconds):
+    """One fault every 15 s, through all of them again and again; none that ends stayd, whose memory is what a
+    soak looks at."""
+    random = Random(f"soak {seed}")
+    plan = Plan(seed, ["express-ioredis", "php", "django"], presets=True)
+    names = []
+    for number in range(int(seconds / SOAK_PERIOD_S)):
+        if not names:
+            names = [fault.name for fault in FAULTS if not fault.name.startswith(ENDING_STAYD)]
+            random.shuffle(names)
+        pair = draw_pair(random, [names.pop()])
+        plan.pairs.append(Pair(pair.calm_s, pair.steps, (number + 1) * SOAK_PERIOD_S))
     return plan
 
 

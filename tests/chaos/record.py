@@ -5,6 +5,7 @@ Threads may share an instance.
 """
 
 import json
+import threading
 import time
 
 
@@ -14,7 +15,7 @@ def now_us():
 
 class Recorder:
     def __init__(self, path):
-        self._file = open(path, "w")
+        self._file, self._lock = open(path, "w"), threading.Lock()
 
     def close(self):
         self._file.close()
@@ -36,9 +37,10 @@ class Recorder:
     def _write(self, key, client, commands, ask_us, outcome, **more):
         line = {"key": key, "client": client, "ask_us": ask_us, "end_us": now_us()}
         line |= {"outcome": outcome, "commands": commands, "block": len(commands) > 1, **more}
-        self._file.write(json.dumps(line) + "\n")
+        with self._lock:
+            self._file.write(json.dumps(line) + "\n")
 
 
-def read_lines(path):
+def lines_of(path):
     with open(path) as file:
-        return [json.loads(line) for line in file]
+        yield from map(json.loads, file)

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from chaos import plan as plans  # noqa: E402
 from chaos.faults import BY_NAME, heal_all  # noqa: E402
-from chaos.record import Recorder, now_us, read_lines  # noqa: E402
+from chaos.growth import Growth  # noqa: E402
+from chaos.record import Recorder, lines_of, now_us  # noqa: E402
 from chaos.resp_stream import Error, text_of  # noqa: E402
 from chaos.stayd_faults import Supervisor  # noqa: E402
 from chaos.verdict import Occurrence, judge  # noqa: E402
@@ -124,6 +125,9 @@ class Run:
         flags = [flag for app in apps for flag in ("--app", f"{app.name}={app.port}")]
         self.users.append(self.start_users("pages", *flags))
         wait_until(lambda: "started" in self.users[0].log(), 20, "the load has begun")
+        self.users_us = now_us()
+        self.growth = Growth(world)
+        self.ending.append(self.growth.end)
 
     def mount(self):
         """A small disk for the ledger."""
@@ -159,7 +163,7 @@ class Run:
 
     def play(self):
         for pair in self.plan.pairs:
-            time.sleep(pair.calm_s)
+            time.sleep(max(pair.calm_s, pair.at_s - (now_us() - self.users_us) / 1e6))
             self.world.snapshot = self.world.redis.snapshot()
             self.play_pair(pair)
             heal_all(self.world)
@@ -196,6 +200,7 @@ class Run:
     # -- the end ------------------------------------------------------------------------------------------
 
     def finish(self):
+        self.growth.end()
         for process in self.users:
             process.stop(timeout=40)
         paths = [self.history("load"), self.history("pages")]
@@ -207,7 +212,7 @@ class Run:
 
     def read_all(self, paths):
         """Every key of the raw client, as stayd answers and, past it, as Redis holds it."""
-        keys = {line["key"] for path in paths for line in read_lines(path)}
+        keys = {line["key"] for path in paths for line in lines_of(path)}
         keys = sorted(key for key in keys if key.startswith("raw:"))
         recorder = Recorder(self.history("final"))
         for client, server in ((-1, self.world.stayd), (-2, self.world.redis)):
@@ -238,6 +243,7 @@ class Run:
             "errors": dict(verdict.errors.most_common(10)),
             "excused": verdict.excused,
             "latencies_ms": verdict.latencies_ms,
+            "growth": self.growth.summary(),
             "stayd_starts": len(self.world.supervisor.downs) + 1,
             "problems": verdict.problems,
             "good": verdict.good,
@@ -258,10 +264,14 @@ def main():
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--faults", help="names with commas, instead of the seed's pairs")
+    parser.add_argument("--soak", type=float, help="seconds of one fault after the other")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    faults = options.faults.split(",") if options.faults else None
-    with Run(plans.draw(options.seed, faults), options.folder) as run:
+    if options.soak:
+        plan = plans.draw_soak(options.seed, options.soak)
+    else:
+        plan = plans.draw(options.seed, options.faults and options.faults.split(","))
+    with Run(plan, options.folder) as run:
         run.start()
         run.play()
         verdict = run.finish()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from lib.servers import ROOT
 
-from .record import read_lines
+from .record import lines_of
 from .scripts import READS
 
 SECOND_US = 1_000_000
@@ -91,15 +91,13 @@ def excused_error(line, excuses):
     return False
 
 
-def excuse_lost_pages(lines, excuses):
-    """Pages of libraries that could not reach stayd say nothing about the session."""
-    losing = [excuse for excuse in excuses if excuse.loses_pages]
-    for line in lines:
-        if is_raw(line) or line.get("reply") != "nil":
-            continue
-        if any(excuse.covers(line) for excuse in losing):
-            line |= {"outcome": "refused", "note": "the library could not reach stayd"}
-            del line["reply"]
+def excuse_lost_page(line, excuses):
+    """A page of a library that could not reach stayd says nothing about the session."""
+    if is_raw(line) or line.get("reply") != "nil":
+        return
+    if any(excuse.loses_pages and excuse.covers(line) for excuse in excuses):
+        line |= {"outcome": "refused", "note": "the library could not reach stayd"}
+        del line["reply"]
 
 
 @dataclass
@@ -118,66 +116,82 @@ class Verdict:
         return not (self.violations or self.errors or self.problems)
 
 
-def unprotected_keys(lines, excuses):
+class Unprotected(dict):
     """{key: since when it may be wrong}: written while neither the ledger nor Redis could be relied on."""
-    windows = [excuse for excuse in excuses if excuse.unprotected]
-    found = {}
-    for line in lines if windows else ():
+
+    def __init__(self, excuses):
+        super().__init__()
+        self.windows = [excuse for excuse in excuses if excuse.unprotected]
+
+    def note(self, line):
         if line["commands"][0][0] in READS or line["outcome"] == "refused":
-            continue
-        for window in windows:
+            return
+        for window in self.windows:
             if window.covers(line):
-                found.setdefault(line["key"], window.from_us)
-    return found
+                self.setdefault(line["key"], window.from_us)
 
 
 def judge(folder, paths, occurrences, downs):
-    lines = [line for path in paths for line in read_lines(path)]
     excuses = excuses_of(occurrences, downs)
-    verdict = Verdict()
-    for line in lines:
-        if "note" not in line:
-            continue
-        if excused_error(line, excuses):
-            verdict.excused += 1
-        else:
-            where = "raw" if is_raw(line) else line["key"].split("/")[0]
-            verdict.errors[f"{where}: {line['commands'][0][0]}: {line['note'][:160]}"] += 1
-    excuse_lost_pages(lines, excuses)
-    verdict.latencies_ms = latencies_of(lines, occurrences)
+    verdict, unprotected = Verdict(), Unprotected(excuses)
+    latencies = Latencies(occurrences)
     merged = folder / "history.jsonl"
-    merged.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with open(merged, "w") as out:
+        for line in (line for path in paths for line in lines_of(path)):
+            if "note" in line:
+                count_error(verdict, line, excuses)
+            excuse_lost_page(line, excuses)
+            unprotected.note(line)
+            latencies.note(line)
+            out.write(json.dumps(line) + "\n")
+    verdict.latencies_ms = latencies.p99_ms()
+    check(verdict, merged, unprotected)
+    return verdict
+
+
+def count_error(verdict, line, excuses):
+    if excused_error(line, excuses):
+        verdict.excused += 1
+    else:
+        where = "raw" if is_raw(line) else line["key"].split("/")[0]
+        verdict.errors[f"{where}: {line['commands'][0][0]}: {line['note'][:160]}"] += 1
+
+
+def check(verdict, merged, unprotected):
     checker = ROOT / "build/release/sim/stayd_history"
-    run = subprocess.run([checker, merged], capture_output=True, text=True, timeout=120)
+    run = subprocess.run([checker, merged], capture_output=True, text=True, timeout=300)
     if run.returncode not in (0, 1):
         verdict.problems.append(f"the checker: {run.stderr}")
-        return verdict
+        return
     verdict.report, _, last = run.stdout.rstrip("\n").rpartition("\n")
     verdict.counts = json.loads(last)
-    excused = unprotected_keys(lines, excuses)
     for one in verdict.counts.pop("violations"):
-        if one["at_us"] >= excused.get(one["key"], float("inf")):
+        if one["at_us"] >= unprotected.get(one["key"], float("inf")):
             verdict.unprotected += 1
         else:
             verdict.violations.append(one)
-    return verdict
 
 
 # -- latencies of the raw client: measured, not judged --------------------------------------------------------
 
 
-def latencies_of(lines, occurrences):
-    """p99 in ms: without a fault, in the first second of one, and after it while one is in."""
-    faults = [(one.in_us, one.out_us) for one in occurrences if one.out_us is not None]
-    groups = {"calm": [], "first": [], "later": []}
-    for line in lines:
+class Latencies:
+    """In three groups: without a fault, in the first second of one, and after it while one is in."""
+
+    def __init__(self, occurrences):
+        self.faults = [(one.in_us, one.out_us) for one in occurrences if one.out_us is not None]
+        self.groups = {"calm": [], "first": [], "later": []}
+
+    def note(self, line):
         if not is_raw(line) or line["client"] < 0:
-            continue
-        ask_us = line["ask_us"]
-        ages = [ask_us - in_us for in_us, out_us in faults if in_us <= ask_us <= out_us + SECOND_US]
+            return
+        at = line["ask_us"]
+        ages = [at - in_us for in_us, out_us in self.faults if in_us <= at <= out_us + SECOND_US]
         group = "calm" if not ages else "first" if min(ages) < SECOND_US else "later"
-        groups[group].append(line["end_us"] - ask_us)
-    return {name: percentile(values, 0.99) for name, values in groups.items()}
+        self.groups[group].append(line["end_us"] - at)
+
+    def p99_ms(self):
+        return {name: percentile(values, 0.99) for name, values in self.groups.items()}
 
 
 def percentile(values, share):
