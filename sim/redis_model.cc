@@ -45,6 +45,12 @@ void RedisModel::start_empty() {
   start(0);
 }
 
+void RedisModel::start_as_replica_of(const RedisModel& primary, std::size_t lost_changes) {
+  data_ = primary.data_;
+  journal_ = primary.journal_;
+  start(lost_changes);
+}
+
 void RedisModel::kill() {
   running_ = false;
   auto peers = std::move(peers_);
@@ -73,12 +79,17 @@ void RedisModel::evict(std::size_t count) {
   for (; count > 0 && !data_.empty(); --count) {
     auto it = data_.begin();
     std::advance(it, static_cast<std::ptrdiff_t>(random_.below(data_.size())));
-    ++evicted_keys_;
-    ++group_;
-    evicted_.insert(it->first);
     const FullKey key = it->first;
-    set(key, std::nullopt);
+    evict_one(key);
   }
+}
+
+void RedisModel::evict_one(const FullKey& key) {
+  if (!data_.contains(key)) return;
+  ++evicted_keys_;
+  ++group_;
+  evicted_.insert(key);
+  set(key, std::nullopt);
 }
 
 void RedisModel::flush_all() {

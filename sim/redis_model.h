@@ -64,9 +64,13 @@ class RedisModel {
   // Starts again with what is left after the last `lost_changes` changes are undone.
   void start(std::size_t lost_changes);
   void start_empty();
+  // Starts as a replica of `primary` that has not seen its last `lost_changes` changes.
+  void start_as_replica_of(const RedisModel& primary, std::size_t lost_changes);
+  void forget_history() { journal_.clear(), group_ = 0; }  // no restart goes back behind this
   void freeze() { flags.frozen = true; }
   void thaw();
   void evict(std::size_t count);
+  void evict_one(const FullKey& key);
   void flush_all();  // by a client that does not come through stayd
   void remove(const FullKey& key);
   void put(const FullKey& key, Record record);

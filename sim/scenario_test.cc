@@ -249,6 +249,38 @@ TEST_F(Scenario, AFlushByAStrangerIsHealed) {
   EXPECT_EQ(world.redis.data().count(key("k")), 1U);
 }
 
+// Found by the exhaustive model: the first heartbeat of an emptied Redis was written after the
+// repairs, so that a second FLUSHALL between the two looked like nothing, and its nil like a
+// logout.
+TEST_F(Scenario, AStrangerFlushesAgainWhileTheKeysArePutBack) {
+  ask({"SET", "k", "v1"});
+  world.redis.flush_all();
+  world.users.ask(key("k"), one({"GET", "k"}));
+  for (int i = 0; i < 10'000 && !world.redis.data().contains(key("k")); ++i) world.pass(1);
+  ASSERT_TRUE(world.redis.data().contains(key("k")));
+  world.redis.flush_all();
+  world.settle();
+  EXPECT_EQ(ask({"GET", "k"}), "\"v1\"");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+// Found by the exhaustive model: a connection that ended before the heartbeats were read made its
+// Redis "the process we know", and the next connection believed a memory that lacked the logout.
+TEST_F(Scenario, AConnectionEndsBeforeARestartedRedisIsJudged) {
+  ask({"SET", "k", "v1"});
+  EXPECT_EQ(ask({"DEL", "k"}), ":1");
+  world.redis.kill();
+  world.redis.start(1);
+  ASSERT_TRUE(world.redis.data().contains(key("k")));
+  const auto trust = [this] { return world.instance.status().shard.trust; };
+  for (int i = 0; i < 500'000 && trust() != Trust::out; ++i) world.pass(10);
+  for (int i = 0; i < 500'000 && trust() != Trust::suspect; ++i) world.pass(10);
+  for (unsigned i = 0; i < 2; ++i) world.instance.network().lose_one(i);
+  world.settle();
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 TEST_F(Scenario, StaydDiesInTheMiddleOfAnOutage) {
   ask({"SET", "k", "v1"});
   ask({"SET", "gone", "v1"});

@@ -211,13 +211,13 @@ void Engine::start(Call& call) {
 
 void Engine::kick(const std::vector<FullKey>& keys) {
   if (c_.keys.empty()) return;
-  fronts_.clear();
   c_.keys.fronts(keys, fronts_);
   for (Call* call : fronts_) {
     if (call->listed) continue;
     call->listed = true;
     ready_.push_back(call);
   }
+  fronts_.clear();
 }
 
 void Engine::run_ready() {
@@ -294,6 +294,15 @@ std::uint64_t Engine::sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc
   subs_[index] = {&call, kind, key_index, hlc};
   ++call.waiting;
   return static_cast<std::uint64_t>(index) << 1 | 1;  // odd; a Call's address is even
+}
+
+// What `tag` stands for; its call waits for one thing less.
+Engine::SubOp Engine::take_sub(std::uint64_t tag) {
+  const auto index = static_cast<std::uint32_t>(tag >> 1);
+  const SubOp op = std::exchange(subs_[index], SubOp{});
+  free_subs_.push_back(index);
+  --op.call->waiting;
+  return op;
 }
 
 StoreToken Engine::store_token(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {

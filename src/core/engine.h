@@ -101,7 +101,7 @@ class Engine final : public CallHandler,
     held_unknown,    // waits for an answer, then error
   };
 
-  enum class SubKind : std::uint8_t {
+  enum class SubKind : std::uint32_t {
     applied,
     tombed,
     marked,
@@ -161,6 +161,7 @@ class Engine final : public CallHandler,
   std::int64_t command_deadline_us() const;
   std::int64_t slow_deadline_us() const { return c_.deadline_us(c_.options.slow_deadline_ms); }
   std::uint64_t sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc = 0);
+  SubOp take_sub(std::uint64_t tag);
   StoreToken store_token(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc = 0);
   void advance(Call& call);
   void fill(Mutation& mutation, Hlc hlc) const;

@@ -168,10 +168,7 @@ void Engine::scan_ledger(Call& call) {
 }
 
 void Engine::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
-  const auto index = static_cast<std::uint32_t>(tag >> 1);
-  Call& call = *subs_[index].call;
-  free_subs_.push_back(index);
-  --call.waiting;
+  Call& call = *take_sub(tag).call;
   if (!error.message.empty()) return fail_unavailable(call);
   on_ledger_page(call, std::move(page));
 }

@@ -35,11 +35,8 @@ bool Engine::refused(Call& call, std::string_view frame) {
 
 void Engine::on_upstream_lost(std::uint64_t tag) {
   if (tag & 1) {
-    const auto index = static_cast<std::uint32_t>(tag >> 1);
-    const SubOp op = subs_[index];
-    free_subs_.push_back(index);
+    const SubOp op = take_sub(tag);
     Call& call = *op.call;
-    --call.waiting;
     if (op.kind == SubKind::read_back) {
       Mutation stale;
       stale.kind = Mutation::Kind::stale;

@@ -173,11 +173,8 @@ void Engine::on_read_back(Call& call, const SubOp& op, std::string_view frame) {
 }
 
 void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
-  const auto index = static_cast<std::uint32_t>(tag >> 1);
-  const SubOp op = subs_[index];
-  free_subs_.push_back(index);
+  const SubOp op = take_sub(tag);
   Call& call = *op.call;
-  --call.waiting;
   ledger_ok_ = error.message.empty();
   if (!ledger_ok_) on_unrecorded(call, op);
   if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;

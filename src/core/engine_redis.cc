@@ -247,11 +247,7 @@ void Engine::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
 
 void Engine::handle_reply(std::uint64_t tag, std::string_view frame) {
   if (tag & 1) {
-    const auto index = static_cast<std::uint32_t>(tag >> 1);
-    const SubOp op = subs_[index];
-    free_subs_.push_back(index);
-    --op.call->waiting;
-    on_sub_reply(op, frame);
+    on_sub_reply(take_sub(tag), frame);
     return;
   }
   Call& call = *reinterpret_cast<Call*>(static_cast<std::uintptr_t>(tag));

@@ -79,11 +79,8 @@ void Engine::load_more(Call& call) {
 }
 
 void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
-  const auto index = static_cast<std::uint32_t>(tag >> 1);
-  const SubOp op = subs_[index];
-  free_subs_.push_back(index);
+  const SubOp op = take_sub(tag);
   Call& call = *op.call;
-  --call.waiting;
   if (!error.message.empty()) {
     ++c_.counters.ledger_errors;
     ledger_ok_ = false;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kResidualDebts = 64;
 constexpr std::int64_t kPayRetryMs = 500;
+constexpr std::int64_t kLeaseRetryMs = 100;  // a lease that a lost connection left lasts 2 s
 constexpr std::int64_t kAskDeadlineMs = 500;
 
 }  // namespace
@@ -125,6 +126,8 @@ void Shard::decide() {
     gone_[db] = false;
   }
   step_ = Step::scanning;
+  // Ahead of the first repair: whatever empties Redis from now on takes this heartbeat too.
+  send_heartbeats();
   next_scan();
 }
 
@@ -227,7 +230,9 @@ void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
       }
       return;
     case RepairOutcome::refused:
-      pay_not_before_us_ = c_.now.mono_us + kPayRetryMs * 1000;
+    case RepairOutcome::leased:
+      pay_not_before_us_ =
+          c_.deadline_us(outcome == RepairOutcome::leased ? kLeaseRetryMs : kPayRetryMs);
       [[fallthrough]];
     case RepairOutcome::lost:
       if (c_.debts.has(key)) {

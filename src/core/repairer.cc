@@ -93,7 +93,7 @@ void Repairer::write_row(std::size_t index, const Row& row) {
     item.leased = false;
     append_request(request_, {"UNLINK", key, lease_key(key)});
   } else if (!item.leased) {
-    return finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::lost);
+    return finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::leased);
   } else if (bytes_ > kChunkBytes) {
     return finish(index, RepairOutcome::lost);  // in a later chunk
   } else {

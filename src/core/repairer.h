@@ -23,7 +23,8 @@ inline constexpr std::size_t kRepairChunk =
 enum class RepairOutcome : std::uint8_t {
   confirmed,    // Redis now holds the row as of `hlc`
   refused,      // Redis refused the write (OOM, MISCONF, ...): try later
-  lost,         // connection gone, or the lease is someone else's: try later
+  leased,       // the lease is someone else's, or of an earlier connection: try in a moment
+  lost,         // connection gone, or no room in this chunk: try again
   unknown_row,  // the row is stale: only Redis knows the value; read it back
   foreign,      // a provisional row, and Redis holds a value of its own, which wins
 };

@@ -132,10 +132,7 @@ void Shard::remember_clients() {
 }
 
 void Shard::on_upstream_down(bool never_up, std::string_view cause) {
-  if (!never_up) {
-    if (facts_.client_id != 0) old_clients_.push_back(facts_.client_id);
-    last_run_id_ = facts_.run_id;
-  }
+  if (!never_up && facts_.client_id != 0) old_clients_.push_back(facts_.client_id);
   ++generation_;
   leftovers_.stop();
   if (c_.rules.reconcile_ends_with_connection || step_ != Step::scanning) {

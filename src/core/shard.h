@@ -139,7 +139,7 @@ class Shard final : public UpstreamEvents,
   std::string reason_ = "not connected yet";
   std::int64_t since_ms_ = 0;
   GateFacts facts_;
-  std::string last_run_id_;
+  std::string last_run_id_;  // of the process whose memory was last judged
   // Connections that may still have commands of ours in a frozen Redis; those of our last life too.
   std::vector<std::int64_t> old_clients_;
   std::string old_clients_run_id_;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "store/store.h"
@@ -42,7 +43,7 @@ class StoreOps final : public StoreEvents {
   };
   Slot take(StoreToken token) {
     const auto index = static_cast<std::uint32_t>(token - 1);
-    const Slot slot = slots_[index];
+    const Slot slot = std::exchange(slots_[index], Slot{});
     free_.push_back(index);
     --under_way_;
     return slot;

@@ -14,12 +14,13 @@ namespace {
 constexpr std::string_view kMagic = "stayd-inflight 1";
 constexpr std::size_t kPrefixBytes = sizeof(std::uint32_t);  // of a slot, and of each key in it
 
-constexpr std::size_t class_bytes() {
+constexpr std::size_t class_bytes(const InFlightTable::Classes& classes) {
   std::size_t bytes = 0;
-  for (const auto& size : InFlightTable::kClasses) bytes += size.slot_bytes * size.slots;
+  for (const auto& size : classes) bytes += size.slot_bytes * size.slots;
   return bytes;
 }
-static_assert(InFlightTable::kHeaderBytes + class_bytes() == InFlightTable::kBytes);
+static_assert(InFlightTable::kHeaderBytes + class_bytes(InFlightTable::kClasses) ==
+              InFlightTable::kBytes);
 
 std::uint32_t read_u32(const std::byte* at) {
   std::uint32_t value;
@@ -35,9 +36,14 @@ void publish(std::byte* slot, std::uint32_t used) {
 
 }  // namespace
 
-InFlightTable::InFlightTable(std::span<std::byte> memory) : memory_(memory) {
-  STAYD_ASSERT(memory.size() == kBytes);
-  for (std::size_t i = 0; i < kClasses.size(); ++i) free_[i].reserve(kClasses[i].slots);
+std::size_t InFlightTable::bytes_of(const Classes& classes) {
+  return kHeaderBytes + class_bytes(classes);
+}
+
+InFlightTable::InFlightTable(std::span<std::byte> memory, const Classes& classes)
+    : memory_(memory), classes_(classes) {
+  STAYD_ASSERT(memory.size() == bytes_of(classes));
+  for (std::size_t i = 0; i < classes_.size(); ++i) free_[i].reserve(classes_[i].slots);
   reopen();
 }
 
@@ -53,14 +59,14 @@ void InFlightTable::reopen() {
     std::memcpy(header.data(), kMagic.data(), kMagic.size());
   }
   Slot slot = 1;
-  for (std::size_t i = 0; i < kClasses.size(); ++i) {
+  for (std::size_t i = 0; i < classes_.size(); ++i) {
     free_[i].clear();
-    for (std::size_t n = 0; n < kClasses[i].slots; ++n, ++slot) {
+    for (std::size_t n = 0; n < classes_[i].slots; ++n, ++slot) {
       std::byte* const at = address(slot);
       Leftover leftover{slot, {}};
       if (read_u32(at) == 0) {
         free_[i].push_back(slot);
-      } else if (read_keys(at, kClasses[i].slot_bytes, leftover.keys)) {
+      } else if (read_keys(at, classes_[i].slot_bytes, leftover.keys)) {
         leftovers_.push_back(std::move(leftover));
       } else {
         ++ignored_;
@@ -76,8 +82,8 @@ InFlightTable::Slot InFlightTable::begin(const std::vector<FullKey>& keys) {
   STAYD_ASSERT(!keys.empty());
   std::size_t bytes = kPrefixBytes;
   for (const FullKey& key : keys) bytes += kPrefixBytes + key.size();
-  for (std::size_t i = 0; i < kClasses.size(); ++i) {
-    if (bytes > kClasses[i].slot_bytes || free_[i].empty()) continue;
+  for (std::size_t i = 0; i < classes_.size(); ++i) {
+    if (bytes > classes_[i].slot_bytes || free_[i].empty()) continue;
     const Slot slot = free_[i].back();
     free_[i].pop_back();
     std::byte* const start = address(slot);
@@ -103,9 +109,9 @@ void InFlightTable::end(Slot slot) {
 
 std::size_t InFlightTable::class_of(Slot slot) const {
   std::size_t index = slot - 1;
-  for (std::size_t i = 0; i < kClasses.size(); ++i) {
-    if (index < kClasses[i].slots) return i;
-    index -= kClasses[i].slots;
+  for (std::size_t i = 0; i < classes_.size(); ++i) {
+    if (index < classes_[i].slots) return i;
+    index -= classes_[i].slots;
   }
   STAYD_ASSERT(false);
   return 0;
@@ -114,7 +120,7 @@ std::size_t InFlightTable::class_of(Slot slot) const {
 std::byte* InFlightTable::address(Slot slot) const {
   std::size_t index = slot - 1;
   std::byte* start = memory_.data() + kHeaderBytes;
-  for (const SizeClass& size : kClasses) {
+  for (const SizeClass& size : classes_) {
     if (index < size.slots) return start + index * size.slot_bytes;
     index -= size.slots;
     start += size.slots * size.slot_bytes;

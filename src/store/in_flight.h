@@ -30,13 +30,15 @@ class InFlightTable {
   };
   // More than can be under way within a command's deadline at full load; many keys, or long ones,
   // are rare.
-  static constexpr std::array<SizeClass, 3> kClasses = {{{256, 8192}, {1024, 1024}, {16'384, 64}}};
+  using Classes = std::array<SizeClass, 3>;
+  static constexpr Classes kClasses = {{{256, 8192}, {1024, 1024}, {16'384, 64}}};
   static constexpr std::size_t kHeaderBytes = 4096;
   static constexpr std::size_t kBytes = kHeaderBytes + (std::size_t{4} << 20);
 
   // `memory`: kBytes, aligned to 8; zeros, or what an earlier life left there. Anything else is
-  // overwritten, see ignored().
-  explicit InFlightTable(std::span<std::byte> memory);
+  // overwritten, see ignored(). Other classes need bytes_of(classes).
+  explicit InFlightTable(std::span<std::byte> memory, const Classes& classes = kClasses);
+  static std::size_t bytes_of(const Classes& classes);
 
   // As after a kill -9: what is in use becomes leftovers. For stores that model one.
   void reopen();
@@ -63,6 +65,7 @@ class InFlightTable {
   bool read_keys(const std::byte* slot, std::size_t slot_bytes, std::vector<FullKey>& keys) const;
 
   std::span<std::byte> memory_;
+  Classes classes_;
   std::array<std::vector<Slot>, kClasses.size()> free_;  // the last one freed is taken first
   std::vector<Leftover> leftovers_;
   std::size_t ignored_ = 0;

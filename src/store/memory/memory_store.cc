@@ -172,6 +172,7 @@ void MemoryStore::end_sync() {
   const auto end = held_.begin() + static_cast<std::ptrdiff_t>(run_.held);
   std::move(held_.begin(), end, std::back_inserter(reports_));
   held_.erase(held_.begin(), end);
+  run_ = {};
 }
 
 void MemoryStore::crash() {

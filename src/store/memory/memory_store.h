@@ -21,8 +21,12 @@ namespace stayd {
 
 class MemoryStore final : public Store {
  public:
-  // `wall_ms`: Unix milliseconds, asked once per call.
-  explicit MemoryStore(std::function<std::int64_t()> wall_ms) : wall_ms_(std::move(wall_ms)) {}
+  // `wall_ms`: Unix milliseconds, asked once per call. `in_flight`: the in-flight table's sizes.
+  explicit MemoryStore(std::function<std::int64_t()> wall_ms,
+                       const InFlightTable::Classes& in_flight = InFlightTable::kClasses)
+      : wall_ms_(std::move(wall_ms)),
+        in_flight_memory_(InFlightTable::bytes_of(in_flight)),
+        in_flight_(in_flight_memory_, in_flight) {}
 
   // Reports everything submitted; what the events ask for comes with a later deliver().
   void deliver();
@@ -43,6 +47,8 @@ class MemoryStore final : public Store {
   void start_sync();
   void end_sync();  // without a run under way: nothing
 
+  // For a simulator to which two stores with the same rows are the same.
+  void forget_counts() { stats_ = {}; }
   // Rows as they are, for assertions.
   const std::map<FullKey, Row>& rows() const { return rows_; }
 
@@ -96,8 +102,8 @@ class MemoryStore final : public Store {
   bool sync_started_ = false;
   Moment run_;
   std::vector<Undo> undo_;
-  std::vector<std::byte> in_flight_memory_{InFlightTable::kBytes};
-  InFlightTable in_flight_{in_flight_memory_};
+  std::vector<std::byte> in_flight_memory_;
+  InFlightTable in_flight_;
   Hlc highest_hlc_ = 0;
   Hlc synced_highest_hlc_ = 0;
   StoreStats stats_;
