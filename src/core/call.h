@@ -70,6 +70,7 @@ struct Call {
   std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
   bool checked = false;              // an absent-looking reply has been checked once
   std::uint64_t evicted_keys = 0;    // as read for that check
+  Hlc verified_hlc = 0;              // its time
   std::vector<RowMeta> metas;        // what the ledger knows of `keys`
   std::vector<bool> gone;            // which of `keys` Redis does not hold
   std::string held;                  // the reply, while the ledger records the effect

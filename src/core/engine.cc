@@ -5,6 +5,7 @@
 
 #include "core/side_keys.h"
 #include "session/effects.h"
+#include "session/scripts.h"
 
 namespace stayd {
 
@@ -132,7 +133,7 @@ void Engine::submit(Call& call) {
     case Handling::slow_read:
     case Handling::slow_write:
     case Handling::script:
-      if (!collect_keys(call) && !c_.up()) {
+      if (!collect_keys(call) && !c_.up() && call.spec->handling != Handling::script) {
         complete(call, "-ERR Invalid arguments specified for command\r\n");
         return;
       }
@@ -254,6 +255,9 @@ void Engine::complete(Call& call, std::string_view reply) {
 }
 
 void Engine::fail_unavailable(Call& call) {
+  if (call.spec->name == "eval" || call.spec->name == "evalsha") {
+    return complete(call, "-" + std::string(script_refusal(call.args)) + "\r\n");
+  }
   ++c_.counters.unavailable_replies;
   complete(call, "-ERR stayd: Redis is unavailable\r\n");
 }

@@ -212,6 +212,7 @@ class Engine final : public CallHandler,
   void load_metas(Call& call);
   bool more_metas(Call& call);
   void on_absent_meta(Call& call);
+  void reply_stands(Call& call);
   void send_verification(Call& call);
   void on_verified(Call& call);
   void go_on_missing(Call& call);

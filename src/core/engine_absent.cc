@@ -4,7 +4,8 @@
 //
 //   ledger: no row, tombstone, expired ─────────────────────────────▶ it is absent
 //   ledger: LIVE ─▶ EXISTS, heartbeat key, evicted_keys in one write
-//        exists after all ──────────────────────────────────────────▶ the reply stands
+//        exists after all, nothing was evicted ─────────────────────▶ the reply stands
+//        exists after all, keys were evicted ───────────────────────▶ once more
 //        heartbeat key changed ─────────────────────────────────────▶ SUSPECT; the stand-in answers
 //        keys were evicted since the row was confirmed ─────────────▶ owed; the stand-in answers
 //        nothing moved: somebody deleted it ────────────────────────▶ tombstone; it is absent
@@ -82,6 +83,12 @@ void Engine::on_absent_meta(Call& call) {
   if (missing) return go_on_missing(call);
   remember_absent(call);
   remember_absences(call);
+  reply_stands(call);
+}
+
+// It may have done something all the same: ZADD XX counts no element that it changes.
+void Engine::reply_stands(Call& call) {
+  if (call.writes()) return record(call, std::string(call.held));
   ++c_.counters.replies_from_redis;
   complete(call, call.held);
 }
@@ -94,7 +101,7 @@ void Engine::send_verification(Call& call) {
   }
   call.stage = static_cast<std::uint8_t>(missing ? Stage::missing_verify : Stage::absent_verify);
   call.gone.assign(call.keys.size(), false);
-  call.hlc = c_.hlc.next(c_.now.wall_ms);
+  call.verified_hlc = c_.hlc.next(c_.now.wall_ms);
   const auto deadline = command_deadline_us();
   std::string request;
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
@@ -128,15 +135,18 @@ void Engine::on_verified(Call& call) {
   const SessionPolicy* policy = policy_of(call);
   bool healed = false;
   bool any_gone = false;
+  bool evicted = false;
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    const bool live = call.metas[i].live_at(c_.now.wall_ms) && !call.metas[i].stale;
+    evicted = evicted || (live && shard_.evicted_since(call.metas[i].mark, call.evicted_keys));
     if (!call.gone[i]) continue;
     any_gone = true;
     if (c_.debts.has(call.keys[i])) {
       healed = true;
       continue;
     }
+    if (!live) continue;
     const RowMeta& meta = call.metas[i];
-    if (!meta.live_at(c_.now.wall_ms) || meta.stale) continue;
     if (shard_.evicted_since(meta.mark, call.evicted_keys) ||
         (policy != nullptr && policy->external_delete_heals) ||
         !c_.rules.external_deletes_are_meant) {
@@ -149,24 +159,23 @@ void Engine::on_verified(Call& call) {
     Mutation tomb;
     tomb.kind = Mutation::Kind::tomb;
     tomb.key = call.keys[i];
-    fill(tomb, call.hlc);
+    fill(tomb, call.verified_hlc);
     c_.store.apply_one(std::move(tomb), 0, Durability::written);
   }
   if (healed) {
     if (missing) return to_standin(call);
     return reroute(call);
   }
-  if (!missing && !any_gone && !call.rerun) {
+  if (!missing && !any_gone && evicted && !call.rerun) {
     // There after all: written again behind our back, perhaps by a command sent after this one. The
     // row was there before it too, so "absent" may never have been true. It did nothing: once more.
     call.rerun = true;
     call.checked = false;
     return reroute(call);
   }
-  if (!missing) {
-    ++c_.counters.replies_from_redis;
-    return complete(call, call.held);
-  }
+  // When nothing was evicted, Redis has lost nothing: a field was missing, or one key of several.
+  // Once more would be too late, later commands of the client have been executed by now.
+  if (!missing) return reply_stands(call);
   if (any_gone) return go_on_missing(call);
   send_checked(call);  // it is there after all
 }

@@ -5,8 +5,10 @@
 #include <unordered_set>
 
 #include "core/engine.h"
+#include "resp/database.h"
 #include "resp/request_parser.h"
 #include "session/effects.h"
+#include "session/scripts.h"
 
 namespace stayd {
 
@@ -86,7 +88,7 @@ void Engine::send_block(Call& call) {
   if (!c_.up() || (session && !shard_.trusted())) return reroute(call);
   call.stage = static_cast<std::uint8_t>(Stage::block);
   call.sent_wall_ms = c_.now.wall_ms;
-  std::size_t versions = 1;
+  std::size_t versions = 1 + call.keys.size();  // these for what is read back
   request_.assign("*1\r\n$5\r\nMULTI\r\n");
   const bool selects = std::any_of(call.block.begin(), call.block.end(), [](const auto& sub_call) {
     return sub_call->spec->name == "select";
@@ -209,6 +211,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
   }
   std::sort(read_backs.begin(), read_backs.end());  // once each, however often it was written
   read_backs.erase(std::unique(read_backs.begin(), read_backs.end()), read_backs.end());
+  call.hlc = hlc;  // what is read back is what the whole block left, after the effects told above
   for (const FullKey& key : read_backs) {
     const auto at = std::find(call.keys.begin(), call.keys.end(), key);
     read_back(call, static_cast<std::uint32_t>(at - call.keys.begin()));
@@ -228,13 +231,17 @@ void Engine::run_block_standin(Call& call, std::vector<Mutation>& effects) {
   write_array(call.held, call.block.size());
   for (auto& sub_call : call.block) {
     const auto& name = sub_call->spec->name;
-    if (sub_call->spec->handling != Handling::local) {
-      execute({sub_call->spec, &sub_call->args, sub_call->db, c_.now.wall_ms}, workspace, call.held,
-              effects);
-    } else if (name == "ping" && sub_call->args.size() == 1) {
+    const Args& args = sub_call->args;
+    if (sub_call->spec->handling == Handling::script && !stand_in_supports(*sub_call->spec, args)) {
+      write_error(call.held, script_refusal(args));
+    } else if (sub_call->spec->handling != Handling::local && name != "unwatch") {
+      execute({sub_call->spec, &args, sub_call->db, c_.now.wall_ms}, workspace, call.held, effects);
+    } else if (name == "ping" && args.size() == 1) {
       write_simple(call.held, "PONG");
     } else if (name == "ping" || name == "echo") {
-      write_bulk(call.held, sub_call->args[1]);
+      write_bulk(call.held, args[1]);
+    } else if (name == "select" && !select_error(args[1]).empty()) {
+      write_error(call.held, select_error(args[1]));
     } else {
       write_simple(call.held, "OK");
     }

@@ -8,6 +8,7 @@
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
 #include "session/effects.h"
+#include "session/scan_options.h"
 
 namespace stayd {
 
@@ -17,17 +18,10 @@ constexpr std::uint64_t kLedgerCursorBit = std::uint64_t{1} << 63;
 constexpr std::size_t kMaxCursors = 1024;
 constexpr std::size_t kPage = 1024;
 
-std::uint64_t parse_cursor(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-std::string_view option(const Args& args, std::size_t from, std::string_view lower) {
-  for (std::size_t i = from; i + 1 < args.size(); i += 2) {
-    if (equals_ignore_case(args[i], lower)) return args[i + 1];
-  }
-  return {};
+std::uint64_t cursor_of(const Args& args) {
+  std::uint64_t cursor = 0;
+  if (args.size() > 1) parse_scan_cursor(args[1], cursor);
+  return cursor;
 }
 
 std::string_view type_name(ValueType type) {
@@ -55,8 +49,7 @@ void Engine::submit_keyless(Call& call) {
       if (!shard_.trusted() && !c_.options.observe) return scan_ledger(call);
       if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
       call.stage = static_cast<std::uint8_t>(Stage::aux);
-      const bool ours = call.spec->name == "scan" && call.args.size() > 1 &&
-                        (parse_cursor(call.args[1]) & kLedgerCursorBit) != 0;
+      const bool ours = call.spec->name == "scan" && (cursor_of(call.args) & kLedgerCursorBit) != 0;
       if (call.spec->name == "dbsize") return send_dbsize(call);
       if (!ours) return aux_->send(call.raw, call.db, *this, tag, slow_deadline_us(), 1);
       Args args =
@@ -146,6 +139,16 @@ std::string Engine::without_side_keys(const Call& call, std::string_view frame) 
 // --- from the ledger
 
 void Engine::scan_ledger(Call& call) {
+  const bool scan = call.spec->name == "scan";
+  ScanOptions options;
+  std::uint64_t cursor = 0;
+  if (scan) {
+    std::string_view error = kInvalidCursor;
+    if (parse_scan_cursor(call.args[1], cursor)) {
+      error = parse_scan_options(call.args, 2, true, options);
+    }
+    if (!error.empty()) return complete(call, "-" + std::string(error) + "\r\n");
+  }
   if (!adopter_.complete()) {
     ++c_.counters.unknown_replies;
     return complete(call, "-ERR stayd: Redis is out and not every key is known yet\r\n");
@@ -155,14 +158,10 @@ void Engine::scan_ledger(Call& call) {
   query.limit = kPage;
   call.held.clear();
   call.removed = 0;
-  if (call.spec->name == "scan") {
-    const std::uint64_t cursor = parse_cursor(call.args[1]);
+  if (scan) {
     const auto it = cursors_.find(cursor);
     if (it != cursors_.end()) query.after = it->second;
-    const auto count = option(call.args, 2, "count");
-    std::uint64_t limit = 10;
-    std::from_chars(count.data(), count.data() + count.size(), limit);
-    query.limit = std::clamp<std::uint64_t>(limit, 1, kPage);
+    query.limit = std::min(static_cast<std::size_t>(options.count), kPage);
   }
   c_.store.scan(std::move(query), c_.ops.token(*this, sub(call, SubKind::page, 0)));
 }
@@ -176,13 +175,13 @@ void Engine::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
 void Engine::on_ledger_page(Call& call, ScanPage page) {
   const auto& name = call.spec->name;
   const bool scan = name == "scan";
-  std::string_view pattern =
-      scan ? option(call.args, 2, "match") : (name == "keys" ? call.args[1] : std::string_view());
-  const std::string_view type = scan ? option(call.args, 2, "type") : std::string_view();
+  ScanOptions options;
+  if (scan) parse_scan_options(call.args, 2, true, options);
+  if (name == "keys") options.pattern = call.args[1];
   for (const ScanEntry& entry : page.entries) {
     const auto key = key_of(entry.key);
-    if (!pattern.empty() && !glob_match(pattern, key)) continue;
-    if (!type.empty() && type_name(entry.meta.type) != type) continue;
+    if (!options.match(key)) continue;
+    if (options.type && !equals_ignore_case(*options.type, type_name(entry.meta.type))) continue;
     ++call.removed;
     if (name != "dbsize") write_bulk(call.held, key);
     if (name == "randomkey") break;

@@ -336,9 +336,6 @@ void Engine::on_write(Call& call, std::string_view frame) {
   }
   if (!guarded && !c_.options.observe && !call.checked && !needs_guard(call) &&
       needs_proof(call, frame)) {
-    // The command found nothing, so it did nothing: what the ledger knows decides.
-    c_.keys.remove_in_flight(call);
-    kick(call.keys);
     return check_absent(call, frame);
   }
   record(call, frame);

@@ -32,18 +32,16 @@ bool writes_whole_value(const Call& call) {
 
 void Engine::to_standin(Call& call) {
   const bool was_sent = call.sent;
-  bool supported = stand_in_supports(*call.spec, call.args) || call.is_block();
-  for (const auto& sub : call.block) {
-    supported = supported && (sub->spec->handling == Handling::local ||
-                              stand_in_supports(*sub->spec, sub->args));
-  }
-  const auto& name = call.spec->name;
-  if (!supported && !was_sent && name == "evalsha") {
-    return complete(call, "-NOSCRIPT No matching script. Please use EVAL.\r\n");
-  }
-  if (!supported && !was_sent && name == "eval") {
-    return complete(call, "-ERR stayd: this script cannot run while Redis is out\r\n");
-  }
+  // In a block, a script that only Redis could run, and has not been asked to, is told so.
+  const auto can = [was_sent](const Call& one) {
+    const auto& name = one.spec->name;
+    return one.spec->handling == Handling::local || name == "unwatch" ||
+           stand_in_supports(*one.spec, one.args) ||
+           (!was_sent && (name == "eval" || name == "evalsha"));
+  };
+  const bool supported = call.is_block() ? std::all_of(call.block.begin(), call.block.end(),
+                                                       [&](const auto& sub) { return can(*sub); })
+                                         : stand_in_supports(*call.spec, call.args);
   if (!supported) return was_sent ? reply_in_doubt(call) : fail_unavailable(call);
   load_rows(call);
 }

@@ -21,16 +21,17 @@ bool ClientSession::transaction(const CommandSpec& spec, std::string_view frame,
   if (block_ == nullptr) {
     return error(name == "exec" ? "ERR EXEC without MULTI" : "ERR DISCARD without MULTI"), true;
   }
-  return name == "exec" ? exec(spec, frame, args) : discard();
+  return name == "exec" ? exec(spec, frame, args) : abandon_multi("+OK\r\n");
 }
 
-bool ClientSession::discard() {
+// Ends the block, and the watch, without running it, and answers `reply`.
+bool ClientSession::abandon_multi(std::string_view reply) {
   if (watching_) {
     if (outstanding_ > 0) return false;
     submit_unwatch();
   }
   end_multi();
-  ok();
+  answer_final(reply);
   return true;
 }
 
@@ -76,15 +77,9 @@ void ClientSession::queue(const CommandSpec& spec, std::string_view frame, const
 
 bool ClientSession::exec(const CommandSpec& spec, std::string_view frame, const Args& args) {
   if (block_->dirty || (block_->calls.empty() && !watching_)) {
-    const bool dirty = block_->dirty;
-    if (watching_) {
-      if (outstanding_ > 0) return false;
-      submit_unwatch();
-    }
-    end_multi();
-    answer_final(dirty ? "-EXECABORT Transaction discarded because of previous errors.\r\n"
-                       : "*0\r\n");
-    return true;
+    return abandon_multi(block_->dirty
+                             ? "-EXECABORT Transaction discarded because of previous errors.\r\n"
+                             : "*0\r\n");
   }
   const bool exclusive = watching_ || block_->selects;
   if (exclusive && outstanding_ > 0) return false;

@@ -141,7 +141,7 @@ class ClientSession final : public PubSubListener {
   bool transaction(const CommandSpec& spec, std::string_view frame, const Args& args);
   void queue(const CommandSpec& spec, std::string_view frame, const Args& args);
   bool exec(const CommandSpec& spec, std::string_view frame, const Args& args);
-  bool discard();
+  bool abandon_multi(std::string_view reply);
   bool watch(const CommandSpec& spec, std::string_view frame, const Args& args);
   void submit_unwatch();
   void end_multi();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proxy/client_session.h"
+#include "resp/database.h"
 
 namespace stayd {
 
@@ -37,8 +38,5 @@ struct ClientSession::Names {
 // `call` gets its own copy of the request, with args as views into it. `frame` may be empty
 // (inline).
 void copy_request(Call& call, std::string_view frame, const Args& args);
-
-// A database number as SELECT takes it; nullopt: not 0 to 15.
-std::optional<std::uint8_t> database_number(std::string_view text);
 
 }  // namespace stayd

@@ -177,10 +177,9 @@ void ClientSession::hello(const Args& args) {
 }
 
 void ClientSession::select(const Args& args) {
-  if (!whole_number(args[1])) return error("ERR value is not an integer or out of range");
-  const auto number = database_number(args[1]);
-  if (!number) return error("ERR DB index is out of range");
-  db_ = *number;
+  const std::string_view wrong = select_error(args[1]);
+  if (!wrong.empty()) return error(wrong);
+  db_ = *database_number(args[1]);
   ok();
 }
 

@@ -97,6 +97,7 @@ void write_simple(std::string& out, std::string_view text) {
 }
 
 void write_error(std::string& out, std::string_view text) {
+  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
   const std::size_t start = out.size() + 1;
   append_line(out, '-', text);
   for (std::size_t i = start; i + 2 < out.size(); ++i) {

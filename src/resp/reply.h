@@ -130,7 +130,8 @@ class ReplyView {
 // complete reply, or an aggregate's header, to `out`.
 
 void write_simple(std::string& out, std::string_view text);  // +text
-void write_error(std::string& out, std::string_view text);   // -text; CR and LF become spaces
+void write_error(std::string& out,
+                 std::string_view text);  // -text; CR and LF: spaces, none at the end
 void write_integer(std::string& out, std::int64_t value);
 void write_bulk(std::string& out, std::string_view bytes);
 void write_null(std::string& out);

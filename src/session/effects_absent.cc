@@ -8,7 +8,8 @@ namespace stayd {
 namespace {
 
 enum class Rule : std::uint8_t {
-  general,        // null, 0, -2, an empty aggregate or string, "no such key"
+  general,        // null, 0, -2, an empty aggregate, "no such key"
+  empty_text,     // an empty string
   never,          // the reply says nothing of absence, or only that the key is there
   integer_never,  // as general, but a number says nothing (a counter at 0, fields added: none)
   fewer,          // an integer below the number of keys
@@ -34,6 +35,7 @@ const Rules& rules() {
       {"decrby", Rule::integer_never},
       {"del", Rule::fewer},
       {"exists", Rule::fewer},
+      {"getrange", Rule::empty_text},
       {"getset", Rule::general},
       {"hincrby", Rule::integer_never},
       {"hmget", Rule::all_null},
@@ -42,6 +44,7 @@ const Rules& rules() {
       {"hsetnx", Rule::integer_never},
       {"incr", Rule::integer_never},
       {"incrby", Rule::integer_never},
+      {"lcs", Rule::many_keys},
       {"mget", Rule::any_null},
       {"msetnx", Rule::integer_never},
       {"pfadd", Rule::integer_never},
@@ -56,6 +59,7 @@ const Rules& rules() {
       {"setnx", Rule::integer_never},
       {"smismember", Rule::all_null},
       {"sscan", Rule::pages},
+      {"substr", Rule::empty_text},
       {"sunion", Rule::many_keys},
       {"sunionstore", Rule::many_keys},
       {"touch", Rule::fewer},
@@ -82,8 +86,6 @@ bool general(const ReplyView& reply) {
     }
     case ReplyType::boolean:
       return reply.integer() == 0;
-    case ReplyType::bulk:
-      return reply.text().empty();
     case ReplyType::array:
     case ReplyType::map:
     case ReplyType::set:
@@ -157,6 +159,8 @@ bool looks_absent(const CommandSpec& spec, const Args& args, const ReplyView& re
       return any_null(reply);
     case Rule::all_null:
       return all_nothing(reply);
+    case Rule::empty_text:
+      return reply.text().empty() && !reply.is_error();
     case Rule::many_keys:
       return !reply.is_error() || general(reply);
     case Rule::set:

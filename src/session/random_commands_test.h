@@ -206,6 +206,7 @@ inline const std::vector<std::string>& command_patterns() {
 class RandomCommands {
  public:
   RandomCommands(std::uint64_t seed, std::int64_t start_ms) : random_(seed), start_ms_(start_ms) {}
+  virtual ~RandomCommands() = default;
 
   std::vector<std::string> next() {
     const auto& patterns = command_patterns();
@@ -221,7 +222,7 @@ class RandomCommands {
       fill(script.pattern, words);
       return words;
     }
-    if (random_.chance(4)) words.push_back(word("V"));
+    if (random_.chance(4)) words.push_back(value());
     if (random_.chance(2) && words.size() > 2) words.pop_back();
     for (std::string& w : words) {
       if (random_.chance(20) && is_option(w)) {
@@ -231,27 +232,16 @@ class RandomCommands {
     return words;
   }
 
- private:
-  static bool is_option(const std::string& word) {
-    return word == "NX" || word == "XX" || word == "GET" || word == "EX" || word == "GT" ||
-           word == "LT" || word == "WITHSCORES" || word == "LIMIT" || word == "REV" ||
-           word == "KEEPTTL" || word == "REPLACE" || word == "MATCH" || word == "COUNT";
+ protected:
+  // What stands for K, V, T, P, A and B; `words` is the command so far.
+  virtual std::string key(const std::vector<std::string>&) {
+    return any({"a", "b", "c", "d", "e"});
   }
-
-  void fill(const std::string& pattern, std::vector<std::string>& words) {
-    std::istringstream in(pattern);
-    for (std::string w; in >> w;) words.push_back(word(w));
+  virtual std::string value() {
+    return any({"", "x", "10", "-1", "9223372036854775807", "3.5", "inf", "abc", "1e5", " 5",
+                "hello world", "007", std::string("a\0b", 3), "-9223372036854775808"});
   }
-
-  std::string any(const std::vector<std::string>& pool) { return pool[random_.below(pool.size())]; }
-  std::string number(std::uint64_t low, std::uint64_t span) {
-    return std::to_string(low + random_.below(span));
-  }
-
-  std::string word(const std::string& w) {
-    if (w.size() != 1) return w;
-    const auto now = static_cast<std::uint64_t>(start_ms_);
-    const bool odd = random_.chance(15);
+  virtual std::string time(char kind) {
     static const std::vector<std::string> bad_times = {"0",
                                                        "-1",
                                                        "abc",
@@ -262,12 +252,39 @@ class RandomCommands {
                                                        "9223372036854775",
                                                        "-9223372036854775",
                                                        "9223372036854776"};
+    const auto now = static_cast<std::uint64_t>(start_ms_);
+    if (random_.chance(15)) return any(bad_times);
+    if (kind == 'T') return number(1000, 1'000'000);
+    if (kind == 'P') return number(1'000'000, 1'000'000'000);
+    if (kind == 'A') return number(now / 1000 + 1000, 1'000'000);
+    return number(now + 1'000'000, 1'000'000'000);
+  }
+
+  std::string any(const std::vector<std::string>& pool) { return pool[random_.below(pool.size())]; }
+  std::string number(std::uint64_t low, std::uint64_t span) {
+    return std::to_string(low + random_.below(span));
+  }
+  void fill(const std::string& pattern, std::vector<std::string>& words) {
+    std::istringstream in(pattern);
+    for (std::string w; in >> w;) words.push_back(word(w, words));
+  }
+
+  Random random_;
+
+ private:
+  static bool is_option(const std::string& word) {
+    return word == "NX" || word == "XX" || word == "GET" || word == "EX" || word == "GT" ||
+           word == "LT" || word == "WITHSCORES" || word == "LIMIT" || word == "REV" ||
+           word == "KEEPTTL" || word == "REPLACE" || word == "MATCH" || word == "COUNT";
+  }
+
+  std::string word(const std::string& w, const std::vector<std::string>& words) {
+    if (w.size() != 1) return w;
     switch (w[0]) {
       case 'K':
-        return any({"a", "b", "c", "d", "e"});
+        return key(words);
       case 'V':
-        return any({"", "x", "10", "-1", "9223372036854775807", "3.5", "inf", "abc", "1e5", " 5",
-                    "hello world", "007", std::string("a\0b", 3), "-9223372036854775808"});
+        return value();
       case 'F':
         return any({"", "f1", "f2", "f3", "a", "b", "c", "10"});
       case 'I':
@@ -307,13 +324,10 @@ class RandomCommands {
         return any({"0", "1", "2", "-1", "-2", "10", "-10", "3", "0", "-1", "abc", "", "100000",
                     "-9223372036854775808"});
       case 'T':
-        return odd ? any(bad_times) : number(1000, 1'000'000);
       case 'P':
-        return odd ? any(bad_times) : number(1'000'000, 1'000'000'000);
       case 'A':
-        return odd ? any(bad_times) : number(now / 1000 + 1000, 1'000'000);
       case 'B':
-        return odd ? any(bad_times) : number(now + 1'000'000, 1'000'000'000);
+        return time(w[0]);
       case 'O':
         return any({"", "NX", "XX", "GT", "LT", "nx", "FOO"});
       case 'Z':
@@ -330,7 +344,6 @@ class RandomCommands {
     }
   }
 
-  Random random_;
   std::int64_t start_ms_;
 };
 

@@ -4,6 +4,9 @@
 
 #include <array>
 
+#include "resp/command_table.h"
+#include "resp/numbers.h"
+
 namespace stayd {
 namespace {
 
@@ -73,6 +76,24 @@ std::string sha1_hex(std::string_view text) {
     hex.push_back(kDigits[byte & 15]);
   }
   return hex;
+}
+
+std::string_view script_keys_error(const Args& args) {
+  std::int64_t keys = 0;
+  if (!parse_integer(args[2], keys)) return "ERR value is not an integer or out of range";
+  if (keys > static_cast<std::int64_t>(args.size()) - 3) {
+    return "ERR Number of keys can't be greater than number of args";
+  }
+  return keys < 0 ? "ERR Number of keys can't be negative" : "";
+}
+
+std::string_view script_refusal(const Args& args) {
+  const bool by_sha1 = equals_ignore_case(args[0], "evalsha");
+  // Redis looks at the digest's length first.
+  const std::string_view error = by_sha1 && args[1].size() != 40 ? "" : script_keys_error(args);
+  if (!error.empty()) return error;
+  return by_sha1 ? "NOSCRIPT No matching script. Please use EVAL."
+                 : "ERR stayd: this script cannot run while Redis is out";
 }
 
 }  // namespace stayd

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "resp/request_parser.h"
+
 namespace stayd {
 
 enum class KnownScript : unsigned char {
@@ -24,5 +26,11 @@ enum class KnownScript : unsigned char {
 std::optional<KnownScript> known_script_by_sha1(std::string_view sha1);
 std::optional<KnownScript> known_script_by_text(std::string_view text);
 std::string sha1_hex(std::string_view text);
+
+// Redis' error about the number of keys of EVAL and EVALSHA, or "". Requires: the arity fits.
+std::string_view script_keys_error(const Args& args);
+// The error for a script that only Redis could run: Redis' own where the arguments are wrong or the
+// script may have to be loaded (EVALSHA), else that it cannot run.
+std::string_view script_refusal(const Args& args);
 
 }  // namespace stayd

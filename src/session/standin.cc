@@ -6,7 +6,6 @@
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "base/error.h"
-#include "session/glob.h"
 #include "session/numbers.h"
 #include "session/scripts.h"
 #include "session/standin_context.h"
@@ -86,45 +85,17 @@ void Context::store(std::string_view key, Record state) {
   put(key, target);
 }
 
-bool ScanOptions::match(std::string_view name) const {
-  return pattern == "*" || element_matches(pattern, name);
-}
-
 bool parse_scan_cursor(Context& c) {
-  // strtoul: an optional sign, then digits; only the form matters, for there is one page.
-  std::string_view text = c.arg(2);
-  if (!text.empty() && (text[0] == '+' || text[0] == '-')) text.remove_prefix(1);
-  const bool signed_only = text.empty() && !c.arg(2).empty();
-  bool good = !signed_only;
-  unsigned long long value = 0;
-  for (const char digit : text) {
-    if (digit < '0' || digit > '9' || __builtin_mul_overflow(value, 10ULL, &value) ||
-        __builtin_add_overflow(value, static_cast<unsigned long long>(digit - '0'), &value)) {
-      good = false;
-      break;
-    }
-  }
-  if (!good) c.error("ERR invalid cursor");
-  return good;
+  std::uint64_t cursor = 0;  // only its form matters, for there is one page
+  if (stayd::parse_scan_cursor(c.arg(2), cursor)) return true;
+  c.error(kInvalidCursor);
+  return false;
 }
 
 bool parse_scan_options(Context& c, ScanOptions& options) {
-  for (std::size_t i = 3; i < c.argc(); i += 2) {
-    if (i + 1 < c.argc() && equals_ignore_case(c.arg(i), "count")) {
-      std::int64_t count = 0;
-      if (!c.integer(i + 1, count)) return false;
-      if (count < 1) {
-        c.error(kSyntaxError);
-        return false;
-      }
-    } else if (i + 1 < c.argc() && equals_ignore_case(c.arg(i), "match")) {
-      options.pattern = c.arg(i + 1);
-    } else {
-      c.error(kSyntaxError);
-      return false;
-    }
-  }
-  return true;
+  const std::string_view error = stayd::parse_scan_options(c.args(), 3, false, options);
+  if (!error.empty()) c.error(error);
+  return error.empty();
 }
 
 void write_empty_scan(Context& c) {

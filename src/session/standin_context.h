@@ -11,6 +11,7 @@
 
 #include "resp/numbers.h"
 #include "resp/reply.h"
+#include "session/scan_options.h"
 #include "session/standin.h"
 
 namespace stayd::standin {
@@ -125,10 +126,6 @@ std::span<const Command> script_commands();
 
 // HSCAN, SSCAN, ZSCAN: everything in one page, cursor 0; `write` appends the elements that match.
 // Reads cursor and options; false: an error is written.
-struct ScanOptions {
-  std::string_view pattern = "*";
-  bool match(std::string_view name) const;
-};
 bool parse_scan_cursor(Context& c);
 bool parse_scan_options(Context& c, ScanOptions& options);
 void write_empty_scan(Context& c);

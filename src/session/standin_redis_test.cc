@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "resp/compare_replies_test.h"
 #include "resp/real_redis_test.h"
 #include "session/apply.h"
 #include "session/effects.h"
@@ -17,9 +18,13 @@
 namespace stayd {
 namespace {
 
+using testing::canonical;
+using testing::near;
+using testing::picks_at_random;
 using testing::RandomCommands;
 using testing::RealRedis;
 using testing::RedisLink;
+using testing::tells_time;
 
 constexpr std::int64_t kClockTolerance_ms = 400;
 
@@ -34,43 +39,10 @@ struct MapWorkspace : Workspace {
   Record& record(std::string_view key) override { return records[std::string(key)]; }
 };
 
-// A reply as one comparable text; `sort`: the elements of arrays have no order.
-std::string canonical(const ReplyView& reply, std::size_t group) {
-  if (reply.size() == 0) return std::string(reply.frame());
-  std::vector<std::string> groups;
-  ReplyView element;
-  std::size_t i = 0;
-  if (reply.type() == ReplyType::map) group = 2;
-  if (reply.type() == ReplyType::set) group = 1;
-  for (auto elements = reply.elements(); elements.next(element); ++i) {
-    // Inside [cursor, elements] the elements carry the grouping.
-    const std::string text = canonical(element, group);
-    if (group == 0 || i % group == 0) groups.emplace_back();
-    groups.back() += text;
-  }
-  if (group != 0) std::sort(groups.begin(), groups.end());
-  std::string out(1, static_cast<char>(reply.type()));
-  out += std::to_string(reply.size()) + ":";
-  for (const std::string& text : groups) out += text;
-  return out;
-}
-
 std::size_t grouping(std::string_view name) {
   if (name == "hkeys" || name == "hvals" || name == "sscan") return 1;
   if (name == "hscan") return 2;
   return 0;
-}
-
-bool picks_at_random(std::string_view name) {
-  return name == "spop" || name == "srandmember" || name == "hrandfield";
-}
-
-bool tells_time(std::string_view name) {
-  return name == "ttl" || name == "pttl" || name == "expiretime" || name == "pexpiretime";
-}
-
-bool near(std::int64_t a, std::int64_t b, std::int64_t tolerance) {
-  return a == b || (a > 0 && b > 0 && std::llabs(a - b) <= tolerance);
 }
 
 std::string printable(const std::vector<std::string>& words) {

@@ -238,11 +238,11 @@ void run(Context& c, std::string sha1) {
   }
   const std::optional<KnownScript> known = known_script_by_sha1(sha1);
   STAYD_ASSERT(known);
+  const std::string_view error = script_keys_error(c.args());
+  if (!error.empty()) return c.error(error);
   std::int64_t keys = 0;
-  if (!c.integer(2, keys)) return;
+  parse_integer(c.arg(2), keys);
   const auto room = static_cast<std::int64_t>(c.argc()) - 3;
-  if (keys > room) return c.error("ERR Number of keys can't be greater than number of args");
-  if (keys < 0) return c.error("ERR Number of keys can't be negative");
   const Script script{std::move(sha1), static_cast<std::size_t>(keys),
                       static_cast<std::size_t>(room - keys)};
   const bool all_keys = known == KnownScript::expire_all || known == KnownScript::expire_at_all ||

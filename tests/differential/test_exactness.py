@@ -141,3 +141,56 @@ def test_client_unblock_reaches_the_client_it_names(stayd, redis):
         assert admin.call("CLIENT", "UNBLOCK", ids[0]) == 0
         redis.kill()
         assert admin.call("CLIENT", "UNBLOCK", ids[0]) == 0
+
+
+def test_a_miss_keeps_its_place_in_the_pipeline(client):
+    """A nil beside values that are there was asked for once more when later commands had run."""
+    for i in range(50):
+        replies = client.pipeline(
+            ("SET", "k", i),
+            ("MGET", "k", "none"),
+            ("EXISTS", "k", "none"),
+            ("HSET", "h", "f", i),
+            ("HDEL", "h", "none"),
+            ("SET", "k", "later"),
+            ("DEL", "k", "h"),
+        )
+        assert replies[1:3] == [[str(i).encode(), None], 1]
+        assert replies[4] == 0
+
+
+def test_what_looks_like_a_miss_runs_once(client):
+    """0 and an empty string looked as if the key were missing: they were executed again."""
+    count = "return redis.call('INCR', KEYS[1])"
+    better_auth = (
+        '\nlocal value = redis.call("INCR", KEYS[1])\nif value == 1 then\n'
+        '  redis.call("EXPIRE", KEYS[1], ARGV[1])\nend\nreturn value\n'
+    )
+    for script in (count, better_auth):
+        client.call("SET", "n", -1)
+        assert client.call("EVAL", script, 1, "n", 100) == 0
+        assert client.call("GET", "n") == b"0"
+    client.call("SADD", "s", "", "other")
+    while client.call("SPOP", "s") != b"":
+        client.call("SADD", "s", "other")
+    assert client.call("SCARD", "s") == client.call("EXISTS", "s")
+
+
+def test_a_write_that_counts_nothing_is_recorded(stayd, redis, client):
+    """ZADD XX answers 0 whether it changed a score or not; GETEX of an empty value sets its expiry."""
+    client.call("ZADD", "z", 1, "m")
+    assert client.call("ZADD", "z", "XX", 7, "m") == 0
+    client.call("SET", "empty", "")
+    assert client.call("GETEX", "empty", "EX", 1000) == b""
+    redis.kill()
+    assert client.call("ZSCORE", "z", "m") == b"7"
+    assert 990 <= client.call("TTL", "empty") <= 1000
+
+
+def test_a_key_renamed_in_a_block_is_gone(redis, client):
+    """The block's write of the old name stood above its removal: an outage brought the old id back."""
+    block = [("MULTI",), ("ZADD", "old", 1, "a"), ("ZADD", "old", 2, "b"), ("RENAME", "old", "new")]
+    assert client.pipeline(*block, ("EXEC",))[-1] == [1, 1, "OK"]
+    redis.kill()
+    assert client.call("EXISTS", "old") == 0
+    assert client.call("ZRANGE", "new", 0, -1) == [b"a", b"b"]
