@@ -171,7 +171,7 @@ def check_text(path, text):
 def main():
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[1]
     problems, count = [], 0
-    for folder in ("src", "include", "sim", "fuzz", "bench"):
+    for folder in ("src", "include", "sim", "fuzz", "bench", "tests"):
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in (".cc", ".h"):
                 count += 1

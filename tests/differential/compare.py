@@ -1,0 +1,154 @@
+"""The same random commands against redis-server and stayd, reply for reply: `./dev differential`.
+
+    compare.py [--seed N] [--commands N]             stayd with Redis up, and stayd in stand-in mode
+    compare.py --outages [--seed N] [--commands N]   one stayd whose Redis is killed and frozen under way
+
+Ends with exit code 1 and the shortest script that shows a difference, if there is one.
+"""
+
+import argparse
+import contextlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.processes import wait_until  # noqa: E402
+from lib.servers import RedisServer, StaydServer, stayd_binary  # noqa: E402
+
+# What is compared are answers, not times: a busy machine is not a fault of Redis.
+PATIENCE = {
+    "redis.command_deadline": "5s",
+    "redis.command_deadline_max": "5s",
+    "redis.slow_deadline": "20s",
+    "redis.heartbeat_interval": "1500ms",
+    "redis.heartbeat_deadline": "1400ms",
+}
+# Hashes then keep the order of their fields, so that stayd's replies can be compared byte for byte;
+# and lexicographical ranges of sorted sets with several scores, which mean nothing, repeat.
+COMPACT = {
+    f"{kind}-max-listpack-{limit}": "10000000"
+    for kind in ("hash", "zset")
+    for limit in ("entries", "value")
+}
+
+
+@contextlib.contextmanager
+def servers():
+    """(make_redis, make_stayd); everything they made ends with the block."""
+    folder = Path(tempfile.mkdtemp(prefix="stayd-diff-"))
+    started = []
+
+    def make_redis():
+        started.append(RedisServer(folder / f"redis{len(started)}", **COMPACT).start())
+        return started[-1]
+
+    def make_stayd(redis, options):
+        stayd = StaydServer(folder / f"stayd{len(started)}", redis.url, options=options)
+        started.append(stayd)
+        stayd.start()
+        stayd.wait_trusted()
+        stayd.wait_adopted()
+        return stayd
+
+    try:
+        yield make_redis, make_stayd
+    finally:
+        for server in reversed(started):
+            server.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def program():
+    return stayd_binary().parent / "tests/differential/differential"
+
+
+def command(redis, stayd_port, seed, commands, *more):
+    words = [program(), "--redis", redis.port, "--stayd", stayd_port, "--seed", seed]
+    return [str(word) for word in [*words, "--commands", commands, *more]]
+
+
+def compare(seed, commands):
+    """stayd with Redis up and stayd without, both against a Redis; the program's exit code."""
+    with servers() as (make_redis, make_stayd):
+        right, up, out = make_redis(), make_redis(), make_redis()
+        stayd, stand_in = make_stayd(up, PATIENCE), make_stayd(out, {})
+        out.kill()
+        wait_until(lambda: stand_in.trust() == "out", 5, "the stand-in answers")
+        stand_in_port = ["--stand-in", stand_in.port]
+        code = subprocess.run(command(right, stayd.port, seed, commands, *stand_in_port)).returncode
+        stayd.process.must_be_alive()
+        stand_in.process.must_be_alive()
+    return code
+
+
+def compare_through_outages(seed, commands):
+    """One stayd whose Redis comes and goes, against a Redis that never does; then what both hold."""
+    chance = random.Random(seed)
+    with servers() as (make_redis, make_stayd):
+        right, redis = make_redis(), make_redis()
+        stayd = make_stayd(redis, {"redis.retry_max": "1s"})
+        done = threading.Event()
+        outages = []
+
+        def fail():
+            while not done.wait(chance.uniform(0.2, 1.5)):
+                outages.append(one_outage(redis, chance, done))
+
+        faults = threading.Thread(target=fail)
+        faults.start()
+        code = subprocess.run(command(right, stayd.port, seed, commands, "--faults")).returncode
+        done.set()
+        faults.join()
+        stayd.process.must_be_alive()
+        if code == 0:
+            stayd.wait_trusted(30)
+            last = command(right, redis.port, seed, commands, "--faults", "--state")
+            code = subprocess.run(last).returncode
+    kinds = ", ".join(f"{outages.count(kind)} {kind}" for kind in sorted(set(outages)))
+    print(f"outages: {len(outages)} ({kinds})")
+    return code
+
+
+def one_outage(redis, chance, done):
+    kind = chance.choice(["killed", "frozen", "restarted", "flushed"])
+    if kind == "frozen":
+        redis.freeze()
+        done.wait(chance.uniform(0.1, 1))
+        redis.thaw()
+    elif kind == "flushed":
+        redis.call("FLUSHALL")
+    else:
+        redis.kill()
+        if kind == "killed":
+            done.wait(chance.uniform(0.1, 1))
+        redis.start()
+    return kind
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--commands", type=int, default=1_000_000)
+    parser.add_argument("--outages", action="store_true")
+    options = parser.parse_args()
+    start = time.monotonic()
+    run = compare_through_outages if options.outages else compare
+    code = run(options.seed, options.commands)
+    kind = "through outages" if options.outages else "with Redis and without"
+    verdict = "0 differences" if code == 0 else "FAILED"
+    print(
+        f"differential: {options.commands} commands {kind}, seed {options.seed}, "
+        f"{time.monotonic() - start:.0f} s, {verdict}"
+    )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
