@@ -25,7 +25,6 @@ void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
   row.meta.state = RowState::live;
   row.meta.type = row.record.type();
   row.meta.expires_at_ms = row.record.expires_at_ms;
-  row.meta.tomb_until_ms = 0;
   row.meta.stale = false;
 }
 
@@ -158,8 +157,12 @@ ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms) {
     return ApplyOutcome::applied;
   }
   const bool ended = !row.meta.live_at(wall_ms);
+  const std::int64_t copies_until_ms = std::max(row.meta.tomb_until_ms, row.meta.expires_at_ms);
   const ApplyOutcome outcome = change_row(mutation, row, ended, wall_ms);
-  if (outcome == ApplyOutcome::applied) stamp(row, mutation, ended);
+  if (outcome != ApplyOutcome::applied) return outcome;
+  stamp(row, mutation, ended);
+  const bool kept_for_ever = row.meta.state == RowState::tomb && row.meta.tomb_until_ms == 0;
+  if (!kept_for_ever) row.meta.tomb_until_ms = std::max(row.meta.tomb_until_ms, copies_until_ms);
   return outcome;
 }
 

@@ -130,6 +130,30 @@ TEST(Apply, StaleMakesARowWhereThereWasNone) {
   EXPECT_EQ(row.meta, RowMeta{});
 }
 
+// A session of two weeks was logged out; its tombstone was forgotten after a day, and a dump of
+// Redis from before the logout brought the session back (I9).
+TEST(Apply, ATombstoneOutlivesEveryCopyOfWhatItCovers) {
+  Row row;
+  Mutation long_lived = put(1, "v1");
+  long_lived.record.expires_at_ms = kNow + 1000'000;
+  apply(long_lived, row, kNow);
+  Mutation shorter = put(2, "v2");
+  shorter.record.expires_at_ms = kNow + 500;
+  apply(shorter, row, kNow);
+  Mutation tomb = make(Kind::tomb, 3);
+  tomb.tomb_until_ms = kNow + 100'000;
+  apply(tomb, row, kNow);
+  EXPECT_EQ(row.meta.tomb_until_ms, kNow + 1000'000);
+  apply(put(4, "v3"), row, kNow);
+  tomb.hlc = 5;
+  apply(tomb, row, kNow);
+  EXPECT_EQ(row.meta.tomb_until_ms, kNow + 1000'000);
+  tomb.hlc = 6;
+  tomb.tomb_until_ms = 0;  // for ever
+  apply(tomb, row, kNow);
+  EXPECT_EQ(row.meta.tomb_until_ms, 0);
+}
+
 TEST(Apply, ProvisionalUntilRedisConfirms) {
   Row row;
   Mutation provisional = put(1, "x");

@@ -97,8 +97,10 @@ struct RowMeta {
   Hlc hlc = 0;                    // the row's version; rows never go back (I7)
   std::int64_t expires_at_ms = 0;
   std::int64_t created_at_ms = 0;  // start of this incarnation, for max_lifetime
-  std::int64_t tomb_until_ms = 0;  // a tombstone may be forgotten after this (I9)
-  Mark mark;                       // at Redis' last confirmation (R4)
+  // A tombstone, or an expired row, may be forgotten after this: when no earlier version of the key
+  // can be alive in an old snapshot of Redis any more (I9). 0: of a tombstone, never.
+  std::int64_t tomb_until_ms = 0;
+  Mark mark;  // at Redis' last confirmation (R4)
 
   bool live_at(std::int64_t wall_ms) const {
     return state == RowState::live && (expires_at_ms == 0 || expires_at_ms > wall_ms);

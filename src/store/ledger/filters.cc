@@ -1,5 +1,6 @@
 #include "store/ledger/filters.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -115,7 +116,7 @@ std::shared_ptr<rocksdb::CompactionFilterFactory> make_factory(const char* name,
 bool row_over(const RowMeta& meta, std::int64_t wall_ms, std::int64_t expiry_slack_ms) {
   if (meta.state == RowState::tomb) return tomb_over(meta.tomb_until_ms, wall_ms);
   return meta.state == RowState::live && meta.expires_at_ms != 0 &&
-         meta.expires_at_ms + expiry_slack_ms < wall_ms;
+         std::max(meta.expires_at_ms, meta.tomb_until_ms) + expiry_slack_ms < wall_ms;
 }
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> make_row_filter(FilterContext& context) {

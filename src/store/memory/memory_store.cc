@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::size_t kMaxPage = 4'096;
 
+bool tomb_over(const RowMeta& meta, std::int64_t wall_ms) {
+  return meta.state == RowState::tomb && meta.tomb_until_ms != 0 && meta.tomb_until_ms < wall_ms;
+}
+
 }  // namespace
 
 void MemoryStore::apply(std::vector<Change> changes, Durability durability) {
@@ -35,6 +39,7 @@ MemoryStore::Report MemoryStore::apply_now(Mutation& mutation, StoreToken token,
                                            std::int64_t wall_ms) {
   const FullKey key = mutation.key;
   const Hlc hlc = mutation.hlc;
+  forget_over(key, wall_ms);
   const auto found = rows_.find(key);
   const bool existed = found != rows_.end();
   Row row = existed ? found->second : Row{};
@@ -54,17 +59,27 @@ MemoryStore::Report MemoryStore::apply_now(Mutation& mutation, StoreToken token,
   return {token, result};
 }
 
+// As the ledger's compaction does, and at once: nothing may depend on when.
+void MemoryStore::forget_over(const FullKey& key, std::int64_t wall_ms) {
+  const auto found = rows_.find(key);
+  if (found != rows_.end() && tomb_over(found->second.meta, wall_ms)) rows_.erase(found);
+}
+
 Row MemoryStore::row(const FullKey& key) const {
   const auto found = rows_.find(key);
   return found == rows_.end() ? Row{} : found->second;
 }
 
 void MemoryStore::load(FullKey key, StoreToken token) {
-  gather([this, key = std::move(key), token] { reports_.push_back({token, row(key)}); });
+  gather([this, key = std::move(key), token, wall_ms = wall_ms_()] {
+    forget_over(key, wall_ms);
+    reports_.push_back({token, row(key)});
+  });
 }
 
 void MemoryStore::load_meta(FullKey key, StoreToken token) {
-  gather([this, key = std::move(key), token] {
+  gather([this, key = std::move(key), token, wall_ms = wall_ms_()] {
+    forget_over(key, wall_ms);
     Row found;
     found.meta = row(key).meta;
     reports_.push_back({token, std::move(found)});
@@ -84,6 +99,7 @@ ScanPage MemoryStore::scan_now(const ScanQuery& query, std::int64_t wall_ms) con
   for (auto it = rows_.upper_bound(query.after); it != rows_.end(); ++it) {
     const auto& [key, row] = *it;
     if (query.db >= 0 && db_of(key) != query.db) continue;
+    if (tomb_over(row.meta, wall_ms)) continue;
     const bool wanted = query.state == RowState::tomb ? row.meta.state == RowState::tomb
                         : query.with_expired          ? row.meta.state == RowState::live
                                                       : row.meta.live_at(wall_ms);

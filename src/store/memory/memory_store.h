@@ -88,6 +88,7 @@ class MemoryStore final : public Store {
   void gather(std::function<void()> operation) { gathered_.push_back(std::move(operation)); }
   Report apply_now(Mutation& mutation, StoreToken token, std::int64_t wall_ms);
   ScanPage scan_now(const ScanQuery& query, std::int64_t wall_ms) const;
+  void forget_over(const FullKey& key, std::int64_t wall_ms);
   Row row(const FullKey& key) const;
 
   std::function<std::int64_t()> wall_ms_;
