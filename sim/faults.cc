@@ -26,6 +26,9 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"kill-stayd", 12 * kSecond, [](Faults& f) { return f.kill_stayd(); }},
       FaultKind{"pause-stayd", 8 * kSecond, [](Faults& f) { return f.pause_stayd(); }},
       FaultKind{"slow-disk", 8 * kSecond, [](Faults& f) { return f.slow_disk(); }},
+      FaultKind{"backfill", 15 * kSecond, [](Faults& f) { return f.repeat_backfill(); }},
+      FaultKind{"hidden-failover", 15 * kSecond,
+                [](Faults& f) { return f.fail_over_in_a_pause(); }},
   };
   return kKinds;
 }
@@ -159,6 +162,7 @@ bool Faults::evict() {
   if (!adopted() || !world_.redis.listening()) return false;
   note("keys are evicted");
   world_.redis.evict(1 + random_->below(20));
+  world_.users.give_up_lost_scripts(world_.redis);
   return true;
 }
 
@@ -166,6 +170,7 @@ bool Faults::flush() {
   if (!world_.redis.listening() || !adopted()) return false;
   note("somebody else sends FLUSHALL");
   world_.redis.flush_all();
+  world_.users.give_up_lost_scripts(world_.redis);
   return true;
 }
 
@@ -238,6 +243,28 @@ bool Faults::slow_disk() {
   const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
   world_.users.note_slow(lasts_us);
   later(lasts_us, [this] { world_.instance.disk().be_fast(); });
+  return true;
+}
+
+// An operator asks for it: until it has ended, an outage has UNKNOWN again.
+bool Faults::repeat_backfill() {
+  if (!world_.instance.alive() || world_.instance.paused()) return false;
+  note("the backfill starts over");
+  world_.instance.restart_adoption();
+  return true;
+}
+
+// R12: stayd stands still for longer than the heartbeat's gap; meanwhile a proxy in front of Redis
+// has moved to a server that lacks the last seconds, and has kept the connections.
+bool Faults::fail_over_in_a_pause() {
+  if (!adopted() || !world_.redis.listening() || world_.instance.paused()) return false;
+  world_.instance.pause(3500 * kMs + between(0, 2 * kSecond));
+  later(between(kSecond, 3 * kSecond), [this] {
+    RedisModel& redis = world_.redis;
+    if (!redis.listening() || !adopted() || !world_.instance.paused()) return;
+    note("a proxy moves to another Redis");
+    redis.fail_over(redis.changes_since(world_.scheduler.now_us() - between(0, 5 * kSecond)));
+  });
   return true;
 }
 

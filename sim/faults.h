@@ -45,6 +45,8 @@ class Faults {
   bool kill_stayd();
   bool pause_stayd();
   bool slow_disk();
+  bool repeat_backfill();
+  bool fail_over_in_a_pause();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);

@@ -62,6 +62,7 @@ std::size_t KeyHistory::hash_of(const World& world) {
   const auto mix = [&hash](std::string_view text) {
     hash = hash * 1'099'511'628'211ULL + std::hash<std::string_view>{}(text);
   };
+  hash = hash * 3 + static_cast<std::size_t>(world.state.grave);
   for (const int id : world.done) hash = hash * 31 + static_cast<std::size_t>(id);
   for (const std::string& reply : world.replies) mix(reply);
   if (const auto* text = std::get_if<std::string>(&world.state.record.value)) mix(*text);
@@ -86,11 +87,19 @@ void KeyHistory::start_with(KeyState state) {
 std::vector<KeyHistory::World> KeyHistory::closure(std::int64_t now_ms) const {
   std::vector<World> worlds = worlds_;
   for (std::size_t at = 0; at < worlds.size() && worlds.size() < kMaxWorlds; ++at) {
+    // Whether there is a tombstone is not known: both.
+    if (worlds[at].state.grave == KeyState::Grave::maybe) {
+      worlds[at].state.grave = KeyState::Grave::none;
+      worlds[at].hash = hash_of(worlds[at]);
+      World buried = worlds[at];
+      buried.state.grave = KeyState::Grave::sure;
+      add(worlds, std::move(buried));
+    }
     const KeyState& state = worlds[at].state;
     // Time may have taken the key.
     if (state.expires_from_ms != 0 && now_ms >= state.expires_from_ms - kExpirySlackMs) {
       World gone = worlds[at];
-      gone.state = KeyState{};
+      gone.state = without_value(state);
       add(worlds, std::move(gone));
     }
     for (const int id : pending_) {

@@ -50,6 +50,18 @@ TEST_F(Newcomer, WhatWasWrittenSinceIsThere) {
   EXPECT_EQ(ask({"GET", "k"}), "\"v1\"");
 }
 
+// SET .. XX of a session that Redis holds was told nil in the outage, SET .. GET too: "logged out".
+TEST_F(Newcomer, WhatTellsWhetherAKeyWasThereIsUnknown) {
+  world.redis.put(key("k"), Record{.value = "there"});
+  outage();
+  EXPECT_EQ(ask({"SET", "k", "v1", "XX"})[0], '-');
+  EXPECT_EQ(ask({"SET", "k", "v1", "GET"})[0], '-');
+  EXPECT_EQ(ask({"SET", "lock", "mine", "NX", "PX", "30000"}), "+OK");  // may go ahead
+  world.redis.start(0);
+  world.settle();
+  EXPECT_EQ(std::get<std::string>(world.redis.data().at(key("k")).value), "there");
+}
+
 // A session created before Redis could be asked stood in Redis with its confirmation lost. Taken
 // for a stranger's it came back over what had been written since, and over a logout.
 TEST_F(Newcomer, ASessionOfOursIsNoStrangers) {

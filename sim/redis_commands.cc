@@ -148,6 +148,7 @@ void RedisModel::run_native(Peer& peer, const CommandSpec& spec, const Args& arg
                             std::string& out) {
   const auto name = spec.name;
   if (name == "hello") return hello(peer, out);
+  if (name == "eval") return append(peer, args, out);
   if (name == "info") return info(args, out);
   if (name == "scan") return scan(peer, args, out);
   if (name == "client|kill") return kill_client(args, out);
@@ -177,6 +178,17 @@ void RedisModel::run_native(Peer& peer, const CommandSpec& spec, const Args& arg
     return write_integer(out, count);
   }
   write_error(out, "ERR the simulated Redis does not know '" + std::string(name) + "'");
+}
+
+// Scripts that stayd does not know all append ARGV[1] to KEYS[1].
+void RedisModel::append(Peer& peer, const Args& args, std::string& out) {
+  if (write_refused(true, out)) return;
+  const Record* found = find(peer.db, args[3]);
+  Record longer = found == nullptr ? Record{.value = std::string()} : *found;
+  auto& text = std::get<std::string>(longer.value);
+  text += args[4];
+  write_integer(out, static_cast<std::int64_t>(text.size()));
+  set(full_key(peer.db, args[3]), std::move(longer));
 }
 
 void RedisModel::hello(Peer& peer, std::string& out) {

@@ -19,11 +19,24 @@ RedisModel::RedisModel(Scheduler& scheduler, Random& random)
 
 void RedisModel::start(std::size_t lost_changes) {
   running_ = true;
-  run_id_ = "run" + std::to_string(++starts_) + "-" + std::to_string(random_.next());
   evicted_keys_ = 0;
+  flags = ServerFlags{};
+  new_process();
+  go_back(lost_changes);
+}
+
+void RedisModel::fail_over(std::size_t lost_changes) {
+  new_process();
+  go_back(lost_changes);
+}
+
+void RedisModel::new_process() {
+  run_id_ = "run" + std::to_string(++starts_) + "-" + std::to_string(random_.next());
   scripts_.clear();
   cursors_.clear();
-  flags = ServerFlags{};
+}
+
+void RedisModel::go_back(std::size_t lost_changes) {
   // One command's, script's or transaction's changes stay together.
   std::uint64_t group = 0;
   while (!journal_.empty() && (lost_changes > 0 || journal_.back().group == group)) {

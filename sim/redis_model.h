@@ -67,6 +67,9 @@ class RedisModel {
   // Starts as a replica of `primary` that has not seen its last `lost_changes` changes.
   void start_as_replica_of(const RedisModel& primary, std::size_t lost_changes);
   void forget_history() { journal_.clear(), group_ = 0; }  // no restart goes back behind this
+  // Another server behind a proxy, without the last `lost_changes`: no connection ends. It has
+  // evicted as many keys: what it would tell otherwise no rule of today sees through (R16).
+  void fail_over(std::size_t lost_changes);
   void freeze() { flags.frozen = true; }
   void thaw();
   void evict(std::size_t count);
@@ -92,6 +95,8 @@ class RedisModel {
   using Words = std::vector<std::string>;
 
   void process(const std::shared_ptr<Peer>& peer);
+  void new_process();
+  void go_back(std::size_t lost_changes);
 
   // redis_commands.cc
   void command(Peer& peer, const Args& args, std::string& out);
@@ -102,6 +107,7 @@ class RedisModel {
   void run_native(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);
   void run_records(int db, const CommandSpec& spec, const Args& args, std::string& out);
   void hello(Peer& peer, std::string& out);
+  void append(Peer& peer, const Args& args, std::string& out);
   void info(const Args& args, std::string& out);
   void scan(Peer& peer, const Args& args, std::string& out);
   void kill_client(const Args& args, std::string& out);

@@ -195,6 +195,25 @@ TEST_F(Scenario, APowerCutTakesBackNoLogout) {
   EXPECT_GT(lost, 5);
 }
 
+// stayd stood still; a proxy moved its connection to a Redis that lacked the last write and still
+// held the last heartbeat. The run id was the one of the gate, so the memory passed for intact.
+TEST_F(Scenario, AProxyMovesToAnotherRedisWhileStaydStandsStill) {
+  ask({"SET", "k", "v1"});
+  world.pass(kSecond);
+  const auto beats = world.instance.counters().canary_writes;
+  for (int i = 0; i < 200 && world.instance.counters().canary_writes == beats; ++i)
+    world.pass(5 * kMs);
+  ask({"SET", "k", "v2"});
+  world.instance.pause(4 * kSecond);
+  world.pass(kSecond);
+  world.redis.fail_over(1);
+  ASSERT_EQ(world.redis.data().at(key("k")).value, Record{.value = "v1"}.value);
+  world.pass(4 * kSecond);
+  EXPECT_EQ(ask({"GET", "k"}), "\"v2\"");
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_EQ(ask({"GET", "k"}), "\"v2\"");
+}
+
 TEST_F(Scenario, OutOfMemory) {
   ask({"SET", "k", "v1"});
   world.redis.flags.no_memory = true;

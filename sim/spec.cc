@@ -43,7 +43,8 @@ std::string spec_set(KeyState& state, const Words& c, std::int64_t from_ms, std:
       xx = true;
   }
   if ((nx && state.record.exists()) || (xx && !state.record.exists())) return "nil";
-  state = KeyState{};
+  if (state.grave == KeyState::Grave::sure && !nx) return "+OK";  // dropped: a late save
+  state = without_value(state);
   state.record.value = c[2];
   if (ttl != 0) set_expiry(state, from_ms + ttl, to_ms + ttl);
   return "+OK";
@@ -80,7 +81,27 @@ std::string spec_string(KeyState& state, const Words& c) {
   return integer(next);
 }
 
+// Compare and delete, or a script that stayd does not know: append.
+std::string spec_script(KeyState& state, const Words& c) {
+  auto* value = std::get_if<std::string>(&state.record.value);
+  if (c[1].find("append") != std::string::npos) {
+    const std::string longer = (value == nullptr ? "" : *value) + c[4];
+    state.record.value = longer;
+    return integer(static_cast<std::int64_t>(longer.size()));
+  }
+  if (value == nullptr || *value != c[4]) return ":0";
+  state = without_value(state, KeyState::Grave::sure);
+  return ":1";
+}
+
 }  // namespace
+
+KeyState without_value(const KeyState& state, KeyState::Grave grave) {
+  KeyState gone;
+  gone.fenced = state.fenced;
+  if (gone.fenced) gone.grave = grave;
+  return gone;
+}
 
 std::string apply_spec(KeyState& state, const Words& c, std::int64_t from_ms, std::int64_t to_ms) {
   const std::string& name = c[0];
@@ -89,13 +110,11 @@ std::string apply_spec(KeyState& state, const Words& c, std::int64_t from_ms, st
   if (name == "SETEX") return spec_set(state, {"SET", c[1], c[3], "EX", c[2]}, from_ms, to_ms);
   if (name == "GET" || name == "INCR") return spec_string(state, c);
   if (name == "EXISTS") return integer(exists);
-  if (name == "DEL" || name == "UNLINK") {
-    state = KeyState{};
-    return integer(exists);
-  }
-  if (name == "GETDEL") {
-    const std::string value = spec_string(state, {"GET", c[1]});
-    state = KeyState{};
+  if (name == "DEL" || name == "UNLINK" || name == "GETDEL") {
+    const std::string value =
+        name == "GETDEL" ? spec_string(state, {"GET", c[1]}) : integer(exists);
+    const bool sure = exists || state.grave == KeyState::Grave::sure;
+    state = without_value(state, sure ? KeyState::Grave::sure : KeyState::Grave::maybe);
     return value;
   }
   if (name == "EXPIRE") {
@@ -104,12 +123,7 @@ std::string apply_spec(KeyState& state, const Words& c, std::int64_t from_ms, st
     set_expiry(state, from_ms + ttl, to_ms + ttl);
     return ":1";
   }
-  if (name == "EVAL") {  // compare and delete
-    const auto* value = std::get_if<std::string>(&state.record.value);
-    if (value == nullptr || *value != c[4]) return ":0";
-    state = KeyState{};
-    return ":1";
-  }
+  if (name == "EVAL") return spec_script(state, c);
   return spec_hash(state, c);
 }
 

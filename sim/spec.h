@@ -22,9 +22,16 @@ inline constexpr std::int64_t kExpirySlackMs = 600;
 struct KeyState {
   Record record;
   std::int64_t expires_from_ms = 0, expires_to_ms = 0;
+  // Under a fence `forever` (R8) a session that was logged out is opened again only by NX; `maybe`:
+  // DEL of a session that was not there.
+  enum class Grave : std::uint8_t { none, maybe, sure };
+  bool fenced = false;
+  Grave grave = Grave::none;
   bool operator==(const KeyState&) const = default;
 };
 
+// The key is gone.
+KeyState without_value(const KeyState& state, KeyState::Grave grave = KeyState::Grave::none);
 // The reply a correct Redis gives, in the form of `normalise`; changes the state. Time lies within
 // [from_ms, to_ms].
 std::string apply_spec(KeyState& state, const Words& command, std::int64_t from_ms,

@@ -57,6 +57,11 @@ Random stream(std::uint64_t seed, std::string_view purpose) {
 WorldOptions draw(WorldOptions options) {
   if (options.faults) draw_faults(options);
   draw_users(options.users, options.seed);
+  Random backfill = stream(options.seed, "draw backfill");
+  if (options.faults && backfill.chance(20)) {
+    options.backfill_held_us = between(backfill, kSecond, 30 * kSecond);
+  }
+  if (options.instance.policies.empty()) options.instance.policies = policies_of_users();
   return options;
 }
 

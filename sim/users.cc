@@ -10,6 +10,7 @@ namespace {
 constexpr const char* kCompareAndDelete =
     "if redis.call(\"get\",KEYS[1]) == ARGV[1] then return redis.call(\"del\",KEYS[1]) else "
     "return 0 end";
+constexpr const char* kAppend = "return redis.call('append',KEYS[1],ARGV[1])";
 constexpr std::int64_t kTtlSeconds = 3600;
 
 void fill(Call& call, const Words& words) {
@@ -28,6 +29,10 @@ Operation one(Words words) {
 
 }  // namespace
 
+std::vector<SessionPolicy> policies_of_users() {
+  return {{.match = "fenced:*", .fence = Fence::forever}, {.match = "*"}};
+}
+
 Users::Users(Scheduler& scheduler, Random random, Instance& instance, UsersOptions options)
     : scheduler_(scheduler), random_(random), instance_(instance), options_(options) {}
 
@@ -41,6 +46,12 @@ void Users::fail(const FullKey& key, const std::string& what) {
   if (failed()) return;
   violation_ = what;
   violated_key_ = key;
+}
+
+void Users::give_up_lost_scripts(const RedisModel& redis) {
+  for (auto& [key, history] : histories_) {
+    if (key_of(key).starts_with("script:") && !redis.data().contains(key)) history.give_up();
+  }
 }
 
 // --- one command ----------------------------------------------------------------------------
@@ -83,8 +94,9 @@ int Users::ask_then(const FullKey& key, Operation operation, int client,
 }
 
 // An error is excused only while the state cannot be known.
-bool Users::excused(const UnderWay&) const {
-  return ledger_broken || !instance_.status().adoption_complete;
+bool Users::excused(const UnderWay& one) const {
+  const bool only_redis_can = key_of(one.key).starts_with("script:");
+  return ledger_broken || only_redis_can || !instance_.status().adoption_complete;
 }
 
 void Users::on_reply(Call& call, std::string_view reply) {
@@ -99,7 +111,8 @@ void Users::on_reply(Call& call, std::string_view reply) {
   if (mine->asked_us > instance_.disturbed_us()) {
     const bool calm = mine->asked_us > slow_until_us_;
     slowest_us_ = std::max(slowest_us_, took_us);
-    if (took_us > options_.bound_us * (calm ? 1 : 4)) {
+    const bool script = key_of(mine->key).starts_with("script:");  // has the slow deadline
+    if (took_us > options_.bound_us * (script ? 20 : calm ? 1 : 4)) {
       fail(mine->key, "operation " + std::to_string(mine->operation) + " took " +
                           std::to_string(took_us / kMs) + " ms");
     }
@@ -162,12 +175,18 @@ void Users::open_session() {
   if (stopped_) return;
   auto session = std::make_shared<Session>();
   session->habit = draw_habit();
-  static constexpr const char* kNames[] = {
-      "sess:", "PHPREDIS_SESSION:", "spring:", "scs:", "lock:", "count:", "brief:"};
-  session->name = kNames[static_cast<std::size_t>(session->habit)] + std::to_string(++names_);
-  const int db = random_.chance(20) ? 3 : 0;
+  static constexpr std::array<const char*, kHabits> kNames = {
+      "sess:",  "PHPREDIS_SESSION:", "spring:", "scs:", "lock:", "count:",
+      "brief:", "fenced:",           "script:", "old:"};
+  const bool returns = session->habit == Habit::returning;
+  const auto number = returns ? random_.below(kOldKeys) : ++names_;
+  session->name = kNames[static_cast<std::size_t>(session->habit)] + std::to_string(number);
+  const int db = !returns && random_.chance(20) ? 3 : 0;
   session->key = full_key(db, session->name);
+  if (session->habit == Habit::fenced) histories_[session->key].start_with({.fenced = true});
   session->left = 5 + static_cast<int>(random_.below(60));
+  // Some sleep: what a fault did to their session is not hidden by a command right after it.
+  if (random_.chance(40)) session->pace = 5 + static_cast<int>(random_.below(40));
   const int clients =
       1 + static_cast<int>(random_.below(static_cast<std::uint64_t>(*options_.max_clients)));
   session->clients = clients;
@@ -177,7 +196,7 @@ void Users::open_session() {
 void Users::think(const std::shared_ptr<Session>& session, int client) {
   const auto pause = random_.below(static_cast<std::uint64_t>(2 * *options_.think_us));
   // Logged-out sessions are looked at again now and then: nobody gets back in.
-  const std::int64_t factor = session->logged_out ? 30 : 1;
+  const std::int64_t factor = session->logged_out ? 30 : session->pace;
   scheduler_.after(factor * static_cast<std::int64_t>(pause),
                    [this, session, client] { next(session, client); });
 }
@@ -201,11 +220,12 @@ Operation Users::choose(Session& session) {
     const bool first = !session.logged_out;
     session.logged_out = true;
     if (first) return one({random_.chance(70) ? "DEL" : "UNLINK", session.name});
-    const bool hash = session.habit == Habit::hash || session.habit == Habit::block;
-    return one({hash ? "HGETALL" : "GET", session.name});
+    return after_logout(session);
   }
   switch (session.habit) {
     case Habit::express:
+    case Habit::fenced:
+    case Habit::returning:
       return choose_string(session, false);
     case Habit::php:
       return choose_string(session, true);
@@ -213,15 +233,40 @@ Operation Users::choose(Session& session) {
       return choose_hash(session, false);
     case Habit::block:
       return choose_hash(session, true);
-    case Habit::brief: {
-      if (random_.chance(70)) return one({"GET", session.name});
-      return one(
-          // One lifetime for all: a newer value never ends before an older one would have.
-          {"SET", session.name, value(session), "PX", "3000"});
-    }
+    case Habit::brief:
+      return choose_brief(session);
+    case Habit::script:
+      return choose_script(session);
     default:
       return one({random_.chance(80) ? "INCR" : "GET", session.name});
   }
+}
+
+// Nobody gets back in; and a request that began before the logout may still save what it knows.
+Operation Users::after_logout(Session& session) {
+  const bool fenced = session.habit == Habit::fenced;
+  if (fenced && random_.chance(40)) return one({"SET", session.name, value(session), "EX", "900"});
+  if (fenced && random_.chance(10)) {
+    return one({"SET", session.name, value(session), "EX", "900", "NX"});
+  }
+  const bool hash = session.habit == Habit::hash || session.habit == Habit::block;
+  return one({hash ? "HGETALL" : "GET", session.name});
+}
+
+// One lifetime for all: a newer value never ends before an older one would have.
+Operation Users::choose_brief(Session& session) {
+  const auto what = random_.below(100);
+  if (what < 70) return one({"GET", session.name});
+  if (what < 85) return one({"EXPIRE", session.name, "3"});
+  return one({"SET", session.name, value(session), "PX", "3000"});
+}
+
+Operation Users::choose_script(Session& session) {
+  const auto what = random_.below(100);
+  if (what < 50) return one({"GET", session.name});
+  if (what < 85)
+    return one({"EVAL", kAppend, "1", session.name, "+" + std::to_string(++versions_)});
+  return one({"SET", session.name, value(session)});
 }
 
 Operation Users::choose_string(Session& session, bool setex) {
@@ -232,7 +277,11 @@ Operation Users::choose_string(Session& session, bool setex) {
   if (what < 75) return one({"EXISTS", session.name});
   if (what < 77) return one({"GETDEL", session.name});
   if (what < 80) return one({"SET", session.name, value(session), "EX", ttl, "XX"});
-  if (what < 83) return one({"SET", session.name, value(session), "EX", ttl, "NX"});
+  // Of a session from before stayd: NX goes ahead in an outage though nothing is known yet.
+  const bool may_be_unknown = session.habit == Habit::returning;
+  if (what < 83 && !may_be_unknown) {
+    return one({"SET", session.name, value(session), "EX", ttl, "NX"});
+  }
   if (setex) return one({"SETEX", session.name, ttl, value(session)});
   return one({"SET", session.name, value(session), "EX", ttl});
 }

@@ -23,8 +23,23 @@
 namespace stayd::sim {
 
 // How sessions are used; each is a session library's, or a lock's, or a counter's.
-enum class Habit : std::uint8_t { express, php, hash, block, lock, counter, brief };
-inline constexpr std::size_t kHabits = 7;
+enum class Habit : std::uint8_t {
+  express,
+  php,
+  hash,
+  block,
+  lock,
+  counter,
+  brief,
+  fenced,    // saved again by a slow request after the logout
+  script,    // written by a script that only Redis can run
+  returning  // of somebody who was there before stayd was
+};
+inline constexpr std::size_t kHabits = 10;
+inline constexpr std::uint64_t kOldKeys = 200;  // in Redis before stayd has ever run, at most
+
+// What is promised for their keys.
+std::vector<SessionPolicy> policies_of_users();
 
 // What is not given is drawn from the seed (swarm.h).
 struct UsersOptions {
@@ -45,6 +60,8 @@ class Users final : private CallSink {
   // stayd has been killed: what was under way is in doubt.
   void on_kill();
 
+  // A script that only Redis can run does not see that Redis has merely lost its key: known limit.
+  void give_up_lost_scripts(const RedisModel& redis);
   // One command of a directed scenario; its client is the test. Returns the operation's number.
   int ask(const FullKey& key, Operation operation, int client = 0);
   KeyHistory& history(const FullKey& key) { return histories_[key]; }
@@ -73,6 +90,7 @@ class Users final : private CallSink {
     FullKey key;
     std::string name;
     int left = 0;  // operations until logout
+    int pace = 1;  // pauses are so much longer than others
     bool logged_out = false;
     int clients = 0;
   };
@@ -97,6 +115,9 @@ class Users final : private CallSink {
   Operation choose(Session& session);
   Operation choose_string(Session& session, bool setex);
   Operation choose_hash(Session& session, bool block);
+  Operation choose_brief(Session& session);
+  Operation choose_script(Session& session);
+  Operation after_logout(Session& session);
   void lock_cycle(const std::shared_ptr<Session>& session, int client);
   std::string value(const Session& session);
 

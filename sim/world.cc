@@ -20,11 +20,15 @@ World::World(WorldOptions o)
       users(scheduler, stream(options.seed, "users"), instance, options.users),
       faults_(*this) {
   if (options.fill_redis) fill_redis();
+  if (options.backfill_held_us != 0) {
+    redis.flags.no_scan = true;
+    scheduler.after(options.backfill_held_us, [this] { redis.flags.no_scan = false; });
+  }
   instance.start();
 }
 
 void World::fill_redis() {
-  const auto count = random.below(200);
+  const auto count = random.below(kOldKeys);
   for (std::uint64_t i = 0; i < count; ++i) {
     KeyState state;
     state.record.value = "old:v" + std::to_string(i);
@@ -67,8 +71,8 @@ void World::restart_stayd(std::int64_t after_us) {
 bool World::in_step() const {
   if (!instance.alive() || instance.paused()) return false;
   const EngineStatus status = instance.status();
-  return status.shard.trust == Trust::trusted && status.shard.debts == 0 &&
-         status.shard.debts_complete && status.adoption_complete;
+  return status.shard.trust == Trust::trusted && status.shard.writes_closed &&
+         status.shard.debts == 0 && status.shard.debts_complete && status.adoption_complete;
 }
 
 bool World::wait_in_step(std::int64_t limit_us) {

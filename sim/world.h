@@ -26,6 +26,7 @@ struct WorldOptions {
   bool fill_redis = true;  // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
   std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
+  std::int64_t backfill_held_us = 0;                   // Redis refuses SCAN for so long; drawn
   UsersOptions users;
   InstanceOptions instance;
 };

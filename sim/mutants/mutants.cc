@@ -8,14 +8,21 @@ const std::vector<Mutant>& mutants() {
       // --- what is believed of Redis
       {"a miss is proof", "R4", {&R::nil_needs_proof}},
       {"trust right after a reconnect", "R12", {&R::new_connections_are_doubted}},
+      {"suspect only when the heartbeat is older", "R13", {&R::restarts_lose_writes}},
+      {"heartbeat written without comparing", "R11", {&R::heartbeats_compare}},
+      {"no doubt after standing still", "R12", {&R::gaps_are_doubted}},
       {"eviction taken for a deletion", "R4", {&R::evictions_are_no_deletes}},
+      {"evictions forgotten at a restart", "R4", {&R::restarts_hide_evictions}},
       // --- debts and S
       {"Redis answers for owed keys", "R1b", {&R::debts_hide_redis}},
       {"any repair settles a debt", "R1b", {&R::debts_have_versions}},
       {"a logout lost on its way is not owed", "R1b", {&R::lost_logouts_are_owed}},
+      {"a repair lost on its way counts as done", "R13", {&R::lost_repairs_are_repeated}},
       {"S passes what is owed", "R11", {&R::s_waits_for_debts}},
+      {"S passes what the ledger has not written", "R11", {&R::s_waits_for_ledger}},
       {"tombstones are not replayed", "R13", {&R::tombstones_are_replayed}},
       {"a repair drops the expiry", "I10", {&R::repairs_keep_expiry}},
+      {"the breaker sticks after a refusal", "I14", {&R::refusals_end}},
       // --- commands
       {"two connections for one key", "R6", {&R::one_connection}},
       {"no guards", "R15", {&R::absence_is_guarded}},

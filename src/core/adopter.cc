@@ -162,7 +162,8 @@ void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (tag >> 20 != generation_) return;
   if (!page_is_scan_) return settle_missing(tag, std::move(row));
   const std::size_t index = tag & 0xfffff;
-  const bool known = row.meta.state != RowState::absent && !row.meta.stale;
+  const bool known =
+      row.meta.state != RowState::absent && !row.meta.stale && c_.rules.adoption_keeps_rows;
   failed_ = failed_ || !error.message.empty();
   if (!error.message.empty() || known) {
     item_done();
@@ -211,7 +212,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   mutation.key = item.key;
   mutation.hlc = item.hlc;
   mutation.mark = c_.mark;
-  mutation.only_if_unknown = !item.force;
+  mutation.only_if_unknown = !item.force && c_.rules.adoption_keeps_rows;
   if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
   mutation.record = std::move(*record);
   c_.store.apply_one(std::move(mutation), c_.ops.token(*this, tag), Durability::written);

@@ -273,6 +273,7 @@ void Engine::fill(Mutation& mutation, Hlc hlc) const {
   mutation.mark = c_.mark;
   if (mutation.kind == Mutation::Kind::tomb) {
     mutation.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;
+    if (!c_.rules.tombstones_outlive_copies) mutation.tomb_until_ms = c_.now.wall_ms + 1000;
   }
 }
 

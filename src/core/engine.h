@@ -243,6 +243,8 @@ class Engine final : public CallHandler,
   void apply_effects(std::vector<Store::Change> changes, Durability durability);
   void release_rows(Call& call);
   static bool creates_if_missing(const Call& call);
+  static bool has_option(const Call& call, std::string_view lower);
+  static bool writes_whole_value(const Call& call);
 
   // --- engine_block.cc: MULTI .. EXEC
   bool probes_hold(Call& call, ReplyView::Elements& elements);

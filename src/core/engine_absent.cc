@@ -208,7 +208,7 @@ bool Engine::fenced(const Call& call, const FullKey& key, const RowMeta& meta) c
       if (equals_ignore_case(call.args[i], "nx")) return false;
     }
   }
-  if (policy->fence == Fence::forever) return true;
+  if (policy->fence == Fence::forever && c_.rules.forever_takes_only_nx) return true;
   if (c_.now.wall_ms - hlc_wall_ms(meta.hlc) > kFenceMs) return false;
   for (const auto& [client, absent_key] : told_absent_) {
     if (client == call.client_id && absent_key == key) return false;

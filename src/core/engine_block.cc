@@ -12,18 +12,29 @@
 
 namespace stayd {
 
+// An option of SET.
+bool Engine::has_option(const Call& call, std::string_view lower) {
+  return call.args.size() > 3 && std::any_of(call.args.begin() + 3, call.args.end(), [&](auto arg) {
+           return equals_ignore_case(arg, lower);
+         });
+}
+
+// True when neither what it does nor what it answers depends on what was there.
+bool Engine::writes_whole_value(const Call& call) {
+  const auto& name = call.spec->name;
+  if (name != "set") return name == "setex" || name == "psetex" || name == "mset";
+  for (const auto option : {"nx", "xx", "get", "keepttl"}) {
+    if (has_option(call, option)) return false;
+  }
+  return true;
+}
+
 // True when a command of the block does, or answers, something else on a key that Redis has merely
 // lost (R15): anything but a first command that writes the whole value.
 bool Engine::depends_on_absence(const Call& call) {
   std::vector<std::string_view> whole;
   for (const auto& sub_call : call.block) {
-    const auto& name = sub_call->spec->name;
-    bool writes_whole = name == "set" || name == "setex" || name == "psetex" || name == "mset";
-    for (std::size_t i = 3; name == "set" && i < sub_call->args.size(); ++i) {
-      for (const auto option : {"nx", "xx", "get", "keepttl"}) {
-        writes_whole = writes_whole && !equals_ignore_case(sub_call->args[i], option);
-      }
-    }
+    const bool writes_whole = writes_whole_value(*sub_call);
     for (const FullKey& key : sub_call->keys) {
       if (std::find(whole.begin(), whole.end(), key) != whole.end()) continue;
       if (!writes_whole) return true;

@@ -66,7 +66,7 @@ void Engine::complete_recorded(Call& call, std::string_view frame) {
 void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
   for (std::uint32_t i = 0; i < mutations.size(); ++i) {
     Mutation& mutation = mutations[i];
-    if (call.created) make_whole(mutation);
+    if (call.created || !c_.rules.fields_are_not_the_whole) make_whole(mutation);
     fill(mutation, call.hlc + i);
     forget_unwritten(mutation);
     // Written into a memory that is not trusted any more: the ledger's row is the truth, and is

@@ -67,7 +67,8 @@ void Engine::to_redis(Call& call) {
       c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
       return resolve_missing(call);
     }
-    if (policies_.any_fence() && needs_fence(call, *policy_of(call))) {
+    if (c_.rules.late_saves_are_fenced && policies_.any_fence() &&
+        needs_fence(call, *policy_of(call))) {
       if (note_in_flight(call)) return send_fenced_set(call);
       c_.keys.lock(call);
       return resolve_missing(call);

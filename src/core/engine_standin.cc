@@ -23,11 +23,6 @@ class RowsWorkspace final : public Workspace {
 
 constexpr std::size_t kKeptRows = 4096;  // room that stays when the rows are gone: about 1 MB
 
-bool writes_whole_value(const Call& call) {
-  const auto& name = call.spec->name;
-  return name == "setex" || name == "psetex" || name == "mset" || name == "set";
-}
-
 }  // namespace
 
 void Engine::to_standin(Call& call) {
@@ -171,9 +166,10 @@ UnknownPolicy Engine::unknown_policy(const Call& call) const {
   return policy == nullptr ? UnknownPolicy::error : policy->unknown;
 }
 
+// Locks and new sessions go ahead where no row is known; what tells whether there was one does not.
 bool Engine::creates_if_missing(const Call& call) {
-  if (writes_whole_value(call) || call.spec->guard) return true;
-  return call.is_block();
+  if (writes_whole_value(call) || call.spec->guard || call.is_block()) return true;
+  return call.spec->name == "set" && has_option(call, "nx") && !has_option(call, "get");
 }
 
 // True when the call has been answered, or waits, because a key's state is not known.
@@ -182,9 +178,9 @@ bool Engine::answer_unknown(Call& call) {
   bool stale = false;
   for (const FullKey& key : call.keys) {
     const RowMeta& meta = working_[key].meta;
-    stale = stale || meta.stale;
-    unknown = unknown || (meta.state == RowState::absent && !adopter_.complete() && !c_.up() &&
-                          !absences_.has(key));
+    stale = stale || (meta.stale && c_.rules.stale_rows_do_not_answer);
+    unknown = unknown || (c_.rules.no_row_is_no_proof && meta.state == RowState::absent &&
+                          !adopter_.complete() && !c_.up() && !absences_.has(key));
   }
   const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
   if (stale && !removal && !writes_whole_value(call)) {
@@ -231,6 +227,7 @@ void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
     return;
   }
   ++c_.counters.unknown_replies;
+  if (!c_.rules.unknown_is_never_nil) policy = UnknownPolicy::anonymous;
   if (policy == UnknownPolicy::anonymous && !call.is_block() && !call.writes()) {
     for (const FullKey& key : call.keys) working_[key] = Row{};
     std::string reply;

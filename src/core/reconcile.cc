@@ -109,7 +109,7 @@ void Shard::decide() {
     for (int db = 0; db < kDatabases; ++db) last_written_[db] = found_[db];
     return read_leftovers();
   }
-  if (!intact) flush_again();
+  if (!intact && c_.rules.flushes_are_meant) flush_again();
   last_run_id_ = facts_.run_id;
   if (!intact || !c_.debts.complete()) {
     c_.debts.mark_incomplete();  // until the scan has ended: a connection may be lost before

@@ -47,12 +47,24 @@ struct Rules {
   bool in_doubt_is_not_sent_again = true;   // R9
   bool in_doubt_keeps_its_place = true;     // R9: the version it was sent with
   bool blocks_are_one_batch = true;         // MULTI
+  bool late_saves_are_fenced = true;        // R8: SET of a fenced key goes as SET XX
+  bool forever_takes_only_nx = true;        // R8: an answer ABSENT is no evidence
+  bool unknown_is_never_nil = true;         // I5
+  bool no_row_is_no_proof = true;           // R4: in an outage, before adoption is complete
+  bool adoption_keeps_rows = true;          // R4: what the ledger knows stays
+  bool fields_are_not_the_whole = true;     // I13: of a hash
+  bool stale_rows_do_not_answer = true;     // R17
+  bool stale_rows_do_not_repair = true;     // R17
+  bool flushes_are_meant = true;            // R18: after a restore too
   bool touches_are_recorded = true;         // I10: in an outage too
 
   // --- the ledger
-  bool logouts_are_synced = true;     // I1
-  bool near_cache_is_emptied = true;  // when Redis answers again
-  bool leftovers_are_read = true;     // the in-flight table, after kill -9
+  bool logouts_are_synced = true;         // I1
+  bool near_cache_is_emptied = true;      // when Redis answers again
+  bool tombstones_outlive_copies = true;  // I9
+  bool versions_go_on = true;             // I7: the hlc starts above the ledger's highest
+  bool clocks_are_compared = true;        // I10: Redis' clock with ours
+  bool leftovers_are_read = true;         // the in-flight table, after kill -9
 
   // --- connections (redis/link.h)
   bool replies_have_deadlines = true;

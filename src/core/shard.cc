@@ -49,7 +49,7 @@ void Shard::start() {
   for (std::int64_t id = 0; clients >> id;) old_clients_.push_back(id);
   if (c_.rules.leftovers_are_read) leftovers_.start();
   ledger_top_ = c_.store.highest_hlc();
-  c_.hlc.witness(ledger_top_);
+  if (c_.rules.versions_go_on) c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
   since_ms_ = c_.now.wall_ms;
 }
@@ -97,7 +97,8 @@ void Shard::on_upstream_up(const GateFacts& facts) {
   const std::int64_t least = facts.redis_wall_ms - c_.now.wall_ms;
   const std::int64_t most = facts.redis_wall_ms - facts.asked_wall_ms;
   const std::int64_t offset = least > 0 ? least : std::min<std::int64_t>(most, 0);
-  c_.redis_offset_ms = std::abs(offset) > kClockToleranceMs ? offset : 0;
+  const bool matters = std::abs(offset) > kClockToleranceMs && c_.rules.clocks_are_compared;
+  c_.redis_offset_ms = matters ? offset : 0;
   // A Redis that started anew has forgotten how much it had evicted since we last looked.
   if (c_.rules.restarts_hide_evictions && facts.may_evict && !evictions_run_id_.empty() &&
       facts.run_id != evictions_run_id_) {
@@ -159,6 +160,7 @@ void Shard::suspect(std::string_view why) {
 void Shard::check_heartbeat_gap() {
   if (trust_ != Trust::trusted || !c_.rules.gaps_are_doubted) return;
   if (c_.now.mono_us - last_beat_ok_us_ > c_.options.heartbeat_gap_ms * 1000) {
+    last_run_id_.clear();  // a proxy may have moved the connection to another process meanwhile
     suspect("no heartbeat for " + std::to_string((c_.now.mono_us - last_beat_ok_us_) / 1000) +
             " ms");
   }
