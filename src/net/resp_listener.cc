@@ -20,6 +20,8 @@ constexpr int kReadsPerWakeUp = 4;
 // The sweep for time limits visits every connection about once a second.
 constexpr std::size_t kTicksPerSweep = 1000 / Loop::kTickMs;
 constexpr std::int64_t kLastWordsUs = 5'000'000;  // a closing client that does not read
+// What the kernel takes for a client that does not read; by itself it would take megabytes.
+constexpr int kKernelHolds = 128 << 10;
 
 }  // namespace
 
@@ -50,6 +52,7 @@ class RespListener::Connection final : public Pollable, public ClientIo {
     return out_;
   }
   std::size_t unsent_bytes() const override { return out_.size() - sent_; }
+  std::int64_t stalled_since_us() const override { return wants_write_ ? progress_us_ : 0; }
   void close(bool at_once) override {
     closing_ = true;
     closing_since_us_ = owner_.loop_.now().mono_us;
@@ -109,6 +112,7 @@ class RespListener::Connection final : public Pollable, public ClientIo {
           ::send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
       if (put > 0) {
         sent_ += static_cast<std::size_t>(put);
+        progress_us_ = owner_.loop_.now().mono_us;
       } else if (put < 0 && errno == EINTR) {
         continue;
       } else if (put < 0 && errno == EAGAIN) {
@@ -130,9 +134,11 @@ class RespListener::Connection final : public Pollable, public ClientIo {
       sent_ = 0;
     }
     if (full != wants_write_ && !dead_) {
+      if (full) progress_us_ = owner_.loop_.now().mono_us;
       wants_write_ = full;
       update_events();
     }
+    session_.count_buffers();
   }
 
   void resume() {
@@ -176,6 +182,7 @@ class RespListener::Connection final : public Pollable, public ClientIo {
   std::string out_;
   std::size_t sent_ = 0;  // of out_
   std::int64_t closing_since_us_ = 0;
+  std::int64_t progress_us_ = 0;  // when output was last taken, or began to wait
   bool dirty_ = false, resuming_ = false, paused_ = false, eof_ = false;
   bool wants_write_ = false, closing_ = false, dead_ = false;
   ClientSession session_;
@@ -211,6 +218,7 @@ void RespListener::on_accept(int fd, bool is_unix) {
     const int yes = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kKernelHolds, sizeof kKernelHolds);
   }
   ClientAddress address{.peer = socket_text(fd, true), .local = socket_text(fd, false)};
   auto* connection = new Connection(*this, fd, std::move(address));

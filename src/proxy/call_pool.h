@@ -22,6 +22,7 @@ struct PendingCall : Call {
   bool muted = false;                // CLIENT REPLY OFF or SKIP: no reply is sent
   bool final_form = false;           // `reply` is in the client's protocol already
   bool exclusive = false;            // nothing else of this client is under way
+  std::size_t weight = 0;            // bytes of the request, while its reply is awaited
   // EXEC: in place of block[i] (a PING) the port answers originals[i] itself; null: Redis' reply.
   std::vector<std::unique_ptr<Call>> originals;
 };

@@ -124,10 +124,12 @@ bool ClientSession::forward(const CommandSpec& spec, std::string_view frame, con
   if (exclusive && outstanding_ > 0) return false;
   PendingCall& call = append_call(&spec);
   copy_request(call, frame, args);
+  outstanding_bytes_ += call.weight = call.raw.size();
   call.pinned = spec.handling == Handling::blocking;
   call.exclusive = exclusive;
   exclusive_ = exclusive;
   ++outstanding_;
+  ++context_.outstanding;
   command_ended();
   handler_.submit(call);
   return true;

@@ -46,8 +46,9 @@ void ClientSession::queue(const CommandSpec& spec, std::string_view frame, const
                            spec.name == "client|reply" || spec.name.ends_with("subscribe") ||
                            spec.handling == Handling::flush;  // a flush is journalled on its own
   if (cannot_wait) return reject("ERR Command not allowed inside a transaction");
-  if (block_->calls.size() >= context_.limits.max_block ||
-      block_->bytes + frame.size() > context_.limits.max_block_bytes) {
+  const std::size_t allowed =
+      context_.crowded() ? context_.limits.buffer_share : context_.limits.max_block_bytes;
+  if (block_->calls.size() >= context_.limits.max_block || block_->bytes + frame.size() > allowed) {
     ++counters_.limit_closes;
     return reject("ERR stayd: the transaction is too large");
   }
@@ -85,12 +86,14 @@ bool ClientSession::exec(const CommandSpec& spec, std::string_view frame, const 
   if (exclusive && outstanding_ > 0) return false;
   PendingCall& call = append_call(&spec);
   copy_request(call, frame, args);
+  outstanding_bytes_ += call.weight = block_->bytes;
   call.block = std::move(block_->calls);
   call.originals = std::move(block_->originals);
   call.pinned = watching_;
   call.exclusive = exclusive_ = exclusive;
   for (auto& queued : call.block) queued->sink = call.sink;
   ++outstanding_;
+  ++context_.outstanding;
   watching_ = false;
   end_multi();
   command_ended();
@@ -113,6 +116,7 @@ void ClientSession::submit_unwatch() {
   call.muted = true;
   call.exclusive = exclusive_ = true;
   ++outstanding_;
+  ++context_.outstanding;
   handler_.submit(call);
 }
 

@@ -103,6 +103,7 @@ void ClientSession::answer_acks(std::string acks, bool wait) {
   exclusive_ = true;
   subscribing_ = &call;
   ++outstanding_;
+  ++context_.outstanding;
   reply_mode_ = mode;
   command_ended();
   context_.hub.await(*this, context_.now);

@@ -13,6 +13,9 @@ namespace {
 
 // Input kept while parsing waits; then the kernel keeps the rest.
 constexpr std::size_t kHeldInput = 64u << 10;
+// Room made at once for the rest of a large request. Not all: it has only been announced.
+constexpr std::size_t kMaxReserve = 256u << 10;
+constexpr std::int64_t kBytesPerUs = 1;  // what a large request may take longer
 
 bool same_in_resp2(std::string_view reply) {
   const char type = reply.empty() ? '_' : reply.front();
@@ -44,6 +47,8 @@ ClientSession::~ClientSession() {
   closed_ = closing_ = true;
   drop_subscriptions();
   context_.sessions.erase(id_);
+  context_.buffered -= counted_bytes_;
+  context_.outstanding -= outstanding_;
   while (head_ != nullptr) {
     PendingCall* next = head_->next;
     head_->session = nullptr;
@@ -60,10 +65,11 @@ void ClientSession::on_bytes(std::string_view bytes) {
   if (in_.empty()) {
     parse(bytes);
     if (!bytes.empty() && !closing_) {
-      in_.reserve(bytes.size() + std::min<std::size_t>(parser_.bytes_missing(), 16u << 20));
+      in_.reserve(bytes.size() + std::min(parser_.bytes_missing(), kMaxReserve));
       in_.assign(bytes);
     }
-    return update_pause();
+    update_pause();
+    return count_buffers();
   }
   in_.append(bytes);
   std::string_view rest = in_;
@@ -86,18 +92,30 @@ void ClientSession::settle(std::string_view rest) {
     in_.erase(0, in_.size() - rest.size());
   }
   update_pause();
+  count_buffers();
+}
+
+void ClientSession::count_buffers() {
+  const std::size_t held = in_.size() + parser_.held_bytes() + outstanding_bytes_ + held_bytes_ +
+                           io_.unsent_bytes() + (block_ == nullptr ? 0 : block_->bytes);
+  context_.buffered += held - counted_bytes_;
+  counted_bytes_ = held;
 }
 
 void ClientSession::update_pause() {
-  const bool pause = blocked_ && in_.size() >= kHeldInput;
+  const bool crowded = context_.crowded() && in_.size() >= context_.limits.buffer_share;
+  const bool pause = crowded || (blocked_ && in_.size() >= kHeldInput);
   if (pause == paused_) return;
   paused_ = pause;
   io_.pause_reading(pause);
 }
 
 bool ClientSession::may_parse() const {
-  return !closing_ && !parsing_ && !exclusive_ && queued_ < context_.limits.max_outstanding &&
-         io_.unsent_bytes() + held_bytes_ <= context_.limits.soft_output;
+  const PortLimits& limits = context_.limits;
+  const std::size_t allowed = context_.crowded() ? limits.buffer_share : limits.soft_output;
+  if (outstanding_ > 0 && context_.busy()) return false;
+  return !closing_ && !parsing_ && !exclusive_ && queued_ < limits.max_outstanding &&
+         io_.unsent_bytes() + held_bytes_ + outstanding_bytes_ <= allowed;
 }
 
 void ClientSession::parse(std::string_view& bytes) {
@@ -110,7 +128,11 @@ void ClientSession::parse(std::string_view& bytes) {
     Args& args = context_.args;
     const RequestLimits& limits = authenticated_ ? context_.limits.request : kUnauthenticatedLimits;
     const auto outcome = parser_.parse(bytes, limits, args);
-    if (outcome.status == RequestParser::Status::need_more) break;
+    if (outcome.status == RequestParser::Status::need_more) {
+      if (request_since_us_ == 0) request_since_us_ = context_.now.mono_us;
+      break;
+    }
+    request_since_us_ = 0;
     if (outcome.status == RequestParser::Status::error) {
       protocol_error(outcome.error);
       break;
@@ -170,6 +192,7 @@ PendingCall& ClientSession::append_call(const CommandSpec* spec) {
   call.client_id = id_;
   call.proto = proto_;
   call.muted = muted();
+  call.weight = 0;
   if (tail_ == nullptr) {
     head_ = &call;
   } else {
@@ -184,6 +207,8 @@ void ClientSession::on_reply(PendingCall& call, std::string_view reply) {
   STAYD_ASSERT(!call.done && outstanding_ > 0);
   call.done = true;
   --outstanding_;
+  --context_.outstanding;
+  outstanding_bytes_ -= call.weight;
   if (call.exclusive) exclusive_ = false;
   if (&call == head_) {
     emit(call, reply);
@@ -193,6 +218,7 @@ void ClientSession::on_reply(PendingCall& call, std::string_view reply) {
     call.reply.assign(reply);
     held_bytes_ += reply.size();
   }
+  count_buffers();
   if (closing_ && !parsing_) return close_when_answered();
   if (blocked_ && !parsing_) io_.request_resume();
 }
@@ -276,6 +302,13 @@ void ClientSession::emit_exec(PendingCall& call, std::string_view reply) {
   if (!call.muted) io_.output().append(out);
 }
 
+bool ClientSession::request_is_late() const {
+  if (request_since_us_ == 0 || in_.empty() || blocked_) return false;
+  const auto size = static_cast<std::int64_t>(in_.size());
+  return context_.now.mono_us - request_since_us_ >
+         context_.limits.partial_request_us + size / kBytesPerUs;
+}
+
 void ClientSession::check_limits() {
   if (closed_) return;
   const std::int64_t now = context_.now.mono_us;
@@ -291,10 +324,12 @@ void ClientSession::check_limits() {
   }
   const bool output = over_limit_since_us_ != 0 && unsent > allowed &&
                       now - over_limit_since_us_ > limits.output_grace_us;
-  const bool partial =
-      !in_.empty() && !blocked_ && now - last_input_us_ > limits.partial_request_us;
+  const std::int64_t stalled = io_.stalled_since_us();
+  const bool unread =
+      stalled != 0 && unsent > limits.buffer_share && now - stalled > limits.output_grace_us;
   const bool stranger = !authenticated_ && now - last_input_us_ > limits.unauthenticated_us;
-  if (!output && !partial && !stranger) return;
+  update_pause();  // there may be room again
+  if (!output && !unread && !request_is_late() && !stranger) return;
   ++counters_.limit_closes;
   closed_ = closing_ = true;
   io_.close(true);

@@ -36,6 +36,8 @@ class ClientIo {
   // The unsent output; append to it. It is sent at the end of the loop turn.
   virtual std::string& output() = 0;
   virtual std::size_t unsent_bytes() const = 0;
+  // Since when the client has taken nothing of it; 0: there is none.
+  virtual std::int64_t stalled_since_us() const = 0;
   // Closes after the output is sent (`at_once`: without sending), and then destroys the session.
   virtual void close(bool at_once) = 0;
   // No more on_bytes until resumed. Keeps what the kernel holds; that is the back-pressure.
@@ -67,6 +69,8 @@ class ClientSession final : public PubSubListener {
   bool waits_for_drain() const { return blocked_; }
   // Closes for the limits that time decides. Call about each second.
   void check_limits();
+  // Counts what it holds now. Call when output has been sent.
+  void count_buffers();
 
   // From the CallPool.
   void on_reply(PendingCall& call, std::string_view reply);
@@ -93,6 +97,7 @@ class ClientSession final : public PubSubListener {
   // client_session.cc: bytes and order
   void parse(std::string_view& bytes);
   bool may_parse() const;
+  bool request_is_late() const;
   void settle(std::string_view rest);
   void update_pause();
   void protocol_error(std::string_view text);
@@ -168,9 +173,11 @@ class ClientSession final : public PubSubListener {
   std::string in_;               // the rest of an incomplete or waiting request
   PendingCall* head_ = nullptr;  // calls not yet answered to the client, in its order
   PendingCall* tail_ = nullptr;
-  std::uint32_t queued_ = 0;       // length of that list
-  std::uint32_t outstanding_ = 0;  // of these: submitted, not answered by the engine
-  std::size_t held_bytes_ = 0;     // replies that wait for their turn
+  std::uint32_t queued_ = 0;           // length of that list
+  std::uint32_t outstanding_ = 0;      // of these: submitted, not answered by the engine
+  std::size_t held_bytes_ = 0;         // replies that wait for their turn
+  std::size_t outstanding_bytes_ = 0;  // requests that wait for their replies
+  std::size_t counted_bytes_ = 0;      // its part of context_.buffered
   std::unique_ptr<Block> block_;
   std::unique_ptr<Topics> topics_;
   std::unique_ptr<Names> names_;
@@ -178,6 +185,7 @@ class ClientSession final : public PubSubListener {
   const CommandSpec* last_command_ = nullptr;
   std::int64_t created_us_;
   std::int64_t last_input_us_;
+  std::int64_t request_since_us_ = 0;  // its first byte; 0: no request has begun
   std::int64_t over_limit_since_us_ = 0;
   std::size_t request_bytes_ = 0;  // of the command that is being dispatched
   std::size_t largest_reply_ = 0;  // since the output was last below the limit

@@ -136,15 +136,66 @@ TEST(ClientSession, StopsParsingWhileOutputIsStuckAndClosesAfterTheGrace) {
   EXPECT_TRUE(client.io.at_once);
 }
 
-TEST(ClientSession, ABegunRequestWithoutProgressIsClosed) {
+TEST(ClientSession, OutputThatNobodyTakesIsClosed) {
   FakePort port;
-  FakeClient idle(port), slow(port);
-  slow.feed("*2\r\n$3\r\nget\r\n");
-  port.context.now.mono_us = 5'100'000;
-  idle.session->check_limits();
-  slow.session->check_limits();
+  FakeClient client(port);
+  client.io.stuck_bytes = 100u << 10;
+  client.io.stuck_since_us = 1'000'000;
+  port.context.now.mono_us = 5'900'000;
+  client.session->check_limits();
+  EXPECT_FALSE(client.io.closed);
+  port.context.now.mono_us = 6'100'000;
+  client.session->check_limits();
+  EXPECT_TRUE(client.io.at_once);
+}
+
+TEST(ClientSession, ABegunRequestThatTakesTooLongIsClosed) {
+  FakePort port;
+  FakeClient idle(port), slow(port), large(port);
+  port.context.now.mono_us = 1'000'000;
+  idle.feed(request("get a"));
+  slow.feed("*2\r\n$3\r\nget\r\n$1");
+  large.feed("*2\r\n$3\r\nget\r\n$9000000\r\n" + std::string(3'000'000, 'x'));
+  port.context.now.mono_us = 5'000'000;
+  slow.feed("0");  // a byte now and then is no excuse
+  port.context.now.mono_us = 6'100'000;
+  for (FakeClient* client : {&idle, &slow, &large}) client->session->check_limits();
   EXPECT_FALSE(idle.io.closed);
   EXPECT_TRUE(slow.io.at_once);
+  EXPECT_FALSE(large.io.closed);  // a second more for each MB
+  port.context.now.mono_us = 10'000'000;
+  large.session->check_limits();
+  EXPECT_TRUE(large.io.at_once);
+}
+
+TEST(ClientSession, WhoHoldsMuchWaitsWhenThePoolIsUsedUp) {
+  FakePort port;
+  port.context.limits.buffer_pool = 200'000;
+  FakeClient hog(port), large(port), small(port);
+  hog.feed("*2\r\n$3\r\nget\r\n$9000000\r\n" + std::string(150'000, 'x'));
+  EXPECT_FALSE(hog.io.paused);
+  large.feed("*2\r\n$3\r\nget\r\n$9000000\r\n" + std::string(100'000, 'x'));
+  hog.feed("x");
+  EXPECT_TRUE(hog.io.paused);
+  EXPECT_EQ(small.feed(request("get a")), "$5\r\nget a\r\n");
+  large.session.reset();
+  hog.session->check_limits();
+  EXPECT_FALSE(hog.io.paused);
+  hog.session.reset();
+  EXPECT_EQ(port.context.buffered, 0u);
+}
+
+TEST(ClientSession, OneCallAtATimeWhenManyAreUnderWay) {
+  FakePort port;
+  port.context.limits.max_all_outstanding = 2;
+  port.engine.immediate = false;
+  FakeClient first(port), second(port);
+  first.feed(request("get a") + request("get b") + request("get c"));
+  second.feed(request("get d") + request("get e"));
+  EXPECT_EQ(port.engine.seen, (std::vector<std::string>{"get a", "get b", "get d"}));
+  port.engine.answer(2, "$1\r\nD\r\n");
+  EXPECT_EQ(second.take(), "$1\r\nD\r\n");
+  EXPECT_EQ(port.engine.seen.back(), "get e");
 }
 
 TEST(ClientSession, ProtocolErrorsAnswerAndClose) {

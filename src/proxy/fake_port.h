@@ -16,7 +16,9 @@ struct FakeIo final : ClientIo {
   bool closed = false, at_once = false, paused = false, resume_asked = false;
   std::size_t stuck_bytes = 0;  // as if the kernel took nothing
   std::string& output() override { return out; }
+  std::int64_t stuck_since_us = 0;
   std::size_t unsent_bytes() const override { return stuck_bytes; }
+  std::int64_t stalled_since_us() const override { return stuck_since_us; }
   void close(bool now) override {
     closed = true;
     at_once = at_once || now;

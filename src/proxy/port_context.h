@@ -26,16 +26,25 @@ struct PortAuth {
 struct PortLimits {
   std::size_t max_clients = 10'000;     // beyond: "ERR max number of clients reached"
   std::size_t max_outstanding = 1'024;  // calls of one client; then its input waits
-  std::size_t soft_output = 1u << 20;   // unsent bytes; then its input waits
-  std::size_t hard_output = 8u << 20;   // unsent for longer than `output_grace_us`: closed
-  std::size_t max_output = 64u << 20;   // the same, when one reply alone is larger than hard_output
-  std::int64_t output_grace_us = 5'000'000;
+  // Calls of all clients: nobody knows how large their replies will be. Beyond it, or when the pool
+  // below is used up, a client has one call under way at a time.
+  std::size_t max_all_outstanding = 4'096;
+  std::size_t soft_output = 1u << 20;  // unsent bytes; then its input waits
+  std::size_t hard_output = 8u << 20;  // unsent for longer than `output_grace_us`: closed
+  std::size_t max_output = 64u << 20;  // the same, when one reply alone is larger than hard_output
+  std::int64_t output_grace_us = 5'000'000;  // output of which nothing is taken: closed
+  // What all clients may have in memory: input, requests under way, replies. Beyond it a client
+  // that holds more than its share is not read from.
+  std::size_t buffer_pool = 64u << 20;
+  std::size_t buffer_share = 64u << 10;
   std::size_t max_block = 65'536;  // commands between MULTI and EXEC
   std::size_t max_block_bytes = 64u << 20;
-  std::int64_t partial_request_us = 5'000'000;   // a begun request without progress: closed
+  // From a request's first byte to its last, and 1 s more for each MB: closed.
+  std::int64_t partial_request_us = 5'000'000;
   std::int64_t unauthenticated_us = 10'000'000;  // idle without AUTH: closed
   RequestLimits request;
 };
+static_assert(PortLimits{}.buffer_share < PortLimits{}.soft_output);
 static_assert(PortLimits{}.soft_output < PortLimits{}.hard_output);
 static_assert(PortLimits{}.hard_output < PortLimits{}.max_output);
 
@@ -58,6 +67,11 @@ struct PortContext {
   Now now;  // set by net/ before it calls into any session
   std::map<std::uint64_t, ClientSession*> sessions;
   std::uint64_t next_client_id = 1;
+  // Of all sessions: bytes they hold (PortLimits::buffer_pool), and calls under way.
+  std::size_t buffered = 0;
+  std::size_t outstanding = 0;
+  bool crowded() const { return buffered > limits.buffer_pool; }
+  bool busy() const { return crowded() || outstanding >= limits.max_all_outstanding; }
   CallPool calls;
   PubSubHub hub;
 

@@ -72,6 +72,8 @@ std::size_t unquote(std::string_view line, std::size_t at, char quote, std::stri
   return std::string_view::npos;
 }
 
+constexpr std::size_t kKeptSpans = 64;  // for the next request that arrives in pieces
+
 bool ends_plain_word(char c) {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
@@ -85,6 +87,7 @@ void RequestParser::reset() {
   line_from_ = 0;
   strict_ = true;
   spans_.clear();
+  if (spans_.capacity() > kKeptSpans) spans_ = {};
   missing_ = 0;
 }
 

@@ -56,6 +56,8 @@ class RequestParser {
   // Bytes of the current, incomplete request that must still arrive, as far as known (0: unknown).
   // Lets the reader size its buffer once for a large bulk.
   std::size_t bytes_missing() const;
+  // Memory that an incomplete request of many arguments takes besides the buffer.
+  std::size_t held_bytes() const { return spans_.capacity() * sizeof(ArgSpan); }
 
  private:
   struct ArgSpan {
