@@ -82,6 +82,8 @@ class RedisModel {
   // Every key that was ever evicted: an old snapshot may lack it again.
   const std::set<FullKey>& evicted() const { return evicted_; }
   std::size_t journal_size() const { return journal_.size(); }
+  // What changed `age` changes ago; 0: last.
+  const FullKey& changed(std::size_t age) const { return journal_[journal_.size() - 1 - age].key; }
   // Where in the journal the state of `time_us` ends: how many changes are younger.
   std::size_t changes_since(std::int64_t time_us) const;
 

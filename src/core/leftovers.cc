@@ -1,6 +1,7 @@
 #include "core/leftovers.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/lua.h"
 #include "core/reply_class.h"
@@ -32,6 +33,7 @@ void Leftovers::read() {
 void Leftovers::stop() {
   ++generation_;
   unfinished_ = 0;
+  in_use_.clear();
 }
 
 void Leftovers::next_chunk() {
@@ -71,9 +73,18 @@ void Leftovers::ask(std::size_t index) {
 // owed, or has to be asked for again.
 bool Leftovers::settled_otherwise(std::size_t index) {
   const FullKey& key = items_[index].key;
-  if (!c_.debts.has(key) && !c_.keys.locked(key)) return false;
-  ask(index);
+  if (c_.debts.has(key)) {
+    item_done();
+  } else if (c_.keys.locked(key)) {
+    in_use_.push_back(index);
+  } else {
+    return false;
+  }
   return true;
+}
+
+void Leftovers::on_tick() {
+  for (const std::size_t index : std::exchange(in_use_, {})) ask(index);
 }
 
 void Leftovers::on_upstream_reply(std::uint64_t tag, std::string_view frame) {

@@ -39,6 +39,7 @@ class Leftovers final : private ReplyHandler, private StoreClient {
   // Reads back what is left, then on_leftovers_done(); at once when there is nothing. Requires
   // context.up().
   void read();
+  void on_tick();  // while reading: keys that were in use are asked for again
   // The connection, or the reconcile, has ended: what was under way is read again by the next one.
   void stop();
 
@@ -62,6 +63,7 @@ class Leftovers final : private ReplyHandler, private StoreClient {
   CoreContext& c_;
   LeftoverEvents& events_;
   std::vector<Item> items_;
+  std::vector<std::size_t> in_use_;  // items to ask for again
   std::vector<InFlightTable::Slot> slots_;
   std::size_t chunk_begin_ = 0;
   std::size_t chunk_end_ = 0;

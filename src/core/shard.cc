@@ -241,6 +241,7 @@ void Shard::on_tick() {
     c_.store.put_fact("last_alive_ms", std::to_string(c_.now.wall_ms));
   }
   if (!c_.up() || step_ == Step::asking) return;
+  if (step_ == Step::reading_back) leftovers_.on_tick();
   const auto interval =
       step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
   if (beats_under_way_ == 0 && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
