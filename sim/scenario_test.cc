@@ -236,30 +236,6 @@ TEST_F(Scenario, EvictedKeysAreStillThere) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
-// Found by ./dev chaos (seed 32 of its first series): the ledger could not be read while Redis
-// evicted, and Redis' nil went to the client as it was. It is no proof then, for a guarded write
-// neither.
-TEST_F(Scenario, EvictedKeysAreUnknownWithoutTheLedger) {
-  ask({"SET", "k", "v1"});
-  ask({"HSET", "h", "a", "1"});
-  EXPECT_EQ(ask({"GET", "k"}), "\"v1\"");
-  auto& faults = world.instance.disk().faults();
-  const auto fail = [&faults](FaultyStore::Operation operation) {
-    faults.inject(operation, {.error = make_error(Errc::io, "EIO"), .times = UINT64_MAX});
-  };
-  fail(FaultyStore::Operation::load);
-  fail(FaultyStore::Operation::load_meta);
-  world.users.ledger_broken = true;
-  EXPECT_EQ(ask({"GET", "nobody"}), "nil") << "nothing was evicted: Redis can tell";
-  world.redis.evict(100);
-  EXPECT_EQ(ask({"GET", "k"}).substr(0, 9), "-TRYAGAIN");
-  EXPECT_EQ(ask({"HSET", "h", "b", "1"}).substr(0, 9), "-TRYAGAIN");
-  faults.heal();
-  world.users.ledger_broken = false;
-  EXPECT_EQ(ask({"HGETALL", "h"}), "{a=1 }");
-  EXPECT_TRUE(world.heal_and_check());
-}
-
 TEST_F(Scenario, AFlushByAStrangerIsHealed) {
   ask({"SET", "k", "v1"});
   world.redis.flush_all();

@@ -173,7 +173,7 @@ def main():
     problems, count = [], 0
     for folder in ("src", "include", "sim", "fuzz", "bench", "tests"):
         for path in sorted((root / folder).rglob("*")):
-            if path.suffix in (".cc", ".h"):
+            if path.suffix in (".cc", ".h") and "node_modules" not in path.parts:
                 count += 1
                 problems += check_text(path.relative_to(root), path.read_text())
     for problem in problems:

@@ -222,7 +222,10 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
 // the one in which the value became unknown; otherwise the last value known is the best there is.
 void Adopter::settle_missing(std::uint64_t tag, Row row) {
   const Item& item = items_[tag & 0xfffff];
-  if (row.meta.state != RowState::live) return item_done();
+  if (row.meta.state != RowState::live) {
+    c_.unrecorded.settle(item.key, item.hlc);
+    return item_done();
+  }
   Mutation mutation;
   mutation.key = item.key;
   mutation.mark = c_.mark;
@@ -247,9 +250,13 @@ void Adopter::on_applied(std::uint64_t tag, const Error& error, const ApplyResul
     paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
     want(item.key, item.force);
   } else if (result.outcome == ApplyOutcome::applied) {
+    c_.unrecorded.settle(item.key, item.hlc);
     ++adopted_;
     ++c_.counters.adopted_keys;
     events_.on_adopted(item.key);
+  } else if (c_.unrecorded.has(item.key)) {
+    want(item.key,
+         true);  // a newer write was recorded meanwhile, perhaps upon a row that is behind
   }
   item_done();
 }

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/types.h"
@@ -72,8 +73,9 @@ struct Call {
   std::uint64_t evicted_keys = 0;    // as read for that check
   Hlc verified_hlc = 0;              // its time
   std::vector<RowMeta> metas;        // what the ledger knows of `keys`
-  std::vector<bool> gone;            // which of `keys` Redis does not hold
-  std::string held;                  // the reply, while the ledger records the effect
+  std::vector<std::pair<FullKey, Hlc>> revived;  // logouts in memory that its writes come after
+  std::vector<bool> gone;                        // which of `keys` Redis does not hold
+  std::string held;                              // the reply, while the ledger records the effect
 
   // EXEC; its block may be empty when the client watches keys.
   bool is_block() const {
@@ -106,6 +108,7 @@ struct Call {
     hlc = held_from = 0;
     contradicted = ledgerless = checked = sent = rerun = created = unrecorded = marked = false;
     metas.clear();
+    revived.clear();
     gone.clear();
     held.clear();
   }

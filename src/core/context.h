@@ -12,6 +12,7 @@
 #include "core/record_cache.h"
 #include "core/rules.h"
 #include "core/store_ops.h"
+#include "core/unrecorded.h"
 #include "core/upstream.h"
 #include "observe/counters.h"
 #include "observe/events.h"
@@ -79,6 +80,7 @@ struct CoreContext {
   bool shared = false;
   // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
   KeyMap<Hlc> unwritten_tombs;
+  Unrecorded unrecorded;
   Mark mark;  // what a row confirmed by Redis now is marked with
 
   bool up() const { return upstream != nullptr && upstream->up(); }

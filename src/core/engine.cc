@@ -319,6 +319,7 @@ void Engine::advance(Call& call) {
   switch (static_cast<Stage>(call.stage)) {
     case Stage::recording:
     case Stage::standin_record:
+      settle_unrecorded(call);
       return complete(call, call.held);
     case Stage::tomb:
       if (call.unrecorded && c_.options.strict_logout) return complete(call, kNotDurable);
@@ -370,6 +371,7 @@ void Engine::on_redis_is_truth(std::string_view why) {
                       "the ledger starts anew from what Redis holds: " + std::string(why),
                       {}});
   c_.cache.clear();
+  c_.unrecorded.clear();
   c_.store.flush(-1, c_.hlc.next(c_.now.wall_ms), 0);
   adopter_.restart();
 }

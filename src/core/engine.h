@@ -195,7 +195,8 @@ class Engine final : public CallHandler,
   void record_mutations(Call& call, std::vector<Mutation>& mutations);
   void on_unrecorded(Call& call, const SubOp& op);
   void cap_lifetime(Call& call, std::uint32_t key_index, const RowMeta& before);
-  void forget_unwritten(const Mutation& mutation);
+  void forget_unwritten(Call& call, const Mutation& mutation);
+  void settle_unrecorded(const Call& call);
   void read_back_all(Call& call);
   void read_back(Call& call, std::uint32_t key_index);
   void on_read_back(Call& call, const SubOp& op, std::string_view frame);

@@ -208,6 +208,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
     for (Mutation& mutation : mutations_) {
       if (std::erase(fresh, mutation.key) != 0) make_whole(mutation);
       fill(mutation, hlc++);
+      forget_unwritten(call, mutation);
       logout = logout || mutation.kind == Mutation::Kind::tomb;
       if (!shard_.trusted()) shard_.owe(mutation.key, mutation.hlc);
       c_.cache.erase(mutation.key);

@@ -68,7 +68,7 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     Mutation& mutation = mutations[i];
     if (call.created || !c_.rules.fields_are_not_the_whole) make_whole(mutation);
     fill(mutation, call.hlc + i);
-    forget_unwritten(mutation);
+    forget_unwritten(call, mutation);
     // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
     // owed.
     if (!shard_.trusted() && !c_.options.observe) shard_.owe(mutation.key, mutation.hlc);
@@ -86,10 +86,19 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
 }
 
 // A write that is newer than a logout the ledger could not take: the key lives again.
-void Engine::forget_unwritten(const Mutation& mutation) {
+void Engine::forget_unwritten(Call& call, const Mutation& mutation) {
   const auto tomb = c_.unwritten_tombs.find(mutation.key);
   if (tomb == c_.unwritten_tombs.end() || mutation.kind == Mutation::Kind::tomb) return;
-  if (mutation.hlc > tomb->second) c_.unwritten_tombs.erase(tomb);
+  if (mutation.hlc <= tomb->second) return;
+  call.revived.emplace_back(*tomb);
+  c_.unwritten_tombs.erase(tomb);
+}
+
+// A row that is behind lets nothing pass but what is written whole or removed, or what Redis has
+// just told: the ledger has the key again.
+void Engine::settle_unrecorded(const Call& call) {
+  if (call.unrecorded) return;
+  for (const FullKey& key : call.keys) c_.unrecorded.settle(key, call.hlc);
 }
 
 void Engine::read_back_all(Call& call) {
@@ -201,12 +210,16 @@ void Engine::on_unrecorded(Call& call, const SubOp& op) {
     if (c_.options.strict_logout) call.held = kNotDurable;
   } else if (standin) {
     call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
+    for (const auto& [key, hlc] : call.revived) c_.unwritten_tombs.emplace(key, hlc);
+    call.revived.clear();
     for (const FullKey& key : call.keys) {
       c_.cache.erase(key);
       if (call.locks_held) working_.erase(key);
     }
   } else if (op.key_index < call.keys.size()) {
     absences_.forget(call.keys[op.key_index]);
+    const Hlc hlc = call.hlc != 0 ? call.hlc + op.key_index : c_.hlc.next(c_.now.wall_ms);
+    c_.unrecorded.add(call.keys[op.key_index], hlc);
     adopter_.want(call.keys[op.key_index], true);
   }
 }

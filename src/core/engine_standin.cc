@@ -60,7 +60,7 @@ void Engine::load_more(Call& call) {
       Row& row = working_.emplace(key, Row{}).first->second;
       row.meta.state = RowState::tomb;
       row.meta.hlc = tomb->second;
-    } else if (Row* row = c_.cache.find(key)) {
+    } else if (Row* row = c_.unrecorded.has(key) ? nullptr : c_.cache.find(key)) {
       working_.emplace(key, std::move(*row));
       c_.cache.erase(key);
     } else {
@@ -84,6 +84,7 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
       call.metas[op.key_index].state = RowState::tomb;
     }
   } else {
+    row.meta.stale = row.meta.stale || c_.unrecorded.has(call.keys[op.key_index]);
     working_[call.keys[op.key_index]] = std::move(row);
   }
   if (call.waiting == 0) advance(call);
@@ -149,7 +150,7 @@ void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
   put.key = key;
   put.record = *record;
   fill(put, op.hlc);
-  put.only_if_unknown = true;
+  put.only_if_unknown = !c_.unrecorded.has(key);
   row.meta = RowMeta{};
   row.meta.state = RowState::live;
   row.meta.type = record->type();
@@ -196,9 +197,12 @@ bool Engine::answer_unknown(Call& call) {
   return true;
 }
 
-// R5: the ledger cannot be read. A SUSPECT Redis' hit is better than nothing, its miss is not.
+// R5: the ledger cannot be read. A SUSPECT Redis' hit is better than nothing, its miss is not; nor
+// is its hit where it is known to be old (R1b).
 void Engine::accept_blindly(Call& call) {
-  if (!c_.up() || !c_.options.blind_accept || call.is_block() || call.writes()) {
+  const bool owed = std::any_of(call.keys.begin(), call.keys.end(),
+                                [this](const FullKey& key) { return c_.debts.has(key); });
+  if (owed || !c_.up() || !c_.options.blind_accept || call.is_block() || call.writes()) {
     return reply_unknown(call, UnknownPolicy::error);
   }
   call.stage = static_cast<std::uint8_t>(Stage::blind);
@@ -279,7 +283,7 @@ void Engine::run_standin(Call& call) {
                            (provisional || (row.meta.state == RowState::absent &&
                                             !adopter_.complete() && !writes_whole_value(call)));
     update_meta(row, mutation);
-    forget_unwritten(mutation);
+    forget_unwritten(call, mutation);
     shard_.owe(mutation.key, mutation.hlc);
   }
   cap_records(call, effects);

@@ -85,8 +85,10 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   item.hlc = std::max(row.meta.hlc, item.owed);
   const bool buried = c_.unwritten_tombs.contains(item.key);
   if (row.meta.state == RowState::absent && !buried) return finish(index, RepairOutcome::confirmed);
-  if (row.meta.stale && !buried && c_.rules.stale_rows_do_not_repair)
+  const bool behind = row.meta.stale || c_.unrecorded.has(item.key);
+  if (behind && !buried && c_.rules.stale_rows_do_not_repair) {
     return finish(index, RepairOutcome::unknown_row);
+  }
   const auto deadline = c_.deadline_us(kRepairDeadlineMs);
   const auto key = key_of(item.key);
   request_.clear();

@@ -1,8 +1,8 @@
 """What a run shows: violations (by stayd_history), errors that nothing excuses, latencies.
 
 Excuses are windows of time, with who and which texts they cover. An error in a window is still "not done"
-or "in doubt" for the checker; nothing excuses a wrong answer, except one: a library that takes a failed
-connection for an empty session (Django, PHP) shows a logged-out page while stayd itself is gone.
+or "in doubt" for the checker; nothing excuses a wrong answer, but what a library's page says while the library
+got errors (stayd itself is gone, or W14).
 """
 
 import json
@@ -36,7 +36,7 @@ class Excuse:
     to_us: int
     raw: str = ""  # texts of errors to the raw client; none: not excused
     pages: str = ""
-    loses_pages: bool = False  # a page may show nobody
+    loses_pages: bool = False  # what a page says proves nothing
     unprotected: bool = False  # W14: what is written now may be lost with Redis
 
     def covers(self, line):
@@ -91,13 +91,15 @@ def excused_error(line, excuses):
     return False
 
 
-def excuse_lost_page(line, excuses):
-    """A page of a library that could not reach stayd says nothing about the session."""
-    if is_raw(line) or line.get("reply") != "nil":
+def excuse_page(line, excuses):
+    """A page of a library that got errors says nothing about the session: Django and PHP show nobody,
+    express-session sends the page before it has saved."""
+    if is_raw(line) or not any(excuse.loses_pages and excuse.covers(line) for excuse in excuses):
         return
-    if any(excuse.loses_pages and excuse.covers(line) for excuse in excuses):
-        line |= {"outcome": "refused", "note": "the library could not reach stayd"}
-        del line["reply"]
+    read = line["commands"][0][0] == "GET"
+    if line.get("reply") == "nil" or (not read and line["outcome"] in ("told", "done")):
+        line.pop("reply", None)
+        line |= {"outcome": "refused" if read else "doubt", "note": "the library got errors"}
 
 
 @dataclass
@@ -140,7 +142,7 @@ def judge(folder, paths, occurrences, downs):
         for line in (line for path in paths for line in lines_of(path)):
             if "note" in line:
                 count_error(verdict, line, excuses)
-            excuse_lost_page(line, excuses)
+            excuse_page(line, excuses)
             unprotected.note(line)
             latencies.note(line)
             out.write(json.dumps(line) + "\n")

@@ -1,0 +1,33 @@
+// Keys whose last write Redis has executed and the ledger could not take: their rows are behind,
+// and count as stale until the key has been read back (W14). In memory, because the ledger is what
+// fails; lost when stayd ends. Loop thread only.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "core/key_table.h"
+
+namespace stayd {
+
+class Unrecorded {
+ public:
+  static constexpr std::size_t kMax = 65'536;  // beyond it rows that are behind answer: about 10 MB
+
+  bool has(std::string_view key) const { return !keys_.empty() && keys_.contains(key); }
+  // `hlc`: the write's.
+  void add(const FullKey& key, Hlc hlc) {
+    if (keys_.size() < kMax || keys_.contains(key)) keys_[key] = hlc;
+  }
+  // The ledger has the key as of `hlc`.
+  void settle(std::string_view key, Hlc hlc) {
+    const auto it = keys_.find(key);
+    if (it != keys_.end() && it->second < hlc) keys_.erase(it);
+  }
+  void clear() { keys_ = {}; }
+
+ private:
+  KeyMap<Hlc> keys_;
+};
+
+}  // namespace stayd
