@@ -11,7 +11,7 @@
 //        nothing moved: somebody deleted it ────────────────────────▶ tombstone; it is absent
 //   ledger: cannot be read ─▶ heartbeat key, evicted_keys
 //        unchanged, and nothing was ever evicted ───────────────────▶ it is absent
-//        otherwise ─────────────────────────────────────────────────▶ the stand-in: UNKNOWN
+//        otherwise ─────────────────────────────────────────────────▶ UNKNOWN
 #include <algorithm>
 
 #include "core/engine.h"
@@ -127,7 +127,8 @@ void Engine::on_verified(Call& call) {
     return reroute(call);
   }
   if (call.ledgerless) {
-    if (shard_.evicted_since(Mark{}, call.evicted_keys)) return to_standin(call);
+    const bool unknown = shard_.evicted_since(Mark{}, call.evicted_keys);
+    if (unknown) return reply_unknown(call, UnknownPolicy::error);
     if (missing) return send_checked(call);
     ++c_.counters.replies_from_redis;
     return complete(call, call.held);

@@ -173,6 +173,8 @@ class Run:
 
     def play_pair(self, pair):
         began, under_way = time.monotonic(), {}
+        ending = any(name.startswith(plans.ENDING_STAYD) for name in pair.faults)
+        self.world.supervisor.may_end = ending
         for step in pair.steps:
             time.sleep(max(0, began + step.at_s - time.monotonic()))
             fault = BY_NAME[step.fault]
@@ -183,9 +185,9 @@ class Run:
                 one.problem = attempt(fault.put_in, self.world)
                 continue
             one = under_way[step.fault]
-            problem = attempt(fault.take_out, self.world)
-            one.out_us = None if one.problem else now_us()
-            one.problem = one.problem or problem
+            if not one.problem:
+                one.problem = attempt(fault.take_out, self.world)
+                one.out_us = now_us()
 
     def wait_healed(self, when):
         """I14: when faults stop, Redis is trusted and nothing is owed."""

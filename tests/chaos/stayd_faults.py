@@ -35,6 +35,7 @@ class Supervisor(threading.Thread):
         self.stayd, self.now_us = stayd, now_us
         self.downs, self.ending, self.problems = [], threading.Event(), []
         self.start_prefix = ()  # of the next start alone
+        self.may_end = False  # a fault that ends stayd is in
 
     def run(self):
         while not self.ending.wait(0.01):
@@ -42,6 +43,8 @@ class Supervisor(threading.Thread):
                 continue
             if not self.downs or self.downs[-1][1] is not None:
                 self.downs.append([self.now_us(), None])
+                if not self.may_end:
+                    self.problems.append(f"stayd has ended by itself:\n{self.last_words()}")
             self.stayd.prefix, self.start_prefix = self.start_prefix, ()
             try:
                 self.stayd.start(wait="live")
@@ -51,6 +54,10 @@ class Supervisor(threading.Thread):
                 self.stayd.kill()
                 continue
             self.downs[-1][1] = self.now_us()
+
+    def last_words(self):
+        lines = [line for line in self.stayd.process.log().splitlines() if line[:1] != "{"]
+        return "\n".join(lines[-10:]) or "without a word"
 
     def going_down(self):
         """stayd is told to end: from now on it may answer nobody."""
@@ -99,6 +106,7 @@ def kill_at(name):
 
 def attach(world, calls, what, ledger_only=True):
     """strace does `what` to these calls of the running stayd; detach() ends that."""
+    assert not (world.tracer and world.tracer.alive), "one strace at a time"
     argv = ["strace", "-f", "-p", world.stayd.pid, "-o", "/dev/null"]
     if ledger_only:
         argv += ["-P", max((world.disk / "ledger/db").glob("*.log"))]
