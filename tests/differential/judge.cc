@@ -101,6 +101,10 @@ Verdict compare_picks(const ReplyView& reference, const ReplyView& reply, std::s
 }  // namespace
 
 Verdict Judge::check(const Words& words, std::string_view reference, std::string_view reply) {
+  if (options_.may_not_know && reference != reply &&
+      (reply.starts_with("-TRYAGAIN stayd:") || reply.starts_with("-ERR stayd:"))) {
+    return kUnknown;
+  }
   Verdict verdict;
   const std::string name = lower(words[0]);
   if (name == "exec" && !queued_.empty()) {

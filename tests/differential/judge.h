@@ -17,6 +17,9 @@ namespace stayd::differential {
 struct JudgeOptions {
   bool hashes_in_order = false;
   std::int64_t clock_tolerance_ms = 5'000;
+  // Redis fails meanwhile: an error that says that nothing can be known is no wrong answer, but
+  // what comes after it cannot be compared.
+  bool may_not_know = false;
 };
 
 class Judge {
@@ -24,6 +27,8 @@ class Judge {
   explicit Judge(JudgeOptions options = {}) : options_(options) {}
 
   // What is wrong with `reply`, nullopt: nothing. `words` live until the block they stand in ends.
+  // kUnknown: the server does not know, and may say so.
+  static constexpr const char* kUnknown = "unknown";
   std::optional<std::string> check(const std::vector<std::string>& words,
                                    std::string_view reference, std::string_view reply);
 

@@ -37,6 +37,7 @@ struct LaneOptions {
 struct Progress {
   std::uint64_t target = 0;  // commands
   std::atomic<std::uint64_t> commands{0};
+  std::atomic<std::uint64_t> unknown{0};  // episodes that ended early: a server did not know
   std::atomic<bool> stop{false};
   std::mutex report;  // the first difference ends the run
 };
@@ -61,6 +62,7 @@ class Lane {
  private:
   std::vector<Peer> connect() const;
   std::optional<Difference> play(std::vector<Peer>& peers, const Group& steps);
+  std::size_t unjudged() const;
   Script shrink(const Group& prologue, Script script, Difference& difference);
 
   LaneOptions options_;

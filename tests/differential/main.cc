@@ -39,9 +39,12 @@ std::vector<LaneOptions> lanes_of(const Options& options) {
     lane.script = {.seed = options.seed * 1000 + i,
                    .start_ms = start_ms,
                    .first_db = static_cast<int>(2 * i),
-                   .every_command = !options.faults && i % 4 == 3};
+                   .every_command = !options.faults && i % 4 == 3,
+                   .faults = options.faults};
     lane.servers.push_back({"redis", options.redis, {}});
-    lane.servers.push_back({"stayd", options.stayd, {.hashes_in_order = !options.faults}});
+    lane.servers.push_back({"stayd",
+                            options.stayd,
+                            {.hashes_in_order = !options.faults, .may_not_know = options.faults}});
     if (options.stand_in != 0 && !lane.script.every_command) {
       lane.servers.push_back({"stand-in", options.stand_in, {}});
     }
@@ -69,7 +72,9 @@ int run(const Options& options) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  fmt::print("compared {} commands\n", progress.commands.load());
+  fmt::print("compared {} commands", progress.commands.load());
+  if (options.faults) fmt::print(", {} episodes ended in an honest error", progress.unknown.load());
+  fmt::print("\n");
   return code;
 }
 

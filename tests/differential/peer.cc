@@ -38,6 +38,14 @@ Peer::~Peer() {
 Peer::Peer(Peer&& other) noexcept
     : name_(std::move(other.name_)), fd_(std::exchange(other.fd_, -1)), in_(std::move(other.in_)) {}
 
+Peer& Peer::operator=(Peer&& other) noexcept {
+  std::swap(name_, other.name_);
+  std::swap(fd_, other.fd_);
+  std::swap(in_, other.in_);
+  std::swap(scanner_, other.scanner_);
+  return *this;
+}
+
 void Peer::receive(std::size_t count) {
   char chunk[65536];
   const ssize_t size = ::recv(fd_, chunk, sizeof chunk, MSG_DONTWAIT);

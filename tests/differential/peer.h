@@ -16,7 +16,7 @@ class Peer {
   Peer(std::string name, std::uint16_t port);
   ~Peer();
   Peer(Peer&& other) noexcept;
-  Peer& operator=(Peer&&) = delete;
+  Peer& operator=(Peer&& other) noexcept;
 
   const std::string& name() const { return name_; }
   const std::vector<std::string>& replies() const { return replies_; }

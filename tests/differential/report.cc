@@ -42,6 +42,9 @@ std::string line(const Step& step) {
 }
 
 bool share_a_word(const Step& a, const Step& b) {
+  for (const Words& words : a.unanswered) {
+    if (share_a_word({words}, b)) return true;
+  }
   for (std::size_t i = 1; i < a.words.size(); ++i) {
     if (std::find(b.words.begin() + 1, b.words.end(), a.words[i]) != b.words.end()) return true;
   }

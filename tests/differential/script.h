@@ -30,6 +30,9 @@ struct ScriptOptions {
   std::int64_t start_ms = 0;   // unix time
   int first_db = 0;            // this one and the next are the script's own
   bool every_command = false;  // also lists, streams, flushes: what only Redis answers
+  // Redis is killed meanwhile: no WATCH, whose EXEC may say null, and no EVALSHA, which a Redis
+  // that has been restarted does not know.
+  bool faults = false;
 };
 
 class ScriptWriter final : private testing::RandomCommands {
@@ -50,6 +53,7 @@ class ScriptWriter final : private testing::RandomCommands {
 
   Group group();
   void add_plain(Group& group);
+  void add_to_block(Group& group);
   void add(Group& group, Words words);
   Words from(const std::string& pattern);
   Group block();
