@@ -27,6 +27,8 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"pause-stayd", 8 * kSecond, [](Faults& f) { return f.pause_stayd(); }},
       FaultKind{"slow-disk", 8 * kSecond, [](Faults& f) { return f.slow_disk(); }},
       FaultKind{"backfill", 15 * kSecond, [](Faults& f) { return f.repeat_backfill(); }},
+      FaultKind{"twice", 15 * kSecond, [](Faults& f) { return f.strike_twice(); }},
+      FaultKind{"die-slowly", 15 * kSecond, [](Faults& f) { return f.die_slowly(); }},
       FaultKind{"hidden-failover", 15 * kSecond,
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
   };
@@ -265,6 +267,37 @@ bool Faults::fail_over_in_a_pause() {
     note("a proxy moves to another Redis");
     redis.fail_over(redis.changes_since(world_.scheduler.now_us() - between(0, 5 * kSecond)));
   });
+  return true;
+}
+
+// Redis is lost, and something again while stayd brings it up to date.
+bool Faults::strike_twice() {
+  if (!restart_redis()) return false;
+  await_reconcile(0);
+  return true;
+}
+
+void Faults::await_reconcile(int looked) {
+  if (looked > 20'000) return;
+  later(kMs / 2, [this, looked] {
+    const Instance& instance = world_.instance;
+    if (!instance.alive() || instance.status().shard.trust != Trust::suspect) {
+      return await_reconcile(looked + 1);
+    }
+    later(between(0, 8 * kMs), [this] {
+      const auto what = random_->below(3);
+      if (what == 0) restart_redis();
+      if (what == 1) lose_connection();
+      if (what == 2) kill_stayd();
+    });
+  });
+}
+
+// stayd is killed while its disk is slow: much has been done in one place and not in the other.
+bool Faults::die_slowly() {
+  if (!world_.instance.alive()) return false;
+  slow_disk();
+  later(between(20 * kMs, kSecond), [this] { kill_stayd(); });
   return true;
 }
 

@@ -47,6 +47,8 @@ class Faults {
   bool slow_disk();
   bool repeat_backfill();
   bool fail_over_in_a_pause();
+  bool strike_twice();
+  bool die_slowly();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);
@@ -54,6 +56,7 @@ class Faults {
   void later(std::int64_t delay_us, std::function<void()> action);  // unless healed by then
   void note(const std::string& text);
   bool adopted() const;
+  void await_reconcile(int looked);
   void bring_back(std::uint64_t how);
 
   World& world_;

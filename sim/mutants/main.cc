@@ -55,7 +55,7 @@ bool read_verdict(const JobEnd& end, Verdict& verdict) {
       std::all_of(last.begin(), last.end(), [](const char c) { return c >= '0' && c <= '9'; });
   if (is_seed) {
     verdict.seed = number(last);
-    verdict.what = "an assertion";
+    if (end.aborted) verdict.what = "an assertion";
     return end.aborted;
   }
   verdict.what = last;

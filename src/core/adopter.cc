@@ -174,8 +174,9 @@ void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 
 void Adopter::read(std::size_t index) {
   Item& item = items_[index];
-  if (c_.keys.locked(item.key)) {
-    // A logout may stand in the ledger and not yet in Redis: what Redis says now is no news.
+  if (c_.keys.locked(item.key) || c_.debts.has(item.key)) {
+    // A logout, or a debt, may stand in the ledger and not yet in Redis: what Redis says is no
+    // news.
     want(item.key, item.force);
     item_done();
     return;
