@@ -8,7 +8,6 @@ namespace {
 
 constexpr std::int64_t kPauseUs = 4 * kSecond;  // longer than any heartbeat may be old
 constexpr std::int64_t kDelayUs = 400 * kMs;    // longer than any command may take
-constexpr std::int64_t kDelayTickUs = 5 * kMs;
 // A connection is condemned, the next one does not pass its gate: what follows is the same again.
 constexpr int kMaxFrozenWaits = 3;
 constexpr int kNoticedWithin = 2;  // heartbeats after something was done behind stayd's back

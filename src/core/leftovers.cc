@@ -3,8 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/info.h"
 #include "core/lua.h"
 #include "core/reply_class.h"
+#include "core/side_keys.h"
+#include "resp/request_parser.h"
 
 namespace stayd {
 
@@ -15,7 +18,7 @@ constexpr std::int64_t kDeadlineMs = 1000;
 void Leftovers::start() {
   for (const auto& leftover : c_.in_flight.leftovers()) {
     slots_.push_back(leftover.slot);
-    for (const FullKey& key : leftover.keys) items_.push_back({key, 0});
+    for (const FullKey& key : leftover.keys) items_.push_back({key});
   }
   const auto by_key = [](const Item& a, const Item& b) { return a.key < b.key; };
   std::sort(items_.begin(), items_.end(), by_key);
@@ -64,9 +67,15 @@ void Leftovers::ask(std::size_t index) {
   Item& item = items_[index];
   if (c_.debts.has(item.key)) return item_done();
   item.hlc = c_.hlc.next(c_.now.wall_ms);
+  item.asked = Item::value;
   request_.clear();
   append_read_back(request_, key_of(item.key));
-  c_.upstream->send(request_, db_of(item.key), *this, tag(index), c_.deadline_us(kDeadlineMs));
+  send(index);
+}
+
+void Leftovers::send(std::size_t index) {
+  const int db = db_of(items_[index].key);
+  c_.upstream->send(request_, db, *this, tag(index), c_.deadline_us(kDeadlineMs));
 }
 
 // True when something has been done to the key since it was asked for, or is being done: then it is
@@ -97,13 +106,25 @@ void Leftovers::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     return;
   }
   if (settled_otherwise(index)) return;
-  auto record = parse_read_back(ReplyView(frame));
+  const ReplyView reply(frame);
+  switch (items_[index].asked) {
+    case Item::value:
+      return on_value(index, reply);
+    case Item::heartbeat:
+      return on_heartbeat(index, reply);
+    case Item::evictions:
+      return on_evictions(index, reply);
+  }
+}
+
+void Leftovers::on_value(std::size_t index, const ReplyView& reply) {
+  auto record = parse_read_back(reply);
   Mutation mutation;
   if (!record) {
     mutation.kind = Mutation::Kind::stale;
     events_.on_leftover_put_off(items_[index].key);
   } else if (!record->exists()) {
-    return c_.store.load_meta(items_[index].key, c_.ops.token(*this, tag));
+    return c_.store.load_meta(items_[index].key, c_.ops.token(*this, tag(index)));
   } else {
     if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
     mutation.record = std::move(*record);
@@ -122,7 +143,30 @@ void Leftovers::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   }
   if (settled_otherwise(index)) return;
   const bool live = row.meta.live_at(c_.now.wall_ms) && !row.meta.stale;
-  if (!live || events_.on_leftover_absent(key, row.meta)) return item_done();
+  if (!live) return item_done();
+  items_[index].meta = row.meta;
+  items_[index].asked = Item::heartbeat;
+  request_.clear();
+  append_request(request_, {"GET", canary_key(c_.instance)});
+  send(index);
+}
+
+// A memory that was emptied since it was judged lacks the heartbeat too.
+void Leftovers::on_heartbeat(std::size_t index, const ReplyView& reply) {
+  if (reply.text() != events_.heartbeat(db_of(items_[index].key))) {
+    c_.upstream->condemn("its heartbeat key is not the last one written");
+    return;
+  }
+  items_[index].asked = Item::evictions;
+  request_.clear();
+  append_request(request_, {"INFO", "stats"});
+  send(index);
+}
+
+void Leftovers::on_evictions(std::size_t index, const ReplyView& reply) {
+  const Item& item = items_[index];
+  const auto evicted_keys = info_number(reply.text(), "evicted_keys");
+  if (events_.on_leftover_absent(item.key, item.meta, evicted_keys)) return item_done();
   Mutation tomb;
   tomb.kind = Mutation::Kind::tomb;
   tomb.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;

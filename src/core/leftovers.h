@@ -4,7 +4,10 @@
 //
 //   owed by now            nothing: a newer version is on its way to Redis
 //   Redis has a value      it is the row
-//   Redis has none, ledger has: evicted since ─▶ owed, otherwise ─▶ tombstone (as R4)
+//   Redis has none, ledger has (as R4):
+//     evicted since        owed
+//     heartbeat changed    this memory is not the one that was judged: a new connection
+//     otherwise            tombstone
 //
 // Until then the row answers as it stands: the write is in doubt, and takes effect when it is read
 // back. Its slot in the in-flight table is freed at the very end. Loop thread only.
@@ -15,6 +18,7 @@
 #include <vector>
 
 #include "core/context.h"
+#include "resp/reply.h"
 
 namespace stayd {
 
@@ -23,9 +27,12 @@ inline constexpr std::size_t kLeftoverChunk = 64;  // values are held whole, the
 class LeftoverEvents {
  public:
   virtual ~LeftoverEvents() = default;
-  // The row of `key` is live at `meta.hlc` and Redis does not have it. True: it was evicted, and is
-  // owed now. False: somebody removed it.
-  virtual bool on_leftover_absent(const FullKey& key, const RowMeta& meta) = 0;
+  // The row of `key` is live at `meta.hlc` and Redis, whose evicted_keys are these now, does not
+  // have it. True: it was evicted, and is owed now. False: somebody removed it.
+  virtual bool on_leftover_absent(const FullKey& key, const RowMeta& meta,
+                                  std::uint64_t evicted_keys) = 0;
+  // The heartbeat as last written in `db`: Redis has lost nothing while it holds this.
+  virtual const std::string& heartbeat(int db) const = 0;
   // Redis would not say, or the ledger could not record it: ask again later.
   virtual void on_leftover_put_off(const FullKey& key) = 0;
   virtual void on_leftovers_done() = 0;
@@ -52,10 +59,16 @@ class Leftovers final : private ReplyHandler, private StoreClient {
   struct Item {
     FullKey key;
     Hlc hlc = 0;  // of what is read back: a write since then stands above it
+    enum { value, heartbeat, evictions } asked = value;
+    RowMeta meta;  // once Redis has said that it does not have it
   };
   void next_chunk();
   void ask(std::size_t index);
   bool settled_otherwise(std::size_t index);
+  void send(std::size_t index);
+  void on_value(std::size_t index, const ReplyView& reply);
+  void on_heartbeat(std::size_t index, const ReplyView& reply);
+  void on_evictions(std::size_t index, const ReplyView& reply);
   void apply(Mutation mutation, std::size_t index);
   void item_done();
   std::uint64_t tag(std::size_t index) const { return generation_ << 32 | index; }

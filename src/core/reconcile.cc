@@ -264,8 +264,9 @@ void Shard::read_leftovers() {
   leftovers_.read();
 }
 
-bool Shard::on_leftover_absent(const FullKey& key, const RowMeta& meta) {
-  if (c_.options.observe || !evicted_since(meta.mark, last_evicted_keys_)) return false;
+bool Shard::on_leftover_absent(const FullKey& key, const RowMeta& meta,
+                               std::uint64_t evicted_keys) {
+  if (c_.options.observe || !evicted_since(meta.mark, evicted_keys)) return false;
   owe(key, meta.hlc);
   return true;
 }

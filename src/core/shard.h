@@ -100,7 +100,9 @@ class Shard final : public UpstreamEvents,
   void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
   void on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) override;
   void on_chunk_done() override;
-  bool on_leftover_absent(const FullKey& key, const RowMeta& meta) override;
+  bool on_leftover_absent(const FullKey& key, const RowMeta& meta,
+                          std::uint64_t evicted_keys) override;
+  const std::string& heartbeat(int db) const override { return last_canary(db); }
   void on_leftover_put_off(const FullKey& key) override { events_.on_read_back_wanted(key); }
   void on_leftovers_done() override;
 
