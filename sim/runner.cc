@@ -108,7 +108,9 @@ void send_message(int fd, const std::string& message) {
     WorldOptions world = options.world;
     world.seed += place;
     send_message(fd, "begin " + std::to_string(place));
-    send_message(fd, text(place, run_one(world, options.trace)));
+    const SeedResult result = run_one(world, options.trace);
+    if (!result.good && !options.keep_going) shared->stop = true;  // before another seed is taken
+    send_message(fd, text(place, result));
   }
   std::_Exit(0);
 }
