@@ -196,6 +196,12 @@ TEST(ClientSession, OneCallAtATimeWhenManyAreUnderWay) {
   port.engine.answer(2, "$1\r\nD\r\n");
   EXPECT_EQ(second.take(), "$1\r\nD\r\n");
   EXPECT_EQ(port.engine.seen.back(), "get e");
+  while (!port.engine.calls.empty()) {
+    port.engine.answer(0, "_\r\n");
+    first.take();
+    second.take();
+  }
+  EXPECT_EQ(port.engine.seen.back(), "get c");
 }
 
 TEST(ClientSession, ProtocolErrorsAnswerAndClose) {
