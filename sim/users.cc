@@ -1,7 +1,7 @@
 #include "sim/users.h"
 
 #include "base/error.h"
-#include "resp/request_parser.h"
+#include "sim/request.h"
 
 namespace stayd::sim {
 
@@ -12,16 +12,6 @@ constexpr const char* kCompareAndDelete =
     "return 0 end";
 constexpr const char* kAppend = "return redis.call('append',KEYS[1],ARGV[1])";
 constexpr std::int64_t kTtlSeconds = 3600;
-
-void fill(Call& call, const Words& words) {
-  const Args args(words.begin(), words.end());
-  append_request(call.raw, args);
-  RequestParser parser;
-  const auto outcome = parser.parse(call.raw, RequestLimits{}, call.args);
-  STAYD_ASSERT(outcome.status == RequestParser::Status::ready);
-  call.spec = find_command(call.args);
-  STAYD_ASSERT(call.spec != nullptr && arity_fits(*call.spec, call.args.size()));
-}
 
 Operation one(Words words) {
   return {.commands = {std::move(words)}};

@@ -2,8 +2,8 @@
 
 #include "base/error.h"
 #include "core/side_keys.h"
-#include "resp/request_parser.h"
 #include "sim/model/arena.h"
+#include "sim/request.h"
 
 namespace stayd::sim::model {
 
@@ -19,16 +19,6 @@ constexpr std::int64_t kTtlToleranceMs = 600;
 
 // Counting has no influence: not part of any world.
 Counters counters;
-
-void fill(Call& call, const Words& words) {
-  const Args args(words.begin(), words.end());
-  append_request(call.raw, args);
-  RequestParser parser;
-  const auto outcome = parser.parse(call.raw, RequestLimits{}, call.args);
-  STAYD_ASSERT(outcome.status == RequestParser::Status::ready);
-  call.spec = find_command(call.args);
-  STAYD_ASSERT(call.spec != nullptr && arity_fits(*call.spec, call.args.size()));
-}
 
 }  // namespace
 
