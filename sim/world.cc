@@ -72,7 +72,8 @@ bool World::in_step() const {
   if (!instance.alive() || instance.paused()) return false;
   const EngineStatus status = instance.status();
   return status.shard.trust == Trust::trusted && status.shard.writes_closed &&
-         status.shard.debts == 0 && status.shard.debts_complete && status.adoption_complete;
+         status.shard.debts == 0 && status.shard.debts_complete && status.adoption_complete &&
+         status.to_read_back == 0;
 }
 
 bool World::wait_in_step(std::int64_t limit_us) {
@@ -90,7 +91,8 @@ bool World::heal_and_check() {
   if (!wait_in_step(kHealLimitUs)) {
     const EngineStatus status = instance.alive() ? instance.status() : EngineStatus{};
     users.fail({}, "15 s after the last fault: not TRUSTED, or debts left: " + status.shard.reason +
-                       ", debts " + std::to_string(status.shard.debts) + ", adopted " +
+                       ", debts " + std::to_string(status.shard.debts) + ", to read back " +
+                       std::to_string(status.to_read_back) + ", adopted " +
                        std::to_string(status.adoption_complete));
     return false;
   }

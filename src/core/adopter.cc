@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kPage = 100;  // SCAN COUNT: gentle on Redis (F06)
 constexpr std::size_t kMaxWanted = 65'536;
 constexpr std::int64_t kDeadlineMs = 1000;
-constexpr std::int64_t kLedgerRetryUs = 1'000'000;
+constexpr std::int64_t kRetryUs = 250'000;  // after Redis or the ledger refused
 constexpr std::uint64_t kTagDatabases = 0xffffe;
 constexpr std::uint64_t kTagScan = 0xfffff;
 
@@ -103,7 +103,7 @@ void Adopter::list_databases() {
 void Adopter::on_databases(std::string_view info) {
   if (!info.starts_with("# Keyspace")) {
     step_ = Step::idle;  // refused just now; asked again
-    paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
+    paused_until_us_ = c_.now.mono_us + kRetryUs;
     return;
   }
   scanned_ = expected_ = 0;
@@ -160,16 +160,26 @@ void Adopter::on_scan_page(std::string_view frame) {
 
 void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (tag >> 20 != generation_) return;
-  if (!page_is_scan_) return settle_missing(tag, std::move(row));
   const std::size_t index = tag & 0xfffff;
+  if (!page_is_scan_) {
+    return error.message.empty() ? settle_missing(tag, std::move(row)) : put_off(index);
+  }
   const bool known =
       row.meta.state != RowState::absent && !row.meta.stale && c_.rules.adoption_keeps_rows;
   failed_ = failed_ || !error.message.empty();
+  if (known && c_.unrecorded.has(items_[index].key)) want(items_[index].key, true);
   if (!error.message.empty() || known) {
     item_done();
   } else if (c_.up()) {
     read(index);
   }
+}
+
+// Redis or the ledger has just refused: once more, a little later.
+void Adopter::put_off(std::size_t index) {
+  paused_until_us_ = c_.now.mono_us + kRetryUs;
+  want(items_[index].key, items_[index].force);
+  item_done();
 }
 
 void Adopter::read(std::size_t index) {
@@ -198,12 +208,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   if (!record || (!record->exists() && !item.force)) {
     failed_ = failed_ || !record;
     if (record) events_.on_not_found(item.key);
-    if (!record && !page_is_scan_) {  // refused just now
-      paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
-      want(item.key, item.force);
-    }
-    item_done();
-    return;
+    return !record && !page_is_scan_ ? put_off(what) : item_done();
   }
   if (!record->exists()) {
     c_.store.load(item.key, c_.ops.token(*this, tag));
@@ -231,7 +236,8 @@ void Adopter::settle_missing(std::uint64_t tag, Row row) {
   mutation.key = item.key;
   mutation.mark = c_.mark;
   mutation.hlc = item.hlc;
-  if (row.meta.mark.epoch != c_.mark.epoch && row.record.exists()) {
+  const bool removed = c_.unrecorded.removed_since(item.key, row.meta.hlc);
+  if (row.meta.mark != c_.mark && row.record.exists() && !removed) {
     mutation.hlc = c_.hlc.next(c_.now.wall_ms);
     mutation.record = std::move(row.record);
     events_.on_restored(item.key, mutation.hlc);
@@ -247,10 +253,8 @@ void Adopter::on_upstream_lost(std::uint64_t) {}
 void Adopter::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   if (tag >> 20 != generation_) return;
   const Item& item = items_[tag & 0xfffff];
-  if (!error.message.empty()) {
-    paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
-    want(item.key, item.force);
-  } else if (result.outcome == ApplyOutcome::applied) {
+  if (!error.message.empty()) return put_off(tag & 0xfffff);
+  if (result.outcome == ApplyOutcome::applied) {
     c_.unrecorded.settle(item.key, item.hlc);
     ++adopted_;
     ++c_.counters.adopted_keys;
@@ -271,7 +275,7 @@ void Adopter::item_done() {
     failed_ = false;
     dbs_.clear();
     cursor_ = "0";
-    paused_until_us_ = c_.now.mono_us + kLedgerRetryUs;
+    paused_until_us_ = c_.now.mono_us + kRetryUs;
     return;
   }
   dbs_.pop_back();

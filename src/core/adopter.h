@@ -46,6 +46,8 @@ class Adopter final : private ReplyHandler, private StoreClient {
     if (wanted_.size() < kMaxHints) wanted_.push_back({key, 0, false});
   }
   void restart();
+  // Keys that are to be read, or are being read.
+  std::size_t waiting() const { return wanted_.size() + items_.size(); }
   std::uint64_t adopted() const { return adopted_; }
   // Keys that the backfill has seen, and how many Redis counted when it began.
   std::uint64_t scanned() const { return scanned_; }
@@ -69,6 +71,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   void scan_next();
   void on_scan_page(std::string_view frame);
   void read(std::size_t index);
+  void put_off(std::size_t index);
   void settle_missing(std::uint64_t tag, Row row);
   void item_done();
   void save_progress();
@@ -85,7 +88,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   bool failed_ = false;        // a key could not be taken over: the end is not the end
   bool page_is_scan_ = false;  // the items come from SCAN, not from want()
   bool last_page_ = false;
-  std::int64_t paused_until_us_ = 0;  // the ledger has just failed
+  std::int64_t paused_until_us_ = 0;  // Redis or the ledger has just refused
   std::uint64_t generation_ = 0;
   std::uint64_t adopted_ = 0;
   std::uint64_t scanned_ = 0;

@@ -103,6 +103,7 @@ class Engine final : public CallHandler,
 
   enum class SubKind : std::uint32_t {
     applied,
+    removed,
     tombed,
     marked,
     row,

@@ -77,8 +77,7 @@ void Engine::on_absent_meta(Call& call) {
     return reroute(call);
   }
   bool live = !call.block.empty();  // what a block finds in Redis must be known in any case
-  for (const RowMeta& meta : call.metas)
-    live = live || (meta.live_at(c_.now.wall_ms) && !meta.stale);
+  for (const RowMeta& meta : call.metas) live = live || meta.live_at(c_.now.wall_ms);
   if (live) return send_verification(call);
   if (missing) return go_on_missing(call);
   remember_absent(call);
@@ -138,7 +137,7 @@ void Engine::on_verified(Call& call) {
   bool any_gone = false;
   bool evicted = false;
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    const bool live = call.metas[i].live_at(c_.now.wall_ms) && !call.metas[i].stale;
+    const bool live = call.metas[i].live_at(c_.now.wall_ms);
     evicted = evicted || (live && shard_.evicted_since(call.metas[i].mark, call.evicted_keys));
     if (!call.gone[i]) continue;
     any_gone = true;

@@ -185,6 +185,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
   call.held.clear();
   write_array(call.held, call.block.size());
   call.stage = static_cast<std::uint8_t>(Stage::recording);
+  call.delta = true;  // whether it writes whole rows is not looked at
   std::vector<Store::Change> changes;
   std::vector<FullKey> read_backs;
   std::vector<FullKey> fresh;  // not there before the block: what it writes first is all there is

@@ -75,10 +75,12 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     const auto at = std::find(call.keys.begin(), call.keys.end(), mutation.key);
     const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
     if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
-    const auto durability =
-        mutation.kind == Mutation::Kind::tomb ? removal_durability(call) : Durability::written;
+    const bool removal = mutation.kind == Mutation::Kind::tomb;
+    call.delta = call.delta || (!removal && mutation.kind != Mutation::Kind::put);
+    const auto durability = removal ? removal_durability(call) : Durability::written;
+    const SubKind kind = removal ? SubKind::removed : SubKind::applied;
     const StoreToken token = c_.rules.replies_wait_for_the_ledger
-                                 ? store_token(call, SubKind::applied, index)
+                                 ? store_token(call, kind, index, mutation.hlc)
                                  : StoreToken{0};
     c_.store.apply_one(std::move(mutation), token, durability);
   }
@@ -94,10 +96,10 @@ void Engine::forget_unwritten(Call& call, const Mutation& mutation) {
   c_.unwritten_tombs.erase(tomb);
 }
 
-// A row that is behind lets nothing pass but what is written whole or removed, or what Redis has
-// just told: the ledger has the key again.
+// The ledger has the key again. The stand-in builds on no row that is behind; Redis does not know
+// which are.
 void Engine::settle_unrecorded(const Call& call) {
-  if (call.unrecorded) return;
+  if (call.unrecorded || call.delta) return;
   for (const FullKey& key : call.keys) c_.unrecorded.settle(key, call.hlc);
 }
 
@@ -218,8 +220,8 @@ void Engine::on_unrecorded(Call& call, const SubOp& op) {
     }
   } else if (op.key_index < call.keys.size()) {
     absences_.forget(call.keys[op.key_index]);
-    const Hlc hlc = call.hlc != 0 ? call.hlc + op.key_index : c_.hlc.next(c_.now.wall_ms);
-    c_.unrecorded.add(call.keys[op.key_index], hlc);
+    const Hlc hlc = op.hlc != 0 ? op.hlc : c_.hlc.next(c_.now.wall_ms);
+    c_.unrecorded.add(call.keys[op.key_index], hlc, op.kind == SubKind::removed);
     adopter_.want(call.keys[op.key_index], true);
   }
 }

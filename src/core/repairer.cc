@@ -47,7 +47,9 @@ void Repairer::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   if (item.asking) return on_existence(index, frame);
   if (frame[0] != ':') return finish(index, RepairOutcome::lost);
   const bool removal = !item.leased;
-  if (removal || frame[1] == '1') return finish(index, RepairOutcome::confirmed);
+  if (removal || frame[1] == '1') {
+    return finish(index, item.behind ? RepairOutcome::unknown_row : RepairOutcome::confirmed);
+  }
   finish(index, frame[1] == '2' ? RepairOutcome::foreign : RepairOutcome::lost);
 }
 
@@ -76,7 +78,8 @@ void Repairer::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (tag >> 16 != generation_ || items_.empty()) return;
   const std::size_t index = tag & 0xffff;
   if (items_[index].done) return;
-  if (!error.message.empty() || !c_.up()) return finish(index, RepairOutcome::lost);
+  if (!c_.up()) return finish(index, RepairOutcome::lost);
+  if (!error.message.empty()) return finish(index, RepairOutcome::refused);
   write_row(index, row);
 }
 
@@ -85,10 +88,11 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   item.hlc = std::max(row.meta.hlc, item.owed);
   const bool buried = c_.unwritten_tombs.contains(item.key);
   if (row.meta.state == RowState::absent && !buried) return finish(index, RepairOutcome::confirmed);
-  const bool behind = row.meta.stale || c_.unrecorded.has(item.key);
-  if (behind && !buried && c_.rules.stale_rows_do_not_repair) {
-    return finish(index, RepairOutcome::unknown_row);
-  }
+  const bool behind = (row.meta.stale || c_.unrecorded.has(item.key)) && !buried &&
+                      c_.rules.stale_rows_do_not_repair;
+  item.behind = behind && row.meta.live_at(c_.now.wall_ms) && row.record.exists() &&
+                row.meta.mark != c_.mark && !c_.unrecorded.removed_since(item.key, row.meta.hlc);
+  if (behind && !item.behind) return finish(index, RepairOutcome::unknown_row);
   const auto deadline = c_.deadline_us(kRepairDeadlineMs);
   const auto key = key_of(item.key);
   request_.clear();
@@ -102,6 +106,7 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   } else {
     item.provisional = row.meta.provisional;
     if (item.provisional && !c_.placed.contains(item.key)) return ask_for_another(index);
+    if (item.behind && !item.vacant) return ask_for_another(index);
     bytes_ += row.record.memory_bytes();
     if (item.provisional) item.record = row.record;
     const auto expires_at_ms = c_.rules.repairs_keep_expiry ? row.meta.expires_at_ms : 0;
@@ -110,8 +115,9 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);
 }
 
-// A provisional row gives way to what Redis holds of its own. Asked before anything is written: a
-// value of ours, whose confirmation was lost, would look the same afterwards.
+// A provisional row, or one that is behind, gives way to what Redis holds of its own. Asked before
+// anything is written: a value of ours, whose confirmation was lost, would look the same
+// afterwards.
 void Repairer::ask_for_another(std::size_t index) {
   Item& item = items_[index];
   item.asking = true;
@@ -125,7 +131,8 @@ void Repairer::on_existence(std::size_t index, std::string_view frame) {
   item.asking = false;
   if (frame[0] != ':') return finish(index, RepairOutcome::lost);
   if (frame[1] != '0') return finish(index, RepairOutcome::foreign);
-  c_.placed.insert_or_assign(item.key, true);
+  item.vacant = true;
+  if (item.provisional) c_.placed.insert_or_assign(item.key, true);
   c_.store.load(item.key, c_.ops.token(*this, tag(index)));
 }
 

@@ -5,6 +5,8 @@
 //
 // The lease comes before the read, so that a logout acknowledged in between (it deletes the lease)
 // turns the script into nothing (I6). Tombstones need no lease: removing is always safe.
+// A row that is behind gives way to what Redis holds. Where Redis has lost its memory and holds
+// nothing, the last value known is the best there is: written, and read back.
 // Everything is bound to one connection; a lost connection ends the chunk, its keys unsettled.
 // Loop thread only.
 #pragma once
@@ -22,10 +24,10 @@ inline constexpr std::size_t kRepairChunk =
 
 enum class RepairOutcome : std::uint8_t {
   confirmed,    // Redis now holds the row as of `hlc`
-  refused,      // Redis refused the write (OOM, MISCONF, ...): try later
+  refused,      // Redis refused the write (OOM, MISCONF, ...), or the ledger the row: try later
   leased,       // the lease is someone else's, or of an earlier connection: try in a moment
   lost,         // connection gone, or no room in this chunk: try again
-  unknown_row,  // the row is stale: only Redis knows the value; read it back
+  unknown_row,  // the row is behind: only Redis knows the value; read it back
   foreign,      // a provisional row, and Redis holds a value of its own, which wins
 };
 
@@ -54,7 +56,9 @@ class Repairer final : private ReplyHandler, private StoreClient {
     bool refused = false;
     bool done = false;
     bool provisional = false;
+    bool behind = false;  // the row is, and was written before Redis lost its memory
     bool asking = false;  // whether Redis holds a value of its own
+    bool vacant = false;  // it does not
     Record record;        // of a provisional row: written once more when Redis has taken it
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;

@@ -16,18 +16,28 @@ class Unrecorded {
 
   bool has(std::string_view key) const { return !keys_.empty() && keys_.contains(key); }
   // `hlc`: the write's.
-  void add(const FullKey& key, Hlc hlc) {
-    if (keys_.size() < kMax || keys_.contains(key)) keys_[key] = hlc;
+  void add(const FullKey& key, Hlc hlc, bool removal) {
+    if (keys_.size() < kMax || keys_.contains(key)) keys_[key] = {hlc, removal};
+  }
+  // True when the row of version `row` is that of a key that Redis has removed since.
+  bool removed_since(std::string_view key, Hlc row) const {
+    const auto it = keys_.find(key);
+    return it != keys_.end() && it->second.removal && it->second.hlc > row;
   }
   // The ledger has the key as of `hlc`.
   void settle(std::string_view key, Hlc hlc) {
     const auto it = keys_.find(key);
-    if (it != keys_.end() && it->second < hlc) keys_.erase(it);
+    if (it != keys_.end() && it->second.hlc < hlc) keys_.erase(it);
   }
   void clear() { keys_ = {}; }
+  std::size_t size() const { return keys_.size(); }
 
  private:
-  KeyMap<Hlc> keys_;
+  struct Missed {
+    Hlc hlc = 0;
+    bool removal = false;
+  };
+  KeyMap<Missed> keys_;
 };
 
 }  // namespace stayd

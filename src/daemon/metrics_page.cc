@@ -91,6 +91,8 @@ void add_shard(Page& page, const ShardStatus& shard) {
 void add_ledger(Page& page, const EngineStatus& engine) {
   const StoreStats& store = engine.store;
   page.gauge("stayd_ledger_ok", "1 while the ledger can be written", number(engine.ledger_ok));
+  page.gauge("stayd_keys_to_read_back", "Keys of which only Redis has the last value",
+             number(engine.to_read_back));
   page.gauge("stayd_ledger_rows", "Rows in the ledger, estimated", number(store.rows_estimate));
   page.gauge("stayd_ledger_disk_bytes", "Size of the ledger on disk", number(store.disk_bytes));
   page.gauge("stayd_ledger_queue", "Operations waiting for the ledger", number(store.queued));

@@ -64,14 +64,18 @@ bool says_nothing_done(const CommandSpec& spec, const ReplyView& reply) {
                                            spec.name) != std::end(kZeroIsNothing);
 }
 
+// Of a script. What it is denied on its way is told as ERR.
+bool never_began(std::string_view error) {
+  return error.starts_with("NOSCRIPT") || error.starts_with("NOPERM");
+}
+
 }  // namespace
 
 Effects derive_effects(const CommandSpec& spec, const Args& args, int db, const ReplyView& reply,
                        std::int64_t wall_ms, std::vector<Mutation>& out) {
   if (reply.is_error()) {
     const bool may_have_written = spec.handling == Handling::script &&
-                                  (spec.flags & kCmdReadonly) == 0 &&
-                                  !reply.text().starts_with("NOSCRIPT");
+                                  (spec.flags & kCmdReadonly) == 0 && !never_began(reply.text());
     return may_have_written ? Effects::read_back : Effects::none;
   }
   const effects::Command* entry = find_entry(spec.name);

@@ -138,6 +138,7 @@ TEST(DeriveEffects, ErrorsChangeNothingButScriptsMayHave) {
   EXPECT_EQ(derive("LPUSH k v", "-WRONGTYPE x\r\n"), Effects::none);
   EXPECT_EQ(derive("EVAL x 1 k", "-ERR user_script\r\n"), Effects::read_back);
   EXPECT_EQ(derive("EVALSHA x 1 k", "-NOSCRIPT No matching script.\r\n"), Effects::none);
+  EXPECT_EQ(derive("EVAL x 1 k", "-NOPERM this user has no permissions\r\n"), Effects::none);
   EXPECT_EQ(derive("BLPOP k 0", "_\r\n"), Effects::none);
   EXPECT_EQ(derive("RENAMENX a b", ":0\r\n"), Effects::none);
 }

@@ -35,6 +35,7 @@ from lib.servers import RedisServer, StaydServer  # noqa: E402
 
 HERE = Path(__file__).parent
 HEALED_WITHIN_S = 30
+READ_BACK_WITHIN_S = 3  # of a Redis that is trusted, into a ledger that takes writes
 BOSS = "boss"  # the user of whoever breaks things: no fault takes its permissions
 ACL = f"user default on nopass ~* &* +@all\nuser {BOSS} on >{BOSS} ~* &* +@all\n"
 # Starts a program whenever it has ended: PHP's own server dies of a timeout in its session handler.
@@ -190,12 +191,14 @@ class Run:
                 one.out_us = now_us()
 
     def wait_healed(self, when):
-        """I14: when faults stop, Redis is trusted and nothing is owed."""
+        """I14: when faults stop, Redis is trusted, nothing is owed and nothing is behind."""
         try:
             wait_until(lambda: self.world.stayd.http("/livez")[0] == 200, 20, "stayd serves")
             self.world.stayd.wait_trusted(timeout=HEALED_WITHIN_S)
             ledger_ok = lambda: self.world.stayd.metric("stayd_ledger_ok") == 1  # noqa: E731
             wait_until(ledger_ok, HEALED_WITHIN_S, "the ledger is written again")
+            told = lambda: self.world.stayd.metric("stayd_keys_to_read_back") == 0  # noqa: E731
+            wait_until(told, READ_BACK_WITHIN_S, "the ledger has what it had missed")
         except AssertionError as error:
             self.problems.append(f"{when}: {error}")
 
