@@ -1,4 +1,6 @@
 // Which way a command goes: refused, queued, answered here, or to the engine.
+#include <algorithm>
+
 #include "proxy/client_session.h"
 #include "proxy/client_state.h"
 #include "proxy/info_text.h"
@@ -21,6 +23,13 @@ const CommandSpec* newer_client_command(const Args& args) {
   if (equals_ignore_case(args[1], "setinfo")) return &kSetInfo;
   if (equals_ignore_case(args[1], "no-touch")) return &kNoTouch;
   return nullptr;
+}
+
+bool mentions(const Call& call, int db, std::string_view key) {
+  const auto is_it = [&](const FullKey& one) { return db_of(one) == db && key_of(one) == key; };
+  const auto in_block = [&](const auto& queued) { return mentions(*queued, db, key); };
+  return std::any_of(call.keys.begin(), call.keys.end(), is_it) ||
+         std::any_of(call.block.begin(), call.block.end(), in_block);
 }
 
 }  // namespace
@@ -119,9 +128,26 @@ bool ClientSession::route(const CommandSpec& spec, std::string_view frame, const
   }
 }
 
+// A command waits for earlier ones of its client on the same key, unless both only read: what Redis
+// loses or refuses is done by the ledger, too late for a later command that Redis has executed.
+bool ClientSession::is_behind(const CommandSpec& spec, const Args& args) const {
+  if (outstanding_ == 0) return false;
+  std::vector<std::uint32_t>& positions = context_.key_positions;
+  if (!find_keys(spec, args, positions)) return false;
+  for (const PendingCall* call = head_; call != nullptr; call = call->next) {
+    if (call->done || (spec.handling == Handling::read && call->spec->handling == Handling::read)) {
+      continue;
+    }
+    for (const auto position : positions) {
+      if (mentions(*call, db_, args[position])) return true;
+    }
+  }
+  return false;
+}
+
 bool ClientSession::forward(const CommandSpec& spec, std::string_view frame, const Args& args,
                             bool exclusive) {
-  if (exclusive && outstanding_ > 0) return false;
+  if (exclusive ? outstanding_ > 0 : is_behind(spec, args)) return false;
   PendingCall& call = append_call(&spec);
   copy_request(call, frame, args);
   outstanding_bytes_ += call.weight = call.raw.size();

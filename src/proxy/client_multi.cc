@@ -84,6 +84,9 @@ bool ClientSession::exec(const CommandSpec& spec, std::string_view frame, const 
   }
   const bool exclusive = watching_ || block_->selects;
   if (exclusive && outstanding_ > 0) return false;
+  for (const auto& queued : block_->calls) {
+    if (is_behind(*queued->spec, queued->args)) return false;
+  }
   PendingCall& call = append_call(&spec);
   copy_request(call, frame, args);
   outstanding_bytes_ += call.weight = block_->bytes;

@@ -7,7 +7,8 @@
 //
 // Replies leave strictly in the order of the commands. Commands that must not overtake others
 // (every Handling but read, write and EXEC) wait until nothing of this client is under way, and the
-// next command waits for them. An idle session holds no buffer and no call.
+// next command waits for them. A write waits for earlier commands on its keys, a read for earlier
+// writes. An idle session holds no buffer and no call.
 //
 // Ownership: owned by the connection in net/; io, handler, counters and context outlive it. Its
 // calls under way are orphaned when it dies. Loop thread only.
@@ -113,6 +114,7 @@ class ClientSession final : public PubSubListener {
   // client_dispatch.cc: which way a command goes. False: it must wait; nothing happened.
   bool dispatch(std::string_view frame, const Args& args);
   bool route(const CommandSpec& spec, std::string_view frame, const Args& args);
+  bool is_behind(const CommandSpec& spec, const Args& args) const;
   bool forward(const CommandSpec& spec, std::string_view frame, const Args& args, bool exclusive);
   bool server_command(const CommandSpec& spec, std::string_view frame, const Args& args);
   bool allowed_while_subscribed(const CommandSpec& spec) const;

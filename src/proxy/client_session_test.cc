@@ -70,6 +70,37 @@ TEST(ClientSession, NullsAndMapsFollowTheProtocolSpokenWhenTheCommandCame) {
   EXPECT_TRUE(out.ends_with("_\r\n")) << out;
 }
 
+// What Redis loses is done by the ledger, later than what it has executed since.
+TEST(ClientSession, OneKeysCommandsGoOneAfterTheOther) {
+  FakePort port;
+  port.engine.immediate = false;
+  FakeClient client(port);
+  client.feed(requests({"get a", "get a", "set b 1", "set a 2", "get c"}));
+  EXPECT_EQ(port.engine.seen, (std::vector<std::string>{"get a", "get a", "set b 1"}));
+  port.engine.answer(0, "_\r\n");
+  client.take();
+  EXPECT_EQ(port.engine.seen.size(), 3u);  // the other read is still under way
+  port.engine.answer(0, "_\r\n");
+  client.take();
+  ASSERT_EQ(port.engine.seen.size(), 5u);
+  client.feed(requests({"multi", "get x", "get a", "exec", "set x 1"}));
+  EXPECT_EQ(port.engine.calls.size(), 3u);  // set b, set a, get c: the block waits
+  port.engine.answer(1, "+OK\r\n");
+  client.take();
+  EXPECT_EQ(port.engine.seen.back(), "exec");
+  EXPECT_EQ(port.engine.calls.size(), 3u);  // set b, get c, exec: set x waits
+}
+
+TEST(ClientSession, TheSameKeyOfAnotherDatabaseOrClientIsAnother) {
+  FakePort port;
+  port.engine.immediate = false;
+  FakeClient client(port);
+  FakeClient other(port, "127.0.0.1:5001");
+  client.feed(requests({"set a 1", "select 3", "set a 2"}));
+  other.feed(requests({"set a 3"}));
+  EXPECT_EQ(port.engine.seen.size(), 3u);
+}
+
 TEST(ClientSession, OtherLanesWaitUntilNothingIsUnderWay) {
   FakePort port;
   port.engine.immediate = false;

@@ -47,8 +47,18 @@ struct FakeEngine final : CallHandler {
   std::string next_reply;
   void submit(Call& call) override {
     seen.push_back(text_of(call));
+    note_keys(call);
     if (immediate) return call.sink->on_reply(call, reply_of(call));
     calls.push_back(&call);
+  }
+  // As the engine does: the keys of a call under way can be read.
+  static void note_keys(Call& call) {
+    std::vector<std::uint32_t> positions;
+    if (call.spec != nullptr) find_keys(*call.spec, call.args, positions);
+    for (const auto position : positions) {
+      call.keys.push_back(full_key(call.db, call.args[position]));
+    }
+    for (const auto& queued : call.block) note_keys(*queued);
   }
   void answer(std::size_t index, std::string_view reply) {
     Call* call = calls.at(index);

@@ -77,6 +77,7 @@ struct PortContext {
 
   // Reused by every session, only within one call.
   Args args;
+  std::vector<std::uint32_t> key_positions;  // scratch
   std::string scratch;
 };
 
