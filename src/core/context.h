@@ -85,9 +85,11 @@ struct CoreContext {
 
   bool up() const { return upstream != nullptr && upstream->up(); }
   std::int64_t deadline_us(std::int64_t ms) const { return now.mono_us + ms * 1000; }
-  // An absolute expiry on our clock, as Redis' clock must be told it.
+  // An absolute expiry on our clock, as Redis' clock must be told it; one near 2^63 ms as it is.
   std::int64_t redis_time(std::int64_t expires_at_ms) const {
-    return expires_at_ms == 0 ? 0 : expires_at_ms + redis_offset_ms;
+    std::int64_t there_ms = 0;
+    const bool fits = !__builtin_add_overflow(expires_at_ms, redis_offset_ms, &there_ms);
+    return expires_at_ms == 0 || !fits ? expires_at_ms : there_ms;
   }
 };
 

@@ -25,6 +25,8 @@ struct PendingCall : Call {
   std::size_t weight = 0;            // bytes of the request, while its reply is awaited
   // EXEC: in place of block[i] (a PING) the port answers originals[i] itself; null: Redis' reply.
   std::vector<std::unique_ptr<Call>> originals;
+
+  bool only_reads() const { return spec != nullptr && spec->handling == Handling::read; }
 };
 
 class CallPool final : public CallSink {

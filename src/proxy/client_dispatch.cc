@@ -131,13 +131,12 @@ bool ClientSession::route(const CommandSpec& spec, std::string_view frame, const
 // A command waits for earlier ones of its client on the same key, unless both only read: what Redis
 // loses or refuses is done by the ledger, too late for a later command that Redis has executed.
 bool ClientSession::is_behind(const CommandSpec& spec, const Args& args) const {
-  if (outstanding_ == 0) return false;
+  const bool reads = spec.handling == Handling::read;
+  if (outstanding_ == (reads ? outstanding_reads_ : 0)) return false;
   std::vector<std::uint32_t>& positions = context_.key_positions;
   if (!find_keys(spec, args, positions)) return false;
   for (const PendingCall* call = head_; call != nullptr; call = call->next) {
-    if (call->done || (spec.handling == Handling::read && call->spec->handling == Handling::read)) {
-      continue;
-    }
+    if (call->done || (reads && call->only_reads())) continue;
     for (const auto position : positions) {
       if (mentions(*call, db_, args[position])) return true;
     }
@@ -155,6 +154,7 @@ bool ClientSession::forward(const CommandSpec& spec, std::string_view frame, con
   call.exclusive = exclusive;
   exclusive_ = exclusive;
   ++outstanding_;
+  if (call.only_reads()) ++outstanding_reads_;
   ++context_.outstanding;
   command_ended();
   handler_.submit(call);

@@ -207,6 +207,7 @@ void ClientSession::on_reply(PendingCall& call, std::string_view reply) {
   STAYD_ASSERT(!call.done && outstanding_ > 0);
   call.done = true;
   --outstanding_;
+  if (call.only_reads()) --outstanding_reads_;
   --context_.outstanding;
   outstanding_bytes_ -= call.weight;
   if (call.exclusive) exclusive_ = false;

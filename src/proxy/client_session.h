@@ -175,8 +175,9 @@ class ClientSession final : public PubSubListener {
   std::string in_;               // the rest of an incomplete or waiting request
   PendingCall* head_ = nullptr;  // calls not yet answered to the client, in its order
   PendingCall* tail_ = nullptr;
-  std::uint32_t queued_ = 0;           // length of that list
-  std::uint32_t outstanding_ = 0;      // of these: submitted, not answered by the engine
+  std::uint32_t queued_ = 0;       // length of that list
+  std::uint32_t outstanding_ = 0;  // of these: submitted, not answered by the engine
+  std::uint32_t outstanding_reads_ = 0;
   std::size_t held_bytes_ = 0;         // replies that wait for their turn
   std::size_t outstanding_bytes_ = 0;  // requests that wait for their replies
   std::size_t counted_bytes_ = 0;      // its part of context_.buffered

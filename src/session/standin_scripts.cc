@@ -78,7 +78,10 @@ void compare_and_expire(Context& c, const Script& script, bool extend) {
   if (extend && record.expires_at_ms == 0) return write_integer(c.out, 0);
   std::int64_t at_ms = 0;
   if (!read_time(c, script, script.argv(c, 1), {}, extend ? 18 : 6, at_ms)) return;
-  if (extend && script.argv(c, 2) == "0") at_ms += record.expires_at_ms - c.now();
+  const std::int64_t left_ms = record.expires_at_ms - c.now();
+  if (extend && script.argv(c, 2) == "0" && __builtin_add_overflow(at_ms, left_ms, &at_ms)) {
+    return raise(c, script, kNotInteger, 18);
+  }
   expire_at(c, script.key(c, 0), record, at_ms);
   write_integer(c.out, 1);
 }

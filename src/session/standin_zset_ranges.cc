@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 
 #include "session/standin_context.h"
 
@@ -112,21 +113,26 @@ struct LexRange {
     return order > 0 || (order == 0 && (min.exclusive || max.exclusive));
   }
 
-  // As Redis walks it: with unequal scores, where the order is not by name, the walk ends at the
-  // first name out of range.
-  Span span(const Ordered& ordered, bool reverse) const {
+  // As Redis walks it: with unequal scores, where the order is not by name, LIMIT's offset skips
+  // what it likes, and the walk ends at the first name out of range. A negative offset skips
+  // everything.
+  Span span(const Ordered& ordered, bool reverse, std::int64_t skip) const {
     const Span none{ordered.end(), ordered.end()};
     if (ordered.empty() || always_empty()) return none;
     if (!from_min(ordered.rbegin()->second) || !to_max(ordered.begin()->second)) return none;
     if (reverse) {
       Place last = ordered.end();
       while (last != ordered.begin() && !to_max(std::prev(last)->second)) --last;
+      if (last == ordered.begin() || !from_min(std::prev(last)->second)) return none;
+      for (; skip != 0 && last != ordered.begin(); --skip) --last;
       Place first = last;
       while (first != ordered.begin() && from_min(std::prev(first)->second)) --first;
       return {first, last};
     }
     Place first = ordered.begin();
     while (first != ordered.end() && !from_min(first->second)) ++first;
+    if (first == ordered.end() || !to_max(first->second)) return none;
+    for (; skip != 0 && first != ordered.end(); --skip) ++first;
     Place last = first;
     while (last != ordered.end() && to_max(last->second)) ++last;
     return {first, last};
@@ -209,9 +215,9 @@ struct Range {
   ScoreRange score;
   LexRange name;
 
-  Span span(const Ordered& ordered, bool reverse) const {
+  Span span(const Ordered& ordered, bool reverse, std::int64_t skip = 0) const {
     if (by == By::score) return score.span(ordered);
-    if (by == By::name) return name.span(ordered, reverse);
+    if (by == By::name) return name.span(ordered, reverse, skip);
     return rank.span(ordered, reverse);
   }
 };
@@ -263,7 +269,8 @@ void range_command(Context& c, RangeOptions options) {
   SortedSetValue* zset = nullptr;
   if (!c.open(c.record(c.arg(1)), zset)) return;
   if (zset == nullptr) return write_array(c.out, 0);
-  write_span(c, range.span(zset->ordered(), options.reverse), options);
+  const std::int64_t skip = options.by == By::name ? std::exchange(options.offset, 0) : 0;
+  write_span(c, range.span(zset->ordered(), options.reverse, skip), options);
 }
 
 void zrange(Context& c) {

@@ -115,8 +115,9 @@ std::shared_ptr<rocksdb::CompactionFilterFactory> make_factory(const char* name,
 
 bool row_over(const RowMeta& meta, std::int64_t wall_ms, std::int64_t expiry_slack_ms) {
   if (meta.state == RowState::tomb) return tomb_over(meta.tomb_until_ms, wall_ms);
+  const std::int64_t until_ms = std::max(meta.expires_at_ms, meta.tomb_until_ms);  // up to 2^63 - 1
   return meta.state == RowState::live && meta.expires_at_ms != 0 &&
-         std::max(meta.expires_at_ms, meta.tomb_until_ms) + expiry_slack_ms < wall_ms;
+         until_ms < wall_ms - expiry_slack_ms;
 }
 
 std::shared_ptr<rocksdb::CompactionFilterFactory> make_row_filter(FilterContext& context) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <limits>
 
 #include "store/ledger/database.h"
 #include "store/ledger/folder.h"
@@ -74,6 +75,20 @@ TEST_F(Filters, ExpiredRowsLeaveAfterTheSlackAndTombstonesAfterTheirTime) {
   const Compacted at(options(), 4 * kHour + 1);
   EXPECT_EQ(at.rows(), 2U);
   EXPECT_EQ(at.tombs(), 1U);
+}
+
+// Redis takes any expiry up to 2^63 - 1 ms; a tombstone lasts as long as the copies it covers.
+TEST_F(Filters, RowsWhoseExpiryNeverComesStay) {
+  constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
+  {
+    TestLedger test(options());
+    test.apply(put(full_key(0, "far"), 1, "x", kNever));
+    test.apply(put(full_key(0, "was far"), 2, "x", kNever));
+    test.apply(put(full_key(0, "was far"), 3, "x", 2 * kHour));
+    test.apply(put(full_key(0, "ends"), 4, "x", 2 * kHour));
+  }
+  const Compacted at(options(), 4 * kHour);
+  EXPECT_EQ(at.rows(), 2U);
 }
 
 TEST_F(Filters, ElementsOfReplacedRemovedAndExpiredRowsLeave) {
