@@ -8,7 +8,6 @@ from pathlib import Path
 from .record import now_us
 
 PAUSE_S = 2
-WARM_S = 60  # caches fill: nothing before this counts for the slope
 
 
 class Growth(threading.Thread):
@@ -38,14 +37,16 @@ class Growth(threading.Thread):
         self.join(10)
 
     def summary(self):
-        """Of the life of stayd that was sampled last: the first, the last and the slope per minute."""
+        """Of the life of stayd that was sampled last: the first, the highest, the last, and the slope per minute
+        of the second half. In the first one buffers fill, the ledger's above all (16 MB)."""
         samples = [one for one in self.samples if one[1] == self.samples[-1][1]]
         found = {}
         for name, index in (("rss_mb", 2), ("fds", 3)):
             values = [one[index] for one in samples]
             if values:
-                found[name] = {"first": round(values[0], 1), "last": round(values[-1], 1)}
-            warm = [one for one in samples if one[0] * 60 >= WARM_S]
+                found[name] = {"first": round(values[0], 1), "most": round(max(values), 1)}
+                found[name]["last"] = round(values[-1], 1)
+            warm = samples[len(samples) // 2 :]
             if len(warm) > 10:
                 times = [one[0] for one in warm]
                 slope, _ = statistics.linear_regression(times, [one[index] for one in warm])

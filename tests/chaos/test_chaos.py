@@ -167,3 +167,11 @@ def test_without_ledger_and_redis_only_what_was_written_then_may_be_lost(history
     assert len(verdict.violations) == 1 and verdict.unprotected == 1
     alone = Occurrence("stayd_disk_full", 12 * SECOND, 14 * SECOND, 16 * SECOND)
     assert len(history.judge([alone]).violations) == 2
+
+
+def test_without_ledger_a_redis_that_has_evicted_keys_cannot_tell_who_is_gone(history):
+    history.add("raw:express:1", ["GET", "raw:express:1"], 13, note="-TRYAGAIN stayd: session ...")
+    alone = Occurrence("stayd_disk_full", 12 * SECOND, 14 * SECOND, 16 * SECOND)
+    assert not history.judge([alone]).good
+    assert history.judge([Occurrence("evicting", 1 * SECOND, 2 * SECOND), alone]).good
+    assert not history.judge([alone, Occurrence("evicting", 17 * SECOND, 18 * SECOND)]).good

@@ -26,7 +26,8 @@ LEDGER_FAULTS = (
     "stayd_sync_errors",
     "stayd_no_descriptors",
 )
-LEDGERLESS = "-TRYAGAIN stayd|-ERR stayd: Redis is out and the ledger cannot be written"
+UNKNOWN = "-TRYAGAIN stayd"
+LEDGERLESS = UNKNOWN + "|-ERR stayd: Redis is out and the ledger cannot be written"
 STANDBY_US = 300_000  # between stayd's end and the supervisor's notice, and back
 
 
@@ -70,9 +71,13 @@ def excuses_of(occurrences, downs):
         if one.fault in ("stayd_frozen", "stayd_no_descriptors"):
             # Connections wait, or are not accepted: phpredis gives up after 2 s.
             found.append(Excuse(one.in_us, late_us, pages=".", loses_pages=True))
-        if one.fault in LEDGER_FAULTS and one.companion:
+        if one.fault in LEDGER_FAULTS:
             healed_us = one.healed_us or late_us
-            found.append(Excuse(one.in_us, healed_us, LEDGERLESS, ".", True, unprotected=True))
+            if one.companion:
+                found.append(Excuse(one.in_us, healed_us, LEDGERLESS, ".", True, unprotected=True))
+            elif any(o.fault == "evicting" and o.in_us < one.in_us for o in occurrences):
+                # W3: what Redis does not hold it may have evicted, and only the ledger knows.
+                found.append(Excuse(one.in_us, healed_us, UNKNOWN, ".", True))
         if one.fault == "acl_denied":
             # Until the next heartbeat a denied command is the client's own affair (F19).
             found.append(Excuse(one.in_us, one.in_us + 2 * SECOND_US, "NOPERM", ".", True))
