@@ -72,11 +72,14 @@ void Adopter::on_link_lost() {
 
 void Adopter::on_tick(bool trusted) {
   if (!trusted || !c_.up() || step_ != Step::idle || c_.now.mono_us < paused_until_us_) return;
-  if (!wanted_.empty()) {
+  if (!wanted_.empty() || c_.unrecorded.size() != 0) {
     items_.clear();
     while (!wanted_.empty() && items_.size() < kPage) {
       items_.push_back(std::move(wanted_.front()));
       wanted_.pop_front();
+    }
+    for (FullKey& key : c_.unrecorded.some(kPage - items_.size())) {
+      items_.push_back({std::move(key), 0, true});
     }
     page_is_scan_ = false;
     step_ = Step::reading;
@@ -167,7 +170,6 @@ void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   const bool known =
       row.meta.state != RowState::absent && !row.meta.stale && c_.rules.adoption_keeps_rows;
   failed_ = failed_ || !error.message.empty();
-  if (known && c_.unrecorded.has(items_[index].key)) want(items_[index].key, true);
   if (!error.message.empty() || known) {
     item_done();
   } else if (c_.up()) {
@@ -175,10 +177,14 @@ void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   }
 }
 
+void Adopter::want_again(const Item& item) {
+  if (!c_.unrecorded.has(item.key)) want(item.key, item.force);
+}
+
 // Redis or the ledger has just refused: once more, a little later.
 void Adopter::put_off(std::size_t index) {
   paused_until_us_ = c_.now.mono_us + kRetryUs;
-  want(items_[index].key, items_[index].force);
+  want_again(items_[index]);
   item_done();
 }
 
@@ -187,7 +193,7 @@ void Adopter::read(std::size_t index) {
   if (c_.keys.locked(item.key) || c_.debts.has(item.key)) {
     // A logout, or a debt, may stand in the ledger and not yet in Redis: what Redis says is no
     // news.
-    want(item.key, item.force);
+    want_again(item);
     item_done();
     return;
   }
@@ -259,9 +265,6 @@ void Adopter::on_applied(std::uint64_t tag, const Error& error, const ApplyResul
     ++adopted_;
     ++c_.counters.adopted_keys;
     events_.on_adopted(item.key);
-  } else if (c_.unrecorded.has(item.key)) {
-    want(item.key,
-         true);  // a newer write was recorded meanwhile, perhaps upon a row that is behind
   }
   item_done();
 }

@@ -1,5 +1,6 @@
 // Takes keys over from Redis into the ledger: all of them once, gently, at first contact
-// (backfill), and single ones whose value only Redis knows (read-back).
+// (backfill), and single ones whose value only Redis knows (read-back): those that are wanted, and
+// those whose last write the ledger has missed (unrecorded.h), until it has them.
 //
 // Runs only while the shard is TRUSTED. Its end is a durable fact; interrupted, it scans again and
 // skips what the ledger knows. A value is read by one script on the data connection, so it stands
@@ -72,6 +73,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   void on_scan_page(std::string_view frame);
   void read(std::size_t index);
   void put_off(std::size_t index);
+  void want_again(const Item& item);
   void settle_missing(std::uint64_t tag, Row row);
   void item_done();
   void save_progress();

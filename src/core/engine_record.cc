@@ -222,7 +222,6 @@ void Engine::on_unrecorded(Call& call, const SubOp& op) {
     absences_.forget(call.keys[op.key_index]);
     const Hlc hlc = op.hlc != 0 ? op.hlc : c_.hlc.next(c_.now.wall_ms);
     c_.unrecorded.add(call.keys[op.key_index], hlc, op.kind == SubKind::removed);
-    adopter_.want(call.keys[op.key_index], true);
   }
 }
 

@@ -1,10 +1,11 @@
 // Keys whose last write Redis has executed and the ledger could not take: their rows are behind,
 // and count as stale until the key has been read back (W14). In memory, because the ledger is what
-// fails; lost when stayd ends. Loop thread only.
+// fails; lost when stayd ends. The adopter reads them back. Loop thread only.
 #pragma once
 
 #include <cstddef>
 #include <string_view>
+#include <vector>
 
 #include "core/key_table.h"
 
@@ -23,6 +24,14 @@ class Unrecorded {
   bool removed_since(std::string_view key, Hlc row) const {
     const auto it = keys_.find(key);
     return it != keys_.end() && it->second.removal && it->second.hlc > row;
+  }
+  // Up to `limit` of them.
+  std::vector<FullKey> some(std::size_t limit) const {
+    std::vector<FullKey> out;
+    for (auto it = keys_.begin(); it != keys_.end() && out.size() < limit; ++it) {
+      out.push_back(it->first);
+    }
+    return out;
   }
   // The ledger has the key as of `hlc`.
   void settle(std::string_view key, Hlc hlc) {
