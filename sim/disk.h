@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,32 +29,48 @@ class Disk final : public Store {
 
   std::int64_t max_delay_us = 200;  // of writing, and again of reporting
   std::int64_t max_sync_us = 5000;
+  std::int64_t sync_interval_us = 100 * kMs;  // of the sync that nobody waits for
+  std::int64_t clock_offset_ms = 0;           // of its host's clock
+  bool lies = false;                          // about having synced
+  std::set<FullKey> unreadable;               // rows with a flipped bit; until they are written
+  std::set<FullKey> ever_unreadable;
+  void flip_bit(const FullKey& key) {
+    unreadable.insert(key);
+    ever_unreadable.insert(key);
+  }
   void be_fast() { max_delay_us = 200, max_sync_us = 5000; }
 
   // kill -9 of stayd: what had not been written is lost.
   void crash() {
     faulty_.crash();
     memory_.crash();
-    submit_scheduled_ = gathered_ = false;
+    submit_scheduled_ = gathered_ = syncing_ = sync_planned_ = false;
+    unreadable.clear();
     ++life_;
   }
-  // A power cut: what had not been synced is lost too.
-  void lose_power() {
+  // A power cut: of what had not been synced a random end is lost too. Returns its keys.
+  std::vector<FullKey> lose_power() {
     crash();
-    memory_.lose_power();
+    return memory_.lose_power(random_.below(memory_.unsynced() + 1));
   }
   FaultyStore& faults() { return faulty_; }
   const std::map<FullKey, Row>& rows() const { return memory_.rows(); }
 
   void set_events(StoreEvents* events) override { faulty_.set_events(events); }
   void apply(std::vector<Change> changes, Durability durability) override {
+    for (const Change& change : changes) unreadable.erase(change.mutation.key);
     gather().apply(std::move(changes), durability);
   }
   void apply_one(Mutation mutation, StoreToken token, Durability durability) override {
+    unreadable.erase(mutation.key);
     gather().apply_one(std::move(mutation), token, durability);
   }
-  void load(FullKey key, StoreToken token) override { gather().load(std::move(key), token); }
+  void load(FullKey key, StoreToken token) override {
+    if (unreadable.contains(key)) fail_one(FaultyStore::Operation::load);
+    gather().load(std::move(key), token);
+  }
   void load_meta(FullKey key, StoreToken token) override {
+    if (unreadable.contains(key)) fail_one(FaultyStore::Operation::load_meta);
     gather().load_meta(std::move(key), token);
   }
   void scan(ScanQuery query, StoreToken token) override { gather().scan(std::move(query), token); }
@@ -77,11 +94,16 @@ class Disk final : public Store {
         memory_.submit();
         scheduler_.after(delay(max_delay_us), [this] { deliver_([this] { report(); }); });
         sync_if_wanted();
+        sync_some_time();
       });
     });
   }
 
  private:
+  // The next call of this kind finds that the row does not read.
+  void fail_one(FaultyStore::Operation operation) {
+    faulty_.inject(operation, {.error = {Errc::io, "checksum mismatch"}});
+  }
   FaultyStore& gather() {
     gathered_ = true;
     return faulty_;
@@ -90,15 +112,29 @@ class Disk final : public Store {
     return 10 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(max_us)));
   }
   void sync_if_wanted() {
-    if (!memory_.sync_wanted()) return;
+    if (memory_.sync_wanted()) start_sync();
+  }
+  void start_sync() {
     memory_.start_sync();
+    syncing_ = true;
     scheduler_.after(delay(max_sync_us), [this, life = life_] {
       if (life != life_) return;
+      memory_.end_sync(lies);  // the disk works on while the process stands still
+      syncing_ = false;
       deliver_([this] {
-        memory_.end_sync();
         report();
-        sync_if_wanted();
+        if (!syncing_) sync_if_wanted();
       });
+    });
+  }
+  // The sync that nobody waits for.
+  void sync_some_time() {
+    if (sync_planned_) return;
+    sync_planned_ = true;
+    scheduler_.after(sync_interval_us, [this, life = life_] {
+      if (life != life_) return;
+      sync_planned_ = false;
+      if (!syncing_) start_sync();
     });
   }
   void report() {
@@ -109,10 +145,11 @@ class Disk final : public Store {
   Scheduler& scheduler_;
   Random& random_;
   Deliver deliver_;
-  MemoryStore memory_{[this] { return scheduler_.wall_ms(); }};
+  MemoryStore memory_{[this] { return scheduler_.wall_ms() + clock_offset_ms; }};
   FaultyStore faulty_{memory_};
   bool gathered_ = false;  // something was asked for since the last submit
   bool submit_scheduled_ = false;
+  bool syncing_ = false, sync_planned_ = false;
   std::uint64_t life_ = 0;  // of the process: what a dead one began ends nothing in the next
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,16 +13,20 @@
 #include "base/random.h"
 #include "sim/redis_model.h"
 #include "sim/scheduler.h"
+#include "store/faulty/faulty_store.h"
 
 namespace stayd::sim {
 
 class Faults;
 class World;
 
+inline constexpr std::int64_t kMaxSkewMs = 2000;  // of any host's clock from the true time
+
 struct FaultKind {
   const char* name;
   std::int64_t mean_us;     // between two of them, before the seed's own factor
   bool (*strike)(Faults&);  // false: not possible just now
+  bool drawn = true;        // false: only when asked for; its findings are open (docs/proof.md)
 };
 std::span<const FaultKind> fault_kinds();
 
@@ -49,6 +54,14 @@ class Faults {
   bool fail_over_in_a_pause();
   bool strike_twice();
   bool die_slowly();
+  bool deny_command();
+  bool halve_connection();
+  bool delete_past_stayd();
+  bool write_past_stayd();
+  bool cut_power(bool lying_disk);
+  bool fail_disk(FaultyStore::Operation operation);
+  bool flip_bit();
+  bool jump_clock();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);
@@ -58,11 +71,14 @@ class Faults {
   bool adopted() const;
   void await_reconcile(int looked);
   void bring_back(std::uint64_t how);
+  std::optional<FullKey> pick_key();  // of Redis; not stayd's own
+  void renew_disk_faults();
 
   World& world_;
   std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind
   Random* random_ = nullptr;                      // of the kind that strikes
   bool healed_ = false;
+  bool unwritable_ = false, unreadable_ = false;
 };
 
 }  // namespace stayd::sim

@@ -60,6 +60,15 @@ class KeyHistory {
   // Whether the key may hold `record` at the end, after all that was asked. `why()` tells.
   bool may_be(const std::optional<Record>& record, std::int64_t now_ms, std::string_view where);
 
+  // From now on only this is checked: no value is told that nobody wrote under the key (I11). For
+  // what a documented window leaves open; `why` says which.
+  void loosen(std::string_view why, std::int64_t now_ms);
+  bool loose() const { return loose_; }
+  // Whether a logout may have left a fence (R8), which only the ledger knows.
+  bool may_be_fenced() const;
+  // I10: how far expiry may stray where the clocks of hosts differ by more than usual.
+  void set_expiry_slack(std::int64_t slack_ms) { slack_ms_ = slack_ms; }
+
   // Too many operations in doubt: nothing is checked any more.
   bool given_up() const { return given_up_; }
   void give_up() { given_up_ = true; }
@@ -88,6 +97,7 @@ class KeyHistory {
   // Every world reachable by letting pending operations take effect by `now_ms`.
   std::vector<World> closure(std::int64_t now_ms) const;
   void line(std::int64_t now_ms, std::string text);
+  bool answer_loosely(int id, const std::string& text, std::int64_t now_ms);
   Wrong judge(const std::string& told, const std::vector<std::string>& possible) const;
   bool was_written(const std::string& told) const;
 
@@ -97,6 +107,9 @@ class KeyHistory {
   std::vector<std::string> lines_;
   std::string why_;
   Wrong wrong_ = Wrong::nothing;
+  std::string at_first_;  // a string's value before the first operation
+  std::int64_t slack_ms_ = kExpirySlackMs;
+  bool loose_ = false;
   bool given_up_ = false;
   int open_ = 0;
 };

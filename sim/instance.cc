@@ -31,9 +31,9 @@ void Instance::start() {
   aux_ = std::make_unique<Link>(link, network_, engine_->aux_events(), counters_, *engine_random_);
   engine_->attach(*data_, *aux_);
   turn([this] {
-    engine_->start(scheduler_.now());
-    data_->start(scheduler_.now());
-    aux_->start(scheduler_.now());
+    engine_->start(now());
+    data_->start(now());
+    aux_->start(now());
   });
   tick(life_);
 }
@@ -62,9 +62,9 @@ void Instance::pause(std::int64_t duration_us) {
     const bool tick_first = random_.chance(50);
     if (tick_first) {
       turn([this] {
-        data_->on_tick(scheduler_.now());
-        aux_->on_tick(scheduler_.now());
-        engine_->on_tick(scheduler_.now());
+        data_->on_tick(now());
+        aux_->on_tick(now());
+        engine_->on_tick(now());
       });
     }
     while (!waiting_.empty() && life == life_) {
@@ -86,7 +86,7 @@ void Instance::deliver(std::function<void()> action) {
 }
 
 void Instance::turn(const std::function<void()>& action) {
-  engine_->set_now(scheduler_.now());
+  engine_->set_now(now());
   action();
   engine_->on_turn_end();
 }
@@ -100,9 +100,9 @@ void Instance::tick(std::uint64_t life) {
     if (life != life_) return;
     if (!paused()) {
       turn([this] {
-        data_->on_tick(scheduler_.now());
-        aux_->on_tick(scheduler_.now());
-        engine_->on_tick(scheduler_.now());
+        data_->on_tick(now());
+        aux_->on_tick(now());
+        engine_->on_tick(now());
       });
     }
     tick(life);
@@ -111,6 +111,7 @@ void Instance::tick(std::uint64_t life) {
 
 void Instance::on_event(const Event& event) {
   note(event.text);
+  if (on_event_) on_event_(event);
 }
 
 void Instance::note(const std::string& text) {

@@ -44,8 +44,14 @@ class Instance final : public EventSink {
   EngineStatus status() const { return engine_->status(); }
   const Counters& counters() const { return counters_; }
 
+  // The host's clock, which may differ from the others'.
+  void set_clock(std::int64_t offset_ms) { disk_.clock_offset_ms = clock_offset_ms_ = offset_ms; }
+  // Hears of every event of stayd, just as it happens.
+  void watch(std::function<void(const Event&)> on_event) { on_event_ = std::move(on_event); }
+
   Network& network() { return network_; }
   Disk& disk() { return disk_; }
+  const Disk& disk() const { return disk_; }
   // State changes, newest last; at most kMaxEvents.
   const std::deque<std::string>& events() const { return events_; }
   void note(const std::string& text);
@@ -56,6 +62,11 @@ class Instance final : public EventSink {
   void deliver(std::function<void()> action);
   void turn(const std::function<void()>& action);
   void tick(std::uint64_t life);
+  Now now() const {
+    Now now = scheduler_.now();
+    now.wall_ms += clock_offset_ms_;
+    return now;
+  }
 
   Scheduler& scheduler_;
   Random& random_;
@@ -69,6 +80,8 @@ class Instance final : public EventSink {
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;
+  std::int64_t clock_offset_ms_ = 0;
+  std::function<void(const Event&)> on_event_;
   std::deque<std::function<void()>> waiting_;  // events of the process while it is paused
   std::deque<std::string> events_;
 };

@@ -9,12 +9,13 @@ class Ledgerless : public Scenario {
   void break_ledger(FaultyStore::Operation operation) {
     world.instance.disk().faults().inject(
         operation, {.error = make_error(Errc::io, "EIO"), .times = UINT64_MAX});
-    world.users.ledger_broken = true;
+    excuse();
   }
-  void mend_ledger() {
-    world.instance.disk().faults().heal();
-    world.users.ledger_broken = false;
+  void excuse() {
+    world.users.excuse(Users::Excuse::unwritable, 10 * kSecond);
+    world.users.excuse(Users::Excuse::unreadable, 10 * kSecond);
   }
+  void mend_ledger() { world.instance.disk().faults().heal(); }
 };
 
 // Found by ./dev chaos (seed 32 of its first series): the ledger could not be read while Redis
@@ -30,13 +31,12 @@ TEST_F(Ledgerless, EvictedKeysAreUnknownWithoutTheLedger) {
   };
   fail(FaultyStore::Operation::load);
   fail(FaultyStore::Operation::load_meta);
-  world.users.ledger_broken = true;
+  excuse();
   EXPECT_EQ(ask({"GET", "nobody"}), "nil") << "nothing was evicted: Redis can tell";
   for (const char* name : {"k", "h"}) world.redis.evict_one(key(name));
   EXPECT_EQ(ask({"GET", "k"}).substr(0, 9), "-TRYAGAIN");
   EXPECT_EQ(ask({"HSET", "h", "b", "1"}).substr(0, 9), "-TRYAGAIN");
   faults.heal();
-  world.users.ledger_broken = false;
   EXPECT_EQ(ask({"HGETALL", "h"}), "{a=1 }");
   EXPECT_TRUE(world.heal_and_check());
 }
@@ -49,7 +49,7 @@ TEST_F(Ledgerless, AReadThatIsCheckedMeetsATouch) {
   auto& faults = world.instance.disk().faults();
   faults.inject(FaultyStore::Operation::load_meta,
                 {.error = make_error(Errc::io, "EIO"), .times = UINT64_MAX});
-  world.users.ledger_broken = true;
+  excuse();
   for (int i = 0; i < 40; ++i) {
     const std::string name = "k" + std::to_string(i);
     world.users.ask(key(name), one({"GET", name}), 0);
@@ -58,7 +58,6 @@ TEST_F(Ledgerless, AReadThatIsCheckedMeetsATouch) {
     wait();
   }
   faults.heal();
-  world.users.ledger_broken = false;
   EXPECT_TRUE(world.heal_and_check());
 }
 
@@ -72,7 +71,7 @@ TEST_F(Ledgerless, WhatTheLedgerHasMissedIsUnknownInAnOutage) {
   auto& faults = world.instance.disk().faults();
   faults.inject(FaultyStore::Operation::apply,
                 {.error = make_error(Errc::io, "EIO"), .times = UINT64_MAX});
-  world.users.ledger_broken = true;
+  excuse();
   EXPECT_EQ(ask({"SET", "changed", "2"}), "+OK");
   EXPECT_EQ(ask({"SET", "again", "2"}), "+OK");
   EXPECT_EQ(ask({"SET", "created", "1"}), "+OK");
@@ -90,7 +89,6 @@ TEST_F(Ledgerless, WhatTheLedgerHasMissedIsUnknownInAnOutage) {
   while (ask({"HSET", "h", "b", "2"})[0] == '-') world.pass(5 * kMs);
   EXPECT_NE(world.instance.status().shard.trust, Trust::trusted);
   world.settle();
-  world.users.ledger_broken = false;
   for (const bool outage : {false, true}) {
     if (outage) world.redis.kill();
     EXPECT_EQ(ask({"GET", "changed"}), "\"2\"");
@@ -112,11 +110,10 @@ TEST_F(Ledgerless, WhatRedisIsOwedIsNotTakenFromItWithoutTheLedger) {
   for (const auto operation : {FaultyStore::Operation::apply, FaultyStore::Operation::load}) {
     faults.inject(operation, {.error = make_error(Errc::io, "EIO"), .times = UINT64_MAX});
   }
-  world.users.ledger_broken = true;
+  excuse();
   EXPECT_EQ(ask({"SET", "k", "v3"}).substr(0, 4), "-ERR");  // now it is not in memory either
   EXPECT_EQ(ask({"GET", "k"}).substr(0, 9), "-TRYAGAIN");
   faults.heal();
-  world.users.ledger_broken = false;
   EXPECT_EQ(ask({"GET", "k"}), "\"v2\"");
   world.redis.flags.no_memory = false;
   EXPECT_TRUE(world.heal_and_check());
@@ -129,14 +126,13 @@ TEST_F(Ledgerless, ARefusedWriteRevivesNobody) {
   auto& faults = world.instance.disk().faults();
   faults.inject(FaultyStore::Operation::apply,
                 {.error = make_error(Errc::io, "EIO"), .times = UINT64_MAX});
-  world.users.ledger_broken = true;
+  excuse();
   world.redis.kill();
   world.pass(100 * kMs);
   EXPECT_EQ(ask({"DEL", "k"}), ":1");
   EXPECT_EQ(ask({"SET", "k", "v2"}).substr(0, 4), "-ERR");
   EXPECT_EQ(ask({"GET", "k"}), "nil");
   faults.heal();
-  world.users.ledger_broken = false;
   world.redis.start(0);
   EXPECT_TRUE(world.heal_and_check());
   EXPECT_EQ(ask({"GET", "k"}), "nil");
@@ -149,7 +145,7 @@ TEST_F(Ledgerless, ABlockAfterALogoutThatTheLedgerCouldNotTake) {
   auto& faults = world.instance.disk().faults();
   faults.inject(FaultyStore::Operation::apply,
                 {.error = make_error(Errc::io, "EIO"), .times = UINT64_MAX});
-  world.users.ledger_broken = true;
+  excuse();
   EXPECT_EQ(ask({"DEL", "h"}), ":1");
   const Operation block{.commands = {{"HSET", "h", "a", "2"}, {"EXPIRE", "h", "100"}},
                         .block = true};
@@ -161,7 +157,6 @@ TEST_F(Ledgerless, ABlockAfterALogoutThatTheLedgerCouldNotTake) {
   EXPECT_EQ(ask({"HGETALL", "h"}).substr(0, 9), "-TRYAGAIN");
   world.redis.start(0);
   world.settle();
-  world.users.ledger_broken = false;
   EXPECT_EQ(ask({"HGETALL", "h"}), "{a=2 }");
   EXPECT_TRUE(world.heal_and_check());
 }
@@ -206,9 +201,8 @@ TEST_F(Ledgerless, AChangeOfARowThatIsBehind) {
   mend_ledger();
   EXPECT_EQ(ask({"HSET", "h", "b", "2"}), ":1");
   world.redis.kill();
-  world.users.ledger_broken = true;
+  excuse();
   EXPECT_NE(ask({"HGETALL", "h"}), "{a=1 b=2 }");
-  world.users.ledger_broken = false;
   world.redis.start(0);
   EXPECT_TRUE(world.heal_and_check());
   EXPECT_EQ(ask({"HGETALL", "h"}), "{a=2 b=2 }");
@@ -224,9 +218,8 @@ TEST_F(Ledgerless, ARemovalThatTheLedgerHasMissed) {
   world.pass(500 * kMs);
   mend_ledger();
   world.redis.kill();
-  world.users.ledger_broken = true;
+  excuse();
   EXPECT_NE(ask({"GET", "k"}), "\"v\"");
-  world.users.ledger_broken = false;
   world.redis.start(0);
   EXPECT_TRUE(world.heal_and_check());
   EXPECT_EQ(ask({"GET", "k"}), "nil");

@@ -92,7 +92,7 @@ std::unique_ptr<Transport> Network::dial(const Endpoint&, std::int64_t connect_t
   to_server(wire, [this, wire] { connect(wire); });
   scheduler_.after(connect_timeout_ms * kMs, [this, wire] {
     deliver_([this, wire] {
-      if (wire->client != nullptr && wire->peer == nullptr) {
+      if (wire->client != nullptr && !wire->connected) {
         end_client(wire, CloseReason::timeout, "connect timed out");
       }
     });
@@ -125,7 +125,11 @@ void Network::connect(const WirePtr& wire) {
     if (wire == nullptr) return;
     to_client(wire, [this, wire] { end_client(wire, CloseReason::reset, "Connection reset"); });
   };
-  to_client(wire, [wire] { wire->client->on_connected(); });
+  to_client(wire, [wire] {
+    wire->connected = true;
+    wire->client->on_connected();
+  });
+  redis_.greet(peer);
 }
 
 void Network::flush(const WirePtr& wire) {
@@ -153,13 +157,29 @@ void Network::end_client(const WirePtr& wire, CloseReason reason, std::string de
   if (client != nullptr) client->on_closed(reason, detail);
 }
 
-void Network::lose_one(unsigned choice) {
+Network::WirePtr Network::pick(unsigned choice) const {
   std::vector<WirePtr> open;
   for (const WirePtr& wire : wires_) {
-    if (wire->client != nullptr && wire->peer != nullptr) open.push_back(wire);
+    if (wire->client != nullptr && wire->connected) open.push_back(wire);
   }
-  if (open.empty()) return;
-  const WirePtr wire = open[choice % open.size()];
+  return open.empty() ? nullptr : open[choice % open.size()];
+}
+
+bool Network::halve_one(unsigned choice) {
+  const WirePtr wire = pick(choice);
+  if (wire == nullptr) return false;
+  wire->reset = true;
+  wire->held_to_server.clear();
+  wire->held_to_client.clear();
+  wire->peer->send = [](const std::string&) {};
+  wire->peer->close = [] {};
+  if (wire->peer->open) redis_.peer_gone(wire->peer);
+  return true;
+}
+
+bool Network::lose_one(unsigned choice) {
+  const WirePtr wire = pick(choice);
+  if (wire == nullptr) return false;
   // What was under way to Redis is lost, or still arrives; never with a gap.
   wire->reset = silent_to_server || random_.chance(50);
   wire->held_to_server.clear();
@@ -168,6 +188,7 @@ void Network::lose_one(unsigned choice) {
   scheduler_.at(when, [this, wire] {
     deliver_([this, wire] { end_client(wire, CloseReason::reset, "Connection reset by peer"); });
   });
+  return true;
 }
 
 }  // namespace stayd::sim

@@ -20,6 +20,7 @@ namespace stayd::sim {
 struct Wire {
   TransportEvents* client = nullptr;  // nullptr: the client has closed its end
   std::shared_ptr<Peer> peer;         // set once Redis has accepted
+  bool connected = false;             // and the client knows
   bool reset = false;                 // lost on the way: nothing passes any more
   std::string outbox;                 // written, leaves at the end of the turn
   bool flush_scheduled = false;
@@ -41,13 +42,16 @@ class Network final : public Dialer {
   // --- faults
   std::int64_t min_delay_us = 30, max_delay_us = 150;
   bool silent_to_server = false, silent_to_client = false;
-  void speak();                    // ends silence: what was held passes
-  void lose_one(unsigned choice);  // resets one open connection
+  void speak();  // ends silence: what was held passes
+  // False: no connection is open.
+  bool lose_one(unsigned choice);   // resets one open connection
+  bool halve_one(unsigned choice);  // half-open: its server's end is gone, and nobody says so
 
  private:
   class SimTransport;
   using WirePtr = std::shared_ptr<Wire>;
 
+  WirePtr pick(unsigned choice) const;
   std::int64_t delay();
   void to_server(const WirePtr& wire, std::function<void()> action);
   void to_client(const WirePtr& wire, std::function<void()> action);

@@ -27,12 +27,14 @@ class Copies final : public Workspace {
 }  // namespace
 
 bool RedisModel::write_refused(bool grows, std::string& out) const {
-  if (flags.replica) {
+  if (flags.replica || flags.master_down) {
     write_error(out, "READONLY You can't write against a read only replica.");
   } else if (flags.misconf) {
     write_error(out,
                 "MISCONF Redis is configured to save RDB snapshots, but it's currently unable "
                 "to persist to disk.");
+  } else if (flags.no_replicas) {
+    write_error(out, "NOREPLICAS Not enough good replicas to write.");
   } else if (flags.no_memory && grows) {
     write_error(out, "OOM command not allowed when used memory > 'maxmemory'.");
   } else {
@@ -52,7 +54,23 @@ bool RedisModel::refuse(const CommandSpec& spec, std::string& out) const {
                 "SHUTDOWN NOSAVE.");
     return true;
   }
-  if (spec.writes()) return write_refused((spec.flags & kCmdDenyOom) != 0, out);
+  if (denied.contains(spec.name)) {
+    write_error(out, "NOPERM this user has no permissions to run the '" + std::string(spec.name) +
+                         "' command");
+    return true;
+  }
+  const bool writes = spec.writes();
+  const bool with_keys = writes || spec.handling == Handling::read || spec.name == "evalsha";
+  if (flags.master_down && with_keys && !writes) {
+    write_error(out,
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
+    return true;
+  }
+  if (flags.try_again && with_keys) {
+    write_error(out, "TRYAGAIN Multiple keys request during rehashing of slot");
+    return true;
+  }
+  if (writes) return write_refused((spec.flags & kCmdDenyOom) != 0, out);
   return false;
 }
 
@@ -90,6 +108,7 @@ void RedisModel::queue(Peer& peer, const CommandSpec&, const Args& args, std::st
 }
 
 void RedisModel::exec(Peer& peer, std::string& out) {
+  if (!peer.multi) return write_error(out, "ERR EXEC without MULTI");
   peer.multi = false;
   const auto queued = std::move(peer.queued);
   peer.queued.clear();
@@ -132,7 +151,7 @@ void RedisModel::run_records(int db, const CommandSpec& spec, const Args& args, 
   }
   std::vector<Mutation> effects;
   std::string reply;
-  execute({&spec, &args, db, scheduler_.wall_ms()}, copies, reply, effects);
+  execute({&spec, &args, db, wall_ms()}, copies, reply, effects);
   // A script is refused at its first write, a command before it runs.
   if (spec.handling == Handling::script && copies.records != before && write_refused(false, out)) {
     return;
@@ -155,7 +174,7 @@ void RedisModel::run_native(Peer& peer, const CommandSpec& spec, const Args& arg
   if (name == "script|load") return script_load(args[2], out);
   if (name == "ping") return write_simple(out, "PONG");
   if (name == "time") {
-    const auto us = scheduler_.wall_ms() * 1000;
+    const auto us = wall_ms() * 1000;
     write_array(out, 2);
     write_bulk(out, std::to_string(us / 1000'000));
     return write_bulk(out, std::to_string(us % 1000'000));
@@ -192,6 +211,11 @@ void RedisModel::append(Peer& peer, const Args& args, std::string& out) {
 }
 
 void RedisModel::hello(Peer& peer, std::string& out) {
+  if (flags.no_auth) {
+    return write_error(out,
+                       "NOAUTH HELLO must be called with the client already authenticated, "
+                       "otherwise the HELLO <proto> AUTH <user> <pass> option can be used");
+  }
   write_map(out, 3);
   write_bulk(out, "version");
   write_bulk(out, "7.0.15");
@@ -214,8 +238,8 @@ void RedisModel::info(const Args& args, std::string& out) {
        std::string("# Persistence\r\nloading:") + (flags.loading ? "1" : "0") + "\r\n"},
       {"memory", "# Memory\r\nmaxmemory:1000000\r\nmaxmemory_policy:allkeys-random\r\n"},
       {"stats", "# Stats\r\nevicted_keys:" + std::to_string(evicted_keys_) + "\r\n"},
-      {"replication",
-       std::string("# Replication\r\nrole:") + (flags.replica ? "slave" : "master") + "\r\n"},
+      {"replication", std::string("# Replication\r\nrole:") +
+                          (flags.replica || flags.master_down ? "slave" : "master") + "\r\n"},
       {"keyspace", keyspace}};
   std::string text;
   for (const auto& [name, content] : sections) {
@@ -254,11 +278,7 @@ void RedisModel::scan(Peer& peer, const Args& args, std::string& out) {
 void RedisModel::kill_client(const Args& args, std::string& out) {
   const auto it = args.size() == 4 ? peers_.find(number(args[3])) : peers_.end();
   if (it == peers_.end()) return write_integer(out, 0);
-  const auto victim = it->second;
-  peers_.erase(it);
-  victim->open = false;
-  victim->in.clear();
-  victim->close();
+  send_away(std::shared_ptr(it->second));
   write_integer(out, 1);
 }
 

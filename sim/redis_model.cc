@@ -21,6 +21,7 @@ void RedisModel::start(std::size_t lost_changes) {
   running_ = true;
   evicted_keys_ = 0;
   flags = ServerFlags{};
+  denied.clear();
   new_process();
   go_back(lost_changes);
 }
@@ -101,7 +102,7 @@ void RedisModel::evict_one(const FullKey& key) {
   if (!data_.contains(key)) return;
   ++evicted_keys_;
   ++group_;
-  evicted_.insert(key);
+  taken_.insert(key);
   set(key, std::nullopt);
 }
 
@@ -111,13 +112,14 @@ void RedisModel::flush_all() {
     const FullKey key = data_.begin()->first;
     // A flush between two heartbeats that also saw evictions looks like one (R11): what it took is
     // put back when it is read.
-    if (evicted_keys_ > 0) evicted_.insert(key);
+    if (evicted_keys_ > 0) taken_.insert(key);
     set(key, std::nullopt);
   }
 }
 
 void RedisModel::remove(const FullKey& key) {
   ++group_;
+  taken_.insert(key);
   set(key, std::nullopt);
 }
 
@@ -139,6 +141,19 @@ std::shared_ptr<Peer> RedisModel::accept() {
   peer->id = next_client_id_++;
   peers_[peer->id] = peer;
   return peer;
+}
+
+void RedisModel::greet(const std::shared_ptr<Peer>& peer) {
+  if (!flags.full) return;
+  peer->send("-ERR max number of clients reached\r\n");
+  send_away(peer);
+}
+
+void RedisModel::send_away(const std::shared_ptr<Peer>& peer) {
+  peers_.erase(peer->id);
+  peer->open = false;
+  peer->in.clear();
+  peer->close();
 }
 
 void RedisModel::receive(const std::shared_ptr<Peer>& peer, std::string_view bytes) {
@@ -177,7 +192,7 @@ void RedisModel::process(const std::shared_ptr<Peer>& peer) {
 Record* RedisModel::find(int db, std::string_view key) {
   const auto it = data_.find(full_key(db, key));
   if (it == data_.end()) return nullptr;
-  if (it->second.expired(scheduler_.wall_ms())) {
+  if (it->second.expired(wall_ms())) {
     const FullKey full = it->first;
     set(full, std::nullopt);
     return nullptr;

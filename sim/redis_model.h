@@ -26,11 +26,16 @@ namespace stayd::sim {
 struct ServerFlags {
   bool loading = false;
   bool busy = false;
-  bool no_memory = false;  // OOM: refuses kCmdDenyOom
-  bool misconf = false;    // refuses every write
-  bool replica = false;    // READONLY
-  bool no_scan = false;    // refuses SCAN: a backfill does not end
-  bool frozen = false;     // SIGSTOP: takes bytes, does nothing
+  bool no_memory = false;    // OOM: refuses kCmdDenyOom
+  bool misconf = false;      // refuses every write
+  bool no_replicas = false;  // likewise: too few replicas have heard
+  bool replica = false;      // READONLY
+  bool master_down = false;  // a replica without its primary: serves nothing
+  bool try_again = false;    // as in the middle of a resharding: nothing with keys
+  bool no_auth = false;      // new connections lack a password
+  bool full = false;         // max number of clients: new connections are sent away
+  bool no_scan = false;      // refuses SCAN: a backfill does not end
+  bool frozen = false;       // SIGSTOP: takes bytes, does nothing
 };
 
 // The server's end of one connection.
@@ -55,11 +60,14 @@ class RedisModel {
   bool listening() const { return running_; }
   std::shared_ptr<Peer> accept();
   void receive(const std::shared_ptr<Peer>& peer, std::string_view bytes);
+  void greet(const std::shared_ptr<Peer>& peer);      // it knows that it is connected
   void peer_gone(const std::shared_ptr<Peer>& peer);  // after what was received has been executed
 
   // --- faults
   ServerFlags flags;
-  std::int64_t reply_delay_us = 0;  // every command takes this much longer
+  std::set<std::string, std::less<>> denied;  // commands that the user may not run (NOPERM)
+  std::int64_t reply_delay_us = 0;            // every command takes this much longer
+  std::int64_t clock_offset_ms = 0;           // of its host's clock
   void kill();
   // Starts again with what is left after the last `lost_changes` changes are undone.
   void start(std::size_t lost_changes);
@@ -75,12 +83,14 @@ class RedisModel {
   void evict(std::size_t count);
   void evict_one(const FullKey& key);
   void flush_all();  // by a client that does not come through stayd
+  // By a stranger, past stayd.
   void remove(const FullKey& key);
   void put(const FullKey& key, Record record);
 
   const std::map<FullKey, Record>& data() const { return data_; }
-  // Every key that was ever evicted: an old snapshot may lack it again.
-  const std::set<FullKey>& evicted() const { return evicted_; }
+  // Every key that was ever evicted, or deleted past stayd: found when it is next read; and an old
+  // snapshot may lack it again.
+  const std::set<FullKey>& taken() const { return taken_; }
   std::size_t journal_size() const { return journal_.size(); }
   // What changed `age` changes ago; 0: last.
   const FullKey& changed(std::size_t age) const { return journal_[journal_.size() - 1 - age].key; }
@@ -123,6 +133,8 @@ class RedisModel {
   void read_back(Peer& peer, const Args& args, std::string& out);
   bool write_refused(bool grows, std::string& out) const;
 
+  std::int64_t wall_ms() const { return scheduler_.wall_ms() + clock_offset_ms; }
+  void send_away(const std::shared_ptr<Peer>& peer);
   Record* find(int db, std::string_view key);  // nullptr: absent or expired
   void set(const FullKey& key, std::optional<Record> record);
 
@@ -136,7 +148,7 @@ class RedisModel {
   std::map<FullKey, Record> data_;
   std::deque<Undo> journal_;
   std::uint64_t group_ = 0;
-  std::set<FullKey> evicted_;
+  std::set<FullKey> taken_;
   std::map<std::string, int, std::less<>> scripts_;  // sha1 -> index of our script, -1: another's
   std::map<std::int64_t, std::shared_ptr<Peer>> peers_;
   std::map<std::uint64_t, std::string> cursors_;

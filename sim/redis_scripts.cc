@@ -99,7 +99,7 @@ void RedisModel::heartbeat(Peer& peer, const Args& args, std::string& out) {
   if (write_refused(true, out)) return;
   Record next;
   next.value = std::string(args[5]);
-  next.expires_at_ms = scheduler_.wall_ms() + number(args[6]);
+  next.expires_at_ms = wall_ms() + number(args[6]);
   set(full_key(peer.db, args[3]), std::move(next));
   write_integer(out, 1);
 }
@@ -133,7 +133,7 @@ void RedisModel::repair(Peer& peer, const Args& args, std::string& out) {
     record.value = std::move(zset);
   }
   record.expires_at_ms = number(args[7]);
-  if (record.expired(scheduler_.wall_ms())) {
+  if (record.expired(wall_ms())) {
     set(full_key(peer.db, key), std::nullopt);
   } else {
     set(full_key(peer.db, key), std::move(record));

@@ -24,14 +24,14 @@ void draw_faults(WorldOptions& options) {
     const bool enabled = random.chance(kFaultChance);
     const std::int64_t mean_us = kind.mean_us / 2 + between(random, 0, 4 * kind.mean_us);
     if (!options.only_faults) {
-      if (enabled) options.fault_means_us[kind.name] = mean_us;
+      if (enabled && kind.drawn) options.fault_means_us[kind.name] = mean_us;
     } else if (options.only_faults->contains(kind.name)) {
       options.fault_means_us[kind.name] = mean_us;
     }
   }
 }
 
-void draw_users(UsersOptions& users, std::uint64_t seed) {
+void draw_users(UsersOptions& users, std::uint64_t seed, bool clocks_jump) {
   Random random = stream(seed, "draw users");
   const auto sessions = static_cast<int>(between(random, 4, 60));
   const auto clients = 1 + static_cast<int>(random.below(4));
@@ -44,6 +44,10 @@ void draw_users(UsersOptions& users, std::uint64_t seed) {
   }
   // Somebody has to be there.
   users.weights[random.below(users.weights.size())] += 5;
+  if (!clocks_jump) return;
+  // What has just expired comes back when a clock goes back: nothing to check there.
+  users.weights[static_cast<std::size_t>(Habit::brief)] = 0;
+  users.weights[static_cast<std::size_t>(Habit::express)] += 1;
 }
 
 }  // namespace
@@ -56,7 +60,11 @@ Random stream(std::uint64_t seed, std::string_view purpose) {
 
 WorldOptions draw(WorldOptions options) {
   if (options.faults) draw_faults(options);
-  draw_users(options.users, options.seed);
+  const bool clocks_jump = options.fault_means_us.contains("clock-jump");
+  if (clocks_jump) {
+    options.users.expiry_slack_ms += 4 * kMaxSkewMs;  // two hosts, each before and after a jump
+  }
+  draw_users(options.users, options.seed, clocks_jump);
   Random backfill = stream(options.seed, "draw backfill");
   if (options.faults && backfill.chance(20)) {
     options.backfill_held_us = between(backfill, kSecond, 30 * kSecond);

@@ -1,5 +1,7 @@
 #include "sim/users.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "sim/request.h"
 
@@ -12,6 +14,7 @@ constexpr const char* kCompareAndDelete =
     "return 0 end";
 constexpr const char* kAppend = "return redis.call('append',KEYS[1],ARGV[1])";
 constexpr std::int64_t kTtlSeconds = 3600;
+constexpr std::int64_t kTombRetryUs = 2 * kSecond;  // tombstones are tried again each second
 
 Operation one(Words words) {
   return {.commands = {std::move(words)}};
@@ -57,6 +60,7 @@ int Users::ask_then(const FullKey& key, Operation operation, int client,
   mine->client = client;
   mine->writes = operation.writes();
   mine->asked_us = scheduler_.now_us();
+  mine->lacked = redis_lacks(key);
   mine->then = std::move(then);
   Call& call = mine->call;
   if (operation.block) {
@@ -76,17 +80,72 @@ int Users::ask_then(const FullKey& key, Operation operation, int client,
   call.client_id = static_cast<std::uint64_t>(client);
   call.sink = this;
   ++asked_;
-  const int id = histories_[key].ask(std::move(operation), client, scheduler_.wall_ms());
+  const int id = history(key).ask(std::move(operation), client, scheduler_.wall_ms());
   mine->operation = id;
   under_way_[&call] = std::move(mine);
   instance_.submit(call);
   return id;
 }
 
-// An error is excused only while the state cannot be known.
+KeyHistory& Users::history(const FullKey& key) {
+  const auto [it, is_new] = histories_.try_emplace(key);
+  if (is_new) it->second.set_expiry_slack(options_.expiry_slack_ms);
+  return it->second;
+}
+
+void Users::in_doubt(const FullKey& key, Operation operation) {
+  constexpr int kStranger = 99;
+  KeyHistory& history = this->history(key);
+  const int id = history.ask(std::move(operation), kStranger, scheduler_.wall_ms());
+  history.in_doubt(id, "by a stranger", scheduler_.wall_ms());
+}
+
+void Users::loosen(const FullKey& key, std::string_view why) {
+  history(key).loosen(why, scheduler_.wall_ms());
+}
+
+void Users::loosen_under_way(std::string_view why) {
+  std::set<FullKey> keys;  // by name, not by address
+  for (const auto& [call, mine] : under_way_) keys.insert(mine->key);
+  for (const FullKey& key : keys) loosen(key, why);
+}
+
+// UNKNOWN is for what cannot be known: a key that Redis was not asked for yet, or a row that does
+// not read; never while Redis is trusted.
 bool Users::excused(const UnderWay& one) const {
+  const bool no_multi = last_reply_.starts_with("-ERR EXEC without MULTI");
+  if (no_multi || last_reply_.starts_with("-NOPERM")) return excused(one, Excuse::denied);
+  if (last_reply_.find("the ledger cannot be written") != std::string::npos) {
+    return excused(one, Excuse::unwritable);
+  }
+  if (histories_.at(one.key).loose()) return true;
   const bool only_redis_can = key_of(one.key).starts_with("script:");
-  return ledger_broken || only_redis_can || !instance_.status().adoption_complete;
+  if (only_redis_can) return true;
+  const EngineStatus status = instance_.status();
+  const bool known = status.adoption_complete && !unreadable(one);
+  return !known;
+}
+
+void Users::check_time(const UnderWay& one) {
+  const std::int64_t took_us = scheduler_.now_us() - one.asked_us;
+  if (one.asked_us <= instance_.disturbed_us()) return;
+  const bool calm = one.asked_us > slow_until_us_;
+  slowest_us_ = std::max(slowest_us_, took_us);
+  const bool script = key_of(one.key).starts_with("script:");  // has the slow deadline
+  if (took_us > options_.bound_us * (script ? 20 : calm ? 1 : 4)) {
+    fail(one.key, "operation " + std::to_string(one.operation) + " took " +
+                      std::to_string(took_us / kMs) + " ms");
+  }
+}
+
+void Users::on_error(const UnderWay& one) {
+  KeyHistory& history = this->history(one.key);
+  if (!excused(one)) fail(one.key, "an error reached a client: " + last_reply_);
+  if (one.writes) {
+    history.in_doubt(one.operation, last_reply_, scheduler_.wall_ms());
+  } else {
+    history.refused(one.operation, last_reply_, scheduler_.wall_ms());
+  }
 }
 
 void Users::on_reply(Call& call, std::string_view reply) {
@@ -95,33 +154,40 @@ void Users::on_reply(Call& call, std::string_view reply) {
   const auto mine = std::move(it->second);
   under_way_.erase(it);
   scheduler_.trace(reply);
-  KeyHistory& history = histories_[mine->key];
+  KeyHistory& history = this->history(mine->key);
   last_reply_ = normalise(reply);
-  const std::int64_t took_us = scheduler_.now_us() - mine->asked_us;
-  if (mine->asked_us > instance_.disturbed_us()) {
-    const bool calm = mine->asked_us > slow_until_us_;
-    slowest_us_ = std::max(slowest_us_, took_us);
-    const bool script = key_of(mine->key).starts_with("script:");  // has the slow deadline
-    if (took_us > options_.bound_us * (script ? 20 : calm ? 1 : 4)) {
-      fail(mine->key, "operation " + std::to_string(mine->operation) + " took " +
-                          std::to_string(took_us / kMs) + " ms");
-    }
-  }
+  check_time(*mine);
   if (last_reply_[0] == '-') {
-    if (!excused(*mine)) fail(mine->key, "an error reached a client: " + last_reply_);
-    if (mine->writes) {
-      history.in_doubt(mine->operation, last_reply_, scheduler_.wall_ms());
-    } else {
-      history.refused(mine->operation, last_reply_, scheduler_.wall_ms());
-    }
+    on_error(*mine);
     return mine->then("");
   }
+  const bool trusted = instance_.status().shard.trust == Trust::trusted;
+  const bool lacked = mine->lacked || redis_lacks(mine->key);
+  if (unreadable(*mine) && !history.loose() && (!trusted || lacked)) {
+    loosen(mine->key, "W3: while the ledger cannot be read, Redis is taken at its word");
+  }
+  const bool adopted = instance_.status().adoption_complete;
+  if (!adopted && !trusted && mine->writes && !redis_lacks(mine->key)) {
+    loosen(mine->key, "W7: written before it was known what Redis holds");
+  }
   const auto& name = mine->call.spec->name;
-  if ((name == "del" || name == "unlink") && !instance_.status().adoption_complete) {
-    // Logging out an id that stayd has not seen yet counts as done (R4), whatever was there.
+  const bool logout = name == "del" || name == "unlink";
+  const bool uncounted =
+      excused(*mine, Excuse::unwritable) || unwritten_logouts_.contains(mine->key);
+  if (logout && (!adopted || uncounted)) {
+    // Logging out an id that stayd has not seen yet counts as done (R4), whatever was there; and
+    // so does a logout that the ledger cannot take.
     history.done(mine->operation, scheduler_.wall_ms());
   } else if (!history.answer(mine->operation, reply, scheduler_.wall_ms())) {
     fail(mine->key, history.why());
+  }
+  if (mine->writes && excused(*mine, Excuse::unwritable)) {
+    // The next outage may show an older value, until it has been read back. Logouts hold in memory.
+    if (logout) {
+      unwritten_logouts_.insert(mine->key);
+    } else {
+      loosen(mine->key, "written while the ledger takes nothing");
+    }
   }
   mine->then(last_reply_);
 }
@@ -137,9 +203,16 @@ void Users::on_kill() {
            std::tie(b->asked_us, b->key, b->operation);
   });
   for (const auto& mine : all) {
-    KeyHistory& history = histories_[mine->key];
+    KeyHistory& history = this->history(mine->key);
     history.in_doubt(mine->operation, "stayd was killed", scheduler_.wall_ms());
     mine->then("");
+  }
+  const auto unwritable_until_us = excused_until_us_[static_cast<std::size_t>(Excuse::unwritable)];
+  const bool written_since = scheduler_.now_us() > unwritable_until_us + kTombRetryUs;
+  for (const FullKey& key : std::exchange(unwritten_logouts_, {})) {
+    if (written_since) continue;
+    loosen(key, "W2: killed before the logout was written");
+    not_compared.insert(key);
   }
 }
 
@@ -173,7 +246,7 @@ void Users::open_session() {
   session->name = kNames[static_cast<std::size_t>(session->habit)] + std::to_string(number);
   const int db = !returns && random_.chance(20) ? 3 : 0;
   session->key = full_key(db, session->name);
-  if (session->habit == Habit::fenced) histories_[session->key].start_with({.fenced = true});
+  if (session->habit == Habit::fenced) history(session->key).start_with({.fenced = true});
   session->left = 5 + static_cast<int>(random_.below(60));
   // Some sleep: what a fault did to their session is not hidden by a command right after it.
   if (random_.chance(40)) session->pace = 5 + static_cast<int>(random_.below(40));
@@ -193,7 +266,7 @@ void Users::think(const std::shared_ptr<Session>& session, int client) {
 
 void Users::next(const std::shared_ptr<Session>& session, int client) {
   if (stopped_) return;
-  const bool over = session->left <= -4 || histories_[session->key].given_up();
+  const bool over = session->left <= -4 || history(session->key).given_up();
   if (over) {
     if (--session->clients == 0) open_session();
     return;

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -48,6 +49,7 @@ struct UsersOptions {
   std::optional<std::int64_t> think_us;  // mean pause between two commands of a client
   std::int64_t bound_us = 300 * kMs;     // every call is answered within this
   std::array<int, kHabits> weights{};    // of the kinds of users
+  std::int64_t expiry_slack_ms = kExpirySlackMs;
 };
 
 class Users final : private CallSink {
@@ -64,9 +66,12 @@ class Users final : private CallSink {
   void give_up_lost_scripts(const RedisModel& redis);
   // One command of a directed scenario; its client is the test. Returns the operation's number.
   int ask(const FullKey& key, Operation operation, int client = 0);
-  KeyHistory& history(const FullKey& key) { return histories_[key]; }
+  KeyHistory& history(const FullKey& key);
   const std::map<FullKey, KeyHistory>& histories() const { return histories_; }
   std::map<FullKey, KeyHistory>& histories() { return histories_; }
+
+  // Keys in which Redis and the ledger may differ at the end: W2, W5, W8.
+  std::set<FullKey> not_compared;
 
   bool failed() const { return !violation_.empty(); }
   void fail(const FullKey& key, const std::string& what);
@@ -77,8 +82,19 @@ class Users final : private CallSink {
   std::uint64_t asked() const { return asked_; }
   std::int64_t slowest_us() const { return slowest_us_; }
 
-  // Errors are excused while the ledger is broken.
-  bool ledger_broken = false;
+  // An error of this kind is excused in commands that are asked until then.
+  enum class Excuse : std::uint8_t { unwritable, unreadable, denied };
+  void excuse(Excuse what, std::int64_t lasts_us) {
+    auto& until_us = excused_until_us_[static_cast<std::size_t>(what)];
+    until_us = std::max(until_us, scheduler_.now_us() + lasts_us);
+  }
+  // An operation by somebody else, which takes effect some time, or never.
+  void in_doubt(const FullKey& key, Operation operation);
+  // Told before the run: whether Redis lacks the key just now; whether its row does not read.
+  std::function<bool(const FullKey&)> redis_lacks, row_broken;
+  // What a documented window leaves open for a key, or for all whose commands are under way.
+  void loosen(const FullKey& key, std::string_view why);
+  void loosen_under_way(std::string_view why);
   // The disk, the network or Redis itself is slow for a while: the bound is four times as long.
   void note_slow(std::int64_t lasts_us) {
     slow_until_us_ = std::max(slow_until_us_, scheduler_.now_us() + lasts_us);
@@ -100,12 +116,21 @@ class Users final : private CallSink {
     int operation = 0;
     int client = 0;
     bool writes = false;
+    bool lacked = false;  // by Redis
     std::int64_t asked_us = 0;
     std::function<void(const std::string&)> then;  // with the normalised reply, "" when in doubt
   };
 
   void on_reply(Call& call, std::string_view reply) override;
+  bool excused(const UnderWay& one, Excuse what) const {
+    return one.asked_us <= excused_until_us_[static_cast<std::size_t>(what)];
+  }
   bool excused(const UnderWay& one) const;
+  bool unreadable(const UnderWay& one) const {
+    return excused(one, Excuse::unreadable) || row_broken(one.key);
+  }
+  void on_error(const UnderWay& one);
+  void check_time(const UnderWay& one);
   int ask_then(const FullKey& key, Operation operation, int client,
                std::function<void(const std::string&)> then);
   Habit draw_habit();
@@ -133,6 +158,8 @@ class Users final : private CallSink {
   std::uint64_t asked_ = 0;
   std::int64_t slowest_us_ = 0;
   std::int64_t slow_until_us_ = 0;
+  std::array<std::int64_t, 3> excused_until_us_{};
+  std::set<FullKey> unwritten_logouts_;  // acknowledged while the ledger took nothing
   std::string violation_;
   FullKey violated_key_;
   std::string last_reply_;

@@ -6,8 +6,8 @@ namespace stayd::sim {
 namespace {
 
 constexpr std::int64_t kHealLimitUs = 15 * kSecond;  // I14: TRUSTED and paid within this
+constexpr std::int64_t kNoticeUs = kSecond;          // what is wrong is found within this (W4)
 constexpr std::int64_t kQuietUs = 2 * kSecond;
-constexpr std::int64_t kTtlToleranceMs = 600;  // relative TTLs start when each side hears of them
 
 }  // namespace
 
@@ -19,6 +19,11 @@ World::World(WorldOptions o)
       instance(scheduler, random, redis, options.instance),
       users(scheduler, stream(options.seed, "users"), instance, options.users),
       faults_(*this) {
+  instance.watch([this](const Event& event) { on_event(event); });
+  users.redis_lacks = [this](const FullKey& key) { return !redis.data().contains(key); };
+  users.row_broken = [this](const FullKey& key) {
+    return instance.disk().ever_unreadable.contains(key);
+  };
   if (options.fill_redis) fill_redis();
   if (options.backfill_held_us != 0) {
     redis.flags.no_scan = true;
@@ -62,6 +67,41 @@ void World::kill_stayd() {
   users.on_kill();
 }
 
+// What the disk loses is W5: of these keys Redis may hold, and show, what the ledger does not know;
+// and of those whose commands were under way.
+void World::cut_power() {
+  users.loosen_under_way("W5: under way when the power was cut");
+  kill_stayd();
+  instance.note("-- the power is cut");
+  for (const FullKey& key : instance.disk().lose_power()) {
+    users.loosen(key, "W5: lost with the power");
+    users.not_compared.insert(key);
+  }
+}
+
+bool World::equal_in_redis(const FullKey& key) const {
+  const auto held = redis.data().find(key);
+  const auto known = instance.disk().rows().find(key);
+  const bool in_redis = held != redis.data().end();
+  const bool in_ledger =
+      known != instance.disk().rows().end() && known->second.meta.state == RowState::live;
+  if (!in_redis || !in_ledger) return in_redis == in_ledger;
+  return !known->second.meta.stale && held->second.value == known->second.record.value;
+}
+
+// The ledger starts anew from what Redis holds: where they differ, what the ledger knew is lost,
+// and nowhere else. From then on they are equal again.
+void World::on_event(const Event& event) {
+  if (event.name != "redis_is_truth") return;
+  truth_us = scheduler.now_us();
+  const std::string_view why = "W6: Redis is the truth";
+  users.loosen_under_way(why);
+  for (const auto& [key, history] : users.histories()) {
+    if (!equal_in_redis(key) || history.may_be_fenced()) users.loosen(key, why);
+  }
+  users.not_compared.clear();
+}
+
 void World::restart_stayd(std::int64_t after_us) {
   scheduler.after(after_us, [this] {
     if (!instance.alive()) instance.start();
@@ -87,6 +127,7 @@ void World::settle() {
 }
 
 bool World::heal_and_check() {
+  pass(kNoticeUs);
   if (users.failed()) return false;
   if (!wait_in_step(kHealLimitUs)) {
     const EngineStatus status = instance.alive() ? instance.status() : EngineStatus{};
@@ -115,7 +156,7 @@ void World::compare() {
   for (const auto& [key, row] : instance.disk().rows()) keys.insert(key);
   for (const auto& [key, history] : users.histories()) keys.insert(key);
   for (const FullKey& key : keys) {
-    if (is_side_key(key_of(key))) continue;
+    if (is_side_key(key_of(key)) || users.not_compared.contains(key)) continue;
     compare_key(key);
     if (users.failed()) return;
   }
@@ -130,7 +171,7 @@ void World::compare_key(const FullKey& key) {
   const bool in_ledger = row.meta.live_at(wall_ms);
   if (row.meta.stale) return users.fail(key, "the ledger's row is still stale");
   const auto about_to_expire = [&](const Record& record) {
-    return record.expires_at_ms != 0 && record.expires_at_ms < wall_ms + kTtlToleranceMs;
+    return record.expires_at_ms != 0 && record.expires_at_ms < wall_ms + expiry_slack_ms();
   };
   if (in_redis && !in_ledger) {
     if (about_to_expire(held->second)) return;
@@ -138,7 +179,7 @@ void World::compare_key(const FullKey& key) {
   }
   if (in_ledger && !in_redis) {
     if (about_to_expire(row.record)) return;
-    if (redis.evicted().contains(key)) {  // lost without notice: put back when it is read
+    if (redis.taken().contains(key)) {  // lost without notice: put back when it is read
       const bool hash = row.meta.type == ValueType::hash;
       users.ask(key, {.commands = {{hash ? "HGETALL" : "GET", std::string(key_of(key))}}});
       return pass(300 * kMs);
@@ -151,7 +192,7 @@ void World::compare_key(const FullKey& key) {
     }
     const auto difference = held->second.expires_at_ms - row.record.expires_at_ms;
     const bool one_never = (held->second.expires_at_ms == 0) != (row.record.expires_at_ms == 0);
-    if (one_never || std::abs(difference) > kTtlToleranceMs) {
+    if (one_never || std::abs(difference) > expiry_slack_ms()) {
       return users.fail(
           key, "Redis and the ledger differ in expiry by " + std::to_string(difference) + " ms");
     }

@@ -47,6 +47,8 @@ class World {
   bool heal_and_check();
   void kill_stayd();
   void restart_stayd(std::int64_t after_us);
+  // Of stayd's host; Redis stays up. stayd is dead then.
+  void cut_power();
 
   const WorldOptions given;    // as handed to the constructor
   const WorldOptions options;  // and what was drawn from the seed
@@ -56,8 +58,13 @@ class World {
   Instance instance;
   Users users;
   std::map<std::string, std::uint64_t> faults_struck;  // by kind
+  // When Redis was last taken for the truth: a snapshot of before brings back logouts (W6).
+  std::int64_t truth_us = 0;
 
  private:
+  void on_event(const Event& event);
+  bool equal_in_redis(const FullKey& key) const;
+  std::int64_t expiry_slack_ms() const { return options.users.expiry_slack_ms; }
   void fill_redis();
   bool in_step() const;
   bool wait_in_step(std::int64_t limit_us);

@@ -353,10 +353,7 @@ void Engine::on_trust(Trust trust) {
   std::vector<Call*> fronts;
   c_.keys.all_fronts(fronts);
   for (Call* call : fronts) {
-    if (!call->listed) {
-      call->listed = true;
-      ready_.push_back(call);
-    }
+    if (!std::exchange(call->listed, true)) ready_.push_back(call);
   }
   run_ready();
 }
@@ -372,8 +369,9 @@ void Engine::on_redis_is_truth(std::string_view why) {
                       {}});
   c_.cache.clear();
   c_.unrecorded.clear();
+  c_.unwritten_tombs.clear();
+  adopter_.restart();  // first: an empty ledger must never say that it knows every key
   c_.store.flush(-1, c_.hlc.next(c_.now.wall_ms), 0);
-  adopter_.restart();
 }
 
 void Engine::on_push(std::string_view frame) {

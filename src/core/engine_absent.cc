@@ -120,7 +120,9 @@ void Engine::send_verification(Call& call) {
 
 void Engine::on_verified(Call& call) {
   const bool missing = static_cast<Stage>(call.stage) == Stage::missing_verify;
-  if (call.contradicted && c_.up()) shard_.suspect("its heartbeat key is not the last one written");
+  if (call.contradicted && c_.up()) {
+    shard_.suspect("its heartbeat key is not the last one written, or it does not say whether");
+  }
   if (call.contradicted || !shard_.trusted()) {
     if (missing) return to_standin(call);
     return reroute(call);

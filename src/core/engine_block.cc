@@ -176,7 +176,10 @@ void Engine::on_block(Call& call, std::string_view frame) {
       shard_.note_refusal(ReplyClass::no_memory, reply.text());
       return reroute(call);
     }
-    if (call.held_from != 0) doubt_rows(call);  // nothing was done: not even the logouts in it
+    // Nothing was done, not even the logouts in it; or MULTI was denied, and all was done one by
+    // one.
+    const bool one_by_one = reply.text().starts_with("ERR EXEC without MULTI");
+    if (call.held_from != 0 || one_by_one) doubt_rows(call);
     return complete(call, frame);
   }
   auto elements = reply.elements();

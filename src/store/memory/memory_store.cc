@@ -180,11 +180,13 @@ void MemoryStore::start_sync() {
   run_ = {undo_.size(), held_.size(), highest_hlc_, written_facts_};
 }
 
-void MemoryStore::end_sync() {
+void MemoryStore::end_sync(bool lie) {
   if (!std::exchange(sync_started_, false)) return;
-  undo_.erase(undo_.begin(), undo_.begin() + static_cast<std::ptrdiff_t>(run_.undo));
-  synced_highest_hlc_ = run_.highest_hlc;
-  synced_facts_ = std::move(run_.facts);
+  if (!lie) {
+    undo_.erase(undo_.begin(), undo_.begin() + static_cast<std::ptrdiff_t>(run_.undo));
+    synced_highest_hlc_ = run_.highest_hlc;
+    synced_facts_ = std::move(run_.facts);
+  }
   const auto end = held_.begin() + static_cast<std::ptrdiff_t>(run_.held);
   std::move(held_.begin(), end, std::back_inserter(reports_));
   held_.erase(held_.begin(), end);
@@ -200,12 +202,14 @@ void MemoryStore::crash() {
   in_flight_.reopen();
 }
 
-void MemoryStore::lose_power() {
+std::vector<FullKey> MemoryStore::lose_power(std::size_t kept) {
+  std::vector<FullKey> lost;
   written_facts_ = synced_facts_;
   std::fill(in_flight_memory_.begin(), in_flight_memory_.end(), std::byte{});
   crash();
-  while (!undo_.empty()) {
+  while (undo_.size() > kept) {
     Undo& undo = undo_.back();
+    lost.push_back(undo.key);
     if (undo.before) {
       rows_.insert_or_assign(undo.key, std::move(*undo.before));
     } else {
@@ -213,7 +217,11 @@ void MemoryStore::lose_power() {
     }
     undo_.pop_back();
   }
+  undo_.clear();
   highest_hlc_ = synced_highest_hlc_;
+  for (const auto& [key, row] : rows_) highest_hlc_ = std::max(highest_hlc_, row.meta.hlc);
+  synced_highest_hlc_ = highest_hlc_;
+  return lost;
 }
 
 StoreStats MemoryStore::stats() const {

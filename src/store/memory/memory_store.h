@@ -38,14 +38,17 @@ class MemoryStore final : public Store {
   // written stays.
   void crash();
   // A power cut and a new start: also goes back to the last sync(), and the in-flight table is
-  // lost.
-  void lose_power();
+  // lost. Of what was written since, the first `kept` changes may have reached the disk all the
+  // same. Returns the keys that lost a change.
+  std::vector<FullKey> lose_power(std::size_t kept = 0);
+  std::size_t unsynced() const { return undo_.size(); }
   // fdatasync of everything done so far; also done by flush and swap.
   void sync();
   bool late_syncs = false;
   bool sync_wanted() const { return !held_.empty() && !sync_started_; }
   void start_sync();
-  void end_sync();  // without a run under way: nothing
+  // Without a run under way: nothing. `lie`: it is reported, and nothing has reached the disk.
+  void end_sync(bool lie = false);
 
   // For a simulator to which two stores with the same rows are the same.
   void forget_counts() { stats_ = {}; }
