@@ -104,10 +104,11 @@ void Users::loosen(const FullKey& key, std::string_view why) {
   history(key).loosen(why, scheduler_.wall_ms());
 }
 
-void Users::loosen_under_way(std::string_view why) {
+std::set<FullKey> Users::loosen_under_way(std::string_view why) {
   std::set<FullKey> keys;  // by name, not by address
   for (const auto& [call, mine] : under_way_) keys.insert(mine->key);
   for (const FullKey& key : keys) loosen(key, why);
+  return keys;
 }
 
 // UNKNOWN is for what cannot be known: a key that Redis was not asked for yet, or a row that does
@@ -141,6 +142,9 @@ void Users::check_time(const UnderWay& one) {
 void Users::on_error(const UnderWay& one) {
   KeyHistory& history = this->history(one.key);
   if (!excused(one)) fail(one.key, "an error reached a client: " + last_reply_);
+  if (last_reply_.starts_with("-ERR EXEC without MULTI")) {
+    loosen(one.key, "MULTI was denied: the block was executed one by one, as on Redis itself");
+  }
   if (one.writes) {
     history.in_doubt(one.operation, last_reply_, scheduler_.wall_ms());
   } else {

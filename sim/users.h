@@ -92,9 +92,10 @@ class Users final : private CallSink {
   void in_doubt(const FullKey& key, Operation operation);
   // Told before the run: whether Redis lacks the key just now; whether its row does not read.
   std::function<bool(const FullKey&)> redis_lacks, row_broken;
-  // What a documented window leaves open for a key, or for all whose commands are under way.
+  // What a documented window leaves open for a key, or for all whose commands are under way; which
+  // it returns.
   void loosen(const FullKey& key, std::string_view why);
-  void loosen_under_way(std::string_view why);
+  std::set<FullKey> loosen_under_way(std::string_view why);
   // The disk, the network or Redis itself is slow for a while: the bound is four times as long.
   void note_slow(std::int64_t lasts_us) {
     slow_until_us_ = std::max(slow_until_us_, scheduler_.now_us() + lasts_us);

@@ -70,7 +70,7 @@ void World::kill_stayd() {
 // What the disk loses is W5: of these keys Redis may hold, and show, what the ledger does not know;
 // and of those whose commands were under way.
 void World::cut_power() {
-  users.loosen_under_way("W5: under way when the power was cut");
+  users.not_compared.merge(users.loosen_under_way("W5: under way when the power was cut"));
   kill_stayd();
   instance.note("-- the power is cut");
   for (const FullKey& key : instance.disk().lose_power()) {
