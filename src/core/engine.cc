@@ -61,38 +61,7 @@ void Engine::on_tick(Now now) {
   c_.store.submit();
 }
 
-// --- what a call touches
-
-bool Engine::collect_keys(Call& call) {
-  if (!find_keys(*call.spec, call.args, call.key_positions)) return false;
-  call.keys.reserve(call.key_positions.size());
-  for (const auto position : call.key_positions) {
-    FullKey& key = call.keys.emplace_back(std::move(call.key_memory));
-    assign_full_key(key, call.db, call.args[position]);
-  }
-  if (call.spec->handling == Handling::script) collect_arguments(call);
-  shard_.use_db(call.db);
-  return true;
-}
-
-// A script that declares no keys: its arguments that are called as sessions are, count as its keys.
-void Engine::collect_arguments(Call& call) {
-  if (!call.keys.empty() || !call.writes() || call.args.size() < 4 || call.args[2] != "0") return;
-  for (std::size_t i = 3; i < call.args.size() && call.keys.size() < kMaxArgumentKeys; ++i) {
-    if (policies_.names(call.args[i])) call.keys.push_back(full_key(call.db, call.args[i]));
-  }
-}
-
-void Engine::collect_block_keys(Call& call) {
-  for (auto& sub : call.block) {
-    if (sub->spec->handling == Handling::local || !collect_keys(*sub)) continue;
-    call.keys.insert(call.keys.end(), sub->keys.begin(), sub->keys.end());
-  }
-  if (!call.pinned) return;
-  const auto watch = watches_.find(call.client_id);
-  if (watch == watches_.end()) return;
-  for (const auto& [key, version] : watch->second.keys) call.keys.push_back(key);
-}
+// --- where a call goes
 
 const SessionPolicy* Engine::policy_of(const Call& call) const {
   static const SessionPolicy kEverything{};

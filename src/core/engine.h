@@ -149,6 +149,7 @@ class Engine final : public CallHandler,
   // --- engine.cc: routing
   bool collect_keys(Call& call);
   void collect_arguments(Call& call);
+  void collect_destination(Call& call);
   void collect_block_keys(Call& call);
   bool goes_to_redis(const Call& call) const;
   void try_start(Call& call);
@@ -279,6 +280,7 @@ class Engine final : public CallHandler,
   void unblock(Call& call);
   void start_watch(Call& call);
   void on_watched(Call& call);
+  Hlc watched_version(const RowMeta& meta) const;
   void unwatch(Call& call);
   void forget_watch(std::uint64_t client_id);
   bool watch_allows(Call& call);

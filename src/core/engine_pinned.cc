@@ -86,10 +86,15 @@ void Engine::start_watch(Call& call) {
   load_metas(call);
 }
 
+// 0 when the key is not there: its removal then changes nothing, as in Redis.
+Hlc Engine::watched_version(const RowMeta& meta) const {
+  return meta.live_at(c_.now.wall_ms) ? meta.hlc : 0;
+}
+
 void Engine::on_watched(Call& call) {
   Watch& watch = watches_[call.client_id];
   for (std::size_t i = 0; i < call.keys.size(); ++i) {
-    watch.keys.emplace_back(call.keys[i], call.metas[i].hlc);
+    watch.keys.emplace_back(call.keys[i], watched_version(call.metas[i]));
   }
   complete(call, "+OK\r\n");
 }
@@ -122,7 +127,7 @@ bool Engine::watch_allows(Call& call) {
   if (redis) return true;
   for (const auto& [key, version] : watch.keys) {
     const auto row = working_.find(key);
-    if (row == working_.end() || row->second.meta.hlc == version) continue;
+    if (row == working_.end() || watched_version(row->second.meta) == version) continue;
     forget_watch(call.client_id);
     complete(call, "_\r\n");
     return false;

@@ -344,3 +344,31 @@ def test_select_in_a_watched_block_stays_there(stayd, redis):
     with redis.client() as direct:
         assert direct.call("GET", "b") == b"zero"
         assert direct.pipeline(["SELECT", 3], ["GET", "a"], ["GET", "b"]) == ["OK", b"three", None]
+
+
+def test_what_is_copied_to_another_database_outlives_redis(stayd, redis):
+    """COPY and MOVE write a key of another database: the ledger knew nothing of it."""
+    with stayd.client() as client:
+        assert client.pipeline(["SELECT", 7], ["SET", "sess:2", "old"], ["SELECT", 0])[1] == "OK"
+        assert client.pipeline(["SET", "sess:1", "a"], ["SET", "sess:3", "b"]) == ["OK", "OK"]
+        assert client.call("COPY", "sess:1", "sess:2", "DB", 7, "REPLACE") == 1
+        assert client.call("MOVE", "sess:3", 7) == 1
+        redis.kill()
+        wait_until(lambda: stayd.trust() == "out", 5, "Redis is known to be out")
+        assert client.pipeline(["GET", "sess:1"], ["GET", "sess:3"]) == [b"a", None]
+        assert client.call("SELECT", 7) == "OK"
+        assert client.pipeline(["GET", "sess:2"], ["GET", "sess:3"]) == [b"a", b"b"]
+
+
+def test_removing_what_is_not_there_disturbs_no_watch(stayd, redis):
+    """Without Redis: DEL of a watched key that is not there leaves a tombstone, and changes nothing."""
+    redis.kill()
+    wait_until(lambda: stayd.trust() == "out", 5, "Redis is known to be out")
+    with stayd.client() as client:
+        assert client.call("WATCH", "sess:1") == "OK"
+        assert client.call("DEL", "sess:1") == 0
+        replies = client.pipeline(["MULTI"], ["SET", "sess:1", "a"], ["EXEC"])
+        assert replies == ["OK", "QUEUED", ["OK"]]
+        assert client.call("WATCH", "sess:1") == "OK"
+        assert client.call("DEL", "sess:1") == 1
+        assert client.pipeline(["MULTI"], ["GET", "sess:1"], ["EXEC"]) == ["OK", "QUEUED", None]
