@@ -59,6 +59,7 @@ constexpr std::string_view kReadBack =
     "  at=redis.call('pttl',key)\n"
     "  if at>=0 then local t=redis.call('time') at=at+t[1]*1000+math.floor(t[2]/1000) end\n"
     "end\n"
+    "at=math.min(at,9007199254740992)\n"  // what a double tells exactly: the year 287396
     "local value\n"
     "if kind=='string' then value=redis.call('get',key)\n"
     "elseif kind=='hash' then value=redis.call('hgetall',key)\n"
