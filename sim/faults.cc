@@ -197,7 +197,6 @@ bool Faults::evict() {
   if (!adopted() || !world_.redis.listening()) return false;
   note("keys are evicted");
   world_.redis.evict(1 + random_->below(20));
-  world_.users.give_up_lost_scripts(world_.redis);
   return true;
 }
 
@@ -205,7 +204,6 @@ bool Faults::flush() {
   if (!world_.redis.listening() || !adopted()) return false;
   note("somebody else sends FLUSHALL");
   world_.redis.flush_all();
-  world_.users.give_up_lost_scripts(world_.redis);
   return true;
 }
 

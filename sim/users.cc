@@ -41,12 +41,6 @@ void Users::fail(const FullKey& key, const std::string& what) {
   violated_key_ = key;
 }
 
-void Users::give_up_lost_scripts(const RedisModel& redis) {
-  for (auto& [key, history] : histories_) {
-    if (key_of(key).starts_with("script:") && !redis.data().contains(key)) history.give_up();
-  }
-}
-
 // --- one command ----------------------------------------------------------------------------
 
 int Users::ask(const FullKey& key, Operation operation, int client) {

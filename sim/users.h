@@ -62,8 +62,6 @@ class Users final : private CallSink {
   // stayd has been killed: what was under way is in doubt.
   void on_kill();
 
-  // A script that only Redis can run does not see that Redis has merely lost its key: known limit.
-  void give_up_lost_scripts(const RedisModel& redis);
   // One command of a directed scenario; its client is the test. Returns the operation's number.
   int ask(const FullKey& key, Operation operation, int client = 0);
   KeyHistory& history(const FullKey& key);

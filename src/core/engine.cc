@@ -42,6 +42,7 @@ void Engine::on_tick(Now now) {
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
+  if (!paying_.empty()) retry_paying();
   if (!c_.rules.late_replies_condemn) reroute_lost();
   if (adopter_.complete() || c_.shared) absences_.clear();
   if (!holding_.empty()) {
@@ -302,6 +303,10 @@ void Engine::advance(Call& call) {
     case Stage::absent_verify:
     case Stage::missing_verify:
       return on_verified(call);
+    case Stage::opaque_verify:
+      return judge_missing(call);
+    case Stage::undoing:
+      return on_undone(call);
     case Stage::watching:
       if (more_metas(call)) return;
       return on_watched(call);
@@ -329,18 +334,6 @@ void Engine::on_trust(Trust trust) {
 
 void Engine::on_debt_settled(const FullKey& key) {
   if (shard_.trusted()) c_.cache.erase(key);
-}
-
-void Engine::on_redis_is_truth(std::string_view why) {
-  c_.events.on_event({Severity::warning,
-                      "redis_is_truth",
-                      "the ledger starts anew from what Redis holds: " + std::string(why),
-                      {}});
-  c_.cache.clear();
-  c_.unrecorded.clear();
-  c_.unwritten_tombs.clear();
-  adopter_.restart();  // first: an empty ledger must never say that it knows every key
-  c_.store.flush(-1, c_.hlc.next(c_.now.wall_ms), 0);
 }
 
 void Engine::on_push(std::string_view frame) {

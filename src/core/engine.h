@@ -75,6 +75,9 @@ class Engine final : public CallHandler,
   static constexpr std::string_view kNotDurable =
       "-ERR stayd: the logout could not be made durable\r\n";
 
+  static constexpr std::string_view kInDoubt =
+      "-ERR stayd: outcome unknown, connection to Redis lost\r\n";
+
   // What a call waits for; each names the file that handles it.
   enum class Stage : std::uint8_t {
     waiting,        // in its keys' queues
@@ -86,6 +89,10 @@ class Engine final : public CallHandler,
     tomb,           //   the tombstone is being written before Redis is asked
     removal,        //   the removal is on its way
     marking,        //   rows are being marked stale before an opaque write
+    opaque,         //   it is on its way, with what becomes of its keys
+    opaque_verify,  //   it found a key missing: canary? evictions?
+    undoing,        //   the rows are being restored to what they were before
+    paying,         //   waits until Redis has what its keys are owed
     block,          //   MULTI..EXEC is on its way
     flush,          //   FLUSHDB, FLUSHALL, SWAPDB is on its way
     blind,          //   the ledger cannot be read: whatever a SUSPECT Redis says (R5)
@@ -172,8 +179,6 @@ class Engine final : public CallHandler,
   // --- engine_redis.cc: the way through Redis
   void to_redis(Call& call);
   bool note_in_flight(Call& call);
-  void mark_stale(Call& call);
-  void send_marked(Call& call);
   void send_write(Call& call);
   void send_conditional(Call& call, std::string_view request);
   void send_guarded(Call& call);
@@ -201,7 +206,6 @@ class Engine final : public CallHandler,
   void settle_unrecorded(const Call& call);
   void read_back_all(Call& call);
   void read_back(Call& call, std::uint32_t key_index);
-  void on_read_back(Call& call, const SubOp& op, std::string_view frame);
   void reroute_lost();
   void reroute(Call& call);
   void settle_marks(Call& call);
@@ -217,6 +221,8 @@ class Engine final : public CallHandler,
   void on_absent_meta(Call& call);
   void reply_stands(Call& call);
   void send_verification(Call& call);
+  void send_doubts(Call& call);
+  bool was_lost(const Call& call, const RowMeta& meta);
   void on_verified(Call& call);
   void go_on_missing(Call& call);
   void send_checked(Call& call);
@@ -248,6 +254,20 @@ class Engine final : public CallHandler,
   static bool creates_if_missing(const Call& call);
   static bool has_option(const Call& call, std::string_view lower);
   static bool writes_whole_value(const Call& call);
+
+  // --- engine_opaque.cc: what only Redis can do (R17)
+  void mark_stale(Call& call);
+  void send_marked(Call& call);
+  void send_opaque(Call& call);
+  void on_opaque(Call& call, std::string_view frame);
+  bool find_missing(Call& call, ReplyView::Elements& elements) const;
+  void judge_missing(Call& call);
+  void record_states(Call& call, std::string_view frame);
+  void record_state(Call& call, std::uint32_t key_index, const ReplyView& state, Hlc hlc);
+  void undo(Call& call, std::string_view error);
+  void on_undone(Call& call);
+  bool waits_for_debts(Call& call);
+  void retry_paying();
 
   // --- engine_block.cc: MULTI .. EXEC
   bool probes_hold(Call& call, ReplyView::Elements& elements);
@@ -325,6 +345,7 @@ class Engine final : public CallHandler,
   bool running_ready_ = false;
   std::vector<Call*> lost_;     // their connection ended; in the order they were sent
   std::vector<Call*> holding_;  // wait for an answer (unknown = hold)
+  std::vector<Call*> paying_;   // wait until their keys are owed nothing
   KeyMap<Row> working_;         // rows of calls under way on the stand-in path
   std::uint64_t order_ = 0;
   std::size_t under_way_ = 0;

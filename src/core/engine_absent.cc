@@ -110,12 +110,27 @@ void Engine::send_verification(Call& call) {
     c_.upstream->send(request, db_of(call.keys[i]), *this, sub(call, SubKind::verify_exists, i),
                       deadline, 1);
   }
-  request.clear();
+  send_doubts(call);
+}
+
+// Has this memory lost anything since the last heartbeat, or evicted anything?
+void Engine::send_doubts(Call& call) {
+  const auto deadline = command_deadline_us();
+  std::string request;
   append_request(request, {"GET", shard_.canary_name()});
   c_.upstream->send(request, call.db, *this, sub(call, SubKind::verify_canary, 0), deadline, 1);
   request.clear();
   append_request(request, {"INFO", "stats"});
   c_.upstream->send(request, call.db, *this, sub(call, SubKind::verify_info, 0), deadline, 1);
+}
+
+// Redis, whose heartbeat is intact, lacks a key of the ledger: was it evicted, or removed by
+// somebody?
+bool Engine::was_lost(const Call& call, const RowMeta& meta) {
+  const SessionPolicy* policy = policy_of(call);
+  return shard_.evicted_since(meta.mark, call.evicted_keys) ||
+         (policy != nullptr && policy->external_delete_heals) ||
+         !c_.rules.external_deletes_are_meant;
 }
 
 void Engine::on_verified(Call& call) {
@@ -134,7 +149,6 @@ void Engine::on_verified(Call& call) {
     ++c_.counters.replies_from_redis;
     return complete(call, call.held);
   }
-  const SessionPolicy* policy = policy_of(call);
   bool healed = false;
   bool any_gone = false;
   bool evicted = false;
@@ -149,9 +163,7 @@ void Engine::on_verified(Call& call) {
     }
     if (!live) continue;
     const RowMeta& meta = call.metas[i];
-    if (shard_.evicted_since(meta.mark, call.evicted_keys) ||
-        (policy != nullptr && policy->external_delete_heals) ||
-        !c_.rules.external_deletes_are_meant) {
+    if (was_lost(call, meta)) {
       ++c_.counters.lost_keys_healed;
       shard_.owe(call.keys[i], meta.hlc);
       healed = true;

@@ -268,4 +268,16 @@ void Engine::on_flush(Call& call, std::string_view frame) {
   complete(call, frame);
 }
 
+void Engine::on_redis_is_truth(std::string_view why) {
+  c_.events.on_event({Severity::warning,
+                      "redis_is_truth",
+                      "the ledger starts anew from what Redis holds: " + std::string(why),
+                      {}});
+  c_.cache.clear();
+  c_.unrecorded.clear();
+  c_.unwritten_tombs.clear();
+  adopter_.restart();  // first: an empty ledger must never say that it knows every key
+  c_.store.flush(-1, c_.hlc.next(c_.now.wall_ms), 0);
+}
+
 }  // namespace stayd

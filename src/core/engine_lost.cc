@@ -21,10 +21,11 @@ bool Engine::refused(Call& call, std::string_view frame) {
       if (c_.options.observe) return false;
       ++c_.counters.refused_by_redis;
       shard_.note_refusal(reply_class, frame.substr(1));
-      if (call.is_block() || stand_in_supports(*call.spec, call.args)) {
+      if (call.marked) {
+        undo(call, {});
+      } else if (call.is_block() || stand_in_supports(*call.spec, call.args)) {
         reroute(call);
-      } else {  // not done, and nobody else can do it; its rows may have been marked stale
-        for (const FullKey& key : call.keys) adopter_.want(key, true);
+      } else {  // not done, and nobody else can do it
         fail_unavailable(call);
       }
       return true;
@@ -100,6 +101,7 @@ void Engine::reroute_lost() {
 }
 
 void Engine::reroute(Call& call) {
+  if (call.marked) return undo(call, call.sent ? kInDoubt : std::string_view());
   if (call.in_flight) {
     c_.keys.remove_in_flight(call);
     kick(call.keys);
@@ -123,9 +125,6 @@ void Engine::reroute(Call& call) {
 // What was written to the ledger for this call's sake, and Redis may never do: removals are owed,
 // and what became of rows marked stale is asked later.
 void Engine::settle_marks(Call& call) {
-  if (call.marked) {
-    for (const FullKey& key : call.keys) adopter_.want(key, true);
-  }
   for (const auto& sub_call : call.block) {
     for (std::size_t i = 0; i < sub_call->keys.size(); ++i) {
       if (sub_call->marked) adopter_.want(sub_call->keys[i], true);
@@ -151,7 +150,7 @@ void Engine::reply_in_doubt(Call& call) {
   const bool wrote = call.writes() || call.is_block();
   if (!wrote) return fail_unavailable(call);
   if (is_session(call)) doubt_rows(call);
-  complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
+  complete(call, kInDoubt);
 }
 
 }  // namespace stayd

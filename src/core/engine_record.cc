@@ -133,7 +133,7 @@ void Engine::on_sub_reply(const SubOp& op, std::string_view frame) {
   Call& call = *op.call;
   switch (op.kind) {
     case SubKind::read_back:
-      return on_read_back(call, op, frame);
+      return record_state(call, op.key_index, ReplyView(frame), op.hlc);
     case SubKind::adopt_row:
       on_adopt_row(call, op, frame);
       break;
@@ -166,30 +166,14 @@ void Engine::on_sub_reply(const SubOp& op, std::string_view frame) {
   if (call.waiting == 0) advance(call);
 }
 
-void Engine::on_read_back(Call& call, const SubOp& op, std::string_view frame) {
-  auto record = parse_read_back(ReplyView(frame));
-  Mutation mutation;
-  mutation.key = call.keys[op.key_index];
-  if (!record) {  // NOSCRIPT or refused: only Redis knows, ask again later
-    mutation.kind = Mutation::Kind::stale;
-    adopter_.want(mutation.key, true);
-  } else if (record->exists()) {
-    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
-    mutation.record = std::move(*record);
-  } else {
-    mutation.kind = Mutation::Kind::tomb;
-  }
-  fill(mutation, op.hlc);
-  c_.cache.erase(mutation.key);
-  c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, op.key_index),
-                     Durability::written);
-}
-
 void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   const SubOp op = take_sub(tag);
   Call& call = *op.call;
   ledger_ok_ = error.message.empty();
   if (!ledger_ok_) on_unrecorded(call, op);
+  if (call.marked && static_cast<Stage>(call.stage) == Stage::marking) {
+    call.metas[op.key_index] = result.before;
+  }
   if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;
   if (op.kind == SubKind::applied && result.outcome == ApplyOutcome::base_unknown) {
     read_back(call, op.key_index);

@@ -50,6 +50,9 @@ void Engine::to_redis(Call& call) {
   const Handling handling = call.spec->handling;
   forget_absences(call);
   if (call.is_block()) return send_block(call);
+  const bool opaque = !c_.options.observe && effects_need_read_back(*call.spec, call.args) &&
+                      !stand_in_supports(*call.spec, call.args);
+  if (opaque && handling == Handling::slow_write) return mark_stale(call);
   if (handling == Handling::slow_read || handling == Handling::slow_write) return to_aux(call);
   if (handling == Handling::read) {
     call.stage = static_cast<std::uint8_t>(Stage::read);
@@ -73,10 +76,7 @@ void Engine::to_redis(Call& call) {
       c_.keys.lock(call);
       return resolve_missing(call);
     }
-    if (effects_need_read_back(*call.spec, call.args) &&
-        !stand_in_supports(*call.spec, call.args)) {
-      return mark_stale(call);
-    }
+    if (opaque) return mark_stale(call);
   }
   send_write(call);
 }
@@ -88,29 +88,6 @@ bool Engine::note_in_flight(Call& call) {
   call.slot = c_.in_flight.begin(call.keys);
   if (call.slot == InFlightTable::kNone) ++c_.counters.unnoted_writes;
   return call.slot != InFlightTable::kNone;
-}
-
-// Only Redis can say what this does: until it has, the rows are not the truth. S stays below the
-// marks, so that the next life finds them if this one ends.
-void Engine::mark_stale(Call& call) {
-  if (!call.locks_held) c_.keys.lock(call);
-  call.stage = static_cast<std::uint8_t>(Stage::marking);
-  call.marked = true;
-  const Hlc first = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
-  hold_position(call, first);
-  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    Mutation stale;
-    stale.kind = Mutation::Kind::stale;
-    stale.key = call.keys[i];
-    fill(stale, first + i);
-    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, i),
-                       Durability::written);
-  }
-}
-
-void Engine::send_marked(Call& call) {
-  if (call.is_block()) return send_block(call);
-  return call.spec->handling == Handling::slow_write ? to_aux(call) : send_write(call);
 }
 
 void Engine::send_write(Call& call) {
@@ -262,6 +239,8 @@ void Engine::handle_reply(std::uint64_t tag, std::string_view frame) {
       return on_removal(call, frame);
     case Stage::block:
       return on_block(call, frame);
+    case Stage::opaque:
+      return on_opaque(call, frame);
     case Stage::aux:
       return on_aux(call, frame);
     case Stage::flush:

@@ -37,6 +37,7 @@ void Engine::to_standin(Call& call) {
   const bool supported = call.is_block() ? std::all_of(call.block.begin(), call.block.end(),
                                                        [&](const auto& sub) { return can(*sub); })
                                          : stand_in_supports(*call.spec, call.args);
+  if (!supported && !was_sent && waits_for_debts(call)) return;
   if (!supported) return was_sent ? reply_in_doubt(call) : fail_unavailable(call);
   load_rows(call);
 }
@@ -133,7 +134,7 @@ bool Engine::overtaken(const Call& call) const {
 void Engine::answer_overtaken(Call& call) {
   const auto& name = call.spec->name;
   if (name == "set" || name == "setex" || name == "psetex") return answer_fenced(call);
-  complete(call, "-ERR stayd: outcome unknown, connection to Redis lost\r\n");
+  complete(call, kInDoubt);
 }
 
 void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {

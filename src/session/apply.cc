@@ -140,6 +140,9 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
       break;
     case Kind::stale:
       return apply_stale(row);
+    case Kind::restore:
+      row.meta.stale = false;
+      break;
     case Kind::forget:
       break;
   }

@@ -32,6 +32,7 @@ struct Mutation {
     expiry,    // only `record.expires_at_ms` (0 = persist)
     tomb,      // the key is gone and must not come back before `tomb_until_ms`
     stale,     // an opaque write is about to be sent: the row stops answering until the next put
+    restore,   // that write was not done, or is undone: what the row said before holds again
     forget,    // drop the row and its history: nothing is known of the key any more
   };
 

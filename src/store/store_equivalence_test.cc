@@ -38,7 +38,8 @@ class Generator {
                : dice < 75 ? Kind::elements
                : dice < 83 ? Kind::expiry
                : dice < 90 ? Kind::tomb
-               : dice < 96 ? Kind::stale
+               : dice < 94 ? Kind::stale
+               : dice < 96 ? Kind::restore
                            : Kind::forget;
     if (out.kind == Kind::put) out.record = record();
     if (out.kind == Kind::value) out.record.value = text();

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lib.resp import ErrorReply
 from lib.users import SLACK
 
 SESSIONS = '[[sessions]]\nmatch = "sess:*"\n'
@@ -64,3 +65,41 @@ def test_a_script_that_names_no_key_is_told_of(redis, make_stayd):
         assert client.call("EVAL_RO", "return 1", 0) == 1
     assert stayd.metric("stayd_unmirrored_scripts_total") == 3
     assert len(stayd.log_lines("unmirrored_script")) == 1
+
+
+APPEND = "return redis.call('APPEND', KEYS[1], ARGV[1])"
+
+
+def append(client, key):
+    """Appends to a session that holds one byte: an error means that nothing was done."""
+    reply = client.call("EVAL", APPEND, 1, key, "b")
+    return "refused" if isinstance(reply, ErrorReply) else reply
+
+
+def test_a_script_on_evicted_keys(stayd, client, redis):
+    """It ran on nothing: :1, and the session's value was gone for good."""
+    keys = [f"sess:{number}" for number in range(300)]
+    for key in keys:
+        client.call("SET", key, "a")
+    redis.config_set(maxmemory_policy="allkeys-random")
+    redis.config_set(maxmemory=int(redis.info("memory")["used_memory"]) + 100_000)
+    for number in range(1000):
+        redis.call("SET", f"other:{number}", "x" * 1000)
+    lost = [key for key in keys if redis.call("GET", key) is None]
+    redis.config_set(maxmemory=0)
+    stayd.wait_trusted()  # the heartbeat may have been evicted too
+    assert lost
+    for key in lost:
+        assert append(client, key) == 2
+        assert client.call("GET", key) == b"ab"
+    assert stayd.metric("stayd_lost_keys_healed_total") > 0
+
+
+def test_a_script_after_a_flush(stayd, client, redis):
+    client.call("SET", "sess:1", "a")
+    redis.call("FLUSHALL")
+    assert append(client, "sess:1") == "refused"
+    assert client.call("GET", "sess:1") == b"a"
+    stayd.wait_trusted()
+    assert append(client, "sess:1") == 2
+    assert redis.call("GET", "sess:1") == b"ab"

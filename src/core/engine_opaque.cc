@@ -1,0 +1,239 @@
+// Engine: what only Redis can do: scripts that nobody here knows, LPUSH, SETRANGE, RESTORE (R17).
+// Such a command counts only if Redis was trusted from before it was sent until its reply came, and
+// held what the ledger knows (R15); otherwise it is undone, as nobody else can do it again:
+//
+//   rows stale in the ledger ─▶ MULTI: EXISTS of each key, the command, each key's state; EXEC
+//     refused, lost, Redis no longer trusted ─────────────────────────▶ undone; an error
+//     a key is missing that the ledger knows ─▶ heartbeat, evicted_keys
+//        nothing moved: somebody deleted it ──▶ the states are recorded; the reply
+//        it was lost: the command ran on nothing ─▶ undone, repaired, once more
+//     otherwise ──────────────────────────────────────────────────────▶ the states are recorded;
+//     ...
+//
+// Undone: the rows hold as they were, with versions of their own, and are owed (R1b). The keys stay
+// locked from the first mark to the reply.
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "core/engine.h"
+#include "core/lua.h"
+#include "resp/request_parser.h"
+#include "session/effects.h"
+
+namespace stayd {
+
+namespace {
+
+// How long a command waits until Redis has what its keys are owed: two round trips as a rule.
+constexpr std::int64_t kPayingUs = 250'000;
+
+bool is_trouble(ReplyClass reply_class) {
+  return reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node ||
+         reply_class == ReplyClass::no_memory || reply_class == ReplyClass::no_writes;
+}
+
+void drop_repeated(std::vector<FullKey>& keys) {
+  std::unordered_set<FullKey> seen;
+  if (keys.size() > 1)
+    std::erase_if(keys, [&](const auto& key) { return !seen.insert(key).second; });
+}
+
+}  // namespace
+
+// Only Redis can say what this does: until it has, the rows are not the truth. S stays below the
+// marks, so that the next life finds them if this one ends.
+void Engine::mark_stale(Call& call) {
+  if (!call.locks_held) c_.keys.lock(call);
+  drop_repeated(call.keys);
+  call.stage = static_cast<std::uint8_t>(Stage::marking);
+  call.marked = true;
+  call.metas.assign(call.keys.size(), RowMeta{});
+  const Hlc first = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
+  hold_position(call, first);
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    Mutation stale;
+    stale.kind = Mutation::Kind::stale;
+    stale.key = call.keys[i];
+    fill(stale, first + i);
+    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, i),
+                       Durability::written);
+  }
+}
+
+void Engine::send_marked(Call& call) {
+  if (call.is_block()) return send_block(call);
+  shard_.check_heartbeat_gap();
+  if (!c_.up() || !shard_.trusted()) return undo(call, {});
+  send_opaque(call);
+}
+
+void Engine::send_opaque(Call& call) {
+  const bool slow = call.spec->handling == Handling::slow_write;
+  if (slow && (aux_ == nullptr || !aux_->up())) return undo(call, {});
+  call.stage = static_cast<std::uint8_t>(Stage::opaque);
+  call.sent = true;
+  call.sent_wall_ms = c_.now.wall_ms;
+  call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
+  request_.assign("*1\r\n$5\r\nMULTI\r\n");
+  for (const FullKey& key : call.keys) append_request(request_, {"EXISTS", key_of(key)});
+  request_.append(call.raw);
+  for (const FullKey& key : call.keys) append_read_back(request_, key_of(key));
+  request_.append("*1\r\n$4\r\nEXEC\r\n");
+  c_.counters.read_backs += call.keys.size();
+  // A script may take its time, as other slow commands do.
+  const bool may_be_slow = slow || call.spec->handling == Handling::script;
+  Upstream& upstream = slow ? *aux_ : *c_.upstream;
+  upstream.send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                may_be_slow ? slow_deadline_us() : command_deadline_us(),
+                static_cast<std::uint32_t>(3 + 2 * call.keys.size()));
+}
+
+void Engine::on_opaque(Call& call, std::string_view frame) {
+  ReplyClass reply_class = classify_reply(frame);
+  if (frame[0] == '-' && !is_trouble(reply_class)) {  // not done; alone it says why
+    return send_write(call);
+  }
+  auto elements = ReplyView(frame).elements();
+  const bool missing = find_missing(call, elements);
+  ReplyView reply;
+  if (elements.next(reply)) reply_class = classify_reply(reply.frame());
+  if (is_trouble(reply_class)) {
+    ++c_.counters.refused_by_redis;
+    shard_.note_refusal(reply_class, (frame[0] == '-' ? frame : reply.frame()).substr(1));
+    return undo(call, {});
+  }
+  shard_.check_heartbeat_gap();
+  if (!c_.up() || !shard_.trusted()) return undo(call, kInDoubt);
+  if (!missing) return record_states(call, frame);
+  ++c_.counters.absent_checks;
+  call.held.assign(frame);
+  call.contradicted = false;
+  call.stage = static_cast<std::uint8_t>(Stage::opaque_verify);
+  send_doubts(call);
+}
+
+// Takes the replies to EXISTS: true when Redis lacked a key that the ledger knows.
+bool Engine::find_missing(Call& call, ReplyView::Elements& elements) const {
+  bool missing = false;
+  call.gone.assign(call.keys.size(), false);
+  ReplyView exists;
+  for (std::size_t i = 0; i < call.keys.size() && elements.next(exists); ++i) {
+    const RowMeta& meta = call.metas[i];
+    const bool live = meta.live_at(c_.now.wall_ms) && !meta.stale;
+    call.gone[i] = live && exists.integer() == 0 && !c_.shared && c_.rules.absence_is_guarded;
+    missing = missing || call.gone[i];
+  }
+  return missing;
+}
+
+void Engine::judge_missing(Call& call) {
+  if (call.contradicted && c_.up()) shard_.suspect("its heartbeat key is not the last one written");
+  if (call.contradicted || !shard_.trusted()) return undo(call, kInDoubt);
+  for (std::size_t i = 0; i < call.keys.size(); ++i) {
+    if (!call.gone[i]) continue;
+    if (!was_lost(call, call.metas[i])) {
+      ++c_.counters.external_deletes;
+      continue;
+    }
+    ++c_.counters.lost_keys_healed;
+    call.rerun = true;
+  }
+  if (call.rerun) return undo(call, {});
+  record_states(call, std::exchange(call.held, {}));
+}
+
+void Engine::record_states(Call& call, std::string_view frame) {
+  const std::string whole(frame);
+  auto elements = ReplyView(whole).elements();
+  ReplyView element;
+  for (std::size_t i = 0; i <= call.keys.size(); ++i) elements.next(element);
+  ++c_.counters.replies_from_redis;
+  call.held.assign(element.frame());
+  call.stage = static_cast<std::uint8_t>(Stage::recording);
+  for (std::uint32_t i = 0; i < call.keys.size() && elements.next(element); ++i) {
+    record_state(call, i, element, call.hlc + i);
+  }
+}
+
+// What a read-back found becomes the row, as of `hlc`.
+void Engine::record_state(Call& call, std::uint32_t key_index, const ReplyView& state, Hlc hlc) {
+  auto record = parse_read_back(state);
+  Mutation mutation;
+  mutation.key = call.keys[key_index];
+  if (!record) {  // NOSCRIPT or refused: only Redis knows, ask again later
+    mutation.kind = Mutation::Kind::stale;
+    adopter_.want(mutation.key, true);
+  } else if (record->exists()) {
+    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
+    mutation.record = std::move(*record);
+  } else {
+    mutation.kind = Mutation::Kind::tomb;
+  }
+  fill(mutation, hlc);
+  c_.cache.erase(mutation.key);
+  c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, key_index),
+                     Durability::written);
+}
+
+// The rows hold as they were before the marks; what Redis may have made of them is overwritten. The
+// call then goes on (on_undone), with `error` when nobody else can do it. A row that was not known
+// before is asked for later.
+void Engine::undo(Call& call, std::string_view error) {
+  c_.keys.remove_in_flight(call);
+  call.held.assign(error);
+  call.stage = static_cast<std::uint8_t>(Stage::undoing);
+  ++call.waiting;
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    const FullKey& key = call.keys[i];
+    const RowMeta& meta = call.metas[i];
+    const bool new_here = meta.state == RowState::absent;
+    if (call.unrecorded || meta.stale || (new_here && call.sent && !adopter_.complete())) {
+      adopter_.want(key, true);
+      continue;
+    }
+    Mutation as_before;
+    as_before.key = key;
+    as_before.kind = !new_here             ? Mutation::Kind::restore
+                     : adopter_.complete() ? Mutation::Kind::tomb
+                                           : Mutation::Kind::forget;
+    fill(as_before, c_.hlc.next(c_.now.wall_ms));
+    if (call.sent) shard_.owe(key, as_before.hlc);
+    if (!call.sent && !new_here) as_before.mark = meta.mark;
+    c_.cache.erase(key);
+    c_.store.apply_one(std::move(as_before), store_token(call, SubKind::marked, i),
+                       Durability::written);
+  }
+  if (--call.waiting == 0) on_undone(call);
+}
+
+void Engine::on_undone(Call& call) {
+  call.marked = call.sent = false;
+  const bool rerun = std::exchange(call.rerun, false) && !call.unrecorded;
+  if (rerun) return start(call);  // waits while its keys are owed
+  if (stand_in_supports(*call.spec, call.args)) return to_standin(call);
+  if (call.held.empty()) return fail_unavailable(call);
+  complete(call, call.held);
+}
+
+// True when the call, which nobody but a Redis that has its keys can do, waits for that.
+bool Engine::waits_for_debts(Call& call) {
+  const bool owed = std::any_of(call.keys.begin(), call.keys.end(),
+                                [this](const FullKey& key) { return c_.debts.has(key); });
+  if (!owed || call.is_block() || !c_.up() || !shard_.trusted() || shard_.writes_refused() ||
+      c_.now.mono_us - call.submitted_us > kPayingUs) {
+    return false;
+  }
+  if (!call.locks_held) c_.keys.lock(call);
+  call.stage = static_cast<std::uint8_t>(Stage::paying);
+  paying_.push_back(&call);
+  return true;
+}
+
+void Engine::retry_paying() {
+  auto paying = std::exchange(paying_, {});
+  for (Call* call : paying) start(*call);
+  run_ready();
+}
+
+}  // namespace stayd
