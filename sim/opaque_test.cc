@@ -101,6 +101,25 @@ TEST_F(Opaque, LostOnItsWayLeavesTheRowAsItWas) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// Found by ./dev sim (seed 1189): the script ran on nothing, stayd was killed before it could tell,
+// and its next life read back what the script had made of nothing.
+TEST_F(Opaque, RunsOnNothingAndStaydDies) {
+  ask(append("script:k", "a"));
+  world.pass(kSecond);
+  world.redis.evict_one(key("script:k"));
+  world.instance.network().silent_to_client = true;
+  world.users.ask(key("script:k"), one(append("script:k", "b")));
+  world.pass(5 * kMs);
+  ASSERT_EQ(std::get<std::string>(world.redis.data().at(key("script:k")).value), "b");
+  world.kill_stayd();
+  world.instance.network().speak();
+  world.instance.start();
+  EXPECT_EQ(ask({"GET", "script:k"}), "\"a\"");
+  world.settle();
+  EXPECT_EQ(ask(append("script:k", "c")), ":2");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 // Somebody removed the key past stayd: the script ran on an absent key, rightly.
 TEST_F(Opaque, FindsWhatSomebodyRemoved) {
   ask(append("script:k", "a"));

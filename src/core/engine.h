@@ -256,10 +256,14 @@ class Engine final : public CallHandler,
   static bool writes_whole_value(const Call& call);
 
   // --- engine_opaque.cc: what only Redis can do (R17)
-  void mark_stale(Call& call);
+  void mark_opaque(Call& call);
+  void on_marked(Call& call, const SubOp& op, const ApplyResult& result);
   void send_marked(Call& call);
   void send_opaque(Call& call);
   void on_opaque(Call& call, std::string_view frame);
+  bool select(const Call& call, const FullKey& key, bool back);
+  static bool next_of(const Call& call, const FullKey& key, ReplyView::Elements& elements,
+                      ReplyView& element);
   bool find_missing(Call& call, ReplyView::Elements& elements) const;
   void judge_missing(Call& call);
   void record_states(Call& call, std::string_view frame);

@@ -2,7 +2,7 @@
 // Such a command counts only if Redis was trusted from before it was sent until its reply came, and
 // held what the ledger knows (R15); otherwise it is undone, as nobody else can do it again:
 //
-//   rows stale in the ledger ─▶ MULTI: EXISTS of each key, the command, each key's state; EXEC
+//   rows marked in the ledger ─▶ MULTI: EXISTS of each key, the command, each key's state; EXEC
 //     refused, lost, Redis no longer trusted ─────────────────────────▶ undone; an error
 //     a key is missing that the ledger knows ─▶ heartbeat, evicted_keys
 //        nothing moved: somebody deleted it ──▶ the states are recorded; the reply
@@ -10,8 +10,8 @@
 //     otherwise ──────────────────────────────────────────────────────▶ the states are recorded;
 //     ...
 //
-// Undone: the rows hold as they were, with versions of their own, and are owed (R1b). The keys stay
-// locked from the first mark to the reply.
+// Undone: the rows hold as they were, with the versions of the marks, and are owed (R1b). The keys
+// stay locked from the first mark to the reply.
 #include <algorithm>
 #include <unordered_set>
 #include <utility>
@@ -41,9 +41,10 @@ void drop_repeated(std::vector<FullKey>& keys) {
 
 }  // namespace
 
-// Only Redis can say what this does: until it has, the rows are not the truth. S stays below the
-// marks, so that the next life finds them if this one ends.
-void Engine::mark_stale(Call& call) {
+// Only Redis can say what this does. A row that is known gets a version of its own, above S: if
+// this life ends, the next one writes it to Redis, and the command has not been. A row that is not
+// known is stale until Redis has told it.
+void Engine::mark_opaque(Call& call) {
   if (!call.locks_held) c_.keys.lock(call);
   drop_repeated(call.keys);
   call.stage = static_cast<std::uint8_t>(Stage::marking);
@@ -52,13 +53,21 @@ void Engine::mark_stale(Call& call) {
   const Hlc first = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
   hold_position(call, first);
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-    Mutation stale;
-    stale.kind = Mutation::Kind::stale;
-    stale.key = call.keys[i];
-    fill(stale, first + i);
-    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, i),
+    Mutation mark;
+    mark.kind = Mutation::Kind::doubt;
+    mark.key = call.keys[i];
+    fill(mark, first + i);
+    c_.store.apply_one(std::move(mark), store_token(call, SubKind::marked, i, first + i),
                        Durability::written);
   }
+}
+
+// What stood in the ledger, now at the mark's version.
+void Engine::on_marked(Call& call, const SubOp& op, const ApplyResult& result) {
+  RowMeta& meta = call.metas[op.key_index];
+  meta = result.before;
+  meta.stale = meta.stale || c_.unrecorded.has(call.keys[op.key_index]);
+  meta.hlc = op.hlc;
 }
 
 void Engine::send_marked(Call& call) {
@@ -76,9 +85,18 @@ void Engine::send_opaque(Call& call) {
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
   request_.assign("*1\r\n$5\r\nMULTI\r\n");
-  for (const FullKey& key : call.keys) append_request(request_, {"EXISTS", key_of(key)});
+  std::size_t queued = 1 + 2 * call.keys.size();
+  for (const FullKey& key : call.keys) {
+    queued += select(call, key, false);
+    append_request(request_, {"EXISTS", key_of(key)});
+    queued += select(call, key, true);
+  }
   request_.append(call.raw);
-  for (const FullKey& key : call.keys) append_read_back(request_, key_of(key));
+  for (const FullKey& key : call.keys) {
+    queued += select(call, key, false);
+    append_read_back(request_, key_of(key));
+    queued += select(call, key, true);
+  }
   request_.append("*1\r\n$4\r\nEXEC\r\n");
   c_.counters.read_backs += call.keys.size();
   // A script may take its time, as other slow commands do.
@@ -86,7 +104,23 @@ void Engine::send_opaque(Call& call) {
   Upstream& upstream = slow ? *aux_ : *c_.upstream;
   upstream.send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                 may_be_slow ? slow_deadline_us() : command_deadline_us(),
-                static_cast<std::uint32_t>(3 + 2 * call.keys.size()));
+                static_cast<std::uint32_t>(2 + queued));
+}
+
+// COPY and MOVE have a key in another database: its commands stand between two SELECTs.
+bool Engine::select(const Call& call, const FullKey& key, bool back) {
+  if (db_of(key) == call.db) return false;
+  append_request(request_, {"SELECT", std::to_string(back ? call.db : db_of(key))});
+  return true;
+}
+
+bool Engine::next_of(const Call& call, const FullKey& key, ReplyView::Elements& elements,
+                     ReplyView& element) {
+  ReplyView selected;
+  const bool elsewhere = db_of(key) != call.db;
+  if (elsewhere && !elements.next(selected)) return false;
+  if (!elements.next(element)) return false;
+  return !elsewhere || elements.next(selected);
 }
 
 void Engine::on_opaque(Call& call, std::string_view frame) {
@@ -118,7 +152,8 @@ bool Engine::find_missing(Call& call, ReplyView::Elements& elements) const {
   bool missing = false;
   call.gone.assign(call.keys.size(), false);
   ReplyView exists;
-  for (std::size_t i = 0; i < call.keys.size() && elements.next(exists); ++i) {
+  for (std::size_t i = 0; i < call.keys.size(); ++i) {
+    if (!next_of(call, call.keys[i], elements, exists)) break;
     const RowMeta& meta = call.metas[i];
     const bool live = meta.live_at(c_.now.wall_ms) && !meta.stale;
     call.gone[i] = live && exists.integer() == 0 && !c_.shared && c_.rules.absence_is_guarded;
@@ -147,11 +182,13 @@ void Engine::record_states(Call& call, std::string_view frame) {
   const std::string whole(frame);
   auto elements = ReplyView(whole).elements();
   ReplyView element;
-  for (std::size_t i = 0; i <= call.keys.size(); ++i) elements.next(element);
+  for (const FullKey& key : call.keys) next_of(call, key, elements, element);
+  elements.next(element);
   ++c_.counters.replies_from_redis;
   call.held.assign(element.frame());
   call.stage = static_cast<std::uint8_t>(Stage::recording);
-  for (std::uint32_t i = 0; i < call.keys.size() && elements.next(element); ++i) {
+  for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
+    if (!next_of(call, call.keys[i], elements, element)) break;
     record_state(call, i, element, call.hlc + i);
   }
 }
@@ -188,21 +225,20 @@ void Engine::undo(Call& call, std::string_view error) {
     const FullKey& key = call.keys[i];
     const RowMeta& meta = call.metas[i];
     const bool new_here = meta.state == RowState::absent;
+    c_.cache.erase(key);
     if (call.unrecorded || meta.stale || (new_here && call.sent && !adopter_.complete())) {
       adopter_.want(key, true);
-      continue;
+    } else if (new_here) {
+      Mutation as_before;
+      as_before.key = key;
+      as_before.kind = adopter_.complete() ? Mutation::Kind::tomb : Mutation::Kind::forget;
+      fill(as_before, c_.hlc.next(c_.now.wall_ms));
+      if (call.sent) shard_.owe(key, as_before.hlc);
+      c_.store.apply_one(std::move(as_before), store_token(call, SubKind::marked, i),
+                         Durability::written);
+    } else if (call.sent) {
+      shard_.owe(key, meta.hlc);
     }
-    Mutation as_before;
-    as_before.key = key;
-    as_before.kind = !new_here             ? Mutation::Kind::restore
-                     : adopter_.complete() ? Mutation::Kind::tomb
-                                           : Mutation::Kind::forget;
-    fill(as_before, c_.hlc.next(c_.now.wall_ms));
-    if (call.sent) shard_.owe(key, as_before.hlc);
-    if (!call.sent && !new_here) as_before.mark = meta.mark;
-    c_.cache.erase(key);
-    c_.store.apply_one(std::move(as_before), store_token(call, SubKind::marked, i),
-                       Durability::written);
   }
   if (--call.waiting == 0) on_undone(call);
 }

@@ -172,7 +172,7 @@ void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult
   ledger_ok_ = error.message.empty();
   if (!ledger_ok_) on_unrecorded(call, op);
   if (call.marked && static_cast<Stage>(call.stage) == Stage::marking) {
-    call.metas[op.key_index] = result.before;
+    on_marked(call, op, result);
   }
   if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;
   if (op.kind == SubKind::applied && result.outcome == ApplyOutcome::base_unknown) {

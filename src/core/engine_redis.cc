@@ -52,7 +52,7 @@ void Engine::to_redis(Call& call) {
   if (call.is_block()) return send_block(call);
   const bool opaque = !c_.options.observe && effects_need_read_back(*call.spec, call.args) &&
                       !stand_in_supports(*call.spec, call.args);
-  if (opaque && handling == Handling::slow_write) return mark_stale(call);
+  if (opaque && handling == Handling::slow_write) return mark_opaque(call);
   if (handling == Handling::slow_read || handling == Handling::slow_write) return to_aux(call);
   if (handling == Handling::read) {
     call.stage = static_cast<std::uint8_t>(Stage::read);
@@ -76,7 +76,7 @@ void Engine::to_redis(Call& call) {
       c_.keys.lock(call);
       return resolve_missing(call);
     }
-    if (opaque) return mark_stale(call);
+    if (opaque) return mark_opaque(call);
   }
   send_write(call);
 }
@@ -92,7 +92,7 @@ bool Engine::note_in_flight(Call& call) {
 
 void Engine::send_write(Call& call) {
   if (!c_.up()) return reroute(call);
-  if (!note_in_flight(call)) return mark_stale(call);
+  if (!note_in_flight(call)) return mark_opaque(call);
   call.stage = static_cast<std::uint8_t>(Stage::write);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
@@ -147,7 +147,7 @@ void Engine::send_fenced_set(Call& call) {
 void Engine::to_aux(Call& call) {
   if (aux_ == nullptr || !aux_->up()) return fail_unavailable(call);
   const bool mirrored = call.writes() && is_session(call);
-  if (mirrored && !note_in_flight(call)) return mark_stale(call);
+  if (mirrored && !note_in_flight(call)) return mark_opaque(call);
   if (!call.locks_held) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::aux);
   call.sent_wall_ms = c_.now.wall_ms;

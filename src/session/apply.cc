@@ -29,8 +29,9 @@ void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
 }
 
 void stamp(Row& row, const Mutation& mutation, bool begins) {
+  // A doubt confirms nothing: Redis has the row as of the mark that it had.
+  if (mutation.kind != Mutation::Kind::doubt || row.meta.hlc == 0) row.meta.mark = mutation.mark;
   row.meta.hlc = mutation.hlc;
-  row.meta.mark = mutation.mark;
   row.meta.provisional = mutation.provisional ||
                          (!begins && row.meta.provisional && mutation.kind != Mutation::Kind::put &&
                           mutation.kind != Mutation::Kind::tomb);
@@ -140,8 +141,8 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
       break;
     case Kind::stale:
       return apply_stale(row);
-    case Kind::restore:
-      row.meta.stale = false;
+    case Kind::doubt:
+      if (row.meta.state == RowState::absent) return apply_stale(row);
       break;
     case Kind::forget:
       break;

@@ -31,8 +31,9 @@ struct Mutation {
                // it is tomb or expired; the row ends (as by kind tomb) when none is left
     expiry,    // only `record.expires_at_ms` (0 = persist)
     tomb,      // the key is gone and must not come back before `tomb_until_ms`
-    stale,     // an opaque write is about to be sent: the row stops answering until the next put
-    restore,   // that write was not done, or is undone: what the row said before holds again
+    stale,     // only Redis knows: the row stops answering until the next put
+    doubt,     // an opaque write is about to be sent: a version of its own for a row that is known
+               // and holds until Redis has done it; any other row as by kind stale
     forget,    // drop the row and its history: nothing is known of the key any more
   };
 

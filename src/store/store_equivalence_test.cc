@@ -39,7 +39,7 @@ class Generator {
                : dice < 83 ? Kind::expiry
                : dice < 90 ? Kind::tomb
                : dice < 94 ? Kind::stale
-               : dice < 96 ? Kind::restore
+               : dice < 96 ? Kind::doubt
                            : Kind::forget;
     if (out.kind == Kind::put) out.record = record();
     if (out.kind == Kind::value) out.record.value = text();
