@@ -129,6 +129,17 @@ TEST_F(Opaque, FindsWhatSomebodyRemoved) {
   EXPECT_EQ(ask({"GET", "script:k"}), "\"b\"");
 }
 
+// Found by ./dev sim (seed 1020): MULTI was denied, so the script ran by itself, and then once more.
+TEST_F(Opaque, IsUndoneWhereMultiIsDenied) {
+  ask(append("script:k", "a"));
+  world.redis.denied.insert("multi");
+  EXPECT_EQ(ask(append("script:k", "b"))[0], '-');
+  EXPECT_EQ(ask({"GET", "script:k"}), "\"a\"");
+  world.redis.denied.clear();
+  EXPECT_EQ(ask(append("script:k", "b")), ":2");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 // A full Redis refuses in the middle of MULTI, and says why only to the command alone.
 TEST_F(Opaque, IsRefusedByAFullRedis) {
   ask(append("script:k", "a"));

@@ -125,9 +125,8 @@ bool Engine::next_of(const Call& call, const FullKey& key, ReplyView::Elements& 
 
 void Engine::on_opaque(Call& call, std::string_view frame) {
   ReplyClass reply_class = classify_reply(frame);
-  if (frame[0] == '-' && !is_trouble(reply_class)) {  // not done; alone it says why
-    return send_write(call);
-  }
+  if (frame.starts_with("-EXECABORT")) return send_write(call);  // not done; alone it says why
+  if (frame[0] == '-' && !is_trouble(reply_class)) return undo(call, kInDoubt);  // MULTI was denied
   auto elements = ReplyView(frame).elements();
   const bool missing = find_missing(call, elements);
   ReplyView reply;
