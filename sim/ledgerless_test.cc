@@ -240,5 +240,21 @@ TEST_F(Ledgerless, WhatWasMissedIsReadBackWithinHalfASecond) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// Neither the ledger nor Redis took the logout at once: 0 was told, as if nobody had been there.
+TEST_F(Ledgerless, ALogoutThatNobodyTookAtOnceIsNoZero) {
+  ask({"SET", "k", "v"});
+  break_ledger(FaultyStore::Operation::apply);
+  world.instance.network().silent_to_client = true;
+  world.users.ask(key("k"), one({"DEL", "k"}));
+  world.pass(5 * kMs);
+  for (unsigned i = 0; i < 2; ++i) world.instance.network().lose_one(i);
+  wait();
+  EXPECT_EQ(world.users.last_reply()[0], '-');
+  world.instance.network().speak();
+  mend_ledger();
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+}
+
 }  // namespace
 }  // namespace stayd::sim

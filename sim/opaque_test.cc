@@ -129,7 +129,8 @@ TEST_F(Opaque, FindsWhatSomebodyRemoved) {
   EXPECT_EQ(ask({"GET", "script:k"}), "\"b\"");
 }
 
-// Found by ./dev sim (seed 1020): MULTI was denied, so the script ran by itself, and then once more.
+// Found by ./dev sim (seed 1020): MULTI was denied; the script ran by itself, and then once more.
+// more.
 TEST_F(Opaque, IsUndoneWhereMultiIsDenied) {
   ask(append("script:k", "a"));
   world.redis.denied.insert("multi");

@@ -61,6 +61,8 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
       if (c_.rules.lost_logouts_are_owed) shard_.owe(call.keys[i], call.hlc + i);
       c_.cache.erase(call.keys[i]);
     }
+    // The ledger did not take it either: it holds in memory, and nobody knows what was there.
+    if (call.unrecorded) return complete(call, kInDoubt);
     std::string reply;
     const bool many = call.spec->name == "del" || call.spec->name == "unlink";
     write_integer(reply, many ? call.removed : std::min(call.removed, 1u));

@@ -148,6 +148,31 @@ def test_ledger_disk_full(small_disk, redis, make_stayd):
     users.go_on()
 
 
+def test_start_on_a_full_disk(small_disk, redis, make_stayd):
+    """RocksDB could end the process with an assertion. The ballast makes room; without one, a sentence."""
+    ledger = small_disk / "ledger"
+    stayd = make_stayd(redis.url, options={"ledger.path": ledger})
+    users = Users(stayd)
+    users.login(10)
+    assert stayd.stop() == 0
+    filler = fill(small_disk)
+    stayd.start()
+    reconnect(users)
+    users.read_all()
+    users.logout("sess:3")
+    assert stayd.stop() == 0
+    (ledger / "ballast").unlink(missing_ok=True)
+    fill(small_disk)
+    stayd.start(wait=None)
+    wait_until(lambda: not stayd.process.alive, 10, "it does not start")
+    assert stayd.process.child.returncode == 1
+    assert "is full: 0 KB are free" in (stayd.folder / "stayd.log").read_text()
+    filler.unlink()
+    stayd.start()
+    reconnect(users)
+    users.go_on()
+
+
 GARBAGE = {
     "negative_bulk": b"*1\r\n$-5\r\n",
     "endless_array": b"*9999999999\r\n",

@@ -1,15 +1,39 @@
 #include "store/ledger/ledger.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "store/ledger/worker.h"
 
 namespace stayd {
 
+namespace {
+
+// What RocksDB may write while it opens, a few files of some KB, and more. Where it finds no room
+// in the midst of it, an assertion of its own can end the process.
+constexpr std::uint64_t kRoomToOpen = std::uint64_t{1} << 20;
+
+// The ballast goes first: a stayd that starts on a full disk still takes logouts.
+Result<void> make_room(Folder& folder) {
+  if (folder.free_bytes() >= kRoomToOpen) return {};
+  folder.drop_ballast();
+  const std::uint64_t free = folder.free_bytes();
+  if (free >= kRoomToOpen) return {};
+  return make_error(Errc::no_space,
+                    fmt::format("ledger: the disk of {} is full: {} KB are free, and a start needs "
+                                "{} KB: make room",
+                                folder.path(), free / 1024, kRoomToOpen / 1024));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options, Waker& waker) {
   if (!options.wall_ms) return make_error(Errc::invalid, "ledger: no clock given");
   Result<Folder> folder = Folder::open(options.path, options.create);
   if (!folder) return folder.error();
+  const Result<void> room = make_room(*folder);
+  if (!room) return room.error();
   Result<std::unique_ptr<Database>> database =
       Database::open(options, folder->database_path(), Database::Mode::write);
   if (!database) return database.error();
