@@ -120,6 +120,22 @@ TEST_F(Opaque, RunsOnNothingAndStaydDies) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// Found by ./dev sim (seed 1198): a write was on its way when the rows were marked, and recorded
+// below the mark: it was gone when the script was undone.
+TEST_F(Opaque, WaitsForTheWriteBeforeIt) {
+  ask({"SET", "script:k", "a"});
+  world.redis.reply_delay_us = 20 * kMs;
+  world.users.ask(key("script:k"), one({"SET", "script:k", "b"}), 1);
+  world.pass(5 * kMs);
+  world.users.ask(key("script:k"), one(append("script:k", "c")), 2);
+  world.pass(25 * kMs);
+  for (unsigned i = 0; i < 2; ++i) world.instance.network().lose_one(i);
+  world.redis.reply_delay_us = 0;
+  wait();
+  EXPECT_EQ(ask({"GET", "script:k"}), "\"b\"");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 // Somebody removed the key past stayd: the script ran on an absent key, rightly.
 TEST_F(Opaque, FindsWhatSomebodyRemoved) {
   ask(append("script:k", "a"));

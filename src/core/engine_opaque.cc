@@ -45,6 +45,12 @@ void drop_repeated(std::vector<FullKey>& keys) {
 // this life ends, the next one writes it to Redis, and the command has not been. A row that is not
 // known is stale until Redis has told it.
 void Engine::mark_opaque(Call& call) {
+  // A write that is on its way has a lower version than the mark, and is not recorded yet.
+  if (std::any_of(call.keys.begin(), call.keys.end(),
+                  [this](const FullKey& key) { return c_.keys.in_flight(key) != 0; })) {
+    c_.keys.unlock(call);
+    return c_.keys.enqueue_front(call);
+  }
   if (!call.locks_held) c_.keys.lock(call);
   drop_repeated(call.keys);
   call.stage = static_cast<std::uint8_t>(Stage::marking);
