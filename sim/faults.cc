@@ -53,6 +53,7 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"die-slowly", 15 * kSecond, [](Faults& f) { return f.die_slowly(); }},
       FaultKind{"hidden-failover", 15 * kSecond,
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
+      FaultKind{"failover", 12 * kSecond, [](Faults& f) { return f.fail_over(); }},
   };
   return kKinds;
 }
@@ -119,6 +120,7 @@ void Faults::heal() {
   world_.instance.disk().be_fast();
   world_.instance.network().min_delay_us = 30;
   world_.instance.network().max_delay_us = 150;
+  if (!old_primaries_.empty()) old_primaries_.back()->kill();
   if (!world_.redis.listening()) world_.redis.start(0);
   world_.redis.thaw();
   world_.redis.flags = ServerFlags{};
@@ -164,6 +166,31 @@ void Faults::bring_back(std::uint64_t how) {
     redis.flags.loading = true;
     later(between(50 * kMs, 3 * kSecond), [this] { world_.redis.flags.loading = false; });
   }
+}
+
+// The address moves to a replica that lags behind: a dead primary, or two of them for a while.
+bool Faults::fail_over() {
+  RedisModel& redis = world_.redis;
+  if (!adopted()) return false;
+  if (!old_primaries_.empty()) old_primaries_.back()->kill();
+  const std::int64_t lag_us = random_->chance(40) ? 0 : between(kMs, 5 * kSecond);
+  const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);
+  note("a replica takes over, " + std::to_string(lag_us / kMs) + " ms behind");
+  old_primaries_.push_back(redis.promote_replica(redis.changes_since(seen_us)));
+  depose(*old_primaries_.back());
+  return true;
+}
+
+void Faults::depose(RedisModel& old) {
+  const auto how = random_->below(3);
+  if (how == 0) return old.kill();
+  const std::int64_t until_us = between(10 * kMs, 10 * kSecond);
+  later(until_us, [this, &old, how] {
+    note(how == 1 ? "the old primary dies" : "the old primary becomes a replica");
+    if (how == 1) return old.kill();
+    old.flags.replica = true;
+    later(between(kMs, 3 * kSecond), [&old] { old.kill(); });
+  });
 }
 
 bool Faults::freeze_redis() {

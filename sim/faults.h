@@ -52,6 +52,7 @@ class Faults {
   bool slow_disk();
   bool repeat_backfill();
   bool fail_over_in_a_pause();
+  bool fail_over();
   bool strike_twice();
   bool die_slowly();
   bool deny_command();
@@ -73,12 +74,14 @@ class Faults {
   void bring_back(std::uint64_t how);
   std::optional<FullKey> pick_key();  // of Redis; not stayd's own
   void renew_disk_faults();
+  void depose(RedisModel& old);
 
   World& world_;
   std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind
   Random* random_ = nullptr;                      // of the kind that strikes
   bool healed_ = false;
   bool unwritable_ = false, unreadable_ = false;
+  std::vector<std::unique_ptr<RedisModel>> old_primaries_;  // the last one may still serve
 };
 
 }  // namespace stayd::sim

@@ -137,7 +137,7 @@ void Network::flush(const WirePtr& wire) {
   if (wire->client == nullptr || wire->outbox.empty()) return;
   to_server(wire, [this, wire, bytes = std::exchange(wire->outbox, {})] {
     scheduler_.trace(bytes);
-    if (wire->peer != nullptr) redis_.receive(wire->peer, bytes);
+    if (wire->peer != nullptr) wire->peer->server->receive(wire->peer, bytes);
   });
 }
 
@@ -147,8 +147,8 @@ void Network::close_client(const WirePtr& wire) {
   wire->outbox.clear();
   drop_held(*wire);
   if (silent_to_server) return;  // the RST is lost too
-  to_server(wire, [this, wire] {
-    if (wire->peer != nullptr) redis_.peer_gone(wire->peer);
+  to_server(wire, [wire] {
+    if (wire->peer != nullptr) wire->peer->server->peer_gone(wire->peer);
   });
 }
 
@@ -173,7 +173,7 @@ bool Network::halve_one(unsigned choice) {
   wire->held_to_client.clear();
   wire->peer->send = [](const std::string&) {};
   wire->peer->close = [] {};
-  if (wire->peer->open) redis_.peer_gone(wire->peer);
+  if (wire->peer->open) wire->peer->server->peer_gone(wire->peer);
   return true;
 }
 
@@ -183,7 +183,7 @@ bool Network::lose_one(unsigned choice) {
   // What was under way to Redis is lost, or still arrives; never with a gap.
   wire->reset = silent_to_server || random_.chance(50);
   wire->held_to_server.clear();
-  if (wire->reset && wire->peer->open) redis_.peer_gone(wire->peer);
+  if (wire->reset && wire->peer->open) wire->peer->server->peer_gone(wire->peer);
   const std::int64_t when = scheduler_.now_us() + delay();
   scheduler_.at(when, [this, wire] {
     deliver_([this, wire] { end_client(wire, CloseReason::reset, "Connection reset by peer"); });

@@ -1,5 +1,7 @@
 #include "sim/redis_model.h"
 
+#include <utility>
+
 #include "base/error.h"
 
 namespace stayd::sim {
@@ -65,6 +67,27 @@ void RedisModel::start_as_replica_of(const RedisModel& primary, std::size_t lost
   start(lost_changes);
 }
 
+std::unique_ptr<RedisModel> RedisModel::promote_replica(std::size_t lost_changes) {
+  auto old = std::make_unique<RedisModel>(scheduler_, random_);
+  old->start_as_replica_of(*this, 0);
+  old->flags = flags;
+  old->denied = denied;
+  old->reply_delay_us = reply_delay_us;
+  old->clock_offset_ms = clock_offset_ms;
+  old->run_id_ = run_id_;
+  old->evicted_keys_ = evicted_keys_;
+  old->next_client_id_ = next_client_id_;
+  old->scripts_ = scripts_;
+  old->cursors_ = cursors_;
+  old->next_cursor_ = next_cursor_;
+  old->group_ = group_;
+  old->taken_ = taken_;
+  old->peers_ = std::exchange(peers_, {});
+  for (auto& [id, peer] : old->peers_) peer->server = old.get();
+  start(lost_changes);
+  return old;
+}
+
 void RedisModel::kill() {
   running_ = false;
   auto peers = std::move(peers_);
@@ -84,7 +107,7 @@ void RedisModel::thaw() {
     const std::shared_ptr<Peer> peer = entry.second;
     if (peer->in.empty()) continue;
     scheduler_.after(static_cast<std::int64_t>(random_.below(5 * kMs)),
-                     [this, peer] { process(peer); });
+                     [peer] { peer->server->process(peer); });
   }
 }
 
@@ -138,6 +161,7 @@ std::size_t RedisModel::changes_since(std::int64_t time_us) const {
 
 std::shared_ptr<Peer> RedisModel::accept() {
   auto peer = std::make_shared<Peer>();
+  peer->server = this;
   peer->id = next_client_id_++;
   peers_[peer->id] = peer;
   return peer;
@@ -161,7 +185,7 @@ void RedisModel::receive(const std::shared_ptr<Peer>& peer, std::string_view byt
   peer->in.append(bytes);
   if (flags.frozen) return;
   if (reply_delay_us == 0) return process(peer);
-  scheduler_.after(reply_delay_us, [this, peer] { process(peer); });
+  scheduler_.after(reply_delay_us, [peer] { peer->server->process(peer); });
 }
 
 void RedisModel::peer_gone(const std::shared_ptr<Peer>& peer) {

@@ -38,8 +38,11 @@ struct ServerFlags {
   bool frozen = false;       // SIGSTOP: takes bytes, does nothing
 };
 
+class RedisModel;
+
 // The server's end of one connection.
 struct Peer {
+  RedisModel* server = nullptr;  // outlives it
   std::int64_t id = 0;
   bool open = true;
   int db = 0;
@@ -78,6 +81,9 @@ class RedisModel {
   // Another server behind a proxy, without the last `lost_changes`: no connection ends. It has
   // evicted as many keys: what it would tell otherwise no rule of today sees through (R16).
   void fail_over(std::size_t lost_changes);
+  // A replica without the last `lost_changes` takes this server's place; new connections find it
+  // here. Returned: the server of before, which serves its connections on until it is told.
+  std::unique_ptr<RedisModel> promote_replica(std::size_t lost_changes);
   void freeze() { flags.frozen = true; }
   void thaw();
   void evict(std::size_t count);
