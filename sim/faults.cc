@@ -257,6 +257,7 @@ bool Faults::deny_command() {
   later(lasts_us, [this, command] {
     note(std::string("Redis allows ") + command);
     world_.redis.denied.erase(command);
+    if (!old_primaries_.empty()) old_primaries_.back()->denied.erase(command);
   });
   return true;
 }
