@@ -1,5 +1,7 @@
 #include "sim/world.h"
 
+#include <cstdlib>
+
 #include "core/side_keys.h"
 namespace stayd::sim {
 
@@ -86,7 +88,12 @@ bool World::equal_in_redis(const FullKey& key) const {
   const bool in_ledger =
       known != instance.disk().rows().end() && known->second.meta.state == RowState::live;
   if (!in_redis || !in_ledger) return in_redis == in_ledger;
-  return !known->second.meta.stale && held->second.value == known->second.record.value;
+  const auto held_until_ms = held->second.expires_at_ms;
+  const auto known_until_ms = known->second.record.expires_at_ms;
+  const bool same_expiry = (held_until_ms == 0) == (known_until_ms == 0) &&
+                           std::abs(held_until_ms - known_until_ms) <= expiry_slack_ms();
+  return !known->second.meta.stale && same_expiry &&
+         held->second.value == known->second.record.value;
 }
 
 // The ledger starts anew from what Redis holds: where they differ, what the ledger knew is lost,
