@@ -243,11 +243,10 @@ bool Faults::slow_redis() {
   return true;
 }
 
-// Not SELECT: what is sent behind it runs in another database when it is refused (docs/proof.md).
 bool Faults::deny_command() {
-  static constexpr std::array kCommands = {"get",  "set",   "setex",  "expire", "hgetall",
-                                           "hset", "del",   "unlink", "exists", "evalsha",
-                                           "incr", "multi", "scan",   "info",   "hincrby"};
+  static constexpr std::array kCommands = {
+      "get",    "set",     "setex", "expire", "hgetall", "hset", "del",     "unlink",
+      "exists", "evalsha", "incr",  "multi",  "scan",    "info", "hincrby", "select"};
   if (!world_.redis.listening()) return false;
   const char* command = kCommands[random_->below(kCommands.size())];
   note(std::string("Redis denies ") + command);

@@ -67,8 +67,8 @@ class World final : private CallSink, private EventSink {
   class NoUpstream final : public Upstream {
    public:
     bool up() const override { return false; }
-    void send(std::string_view, int, ReplyHandler&, std::uint64_t, std::int64_t,
-              std::uint32_t) override {}
+    void send(std::string_view, int, ReplyHandler&, std::uint64_t, std::int64_t, std::uint32_t,
+              Order) override {}
     void condemn(std::string_view) override {}
     std::size_t pending() const override { return 0; }
   };

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "core/upstream.h"
 #include "resp/command_table.h"
 #include "session/record.h"
 #include "store/store.h"
@@ -115,6 +116,20 @@ struct Call {
     held.clear();
   }
 };
+
+// How its commands stand to those for other databases.
+inline Order order_of(const Call& call) {
+  Order order = Order::by_key;
+  for (const auto& sub_call : call.block) {
+    if (sub_call->spec->name == "select") return Order::strays;
+    if (order_of(*sub_call) != Order::by_key) order = Order::strict;
+  }
+  if (!call.block.empty()) return order;
+  const bool keyed =
+      call.spec->handling == Handling::read || call.spec->handling == Handling::write;
+  const bool two_databases = call.spec->name == "move" || call.spec->name == "copy";
+  return keyed && !two_databases ? Order::by_key : Order::strict;
+}
 
 class CallSink {
  public:

@@ -168,7 +168,7 @@ void Engine::start(Call& call) {
     }
     call.stage = static_cast<std::uint8_t>(Stage::passthrough);
     c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                      command_deadline_us(), 1);
+                      command_deadline_us(), 1, order_of(call));
     return;
   }
   if (goes_to_redis(call)) {

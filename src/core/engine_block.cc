@@ -101,9 +101,7 @@ void Engine::send_block(Call& call) {
   call.sent_wall_ms = c_.now.wall_ms;
   std::size_t versions = 1 + call.keys.size();  // these for what is read back
   request_.assign("*1\r\n$5\r\nMULTI\r\n");
-  const bool selects = std::any_of(call.block.begin(), call.block.end(), [](const auto& sub_call) {
-    return sub_call->spec->name == "select";
-  });
+  const bool selects = order_of(call) == Order::strays;
   // What was found out about its keys must still hold when the block runs: it tells us itself.
   call.probes = 0;
   const bool one_database = std::all_of(call.keys.begin(), call.keys.end(),
@@ -128,13 +126,7 @@ void Engine::send_block(Call& call) {
     return send_pinned(call, request_, replies, slow_deadline_us());
   }
   c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    command_deadline_us(), replies);
-  if (selects) {  // the connection stands where the link believes it stands
-    static constexpr std::uint64_t kNobody = ~std::uint64_t{0};
-    request_.clear();
-    append_request(request_, {"SELECT", std::to_string(call.db)});
-    c_.upstream->send(request_, -1, swallow_, kNobody, command_deadline_us(), 1);
-  }
+                    command_deadline_us(), replies, order_of(call));
   if (call.locks_held && call.probes == 0) {
     c_.keys.unlock(call);
     kick(call.keys);
@@ -160,10 +152,8 @@ void Engine::on_block(Call& call, std::string_view frame) {
   const ReplyView reply(frame);
   if (call.pinned && watches_.erase(call.client_id) != 0) {
     // A block that selects leaves the connection in a database that the link does not know of.
-    const bool selects =
-        std::any_of(call.block.begin(), call.block.end(),
-                    [](const auto& sub_call) { return sub_call->spec->name == "select"; });
-    selects ? pinned_->drop(call.client_id) : pinned_->release(call.client_id);
+    const bool strays = order_of(call) == Order::strays;
+    strays ? pinned_->drop(call.client_id) : pinned_->release(call.client_id);
   }
   if (reply.is_null()) return complete(call, frame);  // a watched key was changed
   if (!is_session(call) || c_.options.observe) {

@@ -57,7 +57,7 @@ void Engine::to_redis(Call& call) {
   if (handling == Handling::read) {
     call.stage = static_cast<std::uint8_t>(Stage::read);
     c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                      command_deadline_us(), 1);
+                      command_deadline_us(), 1, order_of(call));
     return;
   }
   if (!c_.options.observe) {
@@ -104,7 +104,7 @@ void Engine::send_write(Call& call) {
                            ? *c_.upstream
                            : *aux_;
   upstream.send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                may_be_slow ? slow_deadline_us() : command_deadline_us(), 1);
+                may_be_slow ? slow_deadline_us() : command_deadline_us(), 1, order_of(call));
   // What is read back stays locked until then.
   if (call.marked || effects_need_read_back(*call.spec, call.args)) return;
   if (call.locks_held) {
@@ -122,7 +122,7 @@ void Engine::send_conditional(Call& call, std::string_view request) {
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
   call.sent = true;
   c_.upstream->send(request, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    command_deadline_us(), 1);
+                    command_deadline_us(), 1, order_of(call));
 }
 
 void Engine::send_guarded(Call& call) {
@@ -191,7 +191,7 @@ void Engine::send_removal(Call& call) {
     return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
   c_.keys.add_in_flight(call);
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    command_deadline_us(), 1);
+                    command_deadline_us(), 1, order_of(call));
   c_.keys.unlock(call);
   kick(call.keys);
 }

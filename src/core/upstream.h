@@ -42,18 +42,27 @@ class UpstreamEvents {
   virtual void on_upstream_push(std::string_view frame) = 0;
 };
 
+// What a request needs of the order in which different databases get theirs. Requests for one
+// database always keep their order.
+enum class Order : std::uint8_t {
+  strict,  // nothing passes it, and it passes nothing
+  by_key,  // touches only keys of its database: may pass those for others, and be passed
+  strays,  // strict, and leaves the connection in a database that only Redis knows
+};
+
 class Upstream {
  public:
   virtual ~Upstream() = default;
   // True between on_upstream_up and on_upstream_down.
   virtual bool up() const = 0;
   // Queues `request` (complete RESP requests; one reply each) for the end of the loop turn. With
-  // `db`
-  // >= 0 a SELECT goes before it when the connection stands elsewhere. `handler` hears of the reply
-  // to the last of `replies` requests; replies before it (MULTI, QUEUED) are swallowed. The
+  // `db` >= 0 a SELECT goes before it when the connection stands elsewhere, and the request waits
+  // for its reply: behind a refused one it would run in another database. `handler` hears of the
+  // reply to the last of `replies` requests; replies before it (MULTI, QUEUED) are swallowed. The
   // connection is condemned when no reply has come by `deadline_us` (monotonic). Requires up().
   virtual void send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
-                    std::int64_t deadline_us, std::uint32_t replies = 1) = 0;
+                    std::int64_t deadline_us, std::uint32_t replies = 1,
+                    Order order = Order::strict) = 0;
   // Ends the connection with a reset; pending replies are lost. A new one is tried by the link
   // itself.
   virtual void condemn(std::string_view cause) = 0;

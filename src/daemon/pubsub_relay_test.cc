@@ -10,7 +10,7 @@ namespace {
 struct FakeUpstream : Upstream {
   bool up() const override { return is_up; }
   void send(std::string_view request, int, ReplyHandler&, std::uint64_t, std::int64_t deadline_us,
-            std::uint32_t replies) override {
+            std::uint32_t replies, Order) override {
     sent += request;
     deadline = deadline_us;
     EXPECT_EQ(replies, 1u);

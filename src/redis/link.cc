@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/error.h"
 #include "base/info.h"
@@ -12,7 +13,8 @@ namespace stayd {
 
 namespace {
 constexpr int kMaxFlapShift = 5;
-}
+constexpr int kUnknownDb = -1;
+}  // namespace
 
 Link::Link(LinkOptions options, Dialer& dialer, UpstreamEvents& events, Counters& counters,
            Random& random)
@@ -52,7 +54,7 @@ void Link::on_tick(Now now) {
     case State::up:
       if (!pending_.empty() && now.mono_us > pending_.front().deadline_us) {
         on_silence();
-      } else if (transport_->unsent_bytes() > options_.max_unsent_bytes) {
+      } else if (transport_->unsent_bytes() + held_bytes_ > options_.max_unsent_bytes) {
         ++counters_.condemned_connections;
         finish(true, "Redis has stopped reading");
       }
@@ -78,6 +80,7 @@ void Link::dial() {
   rest_.clear();
   scanner_.reset();
   current_db_ = 0;
+  selecting_ = false;
   transport_ = dialer_.dial(options_.endpoint, options_.connect_timeout_ms, *this);
 }
 
@@ -160,6 +163,8 @@ void Link::on_frame(std::string_view frame) {
     entry.handler->on_upstream_reply(entry.tag, frame);
   } else if (frame[0] == '-') {
     condemn("Redis refused SELECT: " + std::string(frame.substr(1, frame.find('\r') - 1)));
+  } else {
+    release();
   }
 }
 
@@ -217,21 +222,61 @@ void Link::on_gate_info(const ReplyView& info) {
 }
 
 void Link::send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
-                std::int64_t deadline_us, std::uint32_t replies) {
+                std::int64_t deadline_us, std::uint32_t replies, Order order) {
   STAYD_ASSERT(up());
-  // Replies come in order: what stands before this one must have been answered by its deadline too.
+  const Pending pending{&handler, tag, deadline_us, replies};
+  if (!selecting_ && (db < 0 || db == current_db_)) return write(request, order, pending);
+  held_.push_back({std::string(request), db, order, pending});
+  held_bytes_ += request.size();
+  if (selecting_) {
+    hasten(deadline_us);
+  } else {
+    select(db, deadline_us);
+  }
+}
+
+void Link::write(std::string_view request, Order order, const Pending& pending) {
+  transport_->write(request);
+  hasten(pending.deadline_us);
+  pending_.push_back(pending);
+  if (order == Order::strays) current_db_ = kUnknownDb;
+}
+
+// Replies come in order: what stands before one must have been answered by its deadline too.
+void Link::hasten(std::int64_t deadline_us) {
   for (auto it = pending_.rbegin(); it != pending_.rend() && it->deadline_us > deadline_us; ++it) {
     it->deadline_us = deadline_us;
   }
-  if (db >= 0 && db != current_db_) {
-    std::string select;
-    append_request(select, {"SELECT", std::to_string(db)});
-    transport_->write(select);
-    pending_.push_back({nullptr, 0, deadline_us, 1});
-    current_db_ = db;
+}
+
+void Link::select(int db, std::int64_t deadline_us) {
+  std::string request;
+  append_request(request, {"SELECT", std::to_string(db)});
+  write(request, Order::strict, {nullptr, 0, deadline_us, 1});
+  current_db_ = db;
+  selecting_ = true;
+}
+
+// The connection stands in its database: what was held for it goes, as far as the order allows, and
+// a SELECT for what stays. One turn for each database, however they take turns in what was sent.
+void Link::release() {
+  selecting_ = false;
+  bool passing = true;
+  std::int64_t due_us = INT64_MAX;
+  auto held = std::exchange(held_, {});
+  for (Held& next : held) {
+    const bool here = next.db < 0 || next.db == current_db_;
+    const bool in_order = held_.empty() || (passing && next.order == Order::by_key);
+    if (here && in_order) {
+      held_bytes_ -= next.request.size();
+      write(next.request, next.order, next.pending);
+    } else {
+      passing = passing && next.order == Order::by_key;
+      due_us = std::min(due_us, next.pending.deadline_us);
+      held_.push_back(std::move(next));
+    }
   }
-  transport_->write(request);
-  pending_.push_back({&handler, tag, deadline_us, replies});
+  if (!held_.empty()) select(held_.front().db, due_us);
 }
 
 void Link::condemn(std::string_view cause) {
@@ -284,6 +329,8 @@ void Link::finish(bool reset, std::string_view cause) {
   up_since_us_ = 0;
   auto lost = std::move(pending_);
   pending_.clear();
+  for (const Held& held : std::exchange(held_, {})) lost.push_back(held.pending);
+  held_bytes_ = 0;
   for (const Pending& entry : lost) {
     if (entry.handler != nullptr) entry.handler->on_upstream_lost(entry.tag);
   }

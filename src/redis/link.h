@@ -61,9 +61,9 @@ class Link final : public Upstream, private TransportEvents {
 
   bool up() const override { return state_ == State::up && !condemn_requested_; }
   void send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
-            std::int64_t deadline_us, std::uint32_t replies) override;
+            std::int64_t deadline_us, std::uint32_t replies, Order order) override;
   void condemn(std::string_view cause) override;
-  std::size_t pending() const override { return pending_.size(); }
+  std::size_t pending() const override { return pending_.size() + held_.size(); }
   const Endpoint& endpoint() const { return options_.endpoint; }
 
  private:
@@ -74,6 +74,12 @@ class Link final : public Upstream, private TransportEvents {
     std::int64_t deadline_us;
     std::uint32_t replies;
   };
+  struct Held {  // until the connection stands in its database
+    std::string request;
+    int db;
+    Order order;
+    Pending pending;
+  };
 
   void on_connected() override;
   void on_bytes(std::string_view bytes) override;
@@ -81,6 +87,10 @@ class Link final : public Upstream, private TransportEvents {
 
   void dial();
   void on_silence();
+  void write(std::string_view request, Order order, const Pending& pending);
+  void hasten(std::int64_t deadline_us);
+  void select(int db, std::int64_t deadline_us);
+  void release();
   std::size_t consume(std::string_view bytes);
   void on_frame(std::string_view frame);
   void on_gate_frame(std::string_view frame);
@@ -103,6 +113,9 @@ class Link final : public Upstream, private TransportEvents {
   FrameScanner scanner_;
   std::deque<Pending> pending_;
   int current_db_ = 0;
+  bool selecting_ = false;  // SELECT current_db_ is not answered yet: all that is sent is held
+  std::deque<Held> held_;
+  std::size_t held_bytes_ = 0;
   int gate_step_ = 0;
   GateFacts facts_;
   std::int64_t gate_deadline_us_ = 0;

@@ -22,7 +22,7 @@ class PinnedPool::Connection final : public UpstreamEvents {
   void send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
             std::int64_t deadline_us, std::uint32_t replies) {
     if (link_.up()) {
-      link_.send(request, db, handler, tag, deadline_us, replies);
+      link_.send(request, db, handler, tag, deadline_us, replies, Order::strict);
     } else {
       waiting_.push_back({std::string(request), db, &handler, tag, deadline_us, replies});
     }
@@ -59,7 +59,7 @@ class PinnedPool::Connection final : public UpstreamEvents {
     redis_id_ = facts.client_id;
     auto waiting = std::exchange(waiting_, {});
     for (const Waiting& w : waiting) {
-      link_.send(w.request, w.db, *w.handler, w.tag, w.deadline_us, w.replies);
+      link_.send(w.request, w.db, *w.handler, w.tag, w.deadline_us, w.replies, Order::strict);
     }
   }
   void on_upstream_down(bool, std::string_view) override {
