@@ -236,6 +236,20 @@ TEST_F(Scenario, EvictedKeysAreStillThere) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// Seed 3167: a database that had just come into use had no heartbeat yet, and its absence counted
+// as an intact one: a false logout.
+TEST_F(Scenario, AFlushOfADatabaseWithoutAHeartbeatIsHealed) {
+  world.pass(20 * kMs);
+  const FullKey full = full_key(3, "k");
+  world.users.ask(full, one({"SET", "k", "v1"}));
+  world.pass(5 * kMs);
+  world.redis.flush_all();
+  world.users.ask(full, one({"GET", "k"}));
+  wait();
+  EXPECT_EQ(world.users.last_reply(), "\"v1\"");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 TEST_F(Scenario, AFlushByAStrangerIsHealed) {
   ask({"SET", "k", "v1"});
   world.redis.flush_all();
