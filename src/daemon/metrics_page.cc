@@ -95,6 +95,8 @@ void add_ledger(Page& page, const EngineStatus& engine) {
              number(engine.to_read_back));
   page.gauge("stayd_ledger_rows", "Rows in the ledger, estimated", number(store.rows_estimate));
   page.gauge("stayd_ledger_disk_bytes", "Size of the ledger on disk", number(store.disk_bytes));
+  page.gauge("stayd_ledger_memory_bytes", "Memory of the ledger's buffers and cache",
+             number(store.memory_bytes));
   page.gauge("stayd_ledger_queue", "Operations waiting for the ledger", number(store.queued));
   page.counter("stayd_ledger_applied_total", "Mutations applied", number(store.applied_total));
   page.counter("stayd_ledger_batches_total", "Batches written", number(store.batches_total));

@@ -65,6 +65,7 @@ struct ScanQuery {
 struct StoreStats {
   std::uint64_t rows_estimate = 0;
   std::uint64_t disk_bytes = 0;
+  std::uint64_t memory_bytes = 0;  // of rows that are not in files yet, and of what was read
   std::uint64_t queued = 0;
   std::uint64_t applied_total = 0;
   std::uint64_t batches_total = 0;

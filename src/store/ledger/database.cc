@@ -173,6 +173,17 @@ Result<std::unique_ptr<Database>> Database::open(const LedgerOptions& options,
   return error;
 }
 
+std::uint64_t Database::memory_bytes() const {
+  using Properties = rocksdb::DB::Properties;
+  std::uint64_t total = cache_->GetUsage();
+  for (const auto& property :
+       {Properties::kSizeAllMemTables, Properties::kEstimateTableReadersMem}) {
+    std::uint64_t bytes = 0;
+    if (db_->GetAggregatedIntProperty(property, &bytes)) total += bytes;
+  }
+  return total;
+}
+
 std::shared_ptr<const SyncedRows> Database::rows_now(std::uint64_t next_generation) const {
   auto rows = std::make_shared<SyncedRows>();
   rows->db = db();

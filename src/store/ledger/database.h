@@ -52,6 +52,9 @@ class Database {
   // Whether a compaction may have dropped the row since it was read or written.
   bool may_be_gone(const RowMeta& meta) const { return filters_.may_be_gone(meta); }
 
+  // Of memtables, cached blocks, and indexes of open table files. While open.
+  std::uint64_t memory_bytes() const;
+
   bool is_open() const { return db_ != nullptr; }
   rocksdb::DB* db() const { return db_.get(); }
   rocksdb::Env* env() const { return env_; }

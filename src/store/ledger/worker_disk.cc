@@ -234,7 +234,9 @@ void Worker::tend() {
   const std::uint64_t used = folder_.used_bytes();
   watch_space(used);
   std::uint64_t rows = 0;
+  std::uint64_t memory = 0;
   if (database_->is_open()) {
+    memory = database_->memory_bytes();
     if (!unsynced_ && !syncer_.started() && !broken_) {
       database_->mark_synced(database_->rows_now(info_.next_generation));
     }
@@ -244,6 +246,7 @@ void Worker::tend() {
   const std::lock_guard lock(mutex_);
   stats_.rows_estimate = rows;
   stats_.disk_bytes = used;
+  stats_.memory_bytes = memory;
 }
 
 void Worker::watch_space(std::uint64_t used_bytes) {
