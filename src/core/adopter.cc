@@ -190,7 +190,7 @@ void Adopter::put_off(std::size_t index) {
 
 void Adopter::read(std::size_t index) {
   Item& item = items_[index];
-  if (c_.keys.locked(item.key) || c_.debts.has(item.key)) {
+  if (c_.keys.locked(item.key) || c_.debts.has(item.key) || c_.unwritten_tombs.contains(item.key)) {
     // A logout, or a debt, may stand in the ledger and not yet in Redis: what Redis says is no
     // news.
     want_again(item);
@@ -234,7 +234,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
 // the one in which the value became unknown; otherwise the last value known is the best there is.
 void Adopter::settle_missing(std::uint64_t tag, Row row) {
   const Item& item = items_[tag & 0xfffff];
-  if (row.meta.state != RowState::live) {
+  if (row.meta.state != RowState::live || c_.unwritten_tombs.contains(item.key)) {
     c_.unrecorded.settle(item.key, item.hlc);
     return item_done();
   }

@@ -68,7 +68,6 @@ struct Call {
   bool rerun = false;                // sent again, because a key it missed was there after all
   bool created = false;              // Redis did not have the key: what is written is all there is
   bool unrecorded = false;           // the ledger failed
-  bool delta = false;                // what is recorded of it builds on the rows that were there
   bool marked = false;               // its rows are stale in the ledger: Redis is asked for them
   std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
   bool checked = false;              // an absent-looking reply has been checked once
@@ -108,8 +107,7 @@ struct Call {
     removed = probes = 0;
     slot = InFlightTable::kNone;
     hlc = held_from = 0;
-    contradicted = ledgerless = checked = sent = rerun = created = false;
-    unrecorded = delta = marked = false;
+    contradicted = ledgerless = checked = sent = rerun = created = unrecorded = marked = false;
     metas.clear();
     revived.clear();
     gone.clear();

@@ -289,7 +289,6 @@ void Engine::advance(Call& call) {
   switch (static_cast<Stage>(call.stage)) {
     case Stage::recording:
     case Stage::standin_record:
-      settle_unrecorded(call);
       return complete(call, call.held);
     case Stage::tomb:
       if (call.unrecorded && c_.options.strict_logout) return complete(call, kNotDurable);

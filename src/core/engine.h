@@ -203,7 +203,7 @@ class Engine final : public CallHandler,
   void on_unrecorded(Call& call, const SubOp& op);
   void cap_lifetime(Call& call, std::uint32_t key_index, const RowMeta& before);
   void forget_unwritten(Call& call, const Mutation& mutation);
-  void settle_unrecorded(const Call& call);
+  void note_change(const Mutation& mutation);
   void read_back_all(Call& call);
   void read_back(Call& call, std::uint32_t key_index);
   void reroute_lost();

@@ -180,7 +180,6 @@ void Engine::on_block(Call& call, std::string_view frame) {
   call.held.clear();
   write_array(call.held, call.block.size());
   call.stage = static_cast<std::uint8_t>(Stage::recording);
-  call.delta = true;  // whether it writes whole rows is not looked at
   std::vector<Store::Change> changes;
   std::vector<FullKey> read_backs;
   std::vector<FullKey> fresh;  // not there before the block: what it writes first is all there is
@@ -204,6 +203,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
     for (Mutation& mutation : mutations_) {
       if (std::erase(fresh, mutation.key) != 0) make_whole(mutation);
       fill(mutation, hlc++);
+      note_change(mutation);
       forget_unwritten(call, mutation);
       logout = logout || mutation.kind == Mutation::Kind::tomb;
       if (!shard_.trusted()) shard_.owe(mutation.key, mutation.hlc);

@@ -68,6 +68,7 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     Mutation& mutation = mutations[i];
     if (call.created || !c_.rules.fields_are_not_the_whole) make_whole(mutation);
     fill(mutation, call.hlc + i);
+    note_change(mutation);
     forget_unwritten(call, mutation);
     // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
     // owed.
@@ -76,7 +77,6 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
     if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
     const bool removal = mutation.kind == Mutation::Kind::tomb;
-    call.delta = call.delta || (!removal && mutation.kind != Mutation::Kind::put);
     const auto durability = removal ? removal_durability(call) : Durability::written;
     const SubKind kind = removal ? SubKind::removed : SubKind::applied;
     const StoreToken token = c_.rules.replies_wait_for_the_ledger
@@ -96,11 +96,10 @@ void Engine::forget_unwritten(Call& call, const Mutation& mutation) {
   c_.unwritten_tombs.erase(tomb);
 }
 
-// The ledger has the key again. The stand-in builds on no row that is behind; Redis does not know
-// which are.
-void Engine::settle_unrecorded(const Call& call) {
-  if (call.unrecorded || call.delta) return;
-  for (const FullKey& key : call.keys) c_.unrecorded.settle(key, call.hlc);
+// The stand-in builds on no row that is behind; Redis does not know which are.
+void Engine::note_change(const Mutation& mutation) {
+  const bool whole = mutation.kind == Mutation::Kind::put || mutation.kind == Mutation::Kind::tomb;
+  if (!whole) c_.unrecorded.on_change(mutation.key, mutation.hlc);
 }
 
 void Engine::read_back_all(Call& call) {
@@ -176,7 +175,10 @@ void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult
   if (call.marked && static_cast<Stage>(call.stage) == Stage::marking) {
     on_marked(call, op, result);
   }
-  if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms)) ++call.removed;
+  if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms) &&
+      !c_.unrecorded.removed_since(call.keys[op.key_index], result.before.hlc)) {
+    ++call.removed;
+  }
   if (op.kind == SubKind::applied && result.outcome == ApplyOutcome::base_unknown) {
     read_back(call, op.key_index);
   } else if (op.kind == SubKind::applied && ledger_ok_) {

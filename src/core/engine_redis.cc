@@ -190,10 +190,9 @@ void Engine::send_removal(Call& call) {
   if (!c_.up() || !shard_.trusted())
     return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
   c_.keys.add_in_flight(call);
+  // Its keys stay locked: where Redis denies it, nothing must have run behind it on what is there.
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     command_deadline_us(), 1, order_of(call));
-  c_.keys.unlock(call);
-  kick(call.keys);
 }
 
 void Engine::on_removal(Call& call, std::string_view frame) {

@@ -47,6 +47,7 @@ void Engine::load_rows(Call& call) {
   call.stage = static_cast<std::uint8_t>(Stage::loading);
   call.contradicted = false;
   call.asked = 0;
+  for (const FullKey& key : call.keys) working_.erase(key);  // of an attempt that came to nothing
   load_more(call);
 }
 
@@ -85,7 +86,7 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
       call.metas[op.key_index].state = RowState::tomb;
     }
   } else {
-    row.meta.stale = row.meta.stale || c_.unrecorded.has(call.keys[op.key_index]);
+    row.meta.stale = row.meta.stale || c_.unrecorded.behind(call.keys[op.key_index], row.meta.hlc);
     working_[call.keys[op.key_index]] = std::move(row);
   }
   if (call.waiting == 0) advance(call);
