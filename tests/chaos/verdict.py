@@ -27,7 +27,7 @@ LEDGER_FAULTS = (
     "stayd_no_descriptors",
 )
 UNKNOWN = "-TRYAGAIN stayd"
-LEDGERLESS = UNKNOWN + "|-ERR stayd: Redis is out and the ledger cannot be written"
+LEDGERLESS = UNKNOWN + "|-ERR stayd: (Redis is out and the ledger cannot be written|outcome unknown)"
 STANDBY_US = 300_000  # between stayd's end and the supervisor's notice, and back
 
 
