@@ -146,7 +146,6 @@ TEST_F(Opaque, FindsWhatSomebodyRemoved) {
 }
 
 // Found by ./dev sim (seed 1020): MULTI was denied; the script ran by itself, and then once more.
-// more.
 TEST_F(Opaque, IsUndoneWhereMultiIsDenied) {
   ask(append("script:k", "a"));
   world.redis.denied.insert("multi");
@@ -154,6 +153,20 @@ TEST_F(Opaque, IsUndoneWhereMultiIsDenied) {
   EXPECT_EQ(ask({"GET", "script:k"}), "\"a\"");
   world.redis.denied.clear();
   EXPECT_EQ(ask(append("script:k", "b")), ":2");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+// Found by ./dev sim (seed 4144): EXISTS was denied, and the script ran alone on a flushed Redis.
+TEST_F(Opaque, IsUndoneWhereWhatStandsAroundItIsDenied) {
+  for (const char* denied : {"exists", "evalsha"}) {
+    ask({"SET", "script:k", "a"});
+    world.redis.denied.insert(denied);
+    EXPECT_EQ(ask(append("script:k", "b"))[0], '-') << denied;
+    EXPECT_EQ(ask({"GET", "script:k"}), "\"a\"");
+    world.redis.denied.clear();
+    world.settle();
+    EXPECT_EQ(ask(append("script:k", "b")), ":2");
+  }
   EXPECT_TRUE(world.heal_and_check());
 }
 

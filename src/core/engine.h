@@ -90,6 +90,7 @@ class Engine final : public CallHandler,
     removal,        //   the removal is on its way
     marking,        //   rows are being marked stale before an opaque write
     opaque,         //   it is on its way, with what becomes of its keys
+    opaque_alone,   //   refused with what stands around it, it says why
     opaque_verify,  //   it found a key missing: canary? evictions?
     undoing,        //   the rows are being restored to what they were before
     paying,         //   waits until Redis has what its keys are owed
@@ -261,6 +262,8 @@ class Engine final : public CallHandler,
   void send_marked(Call& call);
   void send_opaque(Call& call);
   void on_opaque(Call& call, std::string_view frame);
+  void send_alone(Call& call);
+  void on_alone(Call& call, std::string_view frame);
   bool select(const Call& call, const FullKey& key, bool back);
   static bool next_of(const Call& call, const FullKey& key, ReplyView::Elements& elements,
                       ReplyView& element);

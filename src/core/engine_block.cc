@@ -101,7 +101,6 @@ void Engine::send_block(Call& call) {
   call.sent_wall_ms = c_.now.wall_ms;
   std::size_t versions = 1 + call.keys.size();  // these for what is read back
   request_.assign("*1\r\n$5\r\nMULTI\r\n");
-  const bool selects = order_of(call) == Order::strays;
   // What was found out about its keys must still hold when the block runs: it tells us itself.
   call.probes = 0;
   const bool one_database = std::all_of(call.keys.begin(), call.keys.end(),

@@ -131,7 +131,7 @@ bool Engine::next_of(const Call& call, const FullKey& key, ReplyView::Elements& 
 
 void Engine::on_opaque(Call& call, std::string_view frame) {
   ReplyClass reply_class = classify_reply(frame);
-  if (frame.starts_with("-EXECABORT")) return send_write(call);  // not done; alone it says why
+  if (frame.starts_with("-EXECABORT")) return send_alone(call);  // not done
   if (frame[0] == '-' && !is_trouble(reply_class)) return undo(call, kInDoubt);  // MULTI was denied
   auto elements = ReplyView(frame).elements();
   const bool missing = find_missing(call, elements);
@@ -150,6 +150,24 @@ void Engine::on_opaque(Call& call, std::string_view frame) {
   call.contradicted = false;
   call.stage = static_cast<std::uint8_t>(Stage::opaque_verify);
   send_doubts(call);
+}
+
+// Redis has refused a command of the block, and says of the block only that. Alone the command says
+// why; if it runs, one of ours was refused, and what it did to the keys cannot be judged.
+void Engine::send_alone(Call& call) {
+  if (!c_.up()) return undo(call, {});
+  call.stage = static_cast<std::uint8_t>(Stage::opaque_alone);
+  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    slow_deadline_us(), 1);
+}
+
+void Engine::on_alone(Call& call, std::string_view frame) {
+  if (frame[0] != '-') return undo(call, kInDoubt);
+  const ReplyClass reply_class = classify_reply(frame);
+  if (!is_trouble(reply_class)) return undo(call, frame);
+  ++c_.counters.refused_by_redis;
+  shard_.note_refusal(reply_class, frame.substr(1));
+  undo(call, {});
 }
 
 // Takes the replies to EXISTS: true when Redis lacked a key that the ledger knows.

@@ -240,6 +240,8 @@ void Engine::handle_reply(std::uint64_t tag, std::string_view frame) {
       return on_block(call, frame);
     case Stage::opaque:
       return on_opaque(call, frame);
+    case Stage::opaque_alone:
+      return on_alone(call, frame);
     case Stage::aux:
       return on_aux(call, frame);
     case Stage::flush:
