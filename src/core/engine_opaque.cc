@@ -131,7 +131,7 @@ bool Engine::next_of(const Call& call, const FullKey& key, ReplyView::Elements& 
 
 void Engine::on_opaque(Call& call, std::string_view frame) {
   ReplyClass reply_class = classify_reply(frame);
-  if (frame.starts_with("-EXECABORT")) return send_alone(call);  // not done
+  if (frame.starts_with("-EXECABORT")) return send_alone(call);                  // not done
   if (frame[0] == '-' && !is_trouble(reply_class)) return undo(call, kInDoubt);  // MULTI was denied
   auto elements = ReplyView(frame).elements();
   const bool missing = find_missing(call, elements);
