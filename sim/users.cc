@@ -164,6 +164,9 @@ void Users::on_reply(Call& call, std::string_view reply) {
   if (unreadable(*mine) && !history.loose() && (!trusted || lacked)) {
     loosen(mine->key, "W3: while the ledger cannot be read, Redis is taken at its word");
   }
+  if (lacked && instance_.status().shard.shared_unsafe) {
+    loosen(mine->key, "W6: a ledger that was lost is taken for another stayd's for 15 s");
+  }
   const bool adopted = instance_.status().adoption_complete;
   if (!adopted && !trusted && mine->writes && !redis_lacks(mine->key)) {
     loosen(mine->key, "W7: written before it was known what Redis holds");
