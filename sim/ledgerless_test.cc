@@ -301,5 +301,29 @@ TEST_F(Ledgerless, ALogoutThatNobodyTookAtOnceIsNoZero) {
   EXPECT_EQ(ask({"GET", "k"}), "nil");
 }
 
+// Redis had executed the write and its reply was lost while the ledger could not be read: the error
+// was told, and the ledger kept the value of before without knowing of another (seed 30303).
+TEST_F(Ledgerless, AWriteInDoubtIsReadBackWhenTheLedgerCanBeRead) {
+  ask({"SET", "k", "v1"});
+  world.pass(kSecond);
+  break_ledger(FaultyStore::Operation::load);
+  world.instance.network().silent_to_client = true;
+  world.users.ask(key("k"), one({"SET", "k", "v2"}));
+  world.pass(5 * kMs);
+  EXPECT_EQ(world.redis.data().at(key("k")).value, Record{.value = "v2"}.value);
+  for (unsigned i = 0; i < 2; ++i) world.instance.network().lose_one(i);
+  wait();
+  EXPECT_EQ(world.users.last_reply().substr(0, 9), "-TRYAGAIN");
+  world.instance.network().speak();
+  EXPECT_EQ(ask({"GET", "k"}).substr(0, 9), "-TRYAGAIN");
+  mend_ledger();
+  EXPECT_EQ(ask({"GET", "k"}), "\"v1\"") << "it takes effect late, and once";
+  world.settle();
+  world.redis.kill();
+  EXPECT_EQ(ask({"GET", "k"}), "\"v2\"");
+  world.redis.start(0);
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 }  // namespace
 }  // namespace stayd::sim

@@ -90,7 +90,7 @@ bool World::equal_in_redis(const FullKey& key) const {
   if (!in_redis || !in_ledger) return in_redis == in_ledger;
   const auto held_until_ms = held->second.expires_at_ms;
   const auto known_until_ms = known->second.record.expires_at_ms;
-  // Without what jumps of the clocks excuse: that much is in the copy already, and would count twice.
+  // Without what jumps of the clocks excuse: the copy has strayed that far already.
   const bool same_expiry = (held_until_ms == 0) == (known_until_ms == 0) &&
                            std::abs(held_until_ms - known_until_ms) <= kExpirySlackMs;
   return !known->second.meta.stale && same_expiry &&

@@ -211,6 +211,7 @@ class Engine final : public CallHandler,
   void reroute(Call& call);
   void settle_marks(Call& call);
   void doubt_rows(Call& call);
+  void leave_in_doubt(Call& call);
   void reply_in_doubt(Call& call);
 
   // --- engine_absent.cc: is it really not there? (R4, R8, R15)

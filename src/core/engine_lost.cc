@@ -148,6 +148,13 @@ void Engine::doubt_rows(Call& call) {
   }
 }
 
+// Sent, and the stand-in cannot do it again: Redis is asked what became of it before it is trusted.
+// Where that may be over, the rows count as behind.
+void Engine::leave_in_doubt(Call& call) {
+  if (!c_.up()) return shard_.leave(std::exchange(call.slot, InFlightTable::kNone), call.keys);
+  for (const FullKey& key : call.keys) c_.unrecorded.add(key, call.hlc, false);
+}
+
 void Engine::reply_in_doubt(Call& call) {
   const bool wrote = call.writes() || call.is_block();
   if (!wrote) return fail_unavailable(call);

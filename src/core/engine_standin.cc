@@ -204,7 +204,9 @@ bool Engine::answer_unknown(Call& call) {
 void Engine::accept_blindly(Call& call) {
   const bool owed = std::any_of(call.keys.begin(), call.keys.end(),
                                 [this](const FullKey& key) { return c_.debts.has(key); });
-  if (owed || !c_.up() || !c_.options.blind_accept || call.is_block() || call.writes()) {
+  const bool writes = call.is_block() || call.writes();
+  if (writes && call.hlc != 0) leave_in_doubt(call);
+  if (owed || !c_.up() || !c_.options.blind_accept || writes) {
     return reply_unknown(call, UnknownPolicy::error);
   }
   call.stage = static_cast<std::uint8_t>(Stage::blind);

@@ -27,6 +27,12 @@ void Leftovers::start() {
   c_.counters.leftover_keys += items_.size();
 }
 
+void Leftovers::add(InFlightTable::Slot slot, const std::vector<FullKey>& keys) {
+  if (slot != InFlightTable::kNone) slots_.push_back(slot);
+  for (const FullKey& key : keys) items_.push_back({key});
+  c_.counters.leftover_keys += keys.size();
+}
+
 void Leftovers::read() {
   chunk_begin_ = chunk_end_ = 0;
   failed_ = false;
@@ -49,7 +55,7 @@ void Leftovers::next_chunk() {
     if (!items_.empty()) {
       c_.events.on_event({Severity::info,
                           "leftovers_read",
-                          "writes that were on their way when stayd was killed are settled",
+                          "writes that were on their way and not recorded are settled",
                           {{"keys", std::to_string(items_.size())}}});
     }
     slots_.clear();

@@ -1,6 +1,8 @@
 // Leftovers: writes that were on their way when stayd's last life ended (store/in_flight.h). Redis
-// may have executed them, the ledger has not recorded them. Once Redis has what the ledger knows,
-// and before it is trusted, their keys are read back, a chunk at a time:
+// may have executed them, the ledger has not recorded them. So it is with writes that a lost
+// connection left in doubt while the ledger could not be read: nobody could do them again. Once
+// Redis has what the ledger knows, and before it is trusted, their keys are read back, a chunk at a
+// time:
 //
 //   owed by now            nothing: a newer version is on its way to Redis
 //   Redis has a value      it is the row
@@ -43,6 +45,8 @@ class Leftovers final : private ReplyHandler, private StoreClient {
   Leftovers(CoreContext& context, LeftoverEvents& events) : c_(context), events_(events) {}
 
   void start();  // takes what the in-flight table holds
+  // One more, of this life; `slot` may be none. Not while reading.
+  void add(InFlightTable::Slot slot, const std::vector<FullKey>& keys);
   // Reads back what is left, then on_leftovers_done(); at once when there is nothing. Requires
   // context.up().
   void read();

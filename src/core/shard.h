@@ -60,6 +60,11 @@ class Shard final : public UpstreamEvents,
 
   // The row of `key` is at `hlc` and Redis has not confirmed it (R1b).
   void owe(const FullKey& key, Hlc hlc) { c_.debts.add(key, hlc); }
+  // A write that a lost connection left in doubt: its keys are read back before Redis is trusted.
+  // Takes the slot over. Requires that Redis is out.
+  void leave(InFlightTable::Slot slot, const std::vector<FullKey>& keys) {
+    leftovers_.add(slot, keys);
+  }
   // A version that may stand in the ledger and has not reached Redis yet bounds S.
   void hold_position(Hlc hlc) { ++held_[hlc]; }
   void release_position(Hlc hlc);
