@@ -75,6 +75,13 @@ void World::cut_power() {
   users.not_compared.merge(users.loosen_under_way("W5: under way when the power was cut"));
   kill_stayd();
   instance.note("-- the power is cut");
+  // What an earlier kill left there, and nobody has read back yet.
+  for (const auto& leftover : instance.disk().in_flight().leftovers()) {
+    for (const FullKey& key : leftover.keys) {
+      users.loosen(key, "W5: left by a kill before the power was cut");
+      users.not_compared.insert(key);
+    }
+  }
   for (const FullKey& key : instance.disk().lose_power()) {
     users.loosen(key, "W5: lost with the power");
     users.not_compared.insert(key);
