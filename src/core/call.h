@@ -62,6 +62,7 @@ struct Call {
   bool listed = false;               // stands in the list of calls to try again
   std::uint32_t removed = 0;         // live rows that a removal found
   bool contradicted = false;         // a check found that Redis' memory is not what we thought
+  bool unproven = false;             // ... or that its database has no heartbeat yet, which tells
   bool ledgerless = false;           // the ledger could not be read when Redis said "absent"
   bool sent = false;                 // Redis may have executed it, as version `hlc`
   std::uint32_t probes = 0;          // EXISTS that stand before the block's own commands
@@ -107,7 +108,8 @@ struct Call {
     removed = probes = 0;
     slot = InFlightTable::kNone;
     hlc = held_from = 0;
-    contradicted = ledgerless = checked = sent = rerun = created = unrecorded = marked = false;
+    contradicted = unproven = ledgerless = checked = sent = rerun = created = unrecorded = marked =
+        false;
     metas.clear();
     revived.clear();
     gone.clear();

@@ -128,7 +128,7 @@ void Engine::send_doubts(Call& call) {
 // somebody?
 bool Engine::was_lost(const Call& call, const RowMeta& meta) {
   const SessionPolicy* policy = policy_of(call);
-  return shard_.evicted_since(meta.mark, call.evicted_keys) ||
+  return call.unproven || shard_.evicted_since(meta.mark, call.evicted_keys) ||
          (policy != nullptr && policy->external_delete_heals) ||
          !c_.rules.external_deletes_are_meant;
 }
@@ -136,7 +136,7 @@ bool Engine::was_lost(const Call& call, const RowMeta& meta) {
 void Engine::on_verified(Call& call) {
   const bool missing = static_cast<Stage>(call.stage) == Stage::missing_verify;
   if (call.contradicted && c_.up()) {
-    shard_.suspect("its heartbeat key is not the last one written, or it does not say whether");
+    shard_.suspect("its heartbeat key is not the last one written, or it does not say");
   }
   if (call.contradicted || !shard_.trusted()) {
     if (missing) return to_standin(call);

@@ -152,11 +152,10 @@ void Engine::on_sub_reply(const SubOp& op, std::string_view frame) {
       call.contradicted = call.contradicted || frame[0] == '-';  // refused: nothing is proven
       call.gone[op.key_index] = ReplyView(frame).integer().value_or(0) == 0;
       break;
-    case SubKind::verify_canary: {  // a database that has none yet proves nothing either
-      const std::string& last = shard_.last_canary(call.db);
-      if (last.empty() || ReplyView(frame).text() != last) call.contradicted = true;
+    case SubKind::verify_canary:
+      if (ReplyView(frame).text() != shard_.last_canary(call.db)) call.contradicted = true;
+      call.unproven = shard_.last_canary(call.db).empty();
       break;
-    }
     case SubKind::verify_info:
       call.contradicted = call.contradicted || frame[0] == '-';
       call.evicted_keys = info_number(ReplyView(frame).text(), "evicted_keys");
