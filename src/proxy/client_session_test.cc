@@ -89,6 +89,10 @@ TEST(ClientSession, OneKeysCommandsGoOneAfterTheOther) {
   client.take();
   EXPECT_EQ(port.engine.seen.back(), "exec");
   EXPECT_EQ(port.engine.calls.size(), 3u);  // set b, get c, exec: set x waits
+  port.engine.answer_all();
+  client.take();
+  EXPECT_EQ(port.engine.seen.back(), "set x 1");
+  port.engine.answer_all();
 }
 
 TEST(ClientSession, TheSameKeyOfAnotherDatabaseOrClientIsAnother) {
@@ -99,6 +103,7 @@ TEST(ClientSession, TheSameKeyOfAnotherDatabaseOrClientIsAnother) {
   client.feed(requests({"set a 1", "select 3", "set a 2"}));
   other.feed(requests({"set a 3"}));
   EXPECT_EQ(port.engine.seen.size(), 3u);
+  port.engine.answer_all();
 }
 
 TEST(ClientSession, OtherLanesWaitUntilNothingIsUnderWay) {

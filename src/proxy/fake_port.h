@@ -60,6 +60,9 @@ struct FakeEngine final : CallHandler {
     }
     for (const auto& queued : call.block) note_keys(*queued);
   }
+  void answer_all() {
+    while (!calls.empty()) answer(0, "+OK\r\n");
+  }
   void answer(std::size_t index, std::string_view reply) {
     Call* call = calls.at(index);
     calls.erase(calls.begin() + static_cast<std::ptrdiff_t>(index));
