@@ -17,11 +17,6 @@ const std::vector<Mutant>& mutants() {
       {"any repair settles a debt", "R1b", {&R::debts_have_versions}},
       {"a logout lost on its way is not owed", "R1b", {&R::lost_logouts_are_owed}},
       {"S passes what is owed", "R11", {&R::s_waits_for_debts}},
-      // The in-flight table holds these too: one of the two may go.
-      {"S passes what the ledger has not written, nor the in-flight table holds",
-       "R11",
-       {&R::s_waits_for_ledger, &R::leftovers_are_read},
-       561},
       {"S moves while reconciling", "R11", {&R::s_waits_for_reconcile}},
       {"tombstones are not replayed", "R13", {&R::tombstones_are_replayed}},
       {"a repair drops the expiry", "I10", {&R::repairs_keep_expiry}},
