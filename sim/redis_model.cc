@@ -68,22 +68,9 @@ void RedisModel::start_as_replica_of(const RedisModel& primary, std::size_t lost
 }
 
 std::unique_ptr<RedisModel> RedisModel::promote_replica(std::size_t lost_changes) {
-  auto old = std::make_unique<RedisModel>(scheduler_, random_);
-  old->start_as_replica_of(*this, 0);
-  old->flags = flags;
-  old->denied = denied;
-  old->reply_delay_us = reply_delay_us;
-  old->clock_offset_ms = clock_offset_ms;
-  old->run_id_ = run_id_;
-  old->evicted_keys_ = evicted_keys_;
-  old->next_client_id_ = next_client_id_;
-  old->scripts_ = scripts_;
-  old->cursors_ = cursors_;
-  old->next_cursor_ = next_cursor_;
-  old->group_ = group_;
-  old->taken_ = taken_;
-  old->peers_ = std::exchange(peers_, {});
-  for (auto& [id, peer] : old->peers_) peer->server = old.get();
+  auto old = std::make_unique<RedisModel>(*this);
+  for (auto& [id, peer] : peers_) peer->server = old.get();
+  peers_.clear();
   start(lost_changes);
   return old;
 }

@@ -210,7 +210,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   if (what == kTagDatabases) return on_databases(ReplyView(frame).text());
   if (what == kTagScan) return on_scan_page(frame);
   Item& item = items_[what];
-  auto record = parse_read_back(ReplyView(frame));
+  auto record = parse_read_back(ReplyView(frame), c_.redis_offset_ms);
   if (!record || (!record->exists() && !item.force)) {
     failed_ = failed_ || !record;
     if (record) events_.on_not_found(item.key);
@@ -225,7 +225,6 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   mutation.hlc = item.hlc;
   mutation.mark = c_.mark;
   mutation.only_if_unknown = !item.force && c_.rules.adoption_keeps_rows;
-  if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
   mutation.record = std::move(*record);
   c_.store.apply_one(std::move(mutation), c_.ops.token(*this, tag), Durability::written);
 }

@@ -4,6 +4,7 @@
 // `CallSink::on_reply`, even when the client has gone. Engine loop only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -56,25 +57,25 @@ struct Call {
   std::uint32_t waiting = 0;  // unreported store operations and replies
   std::uint32_t asked = 0;    // keys whose rows the ledger has been asked for
   std::uint8_t stage = 0;
-  bool locks_held = false;           // its keys are locked in its name
-  bool in_flight = false;            // counted in its keys' in-flight writes
-  bool queued = false;               // stands in its keys' queues
-  bool listed = false;               // stands in the list of calls to try again
-  std::uint32_t removed = 0;         // live rows that a removal found
-  bool contradicted = false;         // a check found that Redis' memory is not what we thought
-  bool unproven = false;             // ... or that its database has no heartbeat yet, which tells
-  bool ledgerless = false;           // the ledger could not be read when Redis said "absent"
-  bool sent = false;                 // Redis may have executed it, as version `hlc`
-  std::uint32_t probes = 0;          // EXISTS that stand before the block's own commands
-  bool rerun = false;                // sent again, because a key it missed was there after all
-  bool created = false;              // Redis did not have the key: what is written is all there is
-  bool unrecorded = false;           // the ledger failed
-  bool marked = false;               // its rows are stale in the ledger: Redis is asked for them
-  std::int64_t lifetime_end_ms = 0;  // absolute end of the session, while Redis is told
-  bool checked = false;              // an absent-looking reply has been checked once
-  std::uint64_t evicted_keys = 0;    // as read for that check
-  Hlc verified_hlc = 0;              // its time
-  std::vector<RowMeta> metas;        // what the ledger knows of `keys`
+  bool locks_held = false;    // its keys are locked in its name
+  bool in_flight = false;     // counted in its keys' in-flight writes
+  bool queued = false;        // stands in its keys' queues
+  bool listed = false;        // stands in the list of calls to try again
+  std::uint32_t removed = 0;  // live rows that a removal found
+  bool contradicted = false;  // a check found that Redis' memory is not what we thought
+  bool unproven = false;      // its database has no heartbeat yet: what is missing may be lost
+  bool ledgerless = false;    // the ledger could not be read when Redis said "absent"
+  bool sent = false;          // Redis may have executed it, as version `hlc`
+  std::uint32_t probes = 0;   // EXISTS that stand before the block's own commands
+  bool rerun = false;         // sent again, because a key it missed was there after all
+  bool created = false;       // Redis did not have the key: what is written is all there is
+  bool unrecorded = false;    // the ledger failed
+  bool marked = false;        // its rows are stale in the ledger: Redis is asked for them
+  std::int64_t lifetime_end_ms = 0;              // absolute end of the session, while Redis is told
+  bool checked = false;                          // an absent-looking reply has been checked once
+  std::uint64_t evicted_keys = 0;                // as read for that check
+  Hlc verified_hlc = 0;                          // its time
+  std::vector<RowMeta> metas;                    // what the ledger knows of `keys`
   std::vector<std::pair<FullKey, Hlc>> revived;  // logouts in memory that its writes come after
   std::vector<bool> gone;                        // which of `keys` Redis does not hold
   std::string held;                              // the reply, while the ledger records the effect
@@ -88,6 +89,12 @@ struct Call {
   bool writes() const {
     return spec->writes() ||
            (spec->handling == Handling::script && (spec->flags & kCmdReadonly) == 0);
+  }
+
+  // False: COPY ... DB, MOVE, or a block that selects, with a key of another database than `db`.
+  bool one_database() const {
+    return std::all_of(keys.begin(), keys.end(),
+                       [this](const FullKey& key) { return db_of(key) == db; });
   }
 
   // Ready for another command; keeps its memory.
@@ -127,8 +134,7 @@ inline Order order_of(const Call& call) {
   if (!call.block.empty()) return order;
   const bool keyed =
       call.spec->handling == Handling::read || call.spec->handling == Handling::write;
-  const bool two_databases = call.spec->name == "move" || call.spec->name == "copy";
-  return keyed && !two_databases ? Order::by_key : Order::strict;
+  return keyed && call.one_database() ? Order::by_key : Order::strict;
 }
 
 class CallSink {

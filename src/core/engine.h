@@ -77,6 +77,12 @@ class Engine final : public CallHandler,
 
   static constexpr std::string_view kInDoubt =
       "-ERR stayd: outcome unknown, connection to Redis lost\r\n";
+  static constexpr std::string_view kNotTrusted =
+      "-ERR stayd: outcome unknown, Redis was not trusted when it ran\r\n";
+  static constexpr std::string_view kDenied =
+      "-ERR stayd: outcome unknown, Redis refuses MULTI, EXISTS or EVALSHA beside it: allow them "
+      "to "
+      "stayd's user\r\n";
 
   // What a call waits for; each names the file that handles it.
   enum class Stage : std::uint8_t {
@@ -224,6 +230,7 @@ class Engine final : public CallHandler,
   void reply_stands(Call& call);
   void send_verification(Call& call);
   void send_doubts(Call& call);
+  bool memory_holds(const Call& call);
   bool was_lost(const Call& call, const RowMeta& meta);
   void on_verified(Call& call);
   void go_on_missing(Call& call);

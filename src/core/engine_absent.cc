@@ -133,12 +133,17 @@ bool Engine::was_lost(const Call& call, const RowMeta& meta) {
          !c_.rules.external_deletes_are_meant;
 }
 
-void Engine::on_verified(Call& call) {
-  const bool missing = static_cast<Stage>(call.stage) == Stage::missing_verify;
+// What send_doubts() asked has been answered. False: this memory is not the one that was judged.
+bool Engine::memory_holds(const Call& call) {
   if (call.contradicted && c_.up()) {
     shard_.suspect("its heartbeat key is not the last one written, or it does not say");
   }
-  if (call.contradicted || !shard_.trusted()) {
+  return !call.contradicted && shard_.trusted();
+}
+
+void Engine::on_verified(Call& call) {
+  const bool missing = static_cast<Stage>(call.stage) == Stage::missing_verify;
+  if (!memory_holds(call)) {
     if (missing) return to_standin(call);
     return reroute(call);
   }

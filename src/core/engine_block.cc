@@ -103,9 +103,8 @@ void Engine::send_block(Call& call) {
   request_.assign("*1\r\n$5\r\nMULTI\r\n");
   // What was found out about its keys must still hold when the block runs: it tells us itself.
   call.probes = 0;
-  const bool one_database = std::all_of(call.keys.begin(), call.keys.end(),
-                                        [&](const FullKey& key) { return db_of(key) == call.db; });
-  if (session && call.checked && !call.pinned && one_database && c_.rules.blocks_probe_their_keys) {
+  if (session && call.checked && !call.pinned && call.one_database() &&
+      c_.rules.blocks_probe_their_keys) {
     call.probes = static_cast<std::uint32_t>(call.keys.size());
     for (const FullKey& key : call.keys) append_request(request_, {"EXISTS", key_of(key)});
   }

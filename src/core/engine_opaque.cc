@@ -131,8 +131,8 @@ bool Engine::next_of(const Call& call, const FullKey& key, ReplyView::Elements& 
 
 void Engine::on_opaque(Call& call, std::string_view frame) {
   ReplyClass reply_class = classify_reply(frame);
-  if (frame.starts_with("-EXECABORT")) return send_alone(call);                  // not done
-  if (frame[0] == '-' && !is_trouble(reply_class)) return undo(call, kInDoubt);  // MULTI was denied
+  if (frame.starts_with("-EXECABORT")) return send_alone(call);                 // not done
+  if (frame[0] == '-' && !is_trouble(reply_class)) return undo(call, kDenied);  // MULTI was
   auto elements = ReplyView(frame).elements();
   const bool missing = find_missing(call, elements);
   ReplyView reply;
@@ -143,7 +143,7 @@ void Engine::on_opaque(Call& call, std::string_view frame) {
     return undo(call, {});
   }
   shard_.check_heartbeat_gap();
-  if (!c_.up() || !shard_.trusted()) return undo(call, kInDoubt);
+  if (!c_.up() || !shard_.trusted()) return undo(call, kNotTrusted);
   if (!missing) return record_states(call, frame);
   ++c_.counters.absent_checks;
   call.held.assign(frame);
@@ -155,14 +155,15 @@ void Engine::on_opaque(Call& call, std::string_view frame) {
 // Redis has refused a command of the block, and says of the block only that. Alone the command says
 // why; if it runs, one of ours was refused, and what it did to the keys cannot be judged.
 void Engine::send_alone(Call& call) {
-  if (!c_.up()) return undo(call, {});
+  Upstream* upstream = call.spec->handling == Handling::slow_write ? aux_ : c_.upstream;
+  if (!upstream->up()) return undo(call, {});
   call.stage = static_cast<std::uint8_t>(Stage::opaque_alone);
-  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    slow_deadline_us(), 1);
+  upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                 slow_deadline_us(), 1);
 }
 
 void Engine::on_alone(Call& call, std::string_view frame) {
-  if (frame[0] != '-') return undo(call, kInDoubt);
+  if (frame[0] != '-') return undo(call, kDenied);
   const ReplyClass reply_class = classify_reply(frame);
   if (!is_trouble(reply_class)) return undo(call, frame);
   ++c_.counters.refused_by_redis;
@@ -186,8 +187,7 @@ bool Engine::find_missing(Call& call, ReplyView::Elements& elements) const {
 }
 
 void Engine::judge_missing(Call& call) {
-  if (call.contradicted && c_.up()) shard_.suspect("its heartbeat key is not the last one written");
-  if (call.contradicted || !shard_.trusted()) return undo(call, kInDoubt);
+  if (!memory_holds(call)) return undo(call, kNotTrusted);
   for (std::size_t i = 0; i < call.keys.size(); ++i) {
     if (!call.gone[i]) continue;
     if (!was_lost(call, call.metas[i])) {
@@ -218,14 +218,13 @@ void Engine::record_states(Call& call, std::string_view frame) {
 
 // What a read-back found becomes the row, as of `hlc`.
 void Engine::record_state(Call& call, std::uint32_t key_index, const ReplyView& state, Hlc hlc) {
-  auto record = parse_read_back(state);
+  auto record = parse_read_back(state, c_.redis_offset_ms);
   Mutation mutation;
   mutation.key = call.keys[key_index];
   if (!record) {  // NOSCRIPT or refused: only Redis knows, ask again later
     mutation.kind = Mutation::Kind::stale;
     adopter_.want(mutation.key, true);
   } else if (record->exists()) {
-    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
     mutation.record = std::move(*record);
   } else {
     mutation.kind = Mutation::Kind::tomb;

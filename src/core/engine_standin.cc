@@ -139,11 +139,10 @@ void Engine::answer_overtaken(Call& call) {
 }
 
 void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
-  auto record = parse_read_back(ReplyView(frame));
+  auto record = parse_read_back(ReplyView(frame), c_.redis_offset_ms);
   // Refused (BUSY, LOADING): once everything has been adopted, no row means no key.
   if (!record && !adopter_.complete()) call.contradicted = true;
   if (!record || !record->exists()) return;
-  if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
   const FullKey& key = call.keys[op.key_index];
   Row& row = working_[key];
   if (row.meta.state != RowState::absent && !row.meta.stale) return;

@@ -124,7 +124,7 @@ void Leftovers::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
 }
 
 void Leftovers::on_value(std::size_t index, const ReplyView& reply) {
-  auto record = parse_read_back(reply);
+  auto record = parse_read_back(reply, c_.redis_offset_ms);
   Mutation mutation;
   if (!record) {
     mutation.kind = Mutation::Kind::stale;
@@ -132,7 +132,6 @@ void Leftovers::on_value(std::size_t index, const ReplyView& reply) {
   } else if (!record->exists()) {
     return c_.store.load_meta(items_[index].key, c_.ops.token(*this, tag(index)));
   } else {
-    if (record->expires_at_ms != 0) record->expires_at_ms -= c_.redis_offset_ms;
     mutation.record = std::move(*record);
   }
   apply(std::move(mutation), index);

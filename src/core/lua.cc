@@ -214,7 +214,7 @@ void append_read_back(std::string& out, std::string_view key) {
   append_request(out, {"EVALSHA", script(3).sha1, "1", key});
 }
 
-std::optional<Record> parse_read_back(const ReplyView& reply) {
+std::optional<Record> parse_read_back(const ReplyView& reply, std::int64_t redis_offset_ms) {
   if (reply.type() != ReplyType::array) return std::nullopt;
   auto elements = reply.elements();
   ReplyView kind;
@@ -225,6 +225,7 @@ std::optional<Record> parse_read_back(const ReplyView& reply) {
   if (kind.text() == "none") return record;
   if (!elements.next(expiry) || !elements.next(value)) return std::nullopt;
   record.expires_at_ms = std::max<std::int64_t>(0, expiry.integer().value_or(0));
+  if (record.expires_at_ms != 0) record.expires_at_ms -= redis_offset_ms;
   if (kind.text() == "string") {
     record.value = std::string(value.text());
   } else if (kind.text() == "hash") {

@@ -33,6 +33,6 @@ void append_repair(std::string& out, std::string_view key, std::string_view toke
 // interest).
 void append_read_back(std::string& out, std::string_view key);
 // nullopt: not a read-back reply (an error). A key that does not exist is a Record without value.
-std::optional<Record> parse_read_back(const ReplyView& reply);
+std::optional<Record> parse_read_back(const ReplyView& reply, std::int64_t redis_offset_ms);
 
 }  // namespace stayd

@@ -85,6 +85,21 @@ def test_a_denied_command_is_told(restricted, redis, row):
         restricted.wait_trusted()
 
 
+def test_a_script_is_undone_where_exists_is_denied(restricted, redis, row):
+    """Whether Redis still had the key when the script ran, nobody could say."""
+    append = ["EVAL", "return redis.call('APPEND', KEYS[1], ARGV[1])", 1, "sess:1", "b"]
+    with restricted.client() as client:
+        assert client.call("SET", "sess:1", "a") == "OK"
+        redis.call("ACL", "SETUSER", "app", "-exists")
+        with row.shows(restricted):
+            assert "allow them to stayd's user" in client.call(*append)
+            assert client.call("GET", "sess:1") == b"a"
+        redis.call("ACL", "SETUSER", "app", "+@all")
+        restricted.wait_trusted()
+        assert client.call(*append) == 2
+        assert redis.call("GET", "sess:1") == b"ab"
+
+
 def test_user_is_deleted(restricted, redis, row):
     users = Users(restricted)
     users.login(10)
