@@ -66,6 +66,7 @@ struct Call {
   bool unproven = false;      // its database has no heartbeat yet: what is missing may be lost
   bool ledgerless = false;    // the ledger could not be read when Redis said "absent"
   bool sent = false;          // Redis may have executed it, as version `hlc`
+  bool in_doubt = false;  // and its reply was lost, or is none of a memory to believe
   std::uint32_t probes = 0;   // EXISTS that stand before the block's own commands
   bool rerun = false;         // sent again, because a key it missed was there after all
   bool created = false;       // Redis did not have the key: what is written is all there is
@@ -115,7 +116,7 @@ struct Call {
     removed = probes = 0;
     slot = InFlightTable::kNone;
     hlc = held_from = 0;
-    contradicted = unproven = ledgerless = checked = sent = rerun = created = unrecorded = marked =
+    in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created = unrecorded = marked =
         false;
     metas.clear();
     revived.clear();

@@ -35,6 +35,7 @@ void Engine::check_absent(Call& call, std::string_view frame) {
   ++c_.counters.absent_checks;
   call.held.assign(frame);
   call.checked = true;
+  call.in_doubt = true;
   call.stage = static_cast<std::uint8_t>(Stage::absent_meta);
   load_metas(call);
 }

@@ -81,6 +81,7 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
     doubt_rows(call);
     return complete(call, "_\r\n");
   }
+  call.in_doubt = true;
   lost_.push_back(&call);
 }
 

@@ -36,7 +36,6 @@ void Engine::record(Call& call, std::string_view frame) {
   mutations_.clear();
   Effects effects = derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
                                    call.sent_wall_ms, mutations_);
-  if (call.marked) effects = Effects::read_back;
   if (effects == Effects::none) {
     c_.keys.remove_in_flight(call);
     return complete_recorded(call, frame);

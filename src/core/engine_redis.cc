@@ -84,7 +84,7 @@ void Engine::to_redis(Call& call) {
 // Every write of a session stands in the in-flight table from before it is sent until the ledger
 // has recorded it, unless its rows are marked stale. False: there is no room for it.
 bool Engine::note_in_flight(Call& call) {
-  if (call.marked || call.slot != InFlightTable::kNone || call.keys.empty()) return true;
+  if (call.slot != InFlightTable::kNone || call.keys.empty()) return true;
   call.slot = c_.in_flight.begin(call.keys);
   if (call.slot == InFlightTable::kNone) ++c_.counters.unnoted_writes;
   return call.slot != InFlightTable::kNone;
@@ -106,7 +106,7 @@ void Engine::send_write(Call& call) {
   upstream.send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                 may_be_slow ? slow_deadline_us() : command_deadline_us(), 1, order_of(call));
   // What is read back stays locked until then.
-  if (call.marked || effects_need_read_back(*call.spec, call.args)) return;
+  if (effects_need_read_back(*call.spec, call.args)) return;
   if (call.locks_held) {
     c_.keys.unlock(call);
     kick(call.keys);
@@ -283,12 +283,6 @@ void Engine::on_read(Call& call, std::string_view frame) {
 
 void Engine::on_write(Call& call, std::string_view frame) {
   if (refused(call, frame)) return;
-  if (call.marked) {  // whatever it replies, a script's nil too: only Redis knows what it did
-    ++c_.counters.replies_from_redis;
-    call.held.assign(frame);
-    call.stage = static_cast<std::uint8_t>(Stage::recording);
-    return read_back_all(call);
-  }
   const bool guarded = static_cast<Stage>(call.stage) == Stage::guard;
   std::string number;
   if (guarded && is_counter(*call.spec) && frame[0] == '+') {

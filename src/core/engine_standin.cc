@@ -204,7 +204,7 @@ void Engine::accept_blindly(Call& call) {
   const bool owed = std::any_of(call.keys.begin(), call.keys.end(),
                                 [this](const FullKey& key) { return c_.debts.has(key); });
   const bool writes = call.is_block() || call.writes();
-  if (writes && call.hlc != 0) leave_in_doubt(call);
+  if (writes && call.in_doubt) leave_in_doubt(call);
   if (owed || !c_.up() || !c_.options.blind_accept || writes) {
     return reply_unknown(call, UnknownPolicy::error);
   }
