@@ -113,18 +113,20 @@ void RedisModel::evict_one(const FullKey& key) {
   ++evicted_keys_;
   ++group_;
   taken_.insert(key);
+  if (scheduler_.now_us() - flushed_us_ < kSecond) taken_.insert(flushed_.begin(), flushed_.end());
   set(key, std::nullopt);
 }
 
 void RedisModel::flush_all() {
   ++group_;
+  flushed_.clear();
+  flushed_us_ = scheduler_.now_us();
   while (!data_.empty()) {
     const FullKey key = data_.begin()->first;
-    // A flush between two heartbeats that also saw evictions looks like one (R11): what it took is
-    // put back when it is read.
-    if (evicted_keys_ > 0) taken_.insert(key);
+    flushed_.insert(key);
     set(key, std::nullopt);
   }
+  if (evicted_keys_ > 0) taken_.insert(flushed_.begin(), flushed_.end());
 }
 
 void RedisModel::remove(const FullKey& key) {

@@ -155,6 +155,10 @@ class RedisModel {
   std::deque<Undo> journal_;
   std::uint64_t group_ = 0;
   std::set<FullKey> taken_;
+  // The last flush. Between two heartbeats that also saw evictions it looks like one (R11): what it
+  // took is put back when it is read.
+  std::set<FullKey> flushed_;
+  std::int64_t flushed_us_ = -kSecond;
   std::map<std::string, int, std::less<>> scripts_;  // sha1 -> index of our script, -1: another's
   std::map<std::int64_t, std::shared_ptr<Peer>> peers_;
   std::map<std::uint64_t, std::string> cursors_;

@@ -66,7 +66,7 @@ struct Call {
   bool unproven = false;      // its database has no heartbeat yet: what is missing may be lost
   bool ledgerless = false;    // the ledger could not be read when Redis said "absent"
   bool sent = false;          // Redis may have executed it, as version `hlc`
-  bool in_doubt = false;  // and its reply was lost, or is none of a memory to believe
+  bool in_doubt = false;      // and its reply was lost, or is none of a memory to believe
   std::uint32_t probes = 0;   // EXISTS that stand before the block's own commands
   bool rerun = false;         // sent again, because a key it missed was there after all
   bool created = false;       // Redis did not have the key: what is written is all there is
@@ -116,8 +116,8 @@ struct Call {
     removed = probes = 0;
     slot = InFlightTable::kNone;
     hlc = held_from = 0;
-    in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created = unrecorded = marked =
-        false;
+    in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created =
+        unrecorded = marked = false;
     metas.clear();
     revived.clear();
     gone.clear();

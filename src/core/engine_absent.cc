@@ -35,7 +35,9 @@ void Engine::check_absent(Call& call, std::string_view frame) {
   ++c_.counters.absent_checks;
   call.held.assign(frame);
   call.checked = true;
-  call.in_doubt = true;
+  mutations_.clear();  // most writes did nothing; ZADD XX counts no element that it changes
+  call.in_doubt = call.writes() && derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
+                                                  call.sent_wall_ms, mutations_) != Effects::none;
   call.stage = static_cast<std::uint8_t>(Stage::absent_meta);
   load_metas(call);
 }

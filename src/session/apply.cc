@@ -133,7 +133,12 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
     case Kind::elements:
       return apply_elements(mutation, row, ended, wall_ms);
     case Kind::expiry:
-      if (ended) return ApplyOutcome::base_unknown;
+      if (ended) {  // it may have been there when it was touched; it is not any more
+        const bool over = mutation.record.expires_at_ms != 0 &&
+                          mutation.record.expires_at_ms <= wall_ms &&
+                          row.meta.state == RowState::live;
+        return over ? ApplyOutcome::superseded : ApplyOutcome::base_unknown;
+      }
       row.meta.expires_at_ms = row.record.expires_at_ms = mutation.record.expires_at_ms;
       break;
     case Kind::tomb:

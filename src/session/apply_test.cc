@@ -81,6 +81,19 @@ TEST(Apply, APassedExpiryEndsTheIncarnation) {
   EXPECT_EQ(row.meta.incarnation, 2u);
 }
 
+// stayd stood still while a key of a few seconds was touched, and both lives have ended since.
+TEST(Apply, ATouchThatHasPassedTooChangesNothing) {
+  Row row;
+  apply(put(1, "x", kNow + 10), row, kNow);
+  Mutation touch = make(Kind::expiry, 2);
+  touch.record.expires_at_ms = kNow + 20;
+  EXPECT_EQ(apply(touch, row, kNow + 30), ApplyOutcome::superseded);
+  touch.hlc = 3;
+  touch.record.expires_at_ms = kNow + 40;
+  EXPECT_EQ(apply(touch, row, kNow + 30), ApplyOutcome::base_unknown);
+  EXPECT_FALSE(row.meta.stale);
+}
+
 TEST(Apply, AValueKeepsTheExpiry) {
   Row row;
   apply(put(1, "1", kNow + 1000), row, kNow);
