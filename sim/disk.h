@@ -39,6 +39,7 @@ class Disk final : public Store {
     ever_unreadable.insert(key);
   }
   void be_fast() { max_delay_us = 200, max_sync_us = 5000; }
+  void be_well();  // ends every fault of the disk
 
   // kill -9 of stayd: what had not been written is lost.
   void crash() {
@@ -54,6 +55,11 @@ class Disk final : public Store {
     return memory_.lose_power(random_.below(memory_.unsynced() + 1));
   }
   FaultyStore& faults() { return faulty_; }
+  // Nothing can be written, or read, until it is taken back. Replaces what faults() had injected.
+  void fail(FaultyStore::Operation operation, bool fails);
+  bool fails(FaultyStore::Operation operation) const {
+    return operation == FaultyStore::Operation::apply ? unwritable_ : unreadable_;
+  }
   const std::map<FullKey, Row>& rows() const { return memory_.rows(); }
 
   void set_events(StoreEvents* events) override { faulty_.set_events(events); }
@@ -147,10 +153,33 @@ class Disk final : public Store {
   Deliver deliver_;
   MemoryStore memory_{[this] { return scheduler_.wall_ms() + clock_offset_ms; }};
   FaultyStore faulty_{memory_};
+  bool unwritable_ = false, unreadable_ = false;
   bool gathered_ = false;  // something was asked for since the last submit
   bool submit_scheduled_ = false;
   bool syncing_ = false, sync_planned_ = false;
   std::uint64_t life_ = 0;  // of the process: what a dead one began ends nothing in the next
 };
+
+inline void Disk::be_well() {
+  be_fast();
+  fail(FaultyStore::Operation::apply, false);
+  fail(FaultyStore::Operation::load, false);
+  unreadable.clear();
+  lies = false;
+}
+
+inline void Disk::fail(FaultyStore::Operation operation, bool fails) {
+  using Operation = FaultyStore::Operation;
+  (operation == Operation::apply ? unwritable_ : unreadable_) = fails;
+  faulty_.heal();
+  const FaultyStore::Fault full{.error = {Errc::no_space, "no space left on device"},
+                                .times = UINT64_MAX};
+  const FaultyStore::Fault broken{.error = {Errc::io, "input/output error"}, .times = UINT64_MAX};
+  if (unwritable_) faulty_.inject(Operation::apply, full);
+  if (!unreadable_) return;
+  for (const auto one : {Operation::load, Operation::load_meta, Operation::scan}) {
+    faulty_.inject(one, broken);
+  }
+}
 
 }  // namespace stayd::sim

@@ -33,8 +33,8 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"half-open", 5 * kSecond, [](Faults& f) { return f.halve_connection(); }},
       FaultKind{"external-del", 3 * kSecond, [](Faults& f) { return f.delete_past_stayd(); }},
       FaultKind{"external-set", 10 * kSecond, [](Faults& f) { return f.write_past_stayd(); }},
-      FaultKind{"power-cut", 20 * kSecond, [](Faults& f) { return f.cut_power(false); }},
-      FaultKind{"lying-fsync", 30 * kSecond, [](Faults& f) { return f.cut_power(true); }},
+      FaultKind{"power-cut", 20 * kSecond, [](Faults& f) { return f.cut_power(); }},
+      FaultKind{"lying-fsync", 30 * kSecond, [](Faults& f) { return f.lie_about_syncs(); }},
       FaultKind{"disk-full", 20 * kSecond,
                 [](Faults& f) { return f.fail_disk(FaultyStore::Operation::apply); }, false},
       FaultKind{"disk-unreadable", 20 * kSecond,
@@ -92,7 +92,12 @@ void Faults::later(std::int64_t delay_us, std::function<void()> action) {
 }
 
 void Faults::note(const std::string& text) {
-  world_.instance.note("-- " + text);
+  world_.diary.note("-- " + text);
+}
+
+Instance& Faults::victim() {
+  auto& all = world_.instances;
+  return *all[all.size() == 1 ? 0 : random_->below(all.size())];
 }
 
 void Faults::start() {
@@ -117,20 +122,17 @@ void Faults::heal() {
   healed_ = true;
   note("faults end");
   world_.redis.reply_delay_us = 0;
-  world_.instance.disk().be_fast();
-  world_.instance.network().min_delay_us = 30;
-  world_.instance.network().max_delay_us = 150;
   if (!old_primaries_.empty()) old_primaries_.back()->kill();
   if (!world_.redis.listening()) world_.redis.start(0);
   world_.redis.thaw();
   world_.redis.flags = ServerFlags{};
   world_.redis.denied.clear();
-  world_.instance.network().speak();
-  unwritable_ = unreadable_ = false;
-  renew_disk_faults();
-  world_.instance.disk().unreadable.clear();
-  world_.instance.disk().lies = false;
-  if (!world_.instance.alive()) world_.instance.start();
+  for (const auto& one : world_.instances) {
+    one->network().be_fast();
+    one->network().speak();
+    one->disk().be_well();
+    if (!one->alive()) one->start();
+  }
 }
 
 // --- Redis ----------------------------------------------------------------------------------
@@ -217,7 +219,12 @@ bool Faults::refuse(bool ServerFlags::* flag) {
 
 // What Redis loses before stayd has heard of it is lost.
 bool Faults::adopted() const {
-  return world_.instance.alive() && world_.instance.status().adoption_complete;
+  bool any_alive = false;
+  for (const auto& one : world_.instances) {
+    if (!one->adopted()) return false;
+    any_alive = any_alive || one->alive();
+  }
+  return any_alive;
 }
 
 bool Faults::evict() {
@@ -237,7 +244,7 @@ bool Faults::flush() {
 bool Faults::slow_redis() {
   note("Redis is slow");
   const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
-  world_.users.note_slow(lasts_us);
+  for (const auto& one : world_.instances) one->allow_slowness(lasts_us);
   world_.redis.reply_delay_us = between(kMs, 150 * kMs);
   later(lasts_us, [this] { world_.redis.reply_delay_us = 0; });
   return true;
@@ -252,7 +259,7 @@ bool Faults::deny_command() {
   note(std::string("Redis denies ") + command);
   const std::int64_t lasts_us = between(50 * kMs, 8 * kSecond);
   world_.redis.denied.insert(command);
-  world_.users.excuse(Users::Excuse::denied, lasts_us);
+  for (const auto& one : world_.instances) one->excuse(Excuse::denied, lasts_us);
   later(lasts_us, [this, command] {
     note(std::string("Redis allows ") + command);
     world_.redis.denied.erase(command);
@@ -301,40 +308,43 @@ bool Faults::write_past_stayd() {
 // --- the network ----------------------------------------------------------------------------
 
 bool Faults::lose_connection() {
-  note("a connection is lost");
-  return world_.instance.network().lose_one(static_cast<unsigned>(random_->below(16)));
+  Instance& one = victim();
+  one.note("-- a connection is lost");
+  return one.network().lose_one(static_cast<unsigned>(random_->below(16)));
 }
 
 bool Faults::halve_connection() {
-  note("a connection is half open");
-  return world_.instance.network().halve_one(static_cast<unsigned>(random_->below(16)));
+  Instance& one = victim();
+  one.note("-- a connection is half open");
+  return one.network().halve_one(static_cast<unsigned>(random_->below(16)));
 }
 
 bool Faults::silence() {
-  Network& network = world_.instance.network();
+  Instance& one = victim();
+  Network& network = one.network();
   const auto which = random_->below(3);
-  note(which == 0 ? "silence" : which == 1 ? "silence towards Redis" : "silence from Redis");
+  one.note(which == 0   ? "-- silence"
+           : which == 1 ? "-- silence towards Redis"
+                        : "-- silence from Redis");
   network.speak();  // what an earlier silence holds back must not be overtaken
   network.silent_to_server = which != 2;
   network.silent_to_client = which != 1;
-  later(between(20 * kMs, 6 * kSecond), [this] {
-    note("silence ends");
-    world_.instance.network().speak();
+  later(between(20 * kMs, 6 * kSecond), [&one] {
+    one.note("-- silence ends");
+    one.network().speak();
   });
   return true;
 }
 
 bool Faults::slow_network() {
-  note("the network is slow");
+  Instance& one = victim();
+  one.note("-- the network is slow");
   const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
-  world_.users.note_slow(lasts_us);
-  Network& network = world_.instance.network();
+  one.allow_slowness(lasts_us);
+  Network& network = one.network();
   network.min_delay_us = between(kMs, 20 * kMs);
   network.max_delay_us = network.min_delay_us + between(kMs, 60 * kMs);
-  later(lasts_us, [this] {
-    world_.instance.network().min_delay_us = 30;
-    world_.instance.network().max_delay_us = 150;
-  });
+  later(lasts_us, [&network] { network.be_fast(); });
   return true;
 }
 

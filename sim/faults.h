@@ -18,6 +18,7 @@
 namespace stayd::sim {
 
 class Faults;
+class Instance;
 class World;
 
 inline constexpr std::int64_t kMaxSkewMs = 2000;  // of any host's clock from the true time
@@ -59,7 +60,8 @@ class Faults {
   bool halve_connection();
   bool delete_past_stayd();
   bool write_past_stayd();
-  bool cut_power(bool lying_disk);
+  bool cut_power();
+  bool lie_about_syncs();
   bool fail_disk(FaultyStore::Operation operation);
   bool flip_bit();
   bool jump_clock();
@@ -68,19 +70,21 @@ class Faults {
   void plan(const FaultKind& kind, std::int64_t mean_us);
   std::int64_t between(std::int64_t low_us, std::int64_t high_us);
   void later(std::int64_t delay_us, std::function<void()> action);  // unless healed by then
+  Instance& victim();  // of a fault that strikes one stayd; drawn when there are several
   void note(const std::string& text);
   bool adopted() const;
-  void await_reconcile(int looked);
+  void await_reconcile(int looked, Instance& one);
+  bool kill(Instance& one);
+  void slow_disk_of(Instance& one);
+  bool cut_power_of(Instance& one);
   void bring_back(std::uint64_t how);
   std::optional<FullKey> pick_key();  // of Redis; not stayd's own
-  void renew_disk_faults();
   void depose(RedisModel& old);
 
   World& world_;
   std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind
   Random* random_ = nullptr;                      // of the kind that strikes
   bool healed_ = false;
-  bool unwritable_ = false, unreadable_ = false;
   std::vector<std::unique_ptr<RedisModel>> old_primaries_;  // the last one may still serve
 };
 

@@ -6,10 +6,13 @@ namespace {
 constexpr std::int64_t kTickUs = 5 * kMs;
 }
 
-Instance::Instance(Scheduler& scheduler, Random& random, RedisModel& redis, InstanceOptions options)
+Instance::Instance(Scheduler& scheduler, Random& random, RedisModel& redis, Diary& diary,
+                   InstanceOptions options, std::string name)
     : scheduler_(scheduler),
       random_(random),
+      diary_(diary),
       options_(std::move(options)),
+      name_(std::move(name)),
       network_(scheduler, random, redis,
                [this](std::function<void()> action) { deliver(std::move(action)); }),
       disk_(scheduler, random,
@@ -95,6 +98,14 @@ void Instance::submit(Call& call) {
   deliver([this, &call] { engine_->submit(call); });
 }
 
+bool Instance::in_step() const {
+  if (!alive() || paused()) return false;
+  const EngineStatus status = engine_->status();
+  return status.shard.trust == Trust::trusted && status.shard.writes_closed &&
+         status.shard.debts == 0 && status.shard.debts_complete && status.adoption_complete &&
+         status.to_read_back == 0;
+}
+
 void Instance::tick(std::uint64_t life) {
   scheduler_.after(kTickUs, [this, life] {
     if (life != life_) return;
@@ -112,12 +123,6 @@ void Instance::tick(std::uint64_t life) {
 void Instance::on_event(const Event& event) {
   note(event.text);
   if (on_event_) on_event_(event);
-}
-
-void Instance::note(const std::string& text) {
-  scheduler_.trace(text);
-  events_.push_back(std::to_string(scheduler_.wall_ms() % 1'000'000'000) + "  " + text);
-  if (events_.size() > kMaxEvents) events_.pop_front();
 }
 
 }  // namespace stayd::sim

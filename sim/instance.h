@@ -2,6 +2,8 @@
 // disk. Can be killed, started again and paused. One loop; owned by the World.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -12,11 +14,15 @@
 #include "base/random.h"
 #include "core/engine.h"
 #include "redis/link.h"
+#include "sim/diary.h"
 #include "sim/disk.h"
 #include "sim/network.h"
 #include "sim/scheduler.h"
 
 namespace stayd::sim {
+
+// Why an error may reach a client.
+enum class Excuse : std::uint8_t { unwritable, unreadable, denied };
 
 struct InstanceOptions {
   EngineOptions engine;
@@ -25,7 +31,9 @@ struct InstanceOptions {
 
 class Instance final : public EventSink {
  public:
-  Instance(Scheduler& scheduler, Random& random, RedisModel& redis, InstanceOptions options);
+  // `name` stands in the diary before what this one does; empty where it is the only one.
+  Instance(Scheduler& scheduler, Random& random, RedisModel& redis, Diary& diary,
+           InstanceOptions options, std::string name);
 
   bool alive() const { return engine_ != nullptr; }
   void start();
@@ -37,11 +45,32 @@ class Instance final : public EventSink {
   // When the process last stood still, or its disk was slow: no promise of speed before that.
   std::int64_t disturbed_us() const { return disturbed_us_; }
   void note_disturbance() { disturbed_us_ = std::max(disturbed_us_, scheduler_.now_us()); }
+  // Its disk, its network or Redis is slow for a while: the bound is four times as long for what is
+  // asked until then.
+  void allow_slowness(std::int64_t lasts_us) {
+    slow_until_us_ = std::max(slow_until_us_, scheduler_.now_us() + lasts_us);
+  }
+  std::int64_t slow_until_us() const { return slow_until_us_; }
+  // An error of this kind is excused in commands that are asked until then.
+  void excuse(Excuse what, std::int64_t lasts_us) {
+    auto& until_us = excused_until_us_[static_cast<std::size_t>(what)];
+    until_us = std::max(until_us, scheduler_.now_us() + lasts_us);
+  }
+  std::int64_t excused_until_us(Excuse what) const {
+    return excused_until_us_[static_cast<std::size_t>(what)];
+  }
 
   // Requires alive().
   void submit(Call& call);
   void restart_adoption() { engine_->restart_adoption(); }
   EngineStatus status() const { return engine_->status(); }
+  // Works, believes Redis, and owes nothing to anybody.
+  bool in_step() const;
+  const std::string& name() const { return name_; }
+  // Has heard of everything that Redis held at first; dead or alive.
+  bool adopted() const {
+    return alive() ? status().adoption_complete : disk_.fact("adoption") == "done";
+  }
   const Counters& counters() const { return counters_; }
 
   // The host's clock, which may differ from the others'.
@@ -52,12 +81,9 @@ class Instance final : public EventSink {
   Network& network() { return network_; }
   Disk& disk() { return disk_; }
   const Disk& disk() const { return disk_; }
-  // State changes, newest last; at most kMaxEvents.
-  const std::deque<std::string>& events() const { return events_; }
-  void note(const std::string& text);
+  void note(const std::string& text) { diary_.note(name_ + text); }
 
  private:
-  static constexpr std::size_t kMaxEvents = 400;
   void on_event(const Event& event) override;
   void deliver(std::function<void()> action);
   void turn(const std::function<void()>& action);
@@ -70,7 +96,9 @@ class Instance final : public EventSink {
 
   Scheduler& scheduler_;
   Random& random_;
+  Diary& diary_;
   InstanceOptions options_;
+  std::string name_;
   Counters counters_;
   Network network_;
   Disk disk_;
@@ -80,10 +108,13 @@ class Instance final : public EventSink {
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;
+  std::int64_t slow_until_us_ = 0;
+  std::array<std::int64_t, 3> excused_until_us_{};
   std::int64_t clock_offset_ms_ = 0;
   std::function<void(const Event&)> on_event_;
   std::deque<std::function<void()>> waiting_;  // events of the process while it is paused
-  std::deque<std::string> events_;
 };
+
+using Instances = std::vector<std::unique_ptr<Instance>>;
 
 }  // namespace stayd::sim

@@ -12,8 +12,8 @@ class Ledgerless : public Scenario {
     excuse();
   }
   void excuse() {
-    world.users.excuse(Users::Excuse::unwritable, 10 * kSecond);
-    world.users.excuse(Users::Excuse::unreadable, 10 * kSecond);
+    world.instance.excuse(Excuse::unwritable, 10 * kSecond);
+    world.instance.excuse(Excuse::unreadable, 10 * kSecond);
   }
   void mend_ledger() { world.instance.disk().faults().heal(); }
 };

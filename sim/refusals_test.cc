@@ -30,7 +30,7 @@ TEST_F(Scenario, ARefusedLoginTakesNoLogoutBack) {
     if (outage) world.redis.kill();
     world.pass(100 * kMs);
     world.instance.disk().faults().inject(FaultyStore::Operation::apply, times);
-    world.users.excuse(Users::Excuse::unwritable, kSecond);
+    world.instance.excuse(Excuse::unwritable, kSecond);
     EXPECT_EQ(ask({"DEL", name}), ":1");
     ask({"HSET", name, "f", "new"});
     if (!outage) world.redis.kill();
@@ -51,7 +51,7 @@ TEST_F(Scenario, AnOwedKeyIsNotAskedOfRedis) {
   world.redis.flags.no_replicas = true;
   EXPECT_EQ(ask({"SET", "k", "v2"}), "+OK");
   EXPECT_EQ(ask({"DEL", "gone"}), ":1");
-  world.users.excuse(Users::Excuse::unreadable, kSecond);
+  world.instance.excuse(Excuse::unreadable, kSecond);
   world.instance.disk().faults().inject(
       FaultyStore::Operation::load,
       {.error = {Errc::io, "input/output error"}, .times = UINT64_MAX});

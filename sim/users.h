@@ -54,14 +54,17 @@ struct UsersOptions {
 
 class Users final : private CallSink {
  public:
-  Users(Scheduler& scheduler, Random random, Instance& instance, UsersOptions options);
+  // `instances` outlives it; none is added later.
+  Users(Scheduler& scheduler, Random random, const Instances& instances, UsersOptions options);
   ~Users() override;
 
   void start();
   void stop() { stopped_ = true; }  // no new commands
-  // stayd has been killed: what was under way is in doubt.
-  void on_kill();
+  // A stayd has been killed: what was under way there is in doubt.
+  void on_kill(const Instance& instance);
 
+  // The stayd that a session's commands go to: a load balancer keeps sessions together.
+  Instance& home(const FullKey& key) const;
   // One command of a directed scenario; its client is the test. Returns the operation's number.
   int ask(const FullKey& key, Operation operation, int client = 0);
   KeyHistory& history(const FullKey& key);
@@ -80,24 +83,14 @@ class Users final : private CallSink {
   std::uint64_t asked() const { return asked_; }
   std::int64_t slowest_us() const { return slowest_us_; }
 
-  // An error of this kind is excused in commands that are asked until then.
-  enum class Excuse : std::uint8_t { unwritable, unreadable, denied };
-  void excuse(Excuse what, std::int64_t lasts_us) {
-    auto& until_us = excused_until_us_[static_cast<std::size_t>(what)];
-    until_us = std::max(until_us, scheduler_.now_us() + lasts_us);
-  }
   // An operation by somebody else, which takes effect some time, or never.
   void in_doubt(const FullKey& key, Operation operation);
-  // Told before the run: whether Redis lacks the key just now; whether its row does not read.
-  std::function<bool(const FullKey&)> redis_lacks, row_broken;
-  // What a documented window leaves open for a key, or for all whose commands are under way; which
-  // it returns.
+  // Told before the run: whether Redis lacks the key just now.
+  std::function<bool(const FullKey&)> redis_lacks;
+  // What a documented window leaves open for a key, or for all whose commands are under way in one
+  // stayd; which it returns.
   void loosen(const FullKey& key, std::string_view why);
-  std::set<FullKey> loosen_under_way(std::string_view why);
-  // The disk, the network or Redis itself is slow for a while: the bound is four times as long.
-  void note_slow(std::int64_t lasts_us) {
-    slow_until_us_ = std::max(slow_until_us_, scheduler_.now_us() + lasts_us);
-  }
+  std::set<FullKey> loosen_under_way(const Instance& instance, std::string_view why);
 
  private:
   struct Session {
@@ -111,6 +104,7 @@ class Users final : private CallSink {
   };
   struct UnderWay {
     Call call;
+    Instance* at = nullptr;
     FullKey key;
     int operation = 0;
     int client = 0;
@@ -122,11 +116,11 @@ class Users final : private CallSink {
 
   void on_reply(Call& call, std::string_view reply) override;
   bool excused(const UnderWay& one, Excuse what) const {
-    return one.asked_us <= excused_until_us_[static_cast<std::size_t>(what)];
+    return one.asked_us <= one.at->excused_until_us(what);
   }
   bool excused(const UnderWay& one) const;
   bool unreadable(const UnderWay& one) const {
-    return excused(one, Excuse::unreadable) || row_broken(one.key);
+    return excused(one, Excuse::unreadable) || one.at->disk().ever_unreadable.contains(one.key);
   }
   void on_error(const UnderWay& one);
   void check_time(const UnderWay& one);
@@ -147,7 +141,7 @@ class Users final : private CallSink {
 
   Scheduler& scheduler_;
   Random random_;
-  Instance& instance_;
+  const Instances& instances_;
   UsersOptions options_;
   std::map<FullKey, KeyHistory> histories_;
   std::map<Call*, std::unique_ptr<UnderWay>> under_way_;
@@ -156,8 +150,6 @@ class Users final : private CallSink {
   std::uint64_t names_ = 0;
   std::uint64_t asked_ = 0;
   std::int64_t slowest_us_ = 0;
-  std::int64_t slow_until_us_ = 0;
-  std::array<std::int64_t, 3> excused_until_us_{};
   std::set<FullKey> unwritten_logouts_;  // acknowledged while the ledger took nothing
   std::string violation_;
   FullKey violated_key_;

@@ -1,8 +1,10 @@
 #include "sim/world.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/side_keys.h"
+
 namespace stayd::sim {
 
 namespace {
@@ -18,20 +20,26 @@ World::World(WorldOptions o)
       options(draw(given)),
       random(options.seed),
       redis(scheduler, random),
-      instance(scheduler, random, redis, options.instance),
-      users(scheduler, stream(options.seed, "users"), instance, options.users),
+      instances(make_instances()),
+      instance(*instances.front()),
+      users(scheduler, stream(options.seed, "users"), instances, options.users),
       faults_(*this) {
-  instance.watch([this](const Event& event) { on_event(event); });
   users.redis_lacks = [this](const FullKey& key) { return !redis.data().contains(key); };
-  users.row_broken = [this](const FullKey& key) {
-    return instance.disk().ever_unreadable.contains(key);
-  };
   if (options.fill_redis) fill_redis();
   if (options.backfill_held_us != 0) {
     redis.flags.no_scan = true;
     scheduler.after(options.backfill_held_us, [this] { redis.flags.no_scan = false; });
   }
-  instance.start();
+  for (const auto& one : instances) one->start();
+}
+
+Instances World::make_instances() {
+  Instances made;
+  made.push_back(std::make_unique<Instance>(scheduler, random, redis, diary, options.instance, ""));
+  for (const auto& one : made) {
+    one->watch([this, one = one.get()](const Event& event) { on_event(*one, event); });
+  }
+  return made;
 }
 
 void World::fill_redis() {
@@ -63,37 +71,37 @@ void World::pass(std::int64_t duration_us) {
   scheduler.run_until(scheduler.now_us() + duration_us, [this] { return users.failed(); });
 }
 
-void World::kill_stayd() {
-  if (!instance.alive()) return;
-  instance.kill();
-  users.on_kill();
+void World::kill_stayd(Instance& one) {
+  if (!one.alive()) return;
+  one.kill();
+  users.on_kill(one);
 }
 
 // What the disk loses is W5: of these keys Redis may hold, and show, what the ledger does not know;
 // and of those whose commands were under way.
-void World::cut_power() {
-  users.not_compared.merge(users.loosen_under_way("W5: under way when the power was cut"));
-  kill_stayd();
-  instance.note("-- the power is cut");
+void World::cut_power(Instance& one) {
+  users.not_compared.merge(users.loosen_under_way(one, "W5: under way when the power was cut"));
+  kill_stayd(one);
+  one.note("-- the power is cut");
   // What an earlier kill left there, and nobody has read back yet.
-  for (const auto& leftover : instance.disk().in_flight().leftovers()) {
+  for (const auto& leftover : one.disk().in_flight().leftovers()) {
     for (const FullKey& key : leftover.keys) {
       users.loosen(key, "W5: left by a kill before the power was cut");
       users.not_compared.insert(key);
     }
   }
-  for (const FullKey& key : instance.disk().lose_power()) {
+  for (const FullKey& key : one.disk().lose_power()) {
     users.loosen(key, "W5: lost with the power");
     users.not_compared.insert(key);
   }
 }
 
 bool World::equal_in_redis(const FullKey& key) const {
+  const auto& rows = users.home(key).disk().rows();
   const auto held = redis.data().find(key);
-  const auto known = instance.disk().rows().find(key);
+  const auto known = rows.find(key);
   const bool in_redis = held != redis.data().end();
-  const bool in_ledger =
-      known != instance.disk().rows().end() && known->second.meta.state == RowState::live;
+  const bool in_ledger = known != rows.end() && known->second.meta.state == RowState::live;
   if (!in_redis || !in_ledger) return in_redis == in_ledger;
   const auto held_until_ms = held->second.expires_at_ms;
   const auto known_until_ms = known->second.record.expires_at_ms;
@@ -106,15 +114,16 @@ bool World::equal_in_redis(const FullKey& key) const {
 
 // The ledger starts anew from what Redis holds: where they differ, what the ledger knew is lost,
 // and nowhere else. From then on they are equal again.
-void World::on_event(const Event& event) {
+void World::on_event(const Instance& one, const Event& event) {
   if (event.name != "redis_is_truth") return;
   truth_us = scheduler.now_us();
   const std::string_view why = "W6: Redis is the truth";
-  users.loosen_under_way(why);
+  const auto here = [&](const FullKey& key) { return &users.home(key) == &one; };
+  users.loosen_under_way(one, why);
   for (const auto& [key, history] : users.histories()) {
-    if (!equal_in_redis(key) || history.may_be_fenced()) users.loosen(key, why);
+    if (here(key) && (!equal_in_redis(key) || history.may_be_fenced())) users.loosen(key, why);
   }
-  users.not_compared.clear();
+  std::erase_if(users.not_compared, here);
 }
 
 void World::restart_stayd(std::int64_t after_us) {
@@ -124,11 +133,18 @@ void World::restart_stayd(std::int64_t after_us) {
 }
 
 bool World::in_step() const {
-  if (!instance.alive() || instance.paused()) return false;
-  const EngineStatus status = instance.status();
-  return status.shard.trust == Trust::trusted && status.shard.writes_closed &&
-         status.shard.debts == 0 && status.shard.debts_complete && status.adoption_complete &&
-         status.to_read_back == 0;
+  return std::ranges::all_of(instances, [](const auto& one) { return one->in_step(); });
+}
+
+std::string World::out_of_step() const {
+  for (const auto& one : instances) {
+    if (one->in_step()) continue;
+    const EngineStatus status = one->alive() ? one->status() : EngineStatus{};
+    return one->name() + status.shard.reason + ", debts " + std::to_string(status.shard.debts) +
+           ", to read back " + std::to_string(status.to_read_back) + ", adopted " +
+           std::to_string(status.adoption_complete);
+  }
+  return "";
 }
 
 bool World::wait_in_step(std::int64_t limit_us) {
@@ -145,18 +161,16 @@ bool World::heal_and_check() {
   pass(kNoticeUs);
   if (users.failed()) return false;
   if (!wait_in_step(kHealLimitUs)) {
-    const EngineStatus status = instance.alive() ? instance.status() : EngineStatus{};
-    users.fail({}, "15 s after the last fault: not TRUSTED, or debts left: " + status.shard.reason +
-                       ", debts " + std::to_string(status.shard.debts) + ", to read back " +
-                       std::to_string(status.to_read_back) + ", adopted " +
-                       std::to_string(status.adoption_complete));
+    users.fail({}, "15 s after the last fault: not TRUSTED, or debts left: " + out_of_step());
     return false;
   }
   pass(kQuietUs);
   users.stop();
   pass(kQuietUs);
   if (users.failed()) return false;
-  if (users.under_way() != 0 || instance.status().calls_under_way != 0) {
+  std::uint64_t calls = 0;
+  for (const auto& one : instances) calls += one->alive() ? one->status().calls_under_way : 0;
+  if (users.under_way() != 0 || calls != 0) {
     users.fail({}, std::to_string(users.under_way()) + " calls were never answered");
     return false;
   }
@@ -168,7 +182,9 @@ bool World::heal_and_check() {
 void World::compare() {
   std::set<FullKey> keys;
   for (const auto& [key, record] : redis.data()) keys.insert(key);
-  for (const auto& [key, row] : instance.disk().rows()) keys.insert(key);
+  for (const auto& one : instances) {
+    for (const auto& [key, row] : one->disk().rows()) keys.insert(key);
+  }
   for (const auto& [key, history] : users.histories()) keys.insert(key);
   for (const FullKey& key : keys) {
     if (is_side_key(key_of(key)) || users.not_compared.contains(key)) continue;
@@ -179,10 +195,11 @@ void World::compare() {
 
 void World::compare_key(const FullKey& key) {
   const auto wall_ms = scheduler.wall_ms();
+  const auto& rows = users.home(key).disk().rows();
   const auto held = redis.data().find(key);
-  const auto known = instance.disk().rows().find(key);
+  const auto known = rows.find(key);
   const bool in_redis = held != redis.data().end() && !held->second.expired(wall_ms);
-  const Row row = known == instance.disk().rows().end() ? Row{} : known->second;
+  const Row row = known == rows.end() ? Row{} : known->second;
   const bool in_ledger = row.meta.live_at(wall_ms);
   if (row.meta.stale) return users.fail(key, "the ledger's row is still stale");
   const auto about_to_expire = [&](const Record& record) {
@@ -231,7 +248,7 @@ std::string World::report(const FullKey& key) const {
     if (it != users.histories().end()) out += it->second.text();
   }
   out += "state changes:\n";
-  for (const std::string& line : instance.events()) out += "  " + line + "\n";
+  for (const std::string& line : diary.lines()) out += "  " + line + "\n";
   return out;
 }
 

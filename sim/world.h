@@ -1,7 +1,7 @@
-// The whole simulated world of one seed: a Redis, a network, one stayd, users, faults, and the
-// checks at the end. A run has two phases: faults, then healing, after which everything must be in
-// step again (I14 of docs/architecture.md). The same options give the same run, and the same hash,
-// in every build.
+// The whole simulated world of one seed: a Redis, stayds on networks and disks of their own, users,
+// faults, and the checks at the end. A run has two phases: faults, then healing, after which
+// everything must be in step again (I14 of docs/architecture.md). The same options give the same
+// run, and the same hash, in every build.
 #pragma once
 
 #include <cstdint>
@@ -45,28 +45,34 @@ class World {
   void settle();                        // until TRUSTED, adopted and without debts
   void pass(std::int64_t duration_us);  // lets time pass
   bool heal_and_check();
-  void kill_stayd();
+  void kill_stayd(Instance& one);
+  void kill_stayd() { kill_stayd(instance); }
   void restart_stayd(std::int64_t after_us);
-  // Of stayd's host; Redis stays up. stayd is dead then.
-  void cut_power();
+  // Of one stayd's host; Redis stays up. stayd is dead then.
+  void cut_power(Instance& one);
+  void cut_power() { cut_power(instance); }
 
   const WorldOptions given;    // as handed to the constructor
   const WorldOptions options;  // and what was drawn from the seed
   Scheduler scheduler;
+  Diary diary{scheduler};
   Random random;
   RedisModel redis;
-  Instance instance;
+  const Instances instances;
+  Instance& instance;  // the first one
   Users users;
   std::map<std::string, std::uint64_t> faults_struck;  // by kind
   // When Redis was last taken for the truth: a snapshot of before brings back logouts (W6).
   std::int64_t truth_us = 0;
 
  private:
-  void on_event(const Event& event);
+  Instances make_instances();
+  void on_event(const Instance& one, const Event& event);
   bool equal_in_redis(const FullKey& key) const;
   std::int64_t expiry_slack_ms() const { return options.users.expiry_slack_ms; }
   void fill_redis();
   bool in_step() const;
+  std::string out_of_step() const;
   bool wait_in_step(std::int64_t limit_us);
   void compare();
   void compare_key(const FullKey& key);
