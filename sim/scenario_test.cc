@@ -116,6 +116,28 @@ TEST_F(Scenario, ALeftoverDoesNotOverwriteWhatCameAfterIt) {
   EXPECT_EQ(ask({"GET", "k"}), "\"v3\"");
 }
 
+// Seed 100383 of ten minutes: a touch had reached Redis when stayd was killed, and the session was
+// over by what the ledger knew. It was told to be over, and came back when Redis was read.
+TEST_F(Scenario, WhatWasToldToHaveEndedStaysSo) {
+  ask({"SET", "k", "v1", "PX", "3000"});
+  ask({"SET", "unasked", "v1", "PX", "3000"});
+  world.pass(kSecond);
+  world.instance.network().silent_to_client = true;
+  world.users.ask(key("k"), one({"EXPIRE", "k", "100"}));
+  world.users.ask(key("unasked"), one({"EXPIRE", "unasked", "100"}));
+  world.pass(5 * kMs);
+  world.kill_stayd();
+  world.instance.network().speak();
+  world.redis.flags.loading = true;
+  world.pass(3 * kSecond);
+  world.instance.start();
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+  world.redis.flags.loading = false;
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+  EXPECT_EQ(ask({"GET", "unasked"}), "\"v1\"") << "nobody was told: the touch counts";
+}
+
 // Redis began to load, or to refuse all, just while the key was read back: its row was marked
 // stale, and a session that the ledger knew was unknown.
 TEST_F(Scenario, RedisRefusesWhileLeftoversAreRead) {

@@ -246,23 +246,27 @@ class Engine final : public CallHandler,
   void load_rows(Call& call);
   void load_more(Call& call);
   void on_rows_loaded(Call& call);
-  bool answer_unknown(Call& call);
+  void execute_on_rows(const Call& call, std::string& reply, std::vector<Mutation>& effects);
   void on_adopt_row(Call& call, const SubOp& op, std::string_view frame);
   void run_standin(Call& call);
   void count_unseen_logouts(Call& call, std::vector<Mutation>& effects);
+  void end_what_is_told_ended(const Call& call, std::vector<Mutation>& effects);
   void update_meta(Row& row, const Mutation& mutation);
-  UnknownPolicy unknown_policy(const Call& call) const;
   bool overtaken(const Call& call) const;
   void answer_overtaken(Call& call);
-  void accept_blindly(Call& call);
-  void on_blind(Call& call, std::string_view frame);
   void cap_records(Call& call, std::vector<Mutation>& effects);
-  void reply_unknown(Call& call, UnknownPolicy policy);
   void apply_effects(std::vector<Store::Change> changes, Durability durability);
   void release_rows(Call& call);
-  static bool creates_if_missing(const Call& call);
   static bool has_option(const Call& call, std::string_view lower);
   static bool writes_whole_value(const Call& call);
+
+  // --- engine_unknown.cc: what cannot be known
+  bool answer_unknown(Call& call);
+  void reply_unknown(Call& call, UnknownPolicy policy);
+  UnknownPolicy unknown_policy(const Call& call) const;
+  static bool creates_if_missing(const Call& call);
+  void accept_blindly(Call& call);
+  void on_blind(Call& call, std::string_view frame);
 
   // --- engine_opaque.cc: what only Redis can do (R17)
   void mark_opaque(Call& call);

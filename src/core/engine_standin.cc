@@ -10,8 +10,6 @@ namespace stayd {
 
 namespace {
 
-constexpr std::string_view kUnknownReply = "-TRYAGAIN stayd: session state temporarily unknown\r\n";
-
 class RowsWorkspace final : public Workspace {
  public:
   explicit RowsWorkspace(KeyMap<Row>& rows) : rows_(rows) {}
@@ -161,105 +159,25 @@ void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
   c_.store.apply_one(std::move(put), 0, Durability::written);
 }
 
-// --- what cannot be known (section 2)
-
-UnknownPolicy Engine::unknown_policy(const Call& call) const {
-  const SessionPolicy* policy = policy_of(call);  // none: the configuration has just been narrowed
-  return policy == nullptr ? UnknownPolicy::error : policy->unknown;
-}
-
-// Locks and new sessions go ahead where no row is known; what tells whether there was one does not.
-bool Engine::creates_if_missing(const Call& call) {
-  if (writes_whole_value(call) || call.spec->guard || call.is_block()) return true;
-  return call.spec->name == "set" && has_option(call, "nx") && !has_option(call, "get");
-}
-
-// True when the call has been answered, or waits, because a key's state is not known.
-bool Engine::answer_unknown(Call& call) {
-  bool unknown = false;
-  bool stale = false;
-  for (const FullKey& key : call.keys) {
-    const RowMeta& meta = working_[key].meta;
-    stale = stale || (meta.stale && c_.rules.stale_rows_do_not_answer);
-    unknown = unknown || (c_.rules.no_row_is_no_proof && meta.state == RowState::absent &&
-                          !adopter_.complete() && !c_.up() && !absences_.has(key));
-  }
-  const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
-  if (stale && !removal && !writes_whole_value(call)) {
-    reply_unknown(call, unknown_policy(call));
-    return true;
-  }
-  if (!unknown || creates_if_missing(call)) return false;
-  if (removal && (call.spec->name == "del" || call.spec->name == "unlink")) {
-    // Logging out an id that nobody here has seen: remembered, and counted as done.
-    return false;
-  }
-  reply_unknown(call, unknown_policy(call));
-  return true;
-}
-
-// R5: the ledger cannot be read. A SUSPECT Redis' hit is better than nothing, its miss is not; nor
-// is its hit where it is known to be old (R1b).
-void Engine::accept_blindly(Call& call) {
-  const bool owed = std::any_of(call.keys.begin(), call.keys.end(),
-                                [this](const FullKey& key) { return c_.debts.has(key); });
-  const bool writes = call.is_block() || call.writes();
-  if (writes && call.in_doubt) leave_in_doubt(call);
-  if (owed || !c_.up() || !c_.options.blind_accept || writes) {
-    return reply_unknown(call, UnknownPolicy::error);
-  }
-  call.stage = static_cast<std::uint8_t>(Stage::blind);
-  c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    command_deadline_us(), 1);
-}
-
-void Engine::on_blind(Call& call, std::string_view frame) {
-  if (classify_reply(frame) != ReplyClass::ordinary ||
-      looks_absent(*call.spec, call.args, ReplyView(frame))) {
-    return reply_unknown(call, UnknownPolicy::error);
-  }
-  ++c_.counters.replies_from_redis;
-  complete(call, frame);
-}
-
-void Engine::reply_unknown(Call& call, UnknownPolicy policy) {
-  if (policy == UnknownPolicy::hold &&
-      c_.now.mono_us - call.submitted_us < c_.options.hold_ms * 1000) {
-    release_rows(call);
-    c_.keys.unlock(call);
-    kick(call.keys);
-    call.checked = false;
-    call.stage = static_cast<std::uint8_t>(Stage::held_unknown);
-    holding_.push_back(&call);
-    return;
-  }
-  ++c_.counters.unknown_replies;
-  if (!c_.rules.unknown_is_never_nil) policy = UnknownPolicy::anonymous;
-  if (policy == UnknownPolicy::anonymous && !call.is_block() && !call.writes()) {
-    for (const FullKey& key : call.keys) working_[key] = Row{};
-    std::string reply;
-    std::vector<Mutation> none;
-    RowsWorkspace workspace(working_);
-    execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, reply, none);
-    return complete(call, reply);
-  }
-  complete(call, kUnknownReply);
-}
-
 // --- running
+
+void Engine::execute_on_rows(const Call& call, std::string& reply, std::vector<Mutation>& effects) {
+  RowsWorkspace workspace(working_);
+  execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, reply, effects);
+}
 
 void Engine::run_standin(Call& call) {
   std::vector<Mutation> effects;
   call.held.clear();
   if (!call.is_block()) {
-    RowsWorkspace workspace(working_);
-    execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, call.held, effects);
+    execute_on_rows(call, call.held, effects);
   } else {
     run_block_standin(call, effects);
     watches_.erase(call.client_id);
   }
   ++c_.counters.replies_from_ledger;
   count_unseen_logouts(call, effects);
+  end_what_is_told_ended(call, effects);
   if (!c_.rules.touches_are_recorded) {
     std::erase_if(effects, [](const Mutation& m) { return m.kind == Mutation::Kind::expiry; });
   }
@@ -353,6 +271,23 @@ void Engine::count_unseen_logouts(Call& call, std::vector<Mutation>& effects) {
   const std::int64_t counted = ReplyView(call.held).integer().value_or(0) + extra;
   call.held.clear();
   write_integer(call.held, counted);
+}
+
+// A row may have ended while Redis had been told to keep the key for longer, by a touch that was on
+// its way when stayd was killed. Who is told that it has ended is told the truth from then on.
+void Engine::end_what_is_told_ended(const Call& call, std::vector<Mutation>& effects) {
+  for (const FullKey& key : call.keys) {
+    Row& row = working_[key];
+    const bool ended = row.meta.state == RowState::live && !row.meta.live_at(c_.now.wall_ms);
+    if (!ended || !shard_.is_leftover(key)) continue;
+    const auto of_key = [&](const Mutation& effect) { return effect.key == key; };
+    if (std::any_of(effects.begin(), effects.end(), of_key)) continue;
+    Mutation tomb;
+    tomb.kind = Mutation::Kind::tomb;
+    tomb.key = key;
+    effects.push_back(std::move(tomb));
+    row.record = {};
+  }
 }
 
 void Engine::update_meta(Row& row, const Mutation& mutation) {

@@ -33,6 +33,11 @@ void Leftovers::add(InFlightTable::Slot slot, const std::vector<FullKey>& keys) 
   c_.counters.leftover_keys += keys.size();
 }
 
+bool Leftovers::has(std::string_view key) const {
+  const auto of_key = [key](const Item& item) { return item.key == key; };
+  return std::any_of(items_.begin(), items_.end(), of_key);
+}
+
 void Leftovers::read() {
   chunk_begin_ = chunk_end_ = 0;
   failed_ = false;

@@ -12,11 +12,13 @@
 //     otherwise            tombstone
 //
 // Until then the row answers as it stands: the write is in doubt, and takes effect when it is read
-// back. Its slot in the in-flight table is freed at the very end. Loop thread only.
+// back; unless somebody has been told that its key has expired, which removes it. Its slot in the
+// in-flight table is freed at the very end. Loop thread only.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/context.h"
@@ -44,6 +46,8 @@ class Leftovers final : private ReplyHandler, private StoreClient {
  public:
   Leftovers(CoreContext& context, LeftoverEvents& events) : c_(context), events_(events) {}
 
+  // The key waits to be read back. Few do.
+  bool has(std::string_view key) const;
   void start();  // takes what the in-flight table holds
   // One more, of this life; `slot` may be none. Not while reading.
   void add(InFlightTable::Slot slot, const std::vector<FullKey>& keys);

@@ -65,6 +65,7 @@ class Shard final : public UpstreamEvents,
   void leave(InFlightTable::Slot slot, const std::vector<FullKey>& keys) {
     leftovers_.add(slot, keys);
   }
+  bool is_leftover(std::string_view key) const { return leftovers_.has(key); }
   // A version that may stand in the ledger and has not reached Redis yet bounds S.
   void hold_position(Hlc hlc) { ++held_[hlc]; }
   void release_position(Hlc hlc);
