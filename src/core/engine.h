@@ -252,8 +252,6 @@ class Engine final : public CallHandler,
   void count_unseen_logouts(Call& call, std::vector<Mutation>& effects);
   void end_what_is_told_ended(const Call& call, std::vector<Mutation>& effects);
   void update_meta(Row& row, const Mutation& mutation);
-  bool overtaken(const Call& call) const;
-  void answer_overtaken(Call& call);
   void cap_records(Call& call, std::vector<Mutation>& effects);
   void apply_effects(std::vector<Store::Change> changes, Durability durability);
   void release_rows(Call& call);

@@ -38,6 +38,7 @@ void Engine::check_absent(Call& call, std::string_view frame) {
   mutations_.clear();  // most writes did nothing; ZADD XX counts no element that it changes
   call.in_doubt = call.writes() && derive_effects(*call.spec, call.args, call.db, ReplyView(frame),
                                                   call.sent_wall_ms, mutations_) != Effects::none;
+  call.sent = call.in_doubt;
   call.stage = static_cast<std::uint8_t>(Stage::absent_meta);
   load_metas(call);
 }
@@ -240,7 +241,7 @@ bool Engine::fenced(const Call& call, const FullKey& key, const RowMeta& meta) c
 
 // Acknowledged and dropped: answered as if it had been done on an absent key.
 void Engine::answer_fenced(Call& call) {
-  if (!call.sent) ++c_.counters.fenced_writes;
+  ++c_.counters.fenced_writes;
   struct Scratch final : Workspace {
     KeyMap<Record> records;
     Record& record(std::string_view key) override { return records[FullKey(key)]; }

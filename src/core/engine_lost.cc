@@ -1,5 +1,6 @@
 // Engine: what Redis refused, and what was on its way when a connection was lost (R9). It is done
-// by the stand-in, with the version it was sent with, unless something newer has been done since.
+// by the stand-in as something new: nobody has seen it yet, as what a connection loses is lost in
+// its order, and S may have passed the version it was sent with.
 #include <algorithm>
 #include <utility>
 
@@ -24,6 +25,7 @@ bool Engine::refused(Call& call, std::string_view frame) {
       if (call.marked) {
         undo(call, {});
       } else if (call.is_block() || stand_in_supports(*call.spec, call.args)) {
+        call.sent = call.is_block();  // of a block a part may have run
         reroute(call);
       } else {  // not done, and nobody else can do it
         fail_unavailable(call);

@@ -96,6 +96,7 @@ void Engine::send_write(Call& call) {
   call.stage = static_cast<std::uint8_t>(Stage::write);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  call.sent = true;
   c_.keys.add_in_flight(call);
   // A script that only Redis can run may take its time, as other slow commands do.
   const bool may_be_slow =

@@ -107,7 +107,6 @@ void Engine::on_rows_loaded(Call& call) {
     }
     if (--call.waiting != 0) return;
   }
-  if (overtaken(call)) return answer_overtaken(call);
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     if (!call.is_block() && call.writes() &&
         fenced(call, call.keys[i], working_[call.keys[i]].meta)) {
@@ -117,23 +116,6 @@ void Engine::on_rows_loaded(Call& call) {
   if (answer_unknown(call)) return;
   if (call.pinned && !watch_allows(call)) return;
   run_standin(call);
-}
-
-// R9: a command that was sent, and refused or lost, has its place before everything that was sent
-// or done after it. When something has been, a logout say, it must not come back over it.
-bool Engine::overtaken(const Call& call) const {
-  if (!call.sent || !c_.rules.in_doubt_keeps_its_place) return false;
-  if (!call.writes() && !call.is_block()) return false;
-  return std::any_of(call.keys.begin(), call.keys.end(), [&](const FullKey& key) {
-    const auto row = working_.find(key);
-    return row != working_.end() && row->second.meta.hlc > call.hlc;
-  });
-}
-
-void Engine::answer_overtaken(Call& call) {
-  const auto& name = call.spec->name;
-  if (name == "set" || name == "setex" || name == "psetex") return answer_fenced(call);
-  complete(call, kInDoubt);
 }
 
 void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
@@ -187,8 +169,8 @@ void Engine::run_standin(Call& call) {
     remember_absent(call);
     return complete(call, call.held);
   }
-  const bool keeps_place = call.sent && c_.rules.in_doubt_keeps_its_place;
-  const Hlc first = keeps_place ? call.hlc : c_.hlc.reserve(c_.now.wall_ms, effects.size());
+  // Also of what was sent before: S may have passed the version that it had (R9, R11).
+  const Hlc first = c_.hlc.reserve(c_.now.wall_ms, effects.size());
   call.hlc = first + effects.size() - 1;
   bool logout = false;
   std::vector<Store::Change> changes;

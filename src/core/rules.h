@@ -45,7 +45,6 @@ struct Rules {
   bool replies_wait_for_the_ledger = true;  // R6
   bool reads_wait_for_the_ledger = true;    // R6: what was read is recorded
   bool in_doubt_is_not_sent_again = true;   // R9
-  bool in_doubt_keeps_its_place = true;     // R9: the version it was sent with
   bool blocks_are_one_batch = true;         // MULTI
   bool late_saves_are_fenced = true;        // R8: SET of a fenced key goes as SET XX
   bool forever_takes_only_nx = true;        // R8: an answer ABSENT is no evidence

@@ -1,0 +1,50 @@
+// Directed scenarios of R9: what Redis refused, or nobody answered, is done by the stand-in as
+// something new.
+#include "sim/scenario.h"
+
+namespace stayd::sim {
+namespace {
+
+class Doubt : public Scenario {
+ protected:
+  void wait_for_heartbeat() {
+    const auto before = world.instance.counters().canary_writes;
+    for (int i = 0; i < 1000 && world.instance.counters().canary_writes == before; ++i) {
+      world.pass(kMs);
+    }
+    ASSERT_NE(world.instance.counters().canary_writes, before);
+  }
+};
+
+// Redis refused a save and took the heartbeat behind it, whose S was above the save's version: a
+// logout had been recorded meanwhile. Done by the stand-in with that version, the save was nothing
+// that a next life had to replay: after kill -9 Redis was trusted with the value of before.
+TEST_F(Doubt, ARefusedWriteStandsAboveTheHeartbeatBehindIt) {
+  Network& network = world.instance.network();
+  for (std::int64_t moment_us = 370 * kMs; moment_us < 400 * kMs; moment_us += 2 * kMs) {
+    ask({"HSET", "h", "f", "v1"});
+    ask({"SET", "k", "v1"});
+    ask({"SET", "other", "1"});
+    wait_for_heartbeat();
+    world.pass(moment_us);
+    network.min_delay_us = network.max_delay_us = 10 * kMs;
+    world.redis.flags.no_memory = true;
+    world.users.ask(key("h"), one({"HSET", "h", "f", "v2"}), 1);
+    world.users.ask(key("k"), one({"SET", "k", "v2"}), 2);
+    world.pass(kMs);
+    world.users.ask(key("other"), one({"DEL", "other"}), 3);
+    world.pass(11 * kMs);
+    world.redis.flags.no_memory = false;
+    wait();
+    network.min_delay_us = 30, network.max_delay_us = 150;
+    world.kill_stayd();
+    world.instance.start();
+    world.settle();
+    EXPECT_EQ(ask({"HGETALL", "h"}), "{f=v2 }") << moment_us;
+    EXPECT_EQ(ask({"GET", "k"}), "\"v2\"") << moment_us;
+  }
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+}  // namespace
+}  // namespace stayd::sim
