@@ -31,6 +31,7 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"maxclients", 15 * kSecond, [](Faults& f) { return f.refuse(&ServerFlags::full); }},
       FaultKind{"noperm", 20 * kSecond, [](Faults& f) { return f.deny_command(); }},
       FaultKind{"half-open", 5 * kSecond, [](Faults& f) { return f.halve_connection(); }},
+      FaultKind{"straggler", 5 * kSecond, [](Faults& f) { return f.delay_connection(); }},
       FaultKind{"external-del", 3 * kSecond, [](Faults& f) { return f.delete_past_stayd(); }},
       FaultKind{"external-set", 10 * kSecond, [](Faults& f) { return f.write_past_stayd(); }},
       FaultKind{"power-cut", 20 * kSecond, [](Faults& f) { return f.cut_power(); }},
@@ -317,6 +318,14 @@ bool Faults::halve_connection() {
   Instance& one = victim();
   one.note("-- a connection is half open");
   return one.network().halve_one(static_cast<unsigned>(random_->below(16)));
+}
+
+// Another path through the network: what is on it arrives behind what a later connection sends.
+bool Faults::delay_connection() {
+  Instance& one = victim();
+  one.note("-- a connection is late");
+  const std::int64_t lag_us = between(100 * kMs, 6 * kSecond);
+  return one.network().delay_one(static_cast<unsigned>(random_->below(16)), lag_us);
 }
 
 bool Faults::silence() {

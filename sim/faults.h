@@ -58,6 +58,7 @@ class Faults {
   bool die_slowly();
   bool deny_command();
   bool halve_connection();
+  bool delay_connection();
   bool delete_past_stayd();
   bool write_past_stayd();
   bool cut_power();

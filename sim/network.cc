@@ -177,6 +177,13 @@ bool Network::halve_one(unsigned choice) {
   return true;
 }
 
+bool Network::delay_one(unsigned choice, std::int64_t lag_us) {
+  const WirePtr wire = pick(choice);
+  if (wire == nullptr) return false;
+  wire->last_to_server_us = scheduler_.now_us() + lag_us;
+  return true;
+}
+
 bool Network::lose_one(unsigned choice) {
   const WirePtr wire = pick(choice);
   if (wire == nullptr) return false;

@@ -47,6 +47,8 @@ class Network final : public Dialer {
   // False: no connection is open.
   bool lose_one(unsigned choice);   // resets one open connection
   bool halve_one(unsigned choice);  // half-open: its server's end is gone, and nobody says so
+  // What one open connection sends from now on takes so much longer, whatever becomes of it here.
+  bool delay_one(unsigned choice, std::int64_t lag_us);
 
  private:
   class SimTransport;

@@ -69,6 +69,10 @@ WorldOptions draw(WorldOptions options) {
   if (options.faults && backfill.chance(20)) {
     options.backfill_held_us = between(backfill, kSecond, 30 * kSecond);
   }
+  Random clocks = stream(options.seed, "draw clocks");
+  if (options.faults && !clocks_jump && clocks.chance(20)) {
+    options.redis_ahead_ms = static_cast<std::int64_t>(clocks.below(2 * kMaxSkewMs)) - kMaxSkewMs;
+  }
   if (options.instance.policies.empty()) options.instance.policies = policies_of_users();
   return options;
 }

@@ -9,6 +9,7 @@ namespace stayd::sim {
 
 namespace {
 
+constexpr int kStranger = 99;                       // as a client
 constexpr std::int64_t kTombRetryUs = 2 * kSecond;  // tombstones are tried again each second
 
 }  // namespace
@@ -47,6 +48,7 @@ int Users::ask_then(const FullKey& key, Operation operation, int client,
   mine->writes = operation.writes();
   mine->asked_us = scheduler_.now_us();
   mine->lacked = redis_lacks(key);
+  if (mine->writes) logged_out_.erase(key);
   mine->then = std::move(then);
   Call& call = mine->call;
   if (operation.block) {
@@ -84,8 +86,14 @@ KeyHistory& Users::history(const FullKey& key) {
   return it->second;
 }
 
+void Users::done_by_stranger(const FullKey& key, Operation operation) {
+  KeyHistory& history = this->history(key);
+  const int id = history.ask(std::move(operation), kStranger, scheduler_.wall_ms());
+  history.done(id, scheduler_.wall_ms());
+}
+
 void Users::in_doubt(const FullKey& key, Operation operation) {
-  constexpr int kStranger = 99;
+  logged_out_.erase(key);
   KeyHistory& history = this->history(key);
   const int id = history.ask(std::move(operation), kStranger, scheduler_.wall_ms());
   history.in_doubt(id, "by a stranger", scheduler_.wall_ms());
@@ -190,7 +198,16 @@ void Users::on_reply(Call& call, std::string_view reply) {
       loosen(mine->key, "written while the ledger takes nothing");
     }
   }
+  if (logout && !uncounted) note_logged_out(mine->key);
   mine->then(last_reply_);
+}
+
+// Unless somebody else writes the key at the same time.
+void Users::note_logged_out(const FullKey& key) {
+  const bool written = std::any_of(under_way_.begin(), under_way_.end(), [&](const auto& entry) {
+    return entry.second->writes && entry.second->key == key;
+  });
+  if (!written) logged_out_.insert(key);
 }
 
 void Users::on_kill(const Instance& instance) {

@@ -85,6 +85,10 @@ class Users final : private CallSink {
 
   // An operation by somebody else, which takes effect some time, or never.
   void in_doubt(const FullKey& key, Operation operation);
+  // One that has taken effect.
+  void done_by_stranger(const FullKey& key, Operation operation);
+  // Keys whose logout was acknowledged, and which nobody has written since.
+  const std::set<FullKey>& logged_out() const { return logged_out_; }
   // Told before the run: whether Redis lacks the key just now.
   std::function<bool(const FullKey&)> redis_lacks;
   // What a documented window leaves open for a key, or for all whose commands are under way in one
@@ -123,6 +127,7 @@ class Users final : private CallSink {
     return excused(one, Excuse::unreadable) || one.at->disk().ever_unreadable.contains(one.key);
   }
   void on_error(const UnderWay& one);
+  void note_logged_out(const FullKey& key);
   void check_time(const UnderWay& one);
   int ask_then(const FullKey& key, Operation operation, int client,
                std::function<void(const std::string&)> then);
@@ -150,6 +155,7 @@ class Users final : private CallSink {
   std::uint64_t names_ = 0;
   std::uint64_t asked_ = 0;
   std::int64_t slowest_us_ = 0;
+  std::set<FullKey> logged_out_;
   std::set<FullKey> unwritten_logouts_;  // acknowledged while the ledger took nothing
   std::string violation_;
   FullKey violated_key_;

@@ -25,6 +25,7 @@ World::World(WorldOptions o)
       users(scheduler, stream(options.seed, "users"), instances, options.users),
       faults_(*this) {
   users.redis_lacks = [this](const FullKey& key) { return !redis.data().contains(key); };
+  redis.clock_offset_ms = options.redis_ahead_ms;
   if (options.fill_redis) fill_redis();
   if (options.backfill_held_us != 0) {
     redis.flags.no_scan = true;
@@ -48,8 +49,8 @@ void World::fill_redis() {
     KeyState state;
     state.record.value = "old:v" + std::to_string(i);
     if (random.chance(80)) {
-      state.record.expires_at_ms = scheduler.wall_ms() + 3600'000;
-      state.expires_from_ms = state.expires_to_ms = state.record.expires_at_ms;
+      state.expires_from_ms = state.expires_to_ms = scheduler.wall_ms() + 3600'000;
+      state.record.expires_at_ms = state.expires_to_ms + redis.clock_offset_ms;
     }
     const FullKey key = full_key(0, "old:" + std::to_string(i));
     redis.put(key, state.record);
@@ -64,7 +65,8 @@ bool World::run() {
   const auto failed = [this] { return users.failed(); };
   scheduler.run_until(static_cast<std::int64_t>(options.minutes * 60) * kSecond, failed);
   faults_.heal();
-  return heal_and_check();
+  if (heal_and_check()) check_deletion_by_stranger();
+  return !users.failed();
 }
 
 void World::pass(std::int64_t duration_us) {
@@ -90,10 +92,13 @@ void World::cut_power(Instance& one) {
       users.not_compared.insert(key);
     }
   }
+  const std::set<FullKey> buried = acknowledged_tombs(one);
+  ledgers_lost_.insert(&one);
   for (const FullKey& key : one.disk().lose_power()) {
     users.loosen(key, "W5: lost with the power");
     users.not_compared.insert(key);
   }
+  if (!one.disk().lies) check_logouts_of_power_cut(one, buried);
 }
 
 bool World::equal_in_redis(const FullKey& key) const {
@@ -103,8 +108,8 @@ bool World::equal_in_redis(const FullKey& key) const {
   const bool in_redis = held != redis.data().end();
   const bool in_ledger = known != rows.end() && known->second.meta.state == RowState::live;
   if (!in_redis || !in_ledger) return in_redis == in_ledger;
-  const auto held_until_ms = held->second.expires_at_ms;
-  const auto known_until_ms = known->second.record.expires_at_ms;
+  const auto held_until_ms = expiry_in_redis(held->second);
+  const auto known_until_ms = expiry_in_ledger(key, known->second.record);
   // Without what jumps of the clocks excuse: the copy has strayed that far already.
   const bool same_expiry = (held_until_ms == 0) == (known_until_ms == 0) &&
                            std::abs(held_until_ms - known_until_ms) <= kExpirySlackMs;
@@ -115,7 +120,10 @@ bool World::equal_in_redis(const FullKey& key) const {
 // The ledger starts anew from what Redis holds: where they differ, what the ledger knew is lost,
 // and nowhere else. From then on they are equal again.
 void World::on_event(const Instance& one, const Event& event) {
+  if (event.name == "shard_trusted") check_position(one);
   if (event.name != "redis_is_truth") return;
+  if (ledgers_lost_.erase(&one) == 0) users.fail({}, "the ledger is taken for lost, and is not");
+  filled_anew_.insert(&one);
   truth_us = scheduler.now_us();
   const std::string_view why = "W6: Redis is the truth";
   const auto here = [&](const FullKey& key) { return &users.home(key) == &one; };
@@ -198,19 +206,20 @@ void World::compare_key(const FullKey& key) {
   const auto& rows = users.home(key).disk().rows();
   const auto held = redis.data().find(key);
   const auto known = rows.find(key);
-  const bool in_redis = held != redis.data().end() && !held->second.expired(wall_ms);
+  const bool in_redis =
+      held != redis.data().end() && !held->second.expired(wall_ms + redis.clock_offset_ms);
   const Row row = known == rows.end() ? Row{} : known->second;
-  const bool in_ledger = row.meta.live_at(wall_ms);
+  const bool in_ledger = row.meta.live_at(wall_ms + users.home(key).disk().clock_offset_ms);
   if (row.meta.stale) return users.fail(key, "the ledger's row is still stale");
-  const auto about_to_expire = [&](const Record& record) {
-    return record.expires_at_ms != 0 && record.expires_at_ms < wall_ms + expiry_slack_ms();
+  const auto about_to_expire = [&](std::int64_t expires_at_ms) {
+    return expires_at_ms != 0 && expires_at_ms < wall_ms + expiry_slack_ms();
   };
   if (in_redis && !in_ledger) {
-    if (about_to_expire(held->second)) return;
+    if (about_to_expire(expiry_in_redis(held->second))) return;
     return users.fail(key, "Redis holds a key that the ledger does not");
   }
   if (in_ledger && !in_redis) {
-    if (about_to_expire(row.record)) return;
+    if (about_to_expire(expiry_in_ledger(key, row.record))) return;
     if (redis.taken().contains(key)) {  // lost without notice: put back when it is read
       const bool hash = row.meta.type == ValueType::hash;
       users.ask(key, {.commands = {{hash ? "HGETALL" : "GET", std::string(key_of(key))}}});
@@ -222,7 +231,7 @@ void World::compare_key(const FullKey& key) {
     if (held->second.value != row.record.value) {
       return users.fail(key, "Redis and the ledger hold different values");
     }
-    const auto difference = held->second.expires_at_ms - row.record.expires_at_ms;
+    const auto difference = expiry_in_redis(held->second) - expiry_in_ledger(key, row.record);
     const bool one_never = (held->second.expires_at_ms == 0) != (row.record.expires_at_ms == 0);
     if (one_never || std::abs(difference) > expiry_slack_ms()) {
       return users.fail(

@@ -27,6 +27,7 @@ struct WorldOptions {
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
   std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
   std::int64_t backfill_held_us = 0;                   // Redis refuses SCAN for so long; drawn
+  std::int64_t redis_ahead_ms = 0;                     // Redis' clock, all the time; drawn
   UsersOptions users;
   InstanceOptions instance;
 };
@@ -68,7 +69,20 @@ class World {
  private:
   Instances make_instances();
   void on_event(const Instance& one, const Event& event);
+  // promises.cc
+  std::set<FullKey> acknowledged_tombs(const Instance& one) const;
+  void check_logouts_of_power_cut(const Instance& one, const std::set<FullKey>& buried);
+  void check_position(const Instance& one);
+  void check_deletion_by_stranger();
   bool equal_in_redis(const FullKey& key) const;
+  // By the true time; 0: never.
+  std::int64_t expiry_in_redis(const Record& record) const {
+    return record.expires_at_ms == 0 ? 0 : record.expires_at_ms - redis.clock_offset_ms;
+  }
+  std::int64_t expiry_in_ledger(const FullKey& key, const Record& record) const {
+    const auto offset_ms = users.home(key).disk().clock_offset_ms;
+    return record.expires_at_ms == 0 ? 0 : record.expires_at_ms - offset_ms;
+  }
   std::int64_t expiry_slack_ms() const { return options.users.expiry_slack_ms; }
   void fill_redis();
   bool in_step() const;
@@ -77,6 +91,8 @@ class World {
   void compare();
   void compare_key(const FullKey& key);
 
+  std::set<const Instance*> ledgers_lost_;  // an end, by a power cut; until Redis is the truth
+  std::set<const Instance*> filled_anew_;   // from Redis
   Faults faults_;
 };
 

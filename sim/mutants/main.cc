@@ -30,14 +30,13 @@ struct Verdict {
   double cpu_seconds = 0;
 };
 
-// Reports "SEED" before each seed, and its violation, if there is one, behind it.
-void hunt(const Mutant* mutant, bool slow_answers_count, std::uint64_t first, std::uint64_t count,
-          const Workers::Say& say) {
-  for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    say(std::to_string(seed));
-    World world(mutant_world(mutant, slow_answers_count, seed));
-    if (!world.run()) return say(world.users.violation());
-  }
+// Reports "SEED", and its violation, if there is one, behind it.
+bool complains(WorldOptions options, const Workers::Say& say) {
+  say(std::to_string(options.seed));
+  World world(std::move(options));
+  if (world.run()) return false;
+  say(world.users.violation());
+  return true;
 }
 
 std::uint64_t number(const std::string& text) {
@@ -75,9 +74,8 @@ void print(const Verdict& verdict) {
 }
 
 void add_control(Workers& workers, Verdict& verdict) {
-  const bool slow_answers_count = verdict.mutant->slow_answers_count;
-  workers.add_next({[slow_answers_count, seed = verdict.seed](const Workers::Say& say) {
-                      hunt(nullptr, slow_answers_count, seed, 1, say);
+  workers.add_next({[&verdict](const Workers::Say& say) {
+                      complains(control_world(*verdict.mutant, verdict.seed), say);
                     },
                     [&verdict](const JobEnd& end) {
                       verdict.control_failed = end.said.size() != 1 || end.aborted || end.timed_out;
@@ -89,7 +87,9 @@ void add_hunt(Workers& workers, const Options& options, Verdict& verdict) {
   const Mutant& mutant = *verdict.mutant;
   const std::uint64_t first = options.honest ? 1 : mutant.first_seed;
   workers.add({[&mutant, first, seeds = options.seeds](const Workers::Say& say) {
-                 hunt(&mutant, mutant.slow_answers_count, first, seeds, say);
+                 for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
+                   if (complains(mutant_world(mutant, seed), say)) return;
+                 }
                },
                [&workers, &verdict](const JobEnd& end) {
                  verdict.killed = read_verdict(end, verdict);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -16,13 +17,16 @@ struct Mutant {
   std::string_view name;           // what it gets wrong
   std::string_view rule;           // of docs/architecture.md
   std::vector<bool Rules::*> off;  // more than one where a second line of defence hides the first
-  std::uint64_t first_seed = 1;    // a search from 1 found its first violation here
-  bool slow_answers_count = true;  // false: it must be caught by something else
+  std::vector<std::string> faults = {};  // empty: as drawn; else these kinds, each in every world
+  bool slow_answers_count = true;        // false: it must be caught by something else
+  std::uint64_t first_seed = 1;          // a search from 1 found its first violation here
 };
 
 const std::vector<Mutant>& mutants();
 
-// The world of `seed`, half a simulated minute of faults; `mutant` nullptr: with every rule.
-WorldOptions mutant_world(const Mutant* mutant, bool slow_answers_count, std::uint64_t seed);
+// The world of `seed`, half a simulated minute of faults.
+WorldOptions mutant_world(const Mutant& mutant, std::uint64_t seed);
+// The same world with every rule.
+WorldOptions control_world(const Mutant& mutant, std::uint64_t seed);
 
 }  // namespace stayd::sim

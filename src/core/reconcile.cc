@@ -76,6 +76,7 @@ void Shard::decide() {
   Hlc lowest = ~Hlc{0};
   for (int db = 0; db < kDatabases; ++db) {
     if (!db_in_use(db)) continue;
+    if (same_process && !c_.rules.connections_look_anew) found_[db] = last_written_[db];
     // Eviction takes the heartbeat like any key, and says so in evicted_keys: nothing else is lost.
     if (found_[db].empty() && same_process && evicted_meanwhile_ && !last_written_[db].empty()) {
       found_[db] = last_written_[db];

@@ -14,6 +14,7 @@ struct Rules {
   bool new_connections_are_doubted = true;  // R12: SUSPECT until reconciled
   bool restarts_lose_writes = true;         // R13: a new process is doubted, whatever its heartbeat
   bool heartbeats_compare = true;           // R11: another value than the last one written: SUSPECT
+  bool connections_look_anew = true;        // R13: each new one reads the heartbeat itself
   bool gaps_are_doubted = true;             // R12: no heartbeat for 3 s: SUSPECT
   bool reconcile_ends_with_connection = true;  // R13
   bool evictions_are_no_deletes = true;        // R4

@@ -1,0 +1,56 @@
+// World: promises that no history of one key shows, each checked at the moment at which it could be
+// broken.
+#include "core/canary.h"
+#include "core/side_keys.h"
+#include "sim/world.h"
+
+namespace stayd::sim {
+
+// I1: an acknowledged logout outlives the power.
+std::set<FullKey> World::acknowledged_tombs(const Instance& one) const {
+  const auto& rows = one.disk().rows();
+  std::set<FullKey> tombs;
+  for (const FullKey& key : users.logged_out()) {
+    const auto row = rows.find(key);
+    if (row == rows.end()) continue;
+    if (row->second.meta.state == RowState::tomb) tombs.insert(key);
+  }
+  return tombs;
+}
+
+void World::check_logouts_of_power_cut(const Instance& one, const std::set<FullKey>& buried) {
+  const auto& rows = one.disk().rows();
+  for (const FullKey& key : buried) {
+    const auto row = rows.find(key);
+    if (row == rows.end() || !row->second.meta.live_at(scheduler.wall_ms())) continue;
+    users.fail(key, "an acknowledged logout is lost with the power");
+  }
+}
+
+// I8: Redis is trusted up to S, and the ledger holds everything up to S; unless it has lost its end
+// and was filled from Redis.
+void World::check_position(const Instance& one) {
+  if (filled_anew_.contains(&one) && !ledgers_lost_.contains(&one)) return;
+  const Store& ledger = one.disk();
+  for (int db = 0; db < kDatabases; ++db) {
+    const auto held = redis.data().find(full_key(db, canary_key(ledger.fact("instance"))));
+    if (held == redis.data().end()) continue;
+    const auto canary = Canary::parse(std::get<std::string>(held->second.value));
+    if (!canary || canary->position <= ledger.highest_hlc()) continue;
+    users.fail({}, "trusted up to a version that the ledger does not have");
+  }
+}
+
+// R4: in a memory that has lost nothing, what somebody removes past stayd stays removed.
+void World::check_deletion_by_stranger() {
+  const std::string name = "sess:removed by a stranger";
+  const FullKey key = full_key(0, name);
+  users.ask(key, {.commands = {{"SET", name, "v"}}});
+  pass(100 * kMs);
+  users.done_by_stranger(key, {.commands = {{"DEL", name}}});
+  redis.remove(key);
+  users.ask(key, {.commands = {{"GET", name}}});
+  pass(100 * kMs);
+}
+
+}  // namespace stayd::sim
