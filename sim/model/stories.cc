@@ -42,6 +42,11 @@ std::vector<Fault> every_fault() {
           Fault::evict, Fault::freeze,    Fault::kill,    Fault::pause, Fault::delay};
 }
 
+// Few enough for two of them in CI, three at night.
+std::vector<Fault> worst_faults() {
+  return {Fault::lose_late, Fault::restart, Fault::flush, Fault::kill};
+}
+
 }  // namespace
 
 std::vector<Fault> faults_named(const std::string& names) {
@@ -95,6 +100,21 @@ std::vector<Story> all_stories() {
                  .faults = every_fault(),
                  .ci_faults = 1,
                  .nightly_faults = 2,
+                 .initial = text("old")});
+  // Two faults of the worst kinds, three at night.
+  all.push_back({.name = "over",
+                 .about = "a logout, then a read",
+                 .tabs = {{{del(), get()}}},
+                 .faults = worst_faults(),
+                 .ci_faults = 2,
+                 .nightly_faults = 3,
+                 .initial = text("old")});
+  all.push_back({.name = "kept",
+                 .about = "a save, then a read",
+                 .tabs = {{{set("new"), get()}}},
+                 .faults = worst_faults(),
+                 .ci_faults = 2,
+                 .nightly_faults = 3,
                  .initial = text("old")});
   all.push_back({.name = "leave",
                  .about = "save and log out, another tab reads twice",
