@@ -75,8 +75,8 @@ struct CoreContext {
   Now now;
   std::string instance;              // durable random name of this ledger
   std::int64_t redis_offset_ms = 0;  // Redis' clock minus ours, when it matters
-  // Another stayd works on the same Redis without a shared backup (shared-unsafe): a nil of a
-  // TRUSTED Redis is absent, and only what Redis does not hold is repaired.
+  // Another stayd works on the same Redis without a shared backup (shared-unsafe): what rows that
+  // were merely taken over, and evictions, mean is told in shared.cc.
   bool shared = false;
   // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
   KeyMap<Hlc> unwritten_tombs;

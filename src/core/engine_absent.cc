@@ -8,6 +8,7 @@
 //        exists after all, keys were evicted ───────────────────────▶ once more
 //        heartbeat key changed ─────────────────────────────────────▶ SUSPECT; the stand-in answers
 //        keys were evicted since the row was confirmed ─────────────▶ owed; the stand-in answers
+//          (where several stayds share a Redis: shared.cc)
 //        nothing moved: somebody deleted it ────────────────────────▶ tombstone; it is absent
 //   ledger: cannot be read ─▶ heartbeat key, evicted_keys
 //        unchanged, and nothing was ever evicted ───────────────────▶ it is absent
@@ -25,10 +26,8 @@ constexpr std::int64_t kFenceMs = 30'000;
 constexpr std::size_t kMaxEvidence = 4096;
 }  // namespace
 
-// What a shared Redis no longer holds, another stayd may have removed.
 bool Engine::needs_proof(const Call& call, std::string_view frame) const {
-  return !c_.shared && c_.rules.nil_needs_proof &&
-         looks_absent(*call.spec, call.args, ReplyView(frame));
+  return c_.rules.nil_needs_proof && looks_absent(*call.spec, call.args, ReplyView(frame));
 }
 
 void Engine::check_absent(Call& call, std::string_view frame) {
@@ -132,7 +131,7 @@ void Engine::send_doubts(Call& call) {
 // somebody?
 bool Engine::was_lost(const Call& call, const RowMeta& meta) {
   const SessionPolicy* policy = policy_of(call);
-  return call.unproven || shard_.evicted_since(meta.mark, call.evicted_keys) ||
+  return call.unproven || shard_.was_lost(meta, call.evicted_keys) ||
          (policy != nullptr && policy->external_delete_heals) ||
          !c_.rules.external_deletes_are_meant;
 }

@@ -180,7 +180,7 @@ bool Engine::find_missing(Call& call, ReplyView::Elements& elements) const {
     if (!next_of(call, call.keys[i], elements, exists)) break;
     const RowMeta& meta = call.metas[i];
     const bool live = meta.live_at(c_.now.wall_ms) && !meta.stale;
-    call.gone[i] = live && exists.integer() == 0 && !c_.shared && c_.rules.absence_is_guarded;
+    call.gone[i] = live && exists.integer() == 0 && c_.rules.absence_is_guarded;
     missing = missing || call.gone[i];
   }
   return missing;

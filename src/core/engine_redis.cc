@@ -65,7 +65,7 @@ void Engine::to_redis(Call& call) {
     if (is_removal(*call.spec, call.args, c_.now.wall_ms) && call.spec->name != "getdel") {
       return start_removal(call);
     }
-    if (!c_.shared && c_.rules.absence_is_guarded && needs_guard(call)) {
+    if (c_.rules.absence_is_guarded && needs_guard(call)) {
       if (call.spec->name != "bitfield" && note_in_flight(call)) return send_guarded(call);
       c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
       return resolve_missing(call);

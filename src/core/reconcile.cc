@@ -49,6 +49,7 @@ void Shard::ask() {
   }
   clients_being_killed_ = old_clients_.size();
   evicted_meanwhile_ = false;
+  look_for_others(deadline);  // decides what is put back
   request.clear();
   append_request(request, {"INFO", "stats"});
   c_.upstream->send(request, -1, *this, make_tag(kTagInfo, generation_, 0), deadline);
@@ -78,7 +79,9 @@ void Shard::decide() {
     if (!db_in_use(db)) continue;
     if (same_process && !c_.rules.connections_look_anew) found_[db] = last_written_[db];
     // Eviction takes the heartbeat like any key, and says so in evicted_keys: nothing else is lost.
-    if (found_[db].empty() && same_process && evicted_meanwhile_ && !last_written_[db].empty()) {
+    // Was it a flush after all, what it took is found when it is read; not on a shared Redis.
+    const bool evicted = same_process && evicted_meanwhile_ && !c_.shared;
+    if (found_[db].empty() && evicted && !last_written_[db].empty()) {
       found_[db] = last_written_[db];
       gone_[db] = true;
     } else if (found_[db].empty() ||
@@ -158,13 +161,10 @@ void Shard::note_flush(int db, Hlc hlc) {
 void Shard::plan_scans() {
   overflows_at_scan_ = c_.debts.overflows();
   for (const RowState state : {RowState::tomb, RowState::live}) {
-    // Of a shared Redis: the key may be someone's new session.
-    const bool skip = c_.shared || !c_.rules.tombstones_are_replayed;
-    if (skip && state == RowState::tomb) continue;
+    if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
       const auto canary = Canary::parse(found_[db]);
-      if (c_.shared && canary) continue;  // not emptied: what is missing others may have removed
       const Hlc from = canary ? canary->position : 0;
       if (from < c_.store.highest_hlc()) scans_.push_back({db, state, from, {}});
     }
@@ -209,7 +209,9 @@ void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
     scans_.back().after = page.next;
   }
   std::vector<FullKey> keys;
-  for (ScanEntry& entry : page.entries) keys.push_back(std::move(entry.key));
+  for (ScanEntry& entry : page.entries) {
+    if (!c_.shared || !entry.meta.adopted) keys.push_back(std::move(entry.key));
+  }
   if (keys.empty()) {
     next_scan();
   } else {
@@ -267,7 +269,7 @@ void Shard::read_leftovers() {
 
 bool Shard::on_leftover_absent(const FullKey& key, const RowMeta& meta,
                                std::uint64_t evicted_keys) {
-  if (c_.options.observe || !evicted_since(meta.mark, evicted_keys)) return false;
+  if (c_.options.observe || !was_lost(meta, evicted_keys)) return false;
   owe(key, meta.hlc);
   return true;
 }
@@ -297,6 +299,7 @@ void Shard::pay() {
 }
 
 void Shard::become_trusted() {
+  others_seen_us_ = c_.now.mono_us;  // they get their time to come back too
   step_ = Step::none;
   set_trust(Trust::trusted, "");
 }

@@ -51,6 +51,8 @@ void Shard::start() {
   ledger_top_ = c_.store.highest_hlc();
   if (c_.rules.versions_go_on) c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
+  c_.shared = c_.store.fact("shared") == "1";
+  others_seen_us_ = c_.now.mono_us;
   since_ms_ = c_.now.wall_ms;
 }
 
@@ -246,7 +248,9 @@ void Shard::on_tick() {
       step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
   if (beats_under_way_ == 0 && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
     send_heartbeats();
-    if (c_.now.mono_us - last_look_us_ >= kLookIntervalUs) look_for_others();
+    if (c_.now.mono_us - last_look_us_ >= kLookIntervalUs) {
+      look_for_others(c_.deadline_us(c_.options.heartbeat_deadline_ms));
+    }
   }
   if (step_ == Step::paying || step_ == Step::probing || trust_ == Trust::trusted) pay();
 }

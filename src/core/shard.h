@@ -77,6 +77,8 @@ class Shard final : public UpstreamEvents,
   void suspect(std::string_view why);
   // R4: Redis' evicted_keys as just read; true when keys were evicted since `mark`.
   bool evicted_since(const Mark& mark, std::uint64_t evicted_keys);
+  // R4: Redis, whose heartbeat is intact, lacks the key of a live row: was it lost, or removed?
+  bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys);
   // The heartbeat's value as last written in `db`; empty: none yet.
   const std::string& last_canary(int db) const { return last_written_[db]; }
   std::string canary_name() const { return canary_key(c_.instance); }
@@ -124,8 +126,9 @@ class Shard final : public UpstreamEvents,
   void become_trusted();
   void set_trust(Trust trust, std::string_view why);
   void send_heartbeats();
-  void look_for_others();
+  void look_for_others(std::int64_t deadline_us);
   void on_instances(const ReplyView& instances);
+  void set_shared(bool shared);
   void on_heartbeat(int db, std::string_view frame);
   Hlc position() const;
   void track_evictions(const std::string& run_id, std::uint64_t evicted_keys);
@@ -172,6 +175,7 @@ class Shard final : public UpstreamEvents,
   std::int64_t last_beat_sent_us_ = 0;
   std::int64_t last_beat_ok_us_ = 0;
   std::int64_t last_look_us_ = 0;
+  std::int64_t others_seen_us_ = 0;
   std::int64_t last_beat_ok_ms_ = 0;
   std::int64_t round_trip_us_ = 0;
   int good_beats_ = 0;

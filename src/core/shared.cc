@@ -1,4 +1,14 @@
-// Shard: is another stayd at work on the same Redis?
+// Shard: is another stayd at work on the same Redis, and what follows.
+//
+// Stayds that keep ledgers of their own of one Redis cannot know each other's logouts. A load
+// balancer that keeps a session's requests on one of them makes that one's ledger right; each is
+// sure of what was written through it, as if it were alone, and of nothing else:
+//
+//   rows taken over from Redis, and not written through here since, are not put back when Redis has
+//     lost its memory, but when somebody asks for them here, and where Redis has nothing
+//   a key that Redis lacks although its memory is intact, while it was evicting, counts as logged
+//     out through another stayd (W15)
+#include <algorithm>
 #include <charconv>
 
 #include "core/shard.h"
@@ -11,37 +21,50 @@ namespace {
 constexpr std::int64_t kOtherAliveMs = 15'000;  // an instance not seen for longer is gone
 }  // namespace
 
-// Two stayds that keep separate ledgers of one Redis cannot know each other's logouts. Each says
-// so, and stops believing that it knows better than Redis.
-void Shard::look_for_others() {
+void Shard::look_for_others(std::int64_t deadline_us) {
   last_look_us_ = c_.now.mono_us;
-  const auto deadline = c_.deadline_us(c_.options.heartbeat_deadline_ms);
   std::string request;
   append_request(request, {"HSET", kInstancesKey, c_.instance, std::to_string(c_.now.wall_ms)});
   append_request(request, {"PEXPIRE", kInstancesKey, std::to_string(kInstancesTtlMs)});
   append_request(request, {"HGETALL", kInstancesKey});
-  c_.upstream->send(request, 0, *this, make_tag(kTagInstances, generation_, 0), deadline, 3);
+  c_.upstream->send(request, 0, *this, make_tag(kTagInstances, generation_, 0), deadline_us, 3);
 }
 
 void Shard::on_instances(const ReplyView& instances) {
   bool others = false;
+  bool own = false;
   auto elements = instances.elements();
   ReplyView instance;
   ReplyView seen;
   while (elements.next(instance) && elements.next(seen)) {
     std::int64_t at = 0;
     std::from_chars(seen.text().data(), seen.text().data() + seen.text().size(), at);
-    others = others || (instance.text() != c_.instance && c_.now.wall_ms - at < kOtherAliveMs);
+    const std::int64_t age_ms = std::max<std::int64_t>(0, c_.now.wall_ms - at);
+    if (age_ms >= kOtherAliveMs) continue;
+    if (instance.text() == c_.instance) {
+      own = true;
+    } else {
+      others = true;
+      others_seen_us_ = std::max(others_seen_us_, c_.now.mono_us - age_ms * 1000);
+    }
   }
-  if (others == c_.shared) return;
-  c_.shared = others;
+  // Nobody is gone because Redis was emptied, or out for all, or refuses writes.
+  if (!own || !trusted()) others_seen_us_ = c_.now.mono_us;
+  const bool lately = c_.now.mono_us - others_seen_us_ < kOtherAliveMs * 1000;
+  set_shared(others || (c_.shared && lately));
+}
+
+void Shard::set_shared(bool shared) {
+  if (shared == c_.shared) return;
+  c_.shared = shared;
+  c_.store.put_fact("shared", shared ? "1" : "0");
   const std::string redis = "Redis " + c_.options.address;
-  if (others) {
+  if (shared) {
     c_.events.on_event({Severity::warning,
                         "shared_unsafe",
                         "another stayd works on " + redis +
-                            " and has a ledger of its own: a miss in Redis now counts as a logout, "
-                            "and only what an emptied Redis lacks is put back",
+                            " and has a ledger of its own: each is right only for sessions whose "
+                            "requests all come to it, and what Redis evicts counts as logged out",
                         {}});
   } else {
     c_.events.on_event({Severity::info,
@@ -49,6 +72,12 @@ void Shard::on_instances(const ReplyView& instances) {
                         "no other stayd has been seen on " + redis + " for a while",
                         {}});
   }
+}
+
+bool Shard::was_lost(const RowMeta& meta, std::uint64_t evicted_keys) {
+  const bool evicted = evicted_since(meta.mark, evicted_keys);
+  if (!c_.shared) return evicted;
+  return meta.adopted && meta.mark.epoch != c_.mark.epoch;
 }
 
 }  // namespace stayd

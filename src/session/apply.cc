@@ -32,6 +32,7 @@ void stamp(Row& row, const Mutation& mutation, bool begins) {
   // A doubt confirms nothing: Redis has the row as of the mark that it had.
   if (mutation.kind != Mutation::Kind::doubt || row.meta.hlc == 0) row.meta.mark = mutation.mark;
   row.meta.hlc = mutation.hlc;
+  row.meta.adopted = mutation.only_if_unknown;
   row.meta.provisional = mutation.provisional ||
                          (!begins && row.meta.provisional && mutation.kind != Mutation::Kind::put &&
                           mutation.kind != Mutation::Kind::tomb);

@@ -134,6 +134,20 @@ TEST(Apply, AdoptionWritesOnlyWhatIsUnknown) {
   EXPECT_EQ(apply(adopted, row, kNow), ApplyOutcome::applied);
 }
 
+// What was merely taken over from Redis is told from what was written here: another stayd may know
+// better.
+TEST(Apply, ARowIsAdoptedUntilItIsWritten) {
+  Row row;
+  Mutation adopted = put(5, "from Redis");
+  adopted.only_if_unknown = true;
+  apply(adopted, row, kNow);
+  EXPECT_TRUE(row.meta.adopted);
+  Mutation touch = make(Kind::expiry, 6);
+  touch.record.expires_at_ms = kNow + 1000;
+  EXPECT_EQ(apply(touch, row, kNow), ApplyOutcome::applied);
+  EXPECT_FALSE(row.meta.adopted);
+}
+
 TEST(Apply, StaleMakesARowWhereThereWasNone) {
   Row row;
   EXPECT_EQ(apply(make(Kind::stale, 1), row, kNow), ApplyOutcome::applied);

@@ -93,6 +93,9 @@ struct RowMeta {
   bool stale = false;
   // Created while Redis was out and adoption was incomplete: a value Redis turns out to hold wins.
   bool provisional = false;
+  // Taken over from Redis, and not written through this stayd since: where several stayds have
+  // ledgers of their own, another one may know better.
+  bool adopted = false;
   std::uint32_t incarnation = 0;  // R8; a create after a tombstone opens the next one
   Hlc hlc = 0;                    // the row's version; rows never go back (I7)
   std::int64_t expires_at_ms = 0;

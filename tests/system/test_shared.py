@@ -102,6 +102,47 @@ def test_two_stayds_and_an_emptied_redis(pair, redis):
         assert b.call("GET", "sess:b") == b"2"
 
 
+@pytest.mark.timeout(90)
+def test_two_stayds_and_an_outage(pair, redis):
+    """Redis still holds what was saved before it: what was saved and logged out since goes over it."""
+    one, two = pair
+    with one.client() as a, two.client() as b:
+        for client, key in ((a, "sess:1"), (a, "sess:2"), (b, "sess:3")):
+            assert client.call("SET", key, "old") == "OK"
+        redis.freeze()
+        assert a.call("SET", "sess:1", "new") == "OK"
+        assert a.call("DEL", "sess:2") == 1
+        assert b.call("GET", "sess:3") == b"old"
+        redis.thaw()
+        for stayd in pair:
+            stayd.wait_trusted(timeout=20)
+        wait_until(lambda: redis.call("GET", "sess:1") == b"new", 10 * SLACK, "the debt is paid")
+        assert a.call("GET", "sess:1") == b"new"
+        assert a.call("GET", "sess:2") is None
+        assert redis.keys() == {"sess:1", "sess:3"}
+
+
+@pytest.mark.timeout(90)
+def test_the_others_old_copies_are_not_put_back(redis, make_stayd):
+    """The second took sessions over when it started; they have been saved and logged out since."""
+    one = make_stayd(redis.url)
+    one.wait_trusted()
+    with one.client() as a:
+        for key in ("sess:1", "sess:2"):
+            assert a.call("SET", key, "old") == "OK"
+        two = make_stayd(redis.url)
+        two.wait_adopted()
+        wait_until(lambda: shared(one) and shared(two), 30 * SLACK, "both have noticed the other")
+        assert a.call("SET", "sess:1", "new") == "OK"
+        assert a.call("DEL", "sess:2") == 1
+        redis.restart_empty()
+        for stayd in (one, two):
+            stayd.wait_trusted(timeout=20)
+        assert a.call("GET", "sess:1") == b"new"
+        assert a.call("GET", "sess:2") is None
+        assert redis.keys() == {"sess:1"}
+
+
 # -- observe -----------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::uint8_t kFlagStale = 1;
 constexpr std::uint8_t kFlagProvisional = 2;
+constexpr std::uint8_t kFlagAdopted = 4;
+constexpr std::uint8_t kFlags = kFlagStale | kFlagProvisional | kFlagAdopted;
 constexpr std::size_t kElementsOffset = 60;
 
 Error corrupt(std::size_t offset, std::string_view what) {
@@ -43,7 +45,8 @@ RowHeader encode_row_header(const StoredRow& row) {
   *out++ = static_cast<char>(meta.state);
   *out++ = static_cast<char>(meta.type);
   *out++ =
-      static_cast<char>((meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0));
+      static_cast<char>((meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0) |
+                        (meta.adopted ? kFlagAdopted : 0));
   out = put_little(out, meta.incarnation);
   out = put_little(out, meta.hlc);
   out = put_little(out, meta.expires_at_ms);
@@ -84,14 +87,14 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
     return corrupt(1, fmt::format("state {}", state));
   if (type > static_cast<std::uint8_t>(ValueType::opaque))
     return corrupt(2, fmt::format("type {}", type));
-  if ((flags & ~(kFlagStale | kFlagProvisional)) != 0)
-    return corrupt(3, fmt::format("flags {:#x}", flags));
+  if ((flags & ~kFlags) != 0) return corrupt(3, fmt::format("flags {:#x}", flags));
 
   StoredRow row;
   row.meta.state = static_cast<RowState>(state);
   row.meta.type = static_cast<ValueType>(type);
   row.meta.stale = (flags & kFlagStale) != 0;
   row.meta.provisional = (flags & kFlagProvisional) != 0;
+  row.meta.adopted = (flags & kFlagAdopted) != 0;
   const char* in = bytes.data();
   row.meta.incarnation = get_little<std::uint32_t>(in + 4);
   row.meta.hlc = get_little<std::uint64_t>(in + 8);

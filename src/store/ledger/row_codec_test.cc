@@ -67,6 +67,12 @@ TEST(RowCodec, EveryRowComesBack) {
   EXPECT_EQ(decode_row(encode_row(row)).value(), row);
 }
 
+TEST(RowCodec, AnAdoptedRowStaysOne) {
+  StoredRow row = sample();
+  row.meta.adopted = true;
+  EXPECT_EQ(decode_row(encode_row(row)).value(), row);
+}
+
 TEST(RowCodec, TheHeaderAloneLeavesThePayload) {
   StoredRow row = decode_row_header(encode_row(sample())).value();
   EXPECT_EQ(row.meta, sample().meta);
@@ -96,7 +102,7 @@ TEST(RowCodec, DamageIsNamedByItsByte) {
       {0, 2, Errc::newer_format, "byte 0: version 2"},
       {1, 3, Errc::corrupt, "byte 1: state 3"},
       {2, 6, Errc::corrupt, "byte 2: type 6"},
-      {3, 4, Errc::corrupt, "byte 3: flags 0x4"},
+      {3, 8, Errc::corrupt, "byte 3: flags 0x8"},
       {1, 2, Errc::corrupt, "byte 68: 3 bytes behind"},  // a tombstone with a value
       {2, 2, Errc::corrupt, "byte 68: 3 bytes behind"},  // a hash with a string
       {60, 1, Errc::corrupt, "byte 60: elements"},
