@@ -96,6 +96,12 @@ void Faults::note(const std::string& text) {
   world_.diary.note("-- " + text);
 }
 
+// Redis forgets something.
+void Faults::note_loss(const std::string& text) {
+  note(text);
+  world_.users.loosen_roaming("W16: " + text);
+}
+
 Instance& Faults::victim() {
   auto& all = world_.instances;
   return *all[all.size() == 1 ? 0 : random_->below(all.size())];
@@ -152,16 +158,16 @@ bool Faults::restart_redis() {
 void Faults::bring_back(std::uint64_t how) {
   RedisModel& redis = world_.redis;
   if (how == 0) {
-    note("Redis starts empty");
+    note_loss("Redis starts empty");
     redis.start_empty();
   } else if (how == 1) {
     note("Redis starts with everything");
     redis.start(0);
   } else if (how == 2) {
-    note("Redis starts without its last changes");
+    note_loss("Redis starts without its last changes");
     redis.start(std::min<std::size_t>(random_->below(20), redis.changes_since(world_.truth_us)));
   } else {
-    note("Redis starts from an old snapshot");
+    note_loss("Redis starts from an old snapshot");
     const std::int64_t when_us = world_.scheduler.now_us() - between(kSecond, 60 * kSecond);
     redis.start(redis.changes_since(std::max(when_us, world_.truth_us)));
   }
@@ -178,10 +184,14 @@ bool Faults::fail_over() {
   if (!old_primaries_.empty()) old_primaries_.back()->kill();
   const std::int64_t lag_us = random_->chance(40) ? 0 : between(kMs, 5 * kSecond);
   const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);
-  note("a replica takes over, " + std::to_string(lag_us / kMs) + " ms behind");
+  note_loss("a replica takes over, " + std::to_string(lag_us / kMs) + " ms behind");
   old_primaries_.push_back(redis.promote_replica(redis.changes_since(seen_us)));
   depose(*old_primaries_.back());
   return true;
+}
+
+bool Faults::two_primaries() const {
+  return !old_primaries_.empty() && old_primaries_.back()->listening();
 }
 
 void Faults::depose(RedisModel& old) {
@@ -237,7 +247,7 @@ bool Faults::evict() {
 
 bool Faults::flush() {
   if (!world_.redis.listening() || !adopted()) return false;
-  note("somebody else sends FLUSHALL");
+  note_loss("somebody else sends FLUSHALL");
   world_.redis.flush_all();
   return true;
 }

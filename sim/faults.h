@@ -37,6 +37,8 @@ class Faults {
   void start();
   // Ends every fault under way; none follows.
   void heal();
+  // A primary that was deposed still serves its connections.
+  bool two_primaries() const;
 
   // --- the kinds; false: not possible just now
   bool restart_redis();
@@ -79,6 +81,7 @@ class Faults {
   void slow_disk_of(Instance& one);
   bool cut_power_of(Instance& one);
   void bring_back(std::uint64_t how);
+  void note_loss(const std::string& text);
   std::optional<FullKey> pick_key();  // of Redis; not stayd's own
   void depose(RedisModel& old);
 

@@ -68,7 +68,7 @@ bool Faults::fail_over_in_a_pause() {
     RedisModel& redis = world_.redis;
     if (!redis.listening() || !adopted()) return;
     if (!std::ranges::all_of(world_.instances, paused)) return;
-    note("a proxy moves to another Redis");
+    note_loss("a proxy moves to another Redis");
     redis.fail_over(redis.changes_since(world_.scheduler.now_us() - between(0, 5 * kSecond)));
   });
   return true;

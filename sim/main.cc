@@ -88,6 +88,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--commit", options.commit, "what is being run; its hash is the first seed");
   app.add_option("--jobs", runner.jobs, "processes")->capture_default_str();
+  runner.world.instances.reset();
+  app.add_option("--instances", runner.world.instances, "stayds on one Redis, 1 to 5; else drawn")
+      ->check(CLI::Range(1, 5));
   auto* nightly = app.add_option("--nightly", options.nightly_hours, "seeds for so many hours (4)")
                       ->expected(0, 1)
                       ->default_str("4");

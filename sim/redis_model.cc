@@ -114,6 +114,7 @@ void RedisModel::evict_one(const FullKey& key) {
   ++group_;
   taken_.insert(key);
   if (scheduler_.now_us() - flushed_us_ < kSecond) taken_.insert(flushed_.begin(), flushed_.end());
+  on_evicted(key);
   set(key, std::nullopt);
 }
 

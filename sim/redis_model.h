@@ -97,6 +97,8 @@ class RedisModel {
   // Every key that was ever evicted, or deleted past stayd: found when it is next read; and an old
   // snapshot may lack it again.
   const std::set<FullKey>& taken() const { return taken_; }
+  // Hears of each key that is evicted.
+  std::function<void(const FullKey&)> on_evicted = [](const FullKey&) {};
   std::size_t journal_size() const { return journal_.size(); }
   // What changed `age` changes ago; 0: last.
   const FullKey& changed(std::size_t age) const { return journal_[journal_.size() - 1 - age].key; }

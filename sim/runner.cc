@@ -291,6 +291,12 @@ WorldOptions shrink(WorldOptions failing, const std::function<void(const std::st
         break;
       }
     }
+    const int instances = *draw(failing).instances;
+    if (instances > 1) {
+      WorldOptions fewer = failing;
+      fewer.instances = instances - 1;
+      smaller |= keep_if_failing(fewer);
+    }
     const int clients = *draw(failing).users.max_clients;
     if (clients > 1) {
       WorldOptions alone = failing;

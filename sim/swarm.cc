@@ -11,6 +11,7 @@ namespace {
 
 constexpr unsigned kFaultChance = 35;  // percent of the seeds that know a kind of fault
 constexpr unsigned kHabitChance = 60;  // ... and a kind of user
+constexpr unsigned kAloneChance = 75;  // ... and have one stayd only
 
 std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
   // More small ones than large ones: the square of a uniform number.
@@ -73,14 +74,25 @@ WorldOptions draw(WorldOptions options) {
   if (options.faults && !clocks_jump && clocks.chance(20)) {
     options.redis_ahead_ms = static_cast<std::int64_t>(clocks.below(2 * kMaxSkewMs)) - kMaxSkewMs;
   }
+  Random several = stream(options.seed, "draw instances");
+  const bool alone = several.chance(kAloneChance);
+  const int many = 2 + static_cast<int>(several.below(4));
+  const int roaming = several.chance(50) ? static_cast<int>(several.below(60)) : 0;
+  if (!options.instances) options.instances = alone ? 1 : many;
+  if (!options.users.roaming_percent) options.users.roaming_percent = roaming;
   if (options.instance.policies.empty()) options.instance.policies = policies_of_users();
   return options;
 }
 
 std::string describe(const WorldOptions& options) {
-  std::string out = std::to_string(*options.users.sessions) + " sessions, up to " +
-                    std::to_string(*options.users.max_clients) + " clients each, a command each " +
-                    std::to_string(*options.users.think_us / kMs) + " ms; faults:";
+  std::string out;
+  if (*options.instances > 1) {
+    out += std::to_string(*options.instances) + " stayds, " +
+           std::to_string(*options.users.roaming_percent) + "% of the sessions roam; ";
+  }
+  out += std::to_string(*options.users.sessions) + " sessions, up to " +
+         std::to_string(*options.users.max_clients) + " clients each, a command each " +
+         std::to_string(*options.users.think_us / kMs) + " ms; faults:";
   for (const auto& [name, mean_us] : options.fault_means_us) {
     out += " " + name + " each " + std::to_string(mean_us / kSecond) + " s,";
   }
@@ -93,6 +105,7 @@ std::string command_line(const WorldOptions& options) {
   char minutes[32];
   std::snprintf(minutes, sizeof minutes, "%g", options.minutes);
   std::string out = "./dev sim --seed " + std::to_string(options.seed) + " --minutes " + minutes;
+  if (options.instances) out += " --instances " + std::to_string(*options.instances);
   if (options.only_faults) {
     std::string names;
     for (const std::string& name : *options.only_faults) names += (names.empty() ? "" : ",") + name;

@@ -39,10 +39,14 @@ int Users::ask(const FullKey& key, Operation operation, int client) {
   return ask_then(key, std::move(operation), client, [](const std::string&) {});
 }
 
-int Users::ask_then(const FullKey& key, Operation operation, int client,
-                    std::function<void(const std::string&)> then) {
+int Users::ask_at(Instance& at, const FullKey& key, Operation operation) {
+  return submit(at, key, std::move(operation), 0, [](const std::string&) {});
+}
+
+int Users::submit(Instance& at, const FullKey& key, Operation operation, int client,
+                  std::function<void(const std::string&)> then) {
   auto mine = std::make_unique<UnderWay>();
-  mine->at = &home(key);
+  mine->at = &at;
   mine->key = key;
   mine->client = client;
   mine->writes = operation.writes();
@@ -70,14 +74,10 @@ int Users::ask_then(const FullKey& key, Operation operation, int client,
   ++asked_;
   const int id = history(key).ask(std::move(operation), client, scheduler_.wall_ms());
   mine->operation = id;
-  Instance& at = *mine->at;
+  note_roaming(key);
   under_way_[&call] = std::move(mine);
   at.submit(call);
   return id;
-}
-
-Instance& Users::home(const FullKey&) const {
-  return *instances_.front();
 }
 
 KeyHistory& Users::history(const FullKey& key) {
@@ -162,6 +162,7 @@ void Users::on_reply(Call& call, std::string_view reply) {
   KeyHistory& history = this->history(mine->key);
   last_reply_ = normalise(reply);
   check_time(*mine);
+  note_roaming(mine->key);
   if (last_reply_[0] == '-') {
     on_error(*mine);
     return mine->then("");
@@ -172,7 +173,8 @@ void Users::on_reply(Call& call, std::string_view reply) {
   if (unreadable(*mine) && !history.loose() && (!trusted || lacked)) {
     loosen(mine->key, "W3: while the ledger cannot be read, Redis is taken at its word");
   }
-  if (lacked && status.shard.shared_unsafe) {
+  const bool another = status.shard.shared_unsafe && instances_.size() == 1;
+  if (lacked && another && redis_evicted(mine->key)) {
     loosen(mine->key, "W6: a ledger that was lost is taken for another stayd's for 15 s");
   }
   const bool adopted = status.adoption_complete;
@@ -181,8 +183,9 @@ void Users::on_reply(Call& call, std::string_view reply) {
   }
   const auto& name = mine->call.spec->name;
   const bool logout = name == "del" || name == "unlink";
-  const bool uncounted =
-      excused(*mine, Excuse::unwritable) || unwritten_logouts_.contains(mine->key);
+  // W16: what a removal has found is counted by the ledger, too.
+  const bool uncounted = excused(*mine, Excuse::unwritable) ||
+                         unwritten_logouts_.contains(mine->key) || roams(mine->key);
   if (logout && (!adopted || uncounted)) {
     // Logging out an id that stayd has not seen yet counts as done (R4), whatever was there; and
     // so does a logout that the ledger cannot take.

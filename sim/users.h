@@ -50,6 +50,8 @@ struct UsersOptions {
   std::int64_t bound_us = 300 * kMs;     // every call is answered within this
   std::array<int, kHabits> weights{};    // of the kinds of users
   std::int64_t expiry_slack_ms = kExpirySlackMs;
+  // Of the sessions, when there are several stayds: their commands go to any of them.
+  std::optional<int> roaming_percent;
 };
 
 class Users final : private CallSink {
@@ -65,8 +67,13 @@ class Users final : private CallSink {
 
   // The stayd that a session's commands go to: a load balancer keeps sessions together.
   Instance& home(const FullKey& key) const;
+  // Whether it does not: commands of this session go to any stayd. No fenced ones (W1).
+  bool roams(const FullKey& key) const;
+  // What a healthy Redis gives roaming sessions ends with the trust of a single stayd (W16).
+  void loosen_roaming(std::string_view why);
   // One command of a directed scenario; its client is the test. Returns the operation's number.
   int ask(const FullKey& key, Operation operation, int client = 0);
+  int ask_at(Instance& at, const FullKey& key, Operation operation);
   KeyHistory& history(const FullKey& key);
   const std::map<FullKey, KeyHistory>& histories() const { return histories_; }
   std::map<FullKey, KeyHistory>& histories() { return histories_; }
@@ -89,8 +96,10 @@ class Users final : private CallSink {
   void done_by_stranger(const FullKey& key, Operation operation);
   // Keys whose logout was acknowledged, and which nobody has written since.
   const std::set<FullKey>& logged_out() const { return logged_out_; }
-  // Told before the run: whether Redis lacks the key just now.
-  std::function<bool(const FullKey&)> redis_lacks;
+  // Told before the run: whether Redis lacks the key just now; whether it ever evicted it.
+  std::function<bool(const FullKey&)> redis_lacks, redis_evicted;
+  // And whether there is more than one Redis.
+  std::function<bool()> redis_is_split = [] { return false; };
   // What a documented window leaves open for a key, or for all whose commands are under way in one
   // stayd; which it returns.
   void loosen(const FullKey& key, std::string_view why);
@@ -129,8 +138,15 @@ class Users final : private CallSink {
   void on_error(const UnderWay& one);
   void note_logged_out(const FullKey& key);
   void check_time(const UnderWay& one);
+  bool calm() const;
+  void note_roaming(const FullKey& key);
+  Instance& choose_instance(const FullKey& key);
   int ask_then(const FullKey& key, Operation operation, int client,
-               std::function<void(const std::string&)> then);
+               std::function<void(const std::string&)> then) {
+    return submit(choose_instance(key), key, std::move(operation), client, std::move(then));
+  }
+  int submit(Instance& at, const FullKey& key, Operation operation, int client,
+             std::function<void(const std::string&)> then);
   Habit draw_habit();
   void open_session();
   void next(const std::shared_ptr<Session>& session, int client);

@@ -1,6 +1,7 @@
 #include "sim/world.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 
 #include "core/side_keys.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr std::int64_t kHealLimitUs = 15 * kSecond;  // I14: TRUSTED and paid within this
 constexpr std::int64_t kNoticeUs = kSecond;          // what is wrong is found within this (W4)
 constexpr std::int64_t kQuietUs = 2 * kSecond;
+constexpr std::int64_t kMeetUs = 3 * kSecond;  // several stayds have seen each other by then
 
 }  // namespace
 
@@ -26,6 +28,9 @@ World::World(WorldOptions o)
       faults_(*this) {
   users.redis_lacks = [this](const FullKey& key) { return !redis.data().contains(key); };
   redis.clock_offset_ms = options.redis_ahead_ms;
+  users.redis_evicted = [this](const FullKey& key) { return redis.taken().contains(key); };
+  users.redis_is_split = [this] { return faults_.two_primaries(); };
+  if (instances.size() > 1) redis.on_evicted = [this](const FullKey& key) { on_evicted(key); };
   if (options.fill_redis) fill_redis();
   if (options.backfill_held_us != 0) {
     redis.flags.no_scan = true;
@@ -36,7 +41,11 @@ World::World(WorldOptions o)
 
 Instances World::make_instances() {
   Instances made;
-  made.push_back(std::make_unique<Instance>(scheduler, random, redis, diary, options.instance, ""));
+  for (int i = 1; i <= *options.instances; ++i) {
+    const std::string name = *options.instances == 1 ? "" : std::to_string(i) + ": ";
+    made.push_back(
+        std::make_unique<Instance>(scheduler, random, redis, diary, options.instance, name));
+  }
   for (const auto& one : made) {
     one->watch([this, one = one.get()](const Event& event) { on_event(*one, event); });
   }
@@ -61,6 +70,7 @@ void World::fill_redis() {
 
 bool World::run() {
   users.start();
+  if (instances.size() > 1) pass(kMeetUs);
   if (options.faults) faults_.start();
   const auto failed = [this] { return users.failed(); };
   scheduler.run_until(static_cast<std::int64_t>(options.minutes * 60) * kSecond, failed);
@@ -77,6 +87,7 @@ void World::kill_stayd(Instance& one) {
   if (!one.alive()) return;
   one.kill();
   users.on_kill(one);
+  users.loosen_roaming("W16: killed");
 }
 
 // What the disk loses is W5: of these keys Redis may hold, and show, what the ledger does not know;
@@ -121,6 +132,11 @@ bool World::equal_in_redis(const FullKey& key) const {
 // and nowhere else. From then on they are equal again.
 void World::on_event(const Instance& one, const Event& event) {
   if (event.name == "shard_trusted") check_position(one);
+  static constexpr std::array kNoTrust = {"shard_out", "shard_suspect", "no_memory",
+                                          "writes_refused", "shared_unsafe_over"};
+  if (std::ranges::find(kNoTrust, event.name) != kNoTrust.end()) {
+    users.loosen_roaming("W16: " + std::string(event.name));
+  }
   if (event.name != "redis_is_truth") return;
   if (ledgers_lost_.erase(&one) == 0) users.fail({}, "the ledger is taken for lost, and is not");
   filled_anew_.insert(&one);
@@ -132,6 +148,12 @@ void World::on_event(const Instance& one, const Event& event) {
     if (here(key) && (!equal_in_redis(key) || history.may_be_fenced())) users.loosen(key, why);
   }
   std::erase_if(users.not_compared, here);
+}
+
+// W15: to one of several stayds, what was evicted may have been logged out through another.
+void World::on_evicted(const FullKey& key) {
+  if (is_side_key(key_of(key)) || !users.histories().contains(key)) return;
+  users.in_doubt(key, {.commands = {{"DEL", std::string(key_of(key))}}});
 }
 
 void World::restart_stayd(std::int64_t after_us) {
@@ -201,7 +223,20 @@ void World::compare() {
   }
 }
 
+// A session that roams is nobody's but Redis'.
+void World::compare_roaming(const FullKey& key) {
+  const auto wall_ms = scheduler.wall_ms();
+  const auto held = redis.data().find(key);
+  const bool in_redis = held != redis.data().end() && !held->second.expired(wall_ms);
+  KeyHistory& history = users.history(key);
+  const auto record = in_redis ? std::optional(held->second) : std::nullopt;
+  if (!history.may_be(record, wall_ms, "Redis")) users.fail(key, history.why());
+}
+
+// A stayd answers for the sessions whose commands come to it: there its ledger and Redis agree.
+// What it has merely taken over from Redis may be older.
 void World::compare_key(const FullKey& key) {
+  if (users.roams(key)) return compare_roaming(key);
   const auto wall_ms = scheduler.wall_ms();
   const auto& rows = users.home(key).disk().rows();
   const auto held = redis.data().find(key);
@@ -220,7 +255,8 @@ void World::compare_key(const FullKey& key) {
   }
   if (in_ledger && !in_redis) {
     if (about_to_expire(expiry_in_ledger(key, row.record))) return;
-    if (redis.taken().contains(key)) {  // lost without notice: put back when it is read
+    // Lost without notice, or never ours: put back when it is read.
+    if (redis.taken().contains(key) || row.meta.adopted) {
       const bool hash = row.meta.type == ValueType::hash;
       users.ask(key, {.commands = {{hash ? "HGETALL" : "GET", std::string(key_of(key))}}});
       return pass(300 * kMs);
@@ -252,7 +288,11 @@ std::string World::report(const FullKey& key) const {
   std::string out = "seed " + std::to_string(options.seed) + ": " + users.violation() + "\n";
   out += "drawn: " + describe(options);
   if (!key.empty()) {
-    out += "key " + std::string(key_of(key)) + " in database " + std::to_string(db_of(key)) + "\n";
+    out += "key " + std::string(key_of(key)) + " in database " + std::to_string(db_of(key));
+    if (instances.size() > 1) {
+      out += users.roams(key) ? ", of any stayd" : ", of stayd " + users.home(key).name();
+    }
+    out += "\n";
     const auto it = users.histories().find(key);
     if (it != users.histories().end()) out += it->second.text();
   }

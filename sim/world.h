@@ -21,9 +21,10 @@ namespace stayd::sim {
 
 struct WorldOptions {
   std::uint64_t seed = 1;
-  double minutes = 10;     // of faults, simulated
-  bool faults = true;      // a random subset, at random rates
-  bool fill_redis = true;  // Redis holds sessions before stayd has ever run
+  double minutes = 10;               // of faults, simulated
+  std::optional<int> instances = 1;  // stayds; drawn if not given
+  bool faults = true;                // a random subset, at random rates
+  bool fill_redis = true;            // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
   std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
   std::int64_t backfill_held_us = 0;                   // Redis refuses SCAN for so long; drawn
@@ -68,6 +69,7 @@ class World {
 
  private:
   Instances make_instances();
+  void on_evicted(const FullKey& key);
   void on_event(const Instance& one, const Event& event);
   // promises.cc
   std::set<FullKey> acknowledged_tombs(const Instance& one) const;
@@ -90,6 +92,7 @@ class World {
   bool wait_in_step(std::int64_t limit_us);
   void compare();
   void compare_key(const FullKey& key);
+  void compare_roaming(const FullKey& key);
 
   std::set<const Instance*> ledgers_lost_;  // an end, by a power cut; until Redis is the truth
   std::set<const Instance*> filled_anew_;   // from Redis
