@@ -229,7 +229,8 @@ void World::compare_roaming(const FullKey& key) {
   const auto held = redis.data().find(key);
   const bool in_redis = held != redis.data().end() && !held->second.expired(wall_ms);
   KeyHistory& history = users.history(key);
-  const auto record = in_redis ? std::optional(held->second) : std::nullopt;
+  auto record = in_redis ? std::optional(held->second) : std::nullopt;
+  if (record) record->expires_at_ms = expiry_in_redis(*record);
   if (!history.may_be(record, wall_ms, "Redis")) users.fail(key, history.why());
 }
 
