@@ -41,10 +41,10 @@ class Disk final : public Store {
   void be_fast() { max_delay_us = 200, max_sync_us = 5000; }
   void be_well();  // ends every fault of the disk
 
-  // kill -9 of stayd: what had not been written is lost.
+  // kill -9 of stayd: what had not been written is lost; it was in the middle of that.
   void crash() {
     faulty_.crash();
-    memory_.crash();
+    memory_.crash(random_.below(memory_.unsubmitted() + 1));
     submit_scheduled_ = gathered_ = syncing_ = sync_planned_ = false;
     unreadable.clear();
     ++life_;

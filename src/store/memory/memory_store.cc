@@ -193,7 +193,8 @@ void MemoryStore::end_sync(bool lie) {
   run_ = {};
 }
 
-void MemoryStore::crash() {
+void MemoryStore::crash(std::size_t done) {
+  for (std::size_t i = 0; i < std::min(done, gathered_.size()); ++i) gathered_[i]();
   gathered_.clear();
   reports_.clear();
   held_.clear();

@@ -35,8 +35,10 @@ class MemoryStore final : public Store {
   std::size_t undelivered() const { return reports_.size(); }
 
   // kill -9 and a new start: what was not submitted and what was not delivered is gone, what was
-  // written stays.
-  void crash();
+  // written stays. Of what was asked for and not submitted the first `done` are written, each as a
+  // whole: the kill came in the middle.
+  void crash(std::size_t done = 0);
+  std::size_t unsubmitted() const { return gathered_.size(); }
   // A power cut and a new start: also goes back to the last sync(), and the in-flight table is
   // lost. Of what was written since, the first `kept` changes may have reached the disk all the
   // same. Returns the keys that lost a change.
