@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "base/info.h"
 #include "core/lua.h"
 #include "core/side_keys.h"
 #include "resp/reply.h"
@@ -55,7 +56,7 @@ void Adopter::want(const FullKey& key, bool force) {
     start_over();
     return;
   }
-  wanted_.push_back({key, 0, force});
+  wanted_.push_back({.key = key, .force = force});
 }
 
 void Adopter::on_link_lost() {
@@ -79,7 +80,7 @@ void Adopter::on_tick(bool trusted) {
       wanted_.pop_front();
     }
     for (FullKey& key : c_.unrecorded.some(kPage - items_.size())) {
-      items_.push_back({std::move(key), 0, true});
+      items_.push_back({.key = std::move(key), .force = true});
     }
     page_is_scan_ = false;
     step_ = Step::reading;
@@ -165,7 +166,7 @@ void Adopter::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (tag >> 20 != generation_) return;
   const std::size_t index = tag & 0xfffff;
   if (!page_is_scan_) {
-    return error.message.empty() ? settle_missing(tag, std::move(row)) : put_off(index);
+    return error.message.empty() ? settle_missing(index, std::move(row)) : put_off(index);
   }
   const bool known =
       row.meta.state != RowState::absent && !row.meta.stale && c_.rules.adoption_keeps_rows;
@@ -198,9 +199,14 @@ void Adopter::read(std::size_t index) {
     return;
   }
   item.hlc = c_.hlc.next(c_.now.wall_ms);
+  item.asked = Item::value;
   request_.clear();
   append_read_back(request_, key_of(item.key));
-  c_.upstream->send(request_, db_of(item.key), *this, generation_ << 20 | index,
+  send(index);
+}
+
+void Adopter::send(std::size_t index) {
+  c_.upstream->send(request_, db_of(items_[index].key), *this, generation_ << 20 | index,
                     c_.deadline_us(kDeadlineMs));
 }
 
@@ -209,17 +215,26 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   const std::uint64_t what = tag & 0xfffff;
   if (what == kTagDatabases) return on_databases(ReplyView(frame).text());
   if (what == kTagScan) return on_scan_page(frame);
-  Item& item = items_[what];
-  auto record = parse_read_back(ReplyView(frame), c_.redis_offset_ms);
+  switch (items_[what].asked) {
+    case Item::value:
+      return on_value(what, ReplyView(frame));
+    case Item::heartbeat:
+      return on_heartbeat(what, frame);
+    case Item::evictions:
+      return on_evictions(what, frame);
+  }
+}
+
+void Adopter::on_value(std::size_t index, const ReplyView& reply) {
+  Item& item = items_[index];
+  const std::uint64_t tag = generation_ << 20 | index;
+  auto record = parse_read_back(reply, c_.redis_offset_ms);
   if (!record || (!record->exists() && !item.force)) {
     failed_ = failed_ || !record;
     if (record) events_.on_not_found(item.key);
-    return !record && !page_is_scan_ ? put_off(what) : item_done();
+    return !record && !page_is_scan_ ? put_off(index) : item_done();
   }
-  if (!record->exists()) {
-    c_.store.load(item.key, c_.ops.token(*this, tag));
-    return;
-  }
+  if (!record->exists()) return c_.store.load(item.key, c_.ops.token(*this, tag));
   Mutation mutation;
   mutation.key = item.key;
   mutation.hlc = item.hlc;
@@ -230,27 +245,72 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
 }
 
 // Redis does not have a key whose value only it could tell. That is proof when its memory is still
-// the one in which the value became unknown; otherwise the last value known is the best there is.
-void Adopter::settle_missing(std::uint64_t tag, Row row) {
-  const Item& item = items_[tag & 0xfffff];
+// the one in which the value became unknown, and has evicted nothing since (R4); otherwise the last
+// value known is the best there is.
+void Adopter::settle_missing(std::size_t index, Row row) {
+  Item& item = items_[index];
   if (row.meta.state != RowState::live || c_.unwritten_tombs.contains(item.key)) {
     c_.unrecorded.settle(item.key, item.hlc);
+    return item_done();
+  }
+  const bool removed = c_.unrecorded.removed_since(item.key, row.meta.hlc);
+  item.row = std::move(row);
+  if (removed || !item.row.record.exists()) return remove(index);
+  if (item.row.meta.mark != c_.mark) return restore(index);
+  if (!c_.up()) return;
+  item.asked = Item::heartbeat;
+  request_.clear();
+  append_request(request_, {"GET", canary_key(c_.instance)});
+  send(index);
+}
+
+void Adopter::on_heartbeat(std::size_t index, std::string_view frame) {
+  if (frame[0] == '-') return put_off(index);
+  if (ReplyView(frame).text() != events_.heartbeat(db_of(items_[index].key))) {
+    put_off(index);
+    return events_.on_heartbeat_lost();
+  }
+  items_[index].asked = Item::evictions;
+  request_.clear();
+  append_request(request_, {"INFO", "stats"});
+  send(index);
+}
+
+void Adopter::on_evictions(std::size_t index, std::string_view frame) {
+  if (frame[0] == '-') return put_off(index);
+  const Item& item = items_[index];
+  const auto evicted_keys = info_number(ReplyView(frame).text(), "evicted_keys");
+  const bool unproven = events_.heartbeat(db_of(item.key)).empty();
+  if (unproven || events_.evicted_since(item.row.meta.mark, evicted_keys)) return restore(index);
+  remove(index);
+}
+
+// Unless somebody is writing it: the row of now would stand above what he writes.
+void Adopter::restore(std::size_t index) {
+  Item& item = items_[index];
+  if (c_.keys.locked(item.key) || c_.keys.in_flight(item.key) != 0 || c_.debts.has(item.key)) {
+    want_again(item);
     return item_done();
   }
   Mutation mutation;
   mutation.key = item.key;
   mutation.mark = c_.mark;
-  mutation.hlc = item.hlc;
-  const bool removed = c_.unrecorded.removed_since(item.key, row.meta.hlc);
-  if (row.meta.mark != c_.mark && row.record.exists() && !removed) {
-    mutation.hlc = c_.hlc.next(c_.now.wall_ms);
-    mutation.record = std::move(row.record);
-    events_.on_restored(item.key, mutation.hlc);
-  } else {
-    mutation.kind = Mutation::Kind::tomb;
-    mutation.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs;
-  }
-  c_.store.apply_one(std::move(mutation), c_.ops.token(*this, tag), Durability::written);
+  mutation.hlc = c_.hlc.next(c_.now.wall_ms);
+  mutation.record = std::move(item.row.record);
+  events_.on_restored(item.key, mutation.hlc);
+  c_.store.apply_one(std::move(mutation), c_.ops.token(*this, generation_ << 20 | index),
+                     Durability::written);
+}
+
+void Adopter::remove(std::size_t index) {
+  Mutation tomb;
+  tomb.kind = Mutation::Kind::tomb;
+  tomb.key = items_[index].key;
+  tomb.mark = c_.mark;
+  tomb.hlc = items_[index].hlc;
+  tomb.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs;
+  c_.store.apply_one(std::move(tomb), c_.ops.token(*this, generation_ << 20 | index),
+                     Durability::written);
 }
 
 void Adopter::on_upstream_lost(std::uint64_t) {}

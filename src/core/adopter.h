@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/context.h"
+#include "resp/reply.h"
 
 namespace stayd {
 
@@ -25,6 +26,11 @@ class AdopterEvents {
   virtual void on_not_found(const FullKey& key) = 0;
   // Redis lost the key together with its memory: the last value known is the row again, and owed.
   virtual void on_restored(const FullKey& key, Hlc hlc) = 0;
+  // R4: the heartbeat as last written in `db`, empty before the first; what its absence means; and
+  // whether keys were evicted since `mark`, Redis' evicted_keys being these now.
+  virtual const std::string& heartbeat(int db) const = 0;
+  virtual void on_heartbeat_lost() = 0;
+  virtual bool evicted_since(const Mark& mark, std::uint64_t evicted_keys) = 0;
 };
 
 inline constexpr std::size_t kMaxHints = 1024;
@@ -44,7 +50,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   // A client has just asked Redis for `key` and the backfill has not ended: find out about it soon,
   // if there is room.
   void hint(const FullKey& key) {
-    if (wanted_.size() < kMaxHints) wanted_.push_back({key, 0, false});
+    if (wanted_.size() < kMaxHints) wanted_.push_back({.key = key});
   }
   void restart();
   // Keys that are to be read, or are being read.
@@ -60,6 +66,8 @@ class Adopter final : private ReplyHandler, private StoreClient {
     FullKey key;
     Hlc hlc = 0;
     bool force = false;
+    enum { value, heartbeat, evictions } asked = value;
+    Row row;  // once Redis has said that it does not have it
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -74,7 +82,13 @@ class Adopter final : private ReplyHandler, private StoreClient {
   void read(std::size_t index);
   void put_off(std::size_t index);
   void want_again(const Item& item);
-  void settle_missing(std::uint64_t tag, Row row);
+  void on_value(std::size_t index, const ReplyView& reply);
+  void settle_missing(std::size_t index, Row row);
+  void on_heartbeat(std::size_t index, std::string_view frame);
+  void on_evictions(std::size_t index, std::string_view frame);
+  void send(std::size_t index);
+  void restore(std::size_t index);
+  void remove(std::size_t index);
   void item_done();
   void save_progress();
 

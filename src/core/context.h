@@ -53,7 +53,8 @@ struct CoreContext {
         events(e),
         random(r),
         in_flight(s.in_flight()),
-        cache(options.near_cache_bytes) {}
+        cache(options.near_cache_bytes),
+        unrecorded(in_flight) {}
 
   EngineOptions options;
   const Rules& rules = options.rules;

@@ -269,6 +269,7 @@ class Engine final : public CallHandler,
   // --- engine_opaque.cc: what only Redis can do (R17)
   void mark_opaque(Call& call);
   void on_marked(Call& call, const SubOp& op, const ApplyResult& result);
+  void on_unmarked(Call& call, const SubOp& op);
   void send_marked(Call& call);
   void send_opaque(Call& call);
   void on_opaque(Call& call, std::string_view frame);
@@ -342,6 +343,13 @@ class Engine final : public CallHandler,
   }
   void on_not_found(const FullKey& key) override { absences_.remember(key); }
   void on_restored(const FullKey& key, Hlc hlc) override { shard_.owe(key, hlc); }
+  const std::string& heartbeat(int db) const override { return shard_.last_canary(db); }
+  void on_heartbeat_lost() override {
+    shard_.suspect("its heartbeat key is not the last one written");
+  }
+  bool evicted_since(const Mark& mark, std::uint64_t evicted_keys) override {
+    return shard_.evicted_since(mark, evicted_keys);
+  }
 
   CoreContext c_;
   PolicyTable policies_;

@@ -178,11 +178,7 @@ void Engine::on_verified(Call& call) {
       continue;
     }
     ++c_.counters.external_deletes;
-    Mutation tomb;
-    tomb.kind = Mutation::Kind::tomb;
-    tomb.key = call.keys[i];
-    fill(tomb, call.verified_hlc);
-    c_.store.apply_one(std::move(tomb), 0, Durability::written);
+    tomb_keeper_.bury(call.keys[i], call.verified_hlc);
   }
   if (healed) {
     if (missing) return to_standin(call);

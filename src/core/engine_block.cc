@@ -75,8 +75,12 @@ bool Engine::mark_block(Call& call) {
       Mutation mutation;
       mutation.kind = removal ? Mutation::Kind::tomb : Mutation::Kind::stale;
       mutation.key = key;
+      mutation.unconfirmed = opaque;
       fill(mutation, hlc + i);
-      c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, 0),
+      const auto at = std::find(call.keys.begin(), call.keys.end(), key);
+      const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
+      const SubKind kind = removal ? SubKind::tombed : SubKind::marked;
+      c_.store.apply_one(std::move(mutation), store_token(call, kind, index, hlc + i),
                          removal ? Durability::synced : Durability::written);
     }
   }

@@ -144,8 +144,10 @@ void Engine::doubt_rows(Call& call) {
     Mutation stale;
     stale.kind = Mutation::Kind::stale;
     stale.key = call.keys[i];
+    stale.unconfirmed = true;
     fill(stale, call.hlc != 0 ? call.hlc + i : c_.hlc.next(c_.now.wall_ms));
     c_.cache.erase(stale.key);
+    c_.unrecorded.add(stale.key, stale.hlc, false);  // if the ledger does not take the mark
     c_.store.apply_one(std::move(stale), 0, Durability::written);
     adopter_.want(call.keys[i], true);
   }

@@ -61,6 +61,7 @@ void Engine::mark_opaque(Call& call) {
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     Mutation mark;
     mark.kind = Mutation::Kind::doubt;
+    mark.unconfirmed = true;
     mark.key = call.keys[i];
     fill(mark, first + i);
     c_.store.apply_one(std::move(mark), store_token(call, SubKind::marked, i, first + i),
@@ -76,10 +77,19 @@ void Engine::on_marked(Call& call, const SubOp& op, const ApplyResult& result) {
   meta.hlc = op.hlc;
 }
 
+// The ledger has refused the mark. What it knows of the key is as good while this life lasts; a
+// next one finds the key in the in-flight table.
+void Engine::on_unmarked(Call& call, const SubOp& op) {
+  ++c_.counters.ledger_errors;
+  note_in_flight(call);
+  c_.store.load_meta(call.keys[op.key_index], store_token(call, SubKind::meta, op.key_index));
+}
+
 void Engine::send_marked(Call& call) {
   if (call.is_block()) return send_block(call);
   shard_.check_heartbeat_gap();
-  if (!c_.up() || !shard_.trusted()) return undo(call, {});
+  const bool unknown = std::exchange(call.contradicted, false);  // neither written nor read
+  if (unknown || !c_.up() || !shard_.trusted()) return undo(call, {});
   send_opaque(call);
 }
 
@@ -230,6 +240,7 @@ void Engine::record_state(Call& call, std::uint32_t key_index, const ReplyView& 
     mutation.kind = Mutation::Kind::tomb;
   }
   fill(mutation, hlc);
+  if (mutation.kind == Mutation::Kind::put) forget_unwritten(call, mutation);
   c_.cache.erase(mutation.key);
   c_.store.apply_one(std::move(mutation), store_token(call, SubKind::marked, key_index),
                      Durability::written);
@@ -248,9 +259,11 @@ void Engine::undo(Call& call, std::string_view error) {
     const RowMeta& meta = call.metas[i];
     const bool new_here = meta.state == RowState::absent;
     c_.cache.erase(key);
-    if (call.unrecorded || meta.stale || (new_here && call.sent && !adopter_.complete())) {
+    const bool marked = meta.hlc != 0;
+    if (meta.stale || (new_here && call.sent && !(marked && adopter_.complete()))) {
       adopter_.want(key, true);
     } else if (new_here) {
+      if (!marked) continue;
       Mutation as_before;
       as_before.key = key;
       as_before.kind = adopter_.complete() ? Mutation::Kind::tomb : Mutation::Kind::forget;
@@ -267,7 +280,8 @@ void Engine::undo(Call& call, std::string_view error) {
 
 void Engine::on_undone(Call& call) {
   call.marked = call.sent = false;
-  const bool rerun = std::exchange(call.rerun, false) && !call.unrecorded;
+  call.unrecorded = false;
+  const bool rerun = std::exchange(call.rerun, false);
   if (rerun) return start(call);  // waits while its keys are owed
   if (stand_in_supports(*call.spec, call.args)) return to_standin(call);
   if (call.held.empty()) return fail_unavailable(call);

@@ -169,9 +169,11 @@ void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult
   const SubOp op = take_sub(tag);
   Call& call = *op.call;
   ledger_ok_ = error.message.empty();
-  if (!ledger_ok_) on_unrecorded(call, op);
-  if (call.marked && static_cast<Stage>(call.stage) == Stage::marking) {
-    on_marked(call, op, result);
+  const bool marking = call.marked && static_cast<Stage>(call.stage) == Stage::marking;
+  if (marking) {
+    ledger_ok_ ? on_marked(call, op, result) : on_unmarked(call, op);
+  } else if (!ledger_ok_) {
+    on_unrecorded(call, op);
   }
   if (op.kind == SubKind::tombed && result.before.live_at(c_.now.wall_ms) &&
       !c_.unrecorded.removed_since(call.keys[op.key_index], result.before.hlc)) {

@@ -79,10 +79,10 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
     ledger_ok_ = false;
     call.contradicted = true;
   } else if (op.kind == SubKind::meta) {
+    const FullKey& key = call.keys[op.key_index];
+    row.meta.stale = row.meta.stale || c_.unrecorded.behind(key, row.meta.hlc);
+    if (c_.unwritten_tombs.contains(key)) row.meta.state = RowState::tomb;
     call.metas[op.key_index] = row.meta;
-    if (c_.unwritten_tombs.contains(call.keys[op.key_index])) {
-      call.metas[op.key_index].state = RowState::tomb;
-    }
   } else {
     row.meta.stale = row.meta.stale || c_.unrecorded.behind(call.keys[op.key_index], row.meta.hlc);
     working_[call.keys[op.key_index]] = std::move(row);

@@ -133,6 +133,7 @@ void Leftovers::on_value(std::size_t index, const ReplyView& reply) {
   Mutation mutation;
   if (!record) {
     mutation.kind = Mutation::Kind::stale;
+    mutation.unconfirmed = true;
     events_.on_leftover_put_off(items_[index].key);
   } else if (!record->exists()) {
     return c_.store.load_meta(items_[index].key, c_.ops.token(*this, tag(index)));

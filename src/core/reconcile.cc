@@ -160,6 +160,9 @@ void Shard::note_flush(int db, Hlc hlc) {
 
 void Shard::plan_scans() {
   overflows_at_scan_ = c_.debts.overflows();
+  if (!c_.shared && c_.rules.tombstones_are_replayed) {  // no scan finds those in memory only
+    for (const auto& [key, hlc] : c_.unwritten_tombs) owe(key, hlc);
+  }
   for (const RowState state : {RowState::tomb, RowState::live}) {
     if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
     for (int db = 0; db < kDatabases; ++db) {
@@ -269,7 +272,9 @@ void Shard::read_leftovers() {
 
 bool Shard::on_leftover_absent(const FullKey& key, const RowMeta& meta,
                                std::uint64_t evicted_keys) {
-  if (c_.options.observe || !was_lost(meta, evicted_keys)) return false;
+  // Without a heartbeat yet, refused as it may be, this memory proves nothing.
+  const bool unproven = last_canary(db_of(key)).empty();
+  if (c_.options.observe || !(unproven || was_lost(meta, evicted_keys))) return false;
   owe(key, meta.hlc);
   return true;
 }

@@ -1,5 +1,7 @@
 #include "core/tomb_keeper.h"
 
+#include <vector>
+
 namespace stayd {
 
 namespace {
@@ -12,30 +14,32 @@ void TombKeeper::add(const FullKey& key, Hlc hlc) {
 }
 
 void TombKeeper::on_tick() {
-  if (c_.unwritten_tombs.empty() || unreported_ > 0 || c_.now.mono_us < next_try_us_) return;
+  if (c_.unwritten_tombs.empty() || !under_way_.empty() || c_.now.mono_us < next_try_us_) return;
   next_try_us_ = c_.now.mono_us + kRetryUs;
-  under_way_.clear();
-  for (const auto& [key, hlc] : c_.unwritten_tombs) {
-    under_way_.emplace_back(key, hlc);
-    if (under_way_.size() >= kPerRound) break;
+  std::vector<std::pair<FullKey, Hlc>> tombs;
+  for (const auto& tomb : c_.unwritten_tombs) {
+    tombs.emplace_back(tomb);
+    if (tombs.size() >= kPerRound) break;
   }
-  unreported_ = under_way_.size();
-  for (std::size_t i = 0; i < under_way_.size(); ++i) {
-    Mutation tomb;
-    tomb.kind = Mutation::Kind::tomb;
-    tomb.key = under_way_[i].first;
-    tomb.hlc = under_way_[i].second;  // its own version: a later create stays
-    tomb.mark = c_.mark;
-    tomb.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;
-    c_.store.apply_one(std::move(tomb), c_.ops.token(*this, i), Durability::synced);
-  }
+  for (const auto& [key, hlc] : tombs) write(key, hlc, Durability::synced);
+}
+
+void TombKeeper::write(const FullKey& key, Hlc hlc, Durability durability) {
+  under_way_.emplace(++last_tag_, std::pair(key, hlc));
+  Mutation tomb;
+  tomb.kind = Mutation::Kind::tomb;
+  tomb.key = key;
+  tomb.hlc = hlc;  // its own version: a later create stays
+  tomb.mark = c_.mark;
+  tomb.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;
+  c_.store.apply_one(std::move(tomb), c_.ops.token(*this, last_tag_), durability);
 }
 
 void TombKeeper::on_applied(std::uint64_t tag, const Error& error, const ApplyResult&) {
-  --unreported_;
+  const auto written = under_way_.extract(tag);
   if (!error.message.empty()) return;
-  const auto it = c_.unwritten_tombs.find(under_way_[tag].first);
-  if (it != c_.unwritten_tombs.end() && it->second == under_way_[tag].second) {
+  const auto it = c_.unwritten_tombs.find(written.mapped().first);
+  if (it != c_.unwritten_tombs.end() && it->second == written.mapped().second) {
     c_.unwritten_tombs.erase(it);
   }
 }

@@ -29,8 +29,7 @@ void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
 }
 
 void stamp(Row& row, const Mutation& mutation, bool begins) {
-  // A doubt confirms nothing: Redis has the row as of the mark that it had.
-  if (mutation.kind != Mutation::Kind::doubt || row.meta.hlc == 0) row.meta.mark = mutation.mark;
+  if (!mutation.unconfirmed || row.meta.hlc == 0) row.meta.mark = mutation.mark;
   row.meta.hlc = mutation.hlc;
   row.meta.adopted = mutation.only_if_unknown;
   row.meta.provisional = mutation.provisional ||

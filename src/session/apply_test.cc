@@ -37,6 +37,24 @@ TEST(Apply, RowsNeverGoBack) {
   EXPECT_EQ(std::get<std::string>(row.record.value), "new");
 }
 
+// A row that became stale in doubt was stamped with the evictions of now: its key, evicted before,
+// seemed to have been removed.
+TEST(Apply, WhatIsNotConfirmedKeepsItsMark) {
+  Row row;
+  Mutation confirmed = put(1, "v");
+  confirmed.mark = {.epoch = 1, .evicted_keys = 5};
+  apply(confirmed, row, kNow);
+  Mutation doubt = make(Kind::stale, 2);
+  doubt.mark = {.epoch = 1, .evicted_keys = 7};
+  doubt.unconfirmed = true;
+  apply(doubt, row, kNow);
+  EXPECT_TRUE(row.meta.stale);
+  EXPECT_EQ(row.meta.mark, confirmed.mark);
+  Row unknown;
+  apply(doubt, unknown, kNow);
+  EXPECT_EQ(unknown.meta.mark, doubt.mark);
+}
+
 TEST(Apply, ChangesOfAnAbsentOrStaleRowNeedItsBase) {
   for (const Kind kind : {Kind::value, Kind::elements, Kind::expiry}) {
     Row row;

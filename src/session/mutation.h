@@ -46,6 +46,7 @@ struct Mutation {
   std::vector<ElementChange> elements;
   std::int64_t tomb_until_ms = 0;
   bool provisional = false;
+  bool unconfirmed = false;  // Redis need not hold the row just now: it keeps its own mark
   // The row was answered from Redis' own state and nothing newer may be overwritten: applied only
   // when the ledger holds no row, or only a stale one, for the key (adoption, R4).
   bool only_if_unknown = false;
