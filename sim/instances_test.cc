@@ -140,6 +140,26 @@ TEST_F(TwoStayds, WhatWasEvictedCountsAsLoggedOut) {
   EXPECT_EQ(ask(0, mine, {"GET"}), "nil");
 }
 
+// The ledger here had missed a write when the other logged the session out; as Redis had evicted
+// something else, what the ledger knew was put back.
+TEST_F(TwoStayds, ALogoutThroughTheOtherHoldsWhereTheLedgerHasMissedAWrite) {
+  ask(0, mine, {"SET", "v1"});
+  ask(1, session_of(1), {"SET", "evicted"});
+  world.instance.excuse(Excuse::unwritable, 10 * kSecond);
+  auto& faults = world.instance.disk().faults();
+  faults.inject(FaultyStore::Operation::apply,
+                {.error = {Errc::no_space, "no space left on device"}, .times = UINT64_MAX});
+  EXPECT_EQ(ask(0, mine, {"SET", "v2"}), "+OK");
+  EXPECT_EQ(ask(1, mine, {"DEL"}), ":1");
+  world.redis.evict_one(session_of(1));
+  world.pass(kSecond);  // heartbeats tell of it
+  faults.heal();
+  world.settle();
+  world.pass(kSecond);
+  EXPECT_FALSE(world.redis.data().contains(mine));
+  EXPECT_EQ(ask(0, mine, {"GET"}), "nil");
+}
+
 TEST_F(TwoStayds, WhatAHealthyRedisGivesHoldsForRoamingSessions) {
   ask(0, mine, {"SET", "a"});
   EXPECT_EQ(ask(1, mine, {"GET"}), "\"a\"");

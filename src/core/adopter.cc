@@ -256,7 +256,7 @@ void Adopter::settle_missing(std::size_t index, Row row) {
   const bool removed = c_.unrecorded.removed_since(item.key, row.meta.hlc);
   item.row = std::move(row);
   if (removed || !item.row.record.exists()) return remove(index);
-  if (item.row.meta.mark != c_.mark) return restore(index);
+  if (item.row.meta.mark.epoch != c_.mark.epoch) return restore(index);
   if (!c_.up()) return;
   item.asked = Item::heartbeat;
   request_.clear();
@@ -281,7 +281,7 @@ void Adopter::on_evictions(std::size_t index, std::string_view frame) {
   const Item& item = items_[index];
   const auto evicted_keys = info_number(ReplyView(frame).text(), "evicted_keys");
   const bool unproven = events_.heartbeat(db_of(item.key)).empty();
-  if (unproven || events_.evicted_since(item.row.meta.mark, evicted_keys)) return restore(index);
+  if (unproven || events_.was_lost(item.row.meta, evicted_keys)) return restore(index);
   remove(index);
 }
 

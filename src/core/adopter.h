@@ -27,10 +27,11 @@ class AdopterEvents {
   // Redis lost the key together with its memory: the last value known is the row again, and owed.
   virtual void on_restored(const FullKey& key, Hlc hlc) = 0;
   // R4: the heartbeat as last written in `db`, empty before the first; what its absence means; and
-  // whether keys were evicted since `mark`, Redis' evicted_keys being these now.
+  // whether a memory whose heartbeat is intact has lost the key of this row, Redis' evicted_keys
+  // being these now, or somebody has removed it.
   virtual const std::string& heartbeat(int db) const = 0;
   virtual void on_heartbeat_lost() = 0;
-  virtual bool evicted_since(const Mark& mark, std::uint64_t evicted_keys) = 0;
+  virtual bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) = 0;
 };
 
 inline constexpr std::size_t kMaxHints = 1024;

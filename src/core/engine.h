@@ -80,9 +80,8 @@ class Engine final : public CallHandler,
   static constexpr std::string_view kNotTrusted =
       "-ERR stayd: outcome unknown, Redis was not trusted when it ran\r\n";
   static constexpr std::string_view kDenied =
-      "-ERR stayd: outcome unknown, Redis refuses MULTI, EXISTS or EVALSHA beside it: allow them "
-      "to "
-      "stayd's user\r\n";
+      "-ERR stayd: outcome unknown, Redis refuses MULTI, EXISTS or EVALSHA beside it: "
+      "allow them to stayd's user\r\n";
 
   // What a call waits for; each names the file that handles it.
   enum class Stage : std::uint8_t {
@@ -347,8 +346,8 @@ class Engine final : public CallHandler,
   void on_heartbeat_lost() override {
     shard_.suspect("its heartbeat key is not the last one written");
   }
-  bool evicted_since(const Mark& mark, std::uint64_t evicted_keys) override {
-    return shard_.evicted_since(mark, evicted_keys);
+  bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) override {
+    return shard_.was_lost(meta, evicted_keys);
   }
 
   CoreContext c_;
