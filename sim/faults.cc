@@ -150,7 +150,8 @@ bool Faults::restart_redis() {
   world_.redis.kill();
   const auto how = adopted() ? random_->below(4) : 1;
   later(between(10 * kMs, 10 * kSecond), [this, how] {
-    if (!world_.redis.listening()) bring_back(how);
+    if (world_.redis.listening()) return;
+    bring_back(adopted() ? how : 1);  // a ledger that has started anew is not adopted yet
   });
   return true;
 }

@@ -27,7 +27,7 @@ struct FaultKind {
   const char* name;
   std::int64_t mean_us;     // between two of them, before the seed's own factor
   bool (*strike)(Faults&);  // false: not possible just now
-  bool drawn = true;        // false: only when asked for; its findings are open (docs/proof.md)
+  bool drawn = true;        // false: only when asked for (docs/proof/simulator.md)
 };
 std::span<const FaultKind> fault_kinds();
 

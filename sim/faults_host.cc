@@ -69,7 +69,9 @@ bool Faults::fail_over_in_a_pause() {
     if (!redis.listening() || !adopted()) return;
     if (!std::ranges::all_of(world_.instances, paused)) return;
     note_loss("a proxy moves to another Redis");
-    redis.fail_over(redis.changes_since(world_.scheduler.now_us() - between(0, 5 * kSecond)));
+    const std::int64_t lag_us = between(0, 5 * kSecond);
+    const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);
+    redis.fail_over(redis.changes_since(seen_us));
   });
   return true;
 }

@@ -87,5 +87,23 @@ TEST_F(Newcomer, ASessionOfOursIsNoStrangers) {
   }
 }
 
+// A counter made in an outage was in Redis, and stayd was killed before it knew: its own value
+// passed for a stranger's, and newer ones gave way to it.
+TEST_F(Newcomer, WhatIsInRedisOnceIsOurs) {
+  outage();
+  EXPECT_EQ(ask({"INCR", "k"}), ":1");
+  world.redis.start(0);
+  for (int i = 0; i < 4000 && !world.redis.data().contains(key("k")); ++i) world.pass(kMs / 4);
+  ASSERT_TRUE(world.redis.data().contains(key("k")));
+  world.kill_stayd();
+  world.redis.kill();
+  world.instance.start();
+  world.pass(100 * kMs);
+  EXPECT_EQ(ask({"INCR", "k"}), ":2");
+  world.redis.start(0);
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_EQ(ask({"GET", "k"}), "\"2\"");
+}
+
 }  // namespace
 }  // namespace stayd::sim

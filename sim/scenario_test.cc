@@ -116,6 +116,26 @@ TEST_F(Scenario, ALeftoverDoesNotOverwriteWhatCameAfterIt) {
   EXPECT_EQ(ask({"GET", "k"}), "\"v3\"");
 }
 
+// Seed 110036 of ten minutes: a key that somebody had removed was told to be gone before the ledger
+// had written so. After kill -9 it was put back.
+TEST_F(Scenario, ARemovalPastStaydIsRecordedBeforeItIsTold) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "k" + std::to_string(i);
+    ask({"SET", name, "v"});
+    world.instance.disk().max_delay_us = 100 * kMs;
+    world.redis.remove(key(name));
+    world.users.done_by_stranger(key(name), one({"DEL", name}));
+    world.users.ask(key(name), one({"GET", name}));
+    for (int ms = 0; ms < 1000 && world.users.under_way() > 0; ++ms) world.pass(kMs);
+    EXPECT_EQ(world.users.last_reply(), "nil");
+    world.kill_stayd();
+    world.instance.disk().be_fast();
+    world.instance.start();
+    world.settle();
+    EXPECT_EQ(ask({"GET", name}), "nil") << i;
+  }
+}
+
 // Seed 100383 of ten minutes: a touch had reached Redis when stayd was killed, and the session was
 // over by what the ledger knew. It was told to be over, and came back when Redis was read.
 TEST_F(Scenario, WhatWasToldToHaveEndedStaysSo) {

@@ -120,6 +120,12 @@ bool Users::excused(const UnderWay& one) const {
   if (last_reply_.find("the ledger cannot be written") != std::string::npos) {
     return excused(one, Excuse::unwritable);
   }
+  const auto& name = one.call.spec->name;
+  const bool logout = name == "del" || name == "unlink";
+  // Refused by Redis, and by the ledger too.
+  if (logout && last_reply_.find("outcome unknown") != std::string::npos) {
+    return excused(one, Excuse::unwritable);
+  }
   if (histories_.at(one.key).loose()) return true;
   const bool only_redis_can = key_of(one.key).starts_with("script:");
   if (only_redis_can) return true;
@@ -170,7 +176,7 @@ void Users::on_reply(Call& call, std::string_view reply) {
   const EngineStatus status = mine->at->status();
   const bool trusted = status.shard.trust == Trust::trusted;
   const bool lacked = mine->lacked || redis_lacks(mine->key);
-  if (unreadable(*mine) && !history.loose() && (!trusted || lacked)) {
+  if (unreadable(*mine) && !history.loose() && (!trusted || lacked || history.may_be_fenced())) {
     loosen(mine->key, "W3: while the ledger cannot be read, Redis is taken at its word");
   }
   const bool another = status.shard.shared_unsafe && instances_.size() == 1;

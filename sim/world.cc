@@ -131,14 +131,17 @@ bool World::equal_in_redis(const FullKey& key) const {
 // The ledger starts anew from what Redis holds: where they differ, what the ledger knew is lost,
 // and nowhere else. From then on they are equal again.
 void World::on_event(const Instance& one, const Event& event) {
-  if (event.name == "shard_trusted") check_position(one);
+  if (event.name == "shard_trusted") {
+    if (filled_anew_.contains(&one)) ledgers_lost_.erase(&one);  // killed before, it does so again
+    check_position(one);
+  }
   static constexpr std::array kNoTrust = {"shard_out", "shard_suspect", "no_memory",
                                           "writes_refused", "shared_unsafe_over"};
   if (std::ranges::find(kNoTrust, event.name) != kNoTrust.end()) {
     users.loosen_roaming("W16: " + std::string(event.name));
   }
   if (event.name != "redis_is_truth") return;
-  if (ledgers_lost_.erase(&one) == 0) users.fail({}, "the ledger is taken for lost, and is not");
+  if (!ledgers_lost_.contains(&one)) users.fail({}, "the ledger is taken for lost, and is not");
   filled_anew_.insert(&one);
   truth_us = scheduler.now_us();
   const std::string_view why = "W6: Redis is the truth";

@@ -1,5 +1,5 @@
 // Tries everything that can happen in a story: depth first over all steps of its world, each world
-// once. What it means that nothing was found: docs/proof.md.
+// once. What it means that nothing was found: docs/proof/model.md.
 //
 // Uses the process's one arena: one exploration at a time.
 #pragma once

@@ -42,6 +42,12 @@ std::vector<Fault> every_fault() {
           Fault::evict, Fault::freeze,    Fault::kill,    Fault::pause, Fault::delay};
 }
 
+std::vector<Fault> every_fault_but(Fault one) {
+  std::vector<Fault> others = every_fault();
+  std::erase(others, one);
+  return others;
+}
+
 // Few enough for two of them in CI, three at night.
 std::vector<Fault> worst_faults() {
   return {Fault::lose_late, Fault::restart, Fault::flush, Fault::kill};
@@ -172,6 +178,15 @@ std::vector<Story> all_stories() {
        .ci_faults = 0,
        .nightly_faults = 1,
        .initial = hash("f", "0")});
+  // An eviction may be a logout where another stayd is about (W15): not among its faults.
+  all.push_back({.name = "beside",
+                 .about = "a logout at one of two stayds on one Redis, then a read",
+                 .tabs = {{{del(), get()}, 0}},
+                 .faults = every_fault_but(Fault::evict),
+                 .ci_faults = 1,
+                 .nightly_faults = 2,
+                 .instances = 2,
+                 .initial = text("old")});
   all.push_back({.name = "shared",
                  .about = "two stayds with ledgers of their own on one healthy Redis",
                  .tabs = {{{set("a"), del()}, 0}, {{get(), set("b")}, 1}},

@@ -209,7 +209,9 @@ void World::compare() {
   for (const auto& [key, record] : redis().data()) {
     if (!is_side_key(key_of(key)) && key_of(key) != kKey) fail("a key that nobody wrote");
   }
-  for (const auto& one : instances_) compare(one->ledger);
+  for (const Tab& tab : story_->tabs) {
+    compare(instances_[static_cast<std::size_t>(tab.instance)]->ledger);
+  }
 }
 
 void World::compare(const Ledger& ledger) {

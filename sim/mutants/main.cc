@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
                "search from seed 1, not from where an earlier search found something");
   app.add_option("--only", options.only, "only mutants whose name contains this");
   app.add_option("--jobs", options.jobs, "processes at once (default: one for each core)");
-  app.add_flag("--markdown", options.markdown, "print the table of docs/proof.md too");
+  app.add_flag("--markdown", options.markdown, "print the table of docs/proof/mutants.md too");
   CLI11_PARSE(app, argc, argv);
   return stayd::sim::run(options);
 }

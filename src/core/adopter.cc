@@ -2,7 +2,6 @@
 
 #include <charconv>
 
-#include "base/info.h"
 #include "core/lua.h"
 #include "core/side_keys.h"
 #include "resp/reply.h"
@@ -44,6 +43,7 @@ void Adopter::start_over() {
   complete_ = false;
   c_.store.put_fact("adoption", "");
   ++generation_;
+  missing_.forget();
   step_ = Step::idle;
   dbs_.clear();
   cursor_ = "0";
@@ -64,6 +64,7 @@ void Adopter::on_link_lost() {
     for (Item& item : items_) wanted_.push_back(std::move(item));
   }
   ++generation_;
+  missing_.forget();
   step_ = Step::idle;
   items_.clear();
   dbs_.clear();  // a cursor means nothing to another process; and a page was under way
@@ -75,6 +76,7 @@ void Adopter::on_tick(bool trusted) {
   if (!trusted || !c_.up() || step_ != Step::idle || c_.now.mono_us < paused_until_us_) return;
   if (!wanted_.empty() || c_.unrecorded.size() != 0) {
     items_.clear();
+    missing_.forget();
     while (!wanted_.empty() && items_.size() < kPage) {
       items_.push_back(std::move(wanted_.front()));
       wanted_.pop_front();
@@ -199,14 +201,9 @@ void Adopter::read(std::size_t index) {
     return;
   }
   item.hlc = c_.hlc.next(c_.now.wall_ms);
-  item.asked = Item::value;
   request_.clear();
   append_read_back(request_, key_of(item.key));
-  send(index);
-}
-
-void Adopter::send(std::size_t index) {
-  c_.upstream->send(request_, db_of(items_[index].key), *this, generation_ << 20 | index,
+  c_.upstream->send(request_, db_of(item.key), *this, generation_ << 20 | index,
                     c_.deadline_us(kDeadlineMs));
 }
 
@@ -215,14 +212,7 @@ void Adopter::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   const std::uint64_t what = tag & 0xfffff;
   if (what == kTagDatabases) return on_databases(ReplyView(frame).text());
   if (what == kTagScan) return on_scan_page(frame);
-  switch (items_[what].asked) {
-    case Item::value:
-      return on_value(what, ReplyView(frame));
-    case Item::heartbeat:
-      return on_heartbeat(what, frame);
-    case Item::evictions:
-      return on_evictions(what, frame);
-  }
+  on_value(what, ReplyView(frame));
 }
 
 void Adopter::on_value(std::size_t index, const ReplyView& reply) {
@@ -258,31 +248,23 @@ void Adopter::settle_missing(std::size_t index, Row row) {
   if (removed || !item.row.record.exists()) return remove(index);
   if (item.row.meta.mark.epoch != c_.mark.epoch) return restore(index);
   if (!c_.up()) return;
-  item.asked = Item::heartbeat;
-  request_.clear();
-  append_request(request_, {"GET", canary_key(c_.instance)});
-  send(index);
+  missing_.ask(generation_ << 20 | index, item.key, item.row.meta);
 }
 
-void Adopter::on_heartbeat(std::size_t index, std::string_view frame) {
-  if (frame[0] == '-') return put_off(index);
-  if (ReplyView(frame).text() != events_.heartbeat(db_of(items_[index].key))) {
-    put_off(index);
-    return events_.on_heartbeat_lost();
+void Adopter::on_fate(std::uint64_t tag, Fate fate) {
+  if (tag >> 20 != generation_) return;
+  const std::size_t index = tag & 0xfffff;
+  switch (fate) {
+    case Fate::lost:
+      return restore(index);
+    case Fate::removed:
+      return remove(index);
+    case Fate::other_memory:
+      put_off(index);
+      return events_.on_heartbeat_lost();
+    case Fate::refused:
+      return put_off(index);
   }
-  items_[index].asked = Item::evictions;
-  request_.clear();
-  append_request(request_, {"INFO", "stats"});
-  send(index);
-}
-
-void Adopter::on_evictions(std::size_t index, std::string_view frame) {
-  if (frame[0] == '-') return put_off(index);
-  const Item& item = items_[index];
-  const auto evicted_keys = info_number(ReplyView(frame).text(), "evicted_keys");
-  const bool unproven = events_.heartbeat(db_of(item.key)).empty();
-  if (unproven || events_.was_lost(item.row.meta, evicted_keys)) return restore(index);
-  remove(index);
 }
 
 // Unless somebody is writing it: the row of now would stand above what he writes.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/missing_keys.h"
 #include "resp/reply.h"
 
 namespace stayd {
@@ -26,19 +27,15 @@ class AdopterEvents {
   virtual void on_not_found(const FullKey& key) = 0;
   // Redis lost the key together with its memory: the last value known is the row again, and owed.
   virtual void on_restored(const FullKey& key, Hlc hlc) = 0;
-  // R4: the heartbeat as last written in `db`, empty before the first; what its absence means; and
-  // whether a memory whose heartbeat is intact has lost the key of this row, Redis' evicted_keys
-  // being these now, or somebody has removed it.
-  virtual const std::string& heartbeat(int db) const = 0;
   virtual void on_heartbeat_lost() = 0;
-  virtual bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) = 0;
 };
 
 inline constexpr std::size_t kMaxHints = 1024;
 
-class Adopter final : private ReplyHandler, private StoreClient {
+class Adopter final : private ReplyHandler, private StoreClient, private MissingKeysEvents {
  public:
-  Adopter(CoreContext& context, AdopterEvents& events) : c_(context), events_(events) {}
+  Adopter(CoreContext& context, MemoryFacts& memory, AdopterEvents& events)
+      : c_(context), events_(events), missing_(context, memory, *this) {}
 
   void start();  // reads the durable facts
   // True when every key that Redis held at first contact is in the ledger: no row means no key.
@@ -67,7 +64,6 @@ class Adopter final : private ReplyHandler, private StoreClient {
     FullKey key;
     Hlc hlc = 0;
     bool force = false;
-    enum { value, heartbeat, evictions } asked = value;
     Row row;  // once Redis has said that it does not have it
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
@@ -85,9 +81,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
   void want_again(const Item& item);
   void on_value(std::size_t index, const ReplyView& reply);
   void settle_missing(std::size_t index, Row row);
-  void on_heartbeat(std::size_t index, std::string_view frame);
-  void on_evictions(std::size_t index, std::string_view frame);
-  void send(std::size_t index);
+  void on_fate(std::uint64_t tag, Fate fate) override;
   void restore(std::size_t index);
   void remove(std::size_t index);
   void item_done();
@@ -95,6 +89,7 @@ class Adopter final : private ReplyHandler, private StoreClient {
 
   CoreContext& c_;
   AdopterEvents& events_;
+  MissingKeys missing_;
   bool complete_ = false;
   Step step_ = Step::idle;
   std::vector<int> dbs_;  // still to scan, the current one last

@@ -14,7 +14,7 @@ Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counte
     : c_(std::move(options), store, counters, events, random),
       policies_(std::move(policies)),
       shard_(c_, *this),
-      adopter_(c_, *this),
+      adopter_(c_, shard_, *this),
       tomb_keeper_(c_),
       aux_side_(*this) {
   store.set_events(&c_.ops);

@@ -55,6 +55,8 @@ class Engine final : public CallHandler,
   void set_now(Now now) { c_.now = now; }  // before every batch of submits or events
   void on_tick(Now now);
   void on_turn_end() { c_.store.submit(); }
+  // Redis is elsewhere, as events and the status name it.
+  void set_address(std::string address) { c_.options.address = std::move(address); }
   void replace_policies(PolicyTable policies) { policies_ = std::move(policies); }
 
   // CallHandler
@@ -230,6 +232,8 @@ class Engine final : public CallHandler,
   void send_verification(Call& call);
   void send_doubts(Call& call);
   bool memory_holds(const Call& call);
+  bool memory_is_judged();
+  void redo(Call& call);
   bool was_lost(const Call& call, const RowMeta& meta);
   void on_verified(Call& call);
   void go_on_missing(Call& call);
@@ -342,12 +346,8 @@ class Engine final : public CallHandler,
   }
   void on_not_found(const FullKey& key) override { absences_.remember(key); }
   void on_restored(const FullKey& key, Hlc hlc) override { shard_.owe(key, hlc); }
-  const std::string& heartbeat(int db) const override { return shard_.last_canary(db); }
   void on_heartbeat_lost() override {
     shard_.suspect("its heartbeat key is not the last one written");
-  }
-  bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) override {
-    return shard_.was_lost(meta, evicted_keys);
   }
 
   CoreContext c_;

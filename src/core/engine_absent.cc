@@ -92,7 +92,7 @@ void Engine::on_absent_meta(Call& call) {
 void Engine::reply_stands(Call& call) {
   if (call.writes()) return record(call, std::string(call.held));
   ++c_.counters.replies_from_redis;
-  complete(call, call.held);
+  complete_recorded(call, std::string(call.held));
 }
 
 void Engine::send_verification(Call& call) {
@@ -159,10 +159,10 @@ void Engine::on_verified(Call& call) {
   }
   bool healed = false;
   bool any_gone = false;
-  bool evicted = false;
+  bool lacked = false;
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     const bool live = call.metas[i].live_at(c_.now.wall_ms);
-    evicted = evicted || (live && shard_.evicted_since(call.metas[i].mark, call.evicted_keys));
+    lacked = lacked || (live && shard_.was_lost(call.metas[i], call.evicted_keys));
     if (!call.gone[i]) continue;
     any_gone = true;
     if (c_.debts.has(call.keys[i])) {
@@ -179,21 +179,27 @@ void Engine::on_verified(Call& call) {
     }
     ++c_.counters.external_deletes;
     tomb_keeper_.bury(call.keys[i], call.verified_hlc);
+    call.metas[i].state = RowState::tomb;  // for fences
+    call.metas[i].hlc = call.verified_hlc;
+    call.buried = true;
   }
   if (healed) {
     if (missing) return to_standin(call);
     return reroute(call);
   }
-  if (!missing && !any_gone && evicted && !call.rerun) {
+  if (!missing && !any_gone && lacked && !call.rerun) {
     // There after all: written again behind our back, perhaps by a command sent after this one. The
     // row was there before it too, so "absent" may never have been true. It did nothing: once more.
     call.rerun = true;
     call.checked = false;
     return reroute(call);
   }
-  // When nothing was evicted, Redis has lost nothing: a field was missing, or one key of several.
+  // When none was lost before, the reply is true: a field was missing, or one key of several.
   // Once more would be too late, later commands of the client have been executed by now.
-  if (!missing) return reply_stands(call);
+  if (!missing) {
+    if (any_gone) remember_absent(call);
+    return reply_stands(call);
+  }
   if (any_gone) return go_on_missing(call);
   send_checked(call);  // it is there after all
 }

@@ -178,6 +178,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
   }
   auto elements = reply.elements();
   if (!probes_hold(call, elements)) return reroute(call);
+  if (!memory_is_judged() && !call.pinned) return redo(call);
   ++c_.counters.replies_from_redis;
   call.held.clear();
   write_array(call.held, call.block.size());

@@ -105,6 +105,16 @@ void Engine::reroute_lost() {
   run_ready();
 }
 
+// Answered by a memory that is not trusted any more: before anybody else sees what it has done.
+void Engine::redo(Call& call) {
+  call.in_doubt = true;
+  ++c_.counters.in_doubt_commands;
+  c_.keys.remove_in_flight(call);
+  if (!call.locks_held) c_.keys.enqueue_front(call);
+  kick(call.keys);
+  reroute(call);
+}
+
 void Engine::reroute(Call& call) {
   if (call.marked) return undo(call, call.sent ? kInDoubt : std::string_view());
   if (call.in_flight) {
@@ -112,10 +122,8 @@ void Engine::reroute(Call& call) {
     kick(call.keys);
   }
   settle_marks(call);
-  if (!call.block.empty()) {  // what was found out about its keys holds no longer
-    call.checked = false;
-    call.gone.clear();
-  }
+  call.checked = false;  // what was found out about its keys holds no longer
+  call.gone.clear();
   const bool session = is_session(call) && call.spec->handling != Handling::keyspace &&
                        call.spec->handling != Handling::server && !call.keys.empty();
   if (!session || c_.options.observe) {

@@ -50,9 +50,9 @@ void Engine::record(Call& call, std::string_view frame) {
 // or a kill -9 could take back what a client has seen. The ledger reports nothing before what was
 // asked for earlier is written, so any answer of it will do.
 void Engine::complete_recorded(Call& call, std::string_view frame) {
-  if (c_.rules.reads_wait_for_the_ledger && !c_.keys.empty()) {
+  if (c_.rules.reads_wait_for_the_ledger && (call.buried || !c_.keys.empty())) {
     for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
-      if (c_.keys.in_flight(call.keys[i]) == 0) continue;
+      if (!call.buried && c_.keys.in_flight(call.keys[i]) == 0) continue;
       call.held.assign(frame);
       call.stage = static_cast<std::uint8_t>(Stage::recording);
       call.metas.resize(call.keys.size());

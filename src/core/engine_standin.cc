@@ -92,8 +92,9 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 
 void Engine::on_rows_loaded(Call& call) {
   if (call.contradicted) return accept_blindly(call);
-  // A SUSPECT Redis may hold what the ledger has never heard of: HIT and adopt.
-  if (c_.up() && !call.checked) {
+  // A SUSPECT Redis may hold what the ledger has never heard of: HIT and adopt. Or what this very
+  // command has written.
+  if (c_.up() && !call.checked && !call.in_doubt) {
     call.checked = true;
     ++call.waiting;
     for (std::uint32_t i = 0; i < call.keys.size(); ++i) {

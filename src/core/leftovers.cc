@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/info.h"
 #include "core/lua.h"
 #include "core/reply_class.h"
-#include "core/side_keys.h"
 #include "resp/request_parser.h"
 
 namespace stayd {
@@ -46,6 +44,7 @@ void Leftovers::read() {
 
 void Leftovers::stop() {
   ++generation_;
+  missing_.forget();
   unfinished_ = 0;
   in_use_.clear();
 }
@@ -69,6 +68,7 @@ void Leftovers::next_chunk() {
     return events_.on_leftovers_done();
   }
   ++generation_;
+  missing_.forget();
   unfinished_ = chunk_end_ - chunk_begin_ + 1;
   for (std::size_t i = chunk_begin_; i < chunk_end_; ++i) ask(i);
   item_done();
@@ -78,15 +78,9 @@ void Leftovers::ask(std::size_t index) {
   Item& item = items_[index];
   if (c_.debts.has(item.key)) return item_done();
   item.hlc = c_.hlc.next(c_.now.wall_ms);
-  item.asked = Item::value;
   request_.clear();
   append_read_back(request_, key_of(item.key));
-  send(index);
-}
-
-void Leftovers::send(std::size_t index) {
-  const int db = db_of(items_[index].key);
-  c_.upstream->send(request_, db, *this, tag(index), c_.deadline_us(kDeadlineMs));
+  c_.upstream->send(request_, db_of(item.key), *this, tag(index), c_.deadline_us(kDeadlineMs));
 }
 
 // True when something has been done to the key since it was asked for, or is being done: then it is
@@ -117,15 +111,7 @@ void Leftovers::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     return;
   }
   if (settled_otherwise(index)) return;
-  const ReplyView reply(frame);
-  switch (items_[index].asked) {
-    case Item::value:
-      return on_value(index, reply);
-    case Item::heartbeat:
-      return on_heartbeat(index, reply);
-    case Item::evictions:
-      return on_evictions(index, reply);
-  }
+  on_value(index, ReplyView(frame));
 }
 
 void Leftovers::on_value(std::size_t index, const ReplyView& reply) {
@@ -155,29 +141,30 @@ void Leftovers::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (settled_otherwise(index)) return;
   const bool live = row.meta.live_at(c_.now.wall_ms) && !row.meta.stale;
   if (!live) return item_done();
-  items_[index].meta = row.meta;
-  items_[index].asked = Item::heartbeat;
-  request_.clear();
-  append_request(request_, {"GET", canary_key(c_.instance)});
-  send(index);
+  if (!c_.up()) return;
+  items_[index].row_hlc = row.meta.hlc;
+  missing_.ask(tag, key, row.meta);
 }
 
-// A memory that was emptied since it was judged lacks the heartbeat too.
-void Leftovers::on_heartbeat(std::size_t index, const ReplyView& reply) {
-  if (reply.text() != events_.heartbeat(db_of(items_[index].key))) {
-    c_.upstream->condemn("its heartbeat key is not the last one written");
-    return;
+void Leftovers::on_fate(std::uint64_t tag, Fate fate) {
+  if (tag >> 32 != generation_) return;
+  const std::size_t index = tag & 0xffffffff;
+  if (settled_otherwise(index)) return;
+  switch (fate) {
+    case Fate::other_memory:
+      return c_.upstream->condemn("its heartbeat key is not the last one written");
+    case Fate::refused:
+      return c_.upstream->condemn("it does not tell what it has lost");
+    case Fate::lost:
+      if (c_.options.observe) return bury(index);
+      events_.on_leftover_lost(items_[index].key, items_[index].row_hlc);
+      return item_done();
+    case Fate::removed:
+      return bury(index);
   }
-  items_[index].asked = Item::evictions;
-  request_.clear();
-  append_request(request_, {"INFO", "stats"});
-  send(index);
 }
 
-void Leftovers::on_evictions(std::size_t index, const ReplyView& reply) {
-  const Item& item = items_[index];
-  const auto evicted_keys = info_number(reply.text(), "evicted_keys");
-  if (events_.on_leftover_absent(item.key, item.meta, evicted_keys)) return item_done();
+void Leftovers::bury(std::size_t index) {
   Mutation tomb;
   tomb.kind = Mutation::Kind::tomb;
   tomb.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;

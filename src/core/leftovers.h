@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/missing_keys.h"
 #include "resp/reply.h"
 
 namespace stayd {
@@ -31,20 +32,17 @@ inline constexpr std::size_t kLeftoverChunk = 64;  // values are held whole, the
 class LeftoverEvents {
  public:
   virtual ~LeftoverEvents() = default;
-  // The row of `key` is live at `meta.hlc` and Redis, whose evicted_keys are these now, does not
-  // have it. True: it was evicted, and is owed now. False: somebody removed it.
-  virtual bool on_leftover_absent(const FullKey& key, const RowMeta& meta,
-                                  std::uint64_t evicted_keys) = 0;
-  // The heartbeat as last written in `db`: Redis has lost nothing while it holds this.
-  virtual const std::string& heartbeat(int db) const = 0;
+  // Redis has lost the key of a row that is live at `hlc`: it is owed.
+  virtual void on_leftover_lost(const FullKey& key, Hlc hlc) = 0;
   // Redis would not say, or the ledger could not record it: ask again later.
   virtual void on_leftover_put_off(const FullKey& key) = 0;
   virtual void on_leftovers_done() = 0;
 };
 
-class Leftovers final : private ReplyHandler, private StoreClient {
+class Leftovers final : private ReplyHandler, private StoreClient, private MissingKeysEvents {
  public:
-  Leftovers(CoreContext& context, LeftoverEvents& events) : c_(context), events_(events) {}
+  Leftovers(CoreContext& context, MemoryFacts& memory, LeftoverEvents& events)
+      : c_(context), events_(events), missing_(context, memory, *this) {}
 
   // The key waits to be read back. Few do.
   bool has(std::string_view key) const;
@@ -66,23 +64,22 @@ class Leftovers final : private ReplyHandler, private StoreClient {
 
   struct Item {
     FullKey key;
-    Hlc hlc = 0;  // of what is read back: a write since then stands above it
-    enum { value, heartbeat, evictions } asked = value;
-    RowMeta meta;  // once Redis has said that it does not have it
+    Hlc hlc = 0;      // of what is read back: a write since then stands above it
+    Hlc row_hlc = 0;  // of the live row that Redis does not have
   };
   void next_chunk();
   void ask(std::size_t index);
   bool settled_otherwise(std::size_t index);
-  void send(std::size_t index);
   void on_value(std::size_t index, const ReplyView& reply);
-  void on_heartbeat(std::size_t index, const ReplyView& reply);
-  void on_evictions(std::size_t index, const ReplyView& reply);
+  void on_fate(std::uint64_t tag, Fate fate) override;
+  void bury(std::size_t index);
   void apply(Mutation mutation, std::size_t index);
   void item_done();
   std::uint64_t tag(std::size_t index) const { return generation_ << 32 | index; }
 
   CoreContext& c_;
   LeftoverEvents& events_;
+  MissingKeys missing_;
   std::vector<Item> items_;
   std::vector<std::size_t> in_use_;  // items to ask for again
   std::vector<InFlightTable::Slot> slots_;

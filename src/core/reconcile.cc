@@ -49,10 +49,7 @@ void Shard::ask() {
   }
   clients_being_killed_ = old_clients_.size();
   evicted_meanwhile_ = false;
-  look_for_others(deadline);  // decides what is put back
-  request.clear();
-  append_request(request, {"INFO", "stats"});
-  c_.upstream->send(request, -1, *this, make_tag(kTagInfo, generation_, 0), deadline);
+  look_around(deadline);  // decides what is put back
   int last = 0;
   for (int db = 0; db < kDatabases; ++db) {
     if (db_in_use(db)) last = db;
@@ -268,15 +265,6 @@ void Shard::on_chunk_done() {
 void Shard::read_leftovers() {
   step_ = Step::reading_back;
   leftovers_.read();
-}
-
-bool Shard::on_leftover_absent(const FullKey& key, const RowMeta& meta,
-                               std::uint64_t evicted_keys) {
-  // Without a heartbeat yet, refused as it may be, this memory proves nothing.
-  const bool unproven = last_canary(db_of(key)).empty();
-  if (c_.options.observe || !(unproven || was_lost(meta, evicted_keys))) return false;
-  owe(key, meta.hlc);
-  return true;
 }
 
 void Shard::on_leftovers_done() {

@@ -108,7 +108,6 @@ void Repairer::write_row(std::size_t index, const Row& row) {
     if (item.provisional && !c_.placed.contains(item.key)) return ask_for_another(index);
     if (item.behind && !item.vacant) return ask_for_another(index);
     bytes_ += row.record.memory_bytes();
-    if (item.provisional) item.record = row.record;
     const auto expires_at_ms = c_.rules.repairs_keep_expiry ? row.meta.expires_at_ms : 0;
     const bool only_if_absent = c_.shared && row.meta.adopted;
     append_repair(request_, key, token_, row.record, c_.redis_time(expires_at_ms), only_if_absent);
@@ -133,20 +132,21 @@ void Repairer::on_existence(std::size_t index, std::string_view frame) {
   if (frame[0] != ':') return finish(index, RepairOutcome::lost);
   if (frame[1] != '0') return finish(index, RepairOutcome::foreign);
   item.vacant = true;
-  if (item.provisional) c_.placed.insert_or_assign(item.key, true);
+  if (item.provisional) place(item.key);
   c_.store.load(item.key, c_.ops.token(*this, tag(index)));
 }
 
-// Redis holds our value, and nothing newer is owed: the row is a row like any other from now on,
+// Redis has nothing of its own here: what it is given, and what the row becomes meanwhile, is ours,
 // after a restart of ours too.
-void Repairer::settle_provisional(const Item& item) {
-  if (c_.debts.has(item.key)) return;
-  Mutation put;
-  put.key = item.key;
-  put.hlc = c_.hlc.next(c_.now.wall_ms);
-  put.mark = c_.mark;
-  put.record = item.record;
-  c_.store.apply_one(std::move(put), 0, Durability::written);
+void Repairer::place(const FullKey& key) {
+  c_.placed.insert_or_assign(key, true);
+  Mutation placed;
+  placed.kind = Mutation::Kind::placed;
+  placed.unconfirmed = true;
+  placed.key = key;
+  placed.hlc = c_.hlc.next(c_.now.wall_ms);
+  placed.mark = c_.mark;
+  c_.store.apply_one(std::move(placed), 0, Durability::written);
 }
 
 void Repairer::finish(std::size_t index, RepairOutcome outcome) {
@@ -155,9 +155,7 @@ void Repairer::finish(std::size_t index, RepairOutcome outcome) {
   item.done = true;
   if (outcome == RepairOutcome::confirmed) ++c_.counters.repairs;
   if (outcome == RepairOutcome::refused) ++c_.counters.repairs_refused;
-  const bool taken = outcome == RepairOutcome::confirmed && item.provisional;
   events_.on_repaired(item.key, item.hlc, outcome);
-  if (taken) settle_provisional(item);
   if (--unfinished_ == 0) {
     items_.clear();
     events_.on_chunk_done();

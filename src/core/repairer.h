@@ -59,7 +59,6 @@ class Repairer final : private ReplyHandler, private StoreClient {
     bool behind = false;  // the row is, and was written before Redis lost its memory
     bool asking = false;  // whether Redis holds a value of its own
     bool vacant = false;  // it does not
-    Record record;        // of a provisional row: written once more when Redis has taken it
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -71,7 +70,7 @@ class Repairer final : private ReplyHandler, private StoreClient {
   void ask_for_another(std::size_t index);
   void on_existence(std::size_t index, std::string_view frame);
   void finish(std::size_t index, RepairOutcome outcome);
-  void settle_provisional(const Item& item);
+  void place(const FullKey& key);
   std::uint64_t tag(std::size_t index) const { return (generation_ << 16) | index; }
 
   CoreContext& c_;

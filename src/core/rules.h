@@ -38,6 +38,7 @@ struct Rules {
   bool refusals_end = true;                // I14: OOM, MISCONF
 
   // --- commands
+  bool unjudged_writes_are_redone = true;   // R12: a reply that depends on a memory not trusted
   bool one_connection = true;               // all writes of a key on one connection
   bool absence_is_guarded = true;           // R15
   bool blocks_probe_their_keys = true;      // R15, inside MULTI

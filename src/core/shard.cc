@@ -17,9 +17,8 @@ namespace {
 constexpr int kGoodBeats = 3;                   // half-open -> closed
 constexpr std::int64_t kProbeIntervalMs = 100;  // heartbeats while probing
 constexpr std::int64_t kPayRetryMs = 500;       // after Redis refused a repair
-constexpr std::int64_t kClockToleranceMs = 50;  // smaller differences of clocks do not matter
 constexpr std::int64_t kAliveSaveMs = 10'000;
-constexpr std::int64_t kLookIntervalUs = 2'000'000;  // for other instances
+constexpr std::int64_t kLookIntervalUs = 2'000'000;  // for other instances, evictions
 
 std::uint64_t number_fact(const Store& store, std::string_view name) {
   const std::string text = store.fact(name);
@@ -31,7 +30,7 @@ std::uint64_t number_fact(const Store& store, std::string_view name) {
 }  // namespace
 
 Shard::Shard(CoreContext& context, ShardEvents& events)
-    : c_(context), events_(events), repairer_(context, *this), leftovers_(context, *this) {}
+    : c_(context), events_(events), repairer_(context, *this), leftovers_(context, *this, *this) {}
 
 void Shard::start() {
   epoch_ = static_cast<std::uint32_t>(number_fact(c_.store, "trust_epoch"));
@@ -95,12 +94,8 @@ void Shard::set_trust(Trust trust, std::string_view why) {
 
 void Shard::on_upstream_up(const GateFacts& facts) {
   facts_ = facts;
-  // Somewhere between these two: a slow answer, or a pause of ours, is no difference of clocks.
-  const std::int64_t least = facts.redis_wall_ms - c_.now.wall_ms;
-  const std::int64_t most = facts.redis_wall_ms - facts.asked_wall_ms;
-  const std::int64_t offset = least > 0 ? least : std::min<std::int64_t>(most, 0);
-  const bool matters = std::abs(offset) > kClockToleranceMs && c_.rules.clocks_are_compared;
-  c_.redis_offset_ms = matters ? offset : 0;
+  clock_offset_ms_ = 0;
+  note_clock(facts.redis_wall_ms, facts.asked_wall_ms);
   // A Redis that started anew has forgotten how much it had evicted since we last looked.
   if (c_.rules.restarts_hide_evictions && facts.may_evict && !evictions_run_id_.empty() &&
       facts.run_id != evictions_run_id_) {
@@ -160,8 +155,15 @@ void Shard::suspect(std::string_view why) {
 }
 
 void Shard::check_heartbeat_gap() {
-  if (trust_ != Trust::trusted || !c_.rules.gaps_are_doubted) return;
-  if (c_.now.mono_us - last_beat_ok_us_ > c_.options.heartbeat_gap_ms * 1000) {
+  const std::int64_t gap_us = c_.options.heartbeat_gap_ms * 1000;
+  const bool stood_still = c_.now.mono_us - std::exchange(last_turn_us_, c_.now.mono_us) > gap_us;
+  if (!c_.rules.gaps_are_doubted) return;
+  if (stood_still && trust_ == Trust::suspect && c_.up() && step_ != Step::none) {
+    last_run_id_.clear();  // what was repaired may have been another process: all over again
+    begin_reconcile();
+  }
+  if (trust_ != Trust::trusted) return;
+  if (c_.now.mono_us - last_beat_ok_us_ > gap_us) {
     last_run_id_.clear();  // a proxy may have moved the connection to another process meanwhile
     suspect("no heartbeat for " + std::to_string((c_.now.mono_us - last_beat_ok_us_) / 1000) +
             " ms");
@@ -213,24 +215,6 @@ Hlc Shard::position() const {
   return at;
 }
 
-void Shard::track_evictions(const std::string& run_id, std::uint64_t evicted_keys) {
-  const bool same = run_id == evictions_run_id_;
-  const std::uint64_t before = same ? last_evicted_keys_ : 0;
-  if (same && evicted_keys == before) return;
-  if (evicted_keys > before) evictions_ += evicted_keys - before;
-  last_evicted_keys_ = evicted_keys;
-  evictions_run_id_ = run_id;
-  c_.mark.evicted_keys = evictions_;
-  c_.store.put_fact("evictions", std::to_string(evictions_));
-  c_.store.put_fact("evicted_keys", std::to_string(evicted_keys));
-  c_.store.put_fact("evictions_run_id", run_id);
-}
-
-bool Shard::evicted_since(const Mark& mark, std::uint64_t evicted_keys) {
-  track_evictions(facts_.run_id, evicted_keys);
-  return c_.rules.evictions_are_no_deletes && mark.evicted_keys != evictions_;
-}
-
 // --- heartbeats
 
 void Shard::on_tick() {
@@ -249,7 +233,7 @@ void Shard::on_tick() {
   if (beats_under_way_ == 0 && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
     send_heartbeats();
     if (c_.now.mono_us - last_look_us_ >= kLookIntervalUs) {
-      look_for_others(c_.deadline_us(c_.options.heartbeat_deadline_ms));
+      look_around(c_.deadline_us(c_.options.heartbeat_deadline_ms));
     }
   }
   if (step_ == Step::paying || step_ == Step::probing || trust_ == Trust::trusted) pay();
@@ -330,6 +314,7 @@ void Shard::append_fresh_canary(std::string& out, int db) {
 }
 
 void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  if (trust_ == Trust::suspect) check_heartbeat_gap();
   const auto kind = static_cast<TagKind>(tag >> 56);
   if (((tag >> 8) & 0xffffffffff) != (generation_ & 0xffffffffff)) {
     return;  // of a reconcile that has been started over; its heartbeats are no longer counted
@@ -348,7 +333,9 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     on_instances(ReplyView(frame));
     return;
   }
+  if (kind == kTagTime) return on_time(db, frame);
   if (kind == kTagInfo) {
+    if (frame[0] == '-') return;
     const auto before = evictions_;
     track_evictions(facts_.run_id, info_number(ReplyView(frame).text(), "evicted_keys"));
     evicted_meanwhile_ = evictions_ != before;

@@ -20,6 +20,7 @@
 #include "core/canary.h"
 #include "core/context.h"
 #include "core/leftovers.h"
+#include "core/missing_keys.h"
 #include "core/repairer.h"
 #include "core/reply_class.h"
 #include "core/side_keys.h"
@@ -42,6 +43,7 @@ class ShardEvents {
 };
 
 class Shard final : public UpstreamEvents,
+                    public MemoryFacts,
                     private ReplyHandler,
                     private StoreClient,
                     private RepairEvents,
@@ -77,10 +79,9 @@ class Shard final : public UpstreamEvents,
   void suspect(std::string_view why);
   // R4: Redis' evicted_keys as just read; true when keys were evicted since `mark`.
   bool evicted_since(const Mark& mark, std::uint64_t evicted_keys);
-  // R4: Redis, whose heartbeat is intact, lacks the key of a live row: was it lost, or removed?
-  bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys);
-  // The heartbeat's value as last written in `db`; empty: none yet.
-  const std::string& last_canary(int db) const { return last_written_[db]; }
+  // MemoryFacts
+  bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) override;
+  const std::string& last_canary(int db) const override { return last_written_[db]; }
   std::string canary_name() const { return canary_key(c_.instance); }
   // Appends the request that writes a fresh canary after a flush through stayd (R18).
   void append_fresh_canary(std::string& out, int db);
@@ -108,9 +109,7 @@ class Shard final : public UpstreamEvents,
   void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
   void on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) override;
   void on_chunk_done() override;
-  bool on_leftover_absent(const FullKey& key, const RowMeta& meta,
-                          std::uint64_t evicted_keys) override;
-  const std::string& heartbeat(int db) const override { return last_canary(db); }
+  void on_leftover_lost(const FullKey& key, Hlc hlc) override { owe(key, hlc); }
   void on_leftover_put_off(const FullKey& key) override { events_.on_read_back_wanted(key); }
   void on_leftovers_done() override;
 
@@ -126,7 +125,9 @@ class Shard final : public UpstreamEvents,
   void become_trusted();
   void set_trust(Trust trust, std::string_view why);
   void send_heartbeats();
-  void look_for_others(std::int64_t deadline_us);
+  void look_around(std::int64_t deadline_us);
+  void on_time(int look, std::string_view frame);
+  void note_clock(std::int64_t redis_wall_ms, std::int64_t asked_wall_ms);
   void on_instances(const ReplyView& instances);
   void set_shared(bool shared);
   void on_heartbeat(int db, std::string_view frame);
@@ -168,6 +169,7 @@ class Shard final : public UpstreamEvents,
   std::uint64_t beats_ = 0;
   std::uint64_t evictions_ = 0;  // cumulative over Redis' restarts
   std::uint64_t last_evicted_keys_ = 0;
+  std::int64_t last_turn_us_ = 0;  // the last time we saw the clock
   std::string evictions_run_id_;
   Hlc reconcile_position_ = 0;  // S while not TRUSTED
   std::map<Hlc, int> held_;
@@ -175,6 +177,9 @@ class Shard final : public UpstreamEvents,
   std::int64_t last_beat_sent_us_ = 0;
   std::int64_t last_beat_ok_us_ = 0;
   std::int64_t last_look_us_ = 0;
+  int look_ = 0;                      // the last one's number, for its TIME
+  std::int64_t asked_wall_ms_ = 0;    // then
+  std::int64_t clock_offset_ms_ = 0;  // Redis' clock minus ours, as far as it is known
   std::int64_t others_seen_us_ = 0;
   std::int64_t last_beat_ok_ms_ = 0;
   std::int64_t round_trip_us_ = 0;

@@ -21,15 +21,6 @@ namespace {
 constexpr std::int64_t kOtherAliveMs = 15'000;  // an instance not seen for longer is gone
 }  // namespace
 
-void Shard::look_for_others(std::int64_t deadline_us) {
-  last_look_us_ = c_.now.mono_us;
-  std::string request;
-  append_request(request, {"HSET", kInstancesKey, c_.instance, std::to_string(c_.now.wall_ms)});
-  append_request(request, {"PEXPIRE", kInstancesKey, std::to_string(kInstancesTtlMs)});
-  append_request(request, {"HGETALL", kInstancesKey});
-  c_.upstream->send(request, 0, *this, make_tag(kTagInstances, generation_, 0), deadline_us, 3);
-}
-
 void Shard::on_instances(const ReplyView& instances) {
   bool others = false;
   bool own = false;

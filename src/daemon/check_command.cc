@@ -9,6 +9,7 @@
 #include "daemon/advice.h"
 #include "daemon/blocking_client.h"
 #include "daemon/commands.h"
+#include "redis/sentinel.h"
 
 namespace stayd {
 
@@ -34,11 +35,15 @@ Result<std::string> ask(RedisProbe& probe, const std::vector<std::string_view>& 
   return std::string(reply.text());
 }
 
-Result<void> log_in(RedisProbe& probe, const RedisTarget& target) {
-  if (target.password.empty()) return {};
+struct Credentials {
+  std::string_view user, password;
+};
+
+Result<void> log_in(RedisProbe& probe, const Credentials& as) {
+  if (as.password.empty()) return {};
   std::vector<std::string_view> arguments = {"AUTH"};
-  if (!target.user.empty()) arguments.push_back(target.user);
-  arguments.push_back(target.password);
+  if (!as.user.empty()) arguments.push_back(as.user);
+  arguments.push_back(as.password);
   const auto reply = ask(probe, arguments);
   if (!reply) return reply.error();
   return {};
@@ -65,12 +70,56 @@ Result<std::vector<Finding>> probe_redis(const RedisTarget& target) {
   auto socket = BlockingSocket::connect(target.endpoint, kProbeTimeoutMs);
   if (!socket) return socket.error();
   RedisProbe probe(std::move(*socket));
-  if (const auto in = log_in(probe, target); !in) return in.error();
+  if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
   const auto info = ask(probe, {"INFO"});
   if (!info) return info.error();
   const auto offset = clock_offset(probe);
   if (!offset) return offset.error();
   return judge_redis(*info, *offset);
+}
+
+// Whom one Sentinel names.
+Result<PrimaryElection::Answer> ask_sentinel(const Endpoint& sentinel, const Config& config) {
+  auto socket = BlockingSocket::connect(sentinel, kProbeTimeoutMs);
+  if (!socket) return socket.error();
+  RedisProbe probe(std::move(*socket));
+  const RedisConfig& redis = config.redis;
+  if (const auto in = log_in(probe, {redis.sentinel_user, redis.sentinel_password}); !in) {
+    return in.error();
+  }
+  const std::string& name = config.redis_target.primary_name;
+  const auto master = probe.call({"SENTINEL", "MASTER", name});
+  if (!master) return master.error();
+  if (const ReplyView reply(*master); reply.is_error()) {
+    return make_error(Errc::unavailable, fmt::format("SENTINEL MASTER {}: {}", name, reply.text()));
+  }
+  const auto address = probe.call({"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name});
+  if (!address) return address.error();
+  const auto epoch = sentinel_epoch(ReplyView(*master));
+  const auto primary = sentinel_address(ReplyView(*address));
+  if (!epoch || !primary) return make_error(Errc::unavailable, "this is no Sentinel's answer");
+  return PrimaryElection::Answer{*primary, *epoch};
+}
+
+// Asks every Sentinel of the URL; the target's endpoint is the primary then, if one is named.
+RedisTarget find_primary(const Config& config, std::vector<Finding>& findings) {
+  RedisTarget target = config.redis_target;
+  PrimaryElection election;
+  for (const Endpoint& sentinel : target.sentinels) {
+    const auto answer = ask_sentinel(sentinel, config);
+    if (!answer) {
+      findings.push_back({Level::problem, "sentinel",
+                          fmt::format("{}: {}", sentinel.text(), answer.error().message)});
+      continue;
+    }
+    findings.push_back({Level::good, "sentinel",
+                        fmt::format("{} names {}, epoch {}", sentinel.text(),
+                                    answer->primary.text(), answer->epoch)});
+    if (const auto index = election.learn(sentinel, "")) election.on_answer(*index, *answer, 0);
+  }
+  election.elect(PrimaryElection::kPatienceUs);
+  if (const auto& followed = election.followed()) target.endpoint = followed->primary;
+  return target;
 }
 
 DiskFacts look_at_disk(const std::string& path) {
@@ -111,15 +160,20 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
     findings.push_back(
         {Level::good, "sessions", fmt::format("{} key patterns", config.sessions.size())});
   }
-  const RedisTarget& target = config.redis_target;
-  const auto redis = probe_redis(target);
+  const RedisTarget target = find_primary(config, findings);
+  const auto redis = target.endpoint.known()
+                         ? probe_redis(target)
+                         : Result<std::vector<Finding>>(
+                               make_error(Errc::unavailable, "no Sentinel names a primary"));
   if (redis) {
     findings.push_back({Level::good, "redis", fmt::format("{} answers", target.endpoint.text())});
     findings.insert(findings.end(), redis->begin(), redis->end());
   } else {
-    findings.push_back({Level::problem, "redis",
-                        fmt::format("{} ({}); sessions would be answered from the ledger alone",
-                                    redis.error().message, target.endpoint.text())});
+    findings.push_back(
+        {Level::problem, "redis",
+         fmt::format("{} ({}); sessions would be answered from the ledger alone",
+                     redis.error().message,
+                     target.endpoint.known() ? target.endpoint.text() : target.text())});
   }
   const auto disk = judge_disk(look_at_disk(config.ledger.path));
   findings.insert(findings.end(), disk.begin(), disk.end());

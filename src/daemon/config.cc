@@ -144,6 +144,10 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
     read_password(reader, "redis.password_file", config.redis.password_file,
                   config.redis_target.password);
   }
+  if (config.redis.sentinel_password.empty()) {
+    read_password(reader, "redis.sentinel_password_file", config.redis.sentinel_password_file,
+                  config.redis.sentinel_password);
+  }
   if (auto problems = reader.problems(); !problems.empty()) {
     return make_error(Errc::invalid, std::move(problems));
   }

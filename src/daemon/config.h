@@ -37,6 +37,9 @@ struct RedisConfig {
   std::string user;
   std::string password;
   std::string password_file;
+  std::string sentinel_user;
+  std::string sentinel_password;
+  std::string sentinel_password_file;
   Millis connect_timeout{500};
   Millis retry_max{30'000};
   Millis command_deadline{50};

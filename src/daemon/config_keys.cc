@@ -45,10 +45,17 @@ const ConfigKey kKeys[] = {
      "A file whose first line is that password."},
 
     {"redis", "url", STAYD_FIELD(redis.url),
-     "The primary: redis://[user:password@]host:port/db or unix:///path?db=N."},
+     "The primary: redis://[user:password@]host:port/db or unix:///path?db=N; or the Sentinels "
+     "that know it: redis+sentinel://[user:password@]host:port,host:port/name/db, where user and "
+     "password are those of Redis."},
     {"redis", "user", STAYD_FIELD(redis.user), "ACL user, if the URL has none."},
     {"redis", "password", STAYD_FIELD(redis.password), "Password, if the URL has none."},
     {"redis", "password_file", STAYD_FIELD(redis.password_file),
+     "A file whose first line is that password; read again on SIGHUP."},
+    {"redis", "sentinel_user", STAYD_FIELD(redis.sentinel_user), "ACL user at the Sentinels."},
+    {"redis", "sentinel_password", STAYD_FIELD(redis.sentinel_password),
+     "Password of the Sentinels. Empty: they ask for none."},
+    {"redis", "sentinel_password_file", STAYD_FIELD(redis.sentinel_password_file),
      "A file whose first line is that password; read again on SIGHUP."},
     {"redis", "connect_timeout", STAYD_FIELD(redis.connect_timeout),
      "Name resolution and connecting together.", "", 10, kMinute},

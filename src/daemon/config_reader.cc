@@ -62,11 +62,29 @@ void ConfigReader::check_order(std::string_view smaller, Millis a, std::string_v
                       strict ? "be shorter than" : "not exceed", larger, format_duration(b)));
 }
 
-void ConfigReader::check_passwords(std::string_view section, bool both) {
+// `key` is the password's, "redis.password"; its file's is "redis.password_file".
+void ConfigReader::check_passwords(std::string_view key, bool both) {
   if (!both) return;
-  problem(
-      origin(fmt::format("{}.password_file", section)),
-      fmt::format("[{0}] password_file stands beside [{0}] password; keep one of them", section));
+  const std::size_t dot = key.find('.');
+  problem(origin(fmt::format("{}_file", key)),
+          fmt::format("[{0}] {1}_file stands beside [{0}] {1}; keep one of them",
+                      key.substr(0, dot), key.substr(dot + 1)));
+}
+
+void ConfigReader::check_sentinel() {
+  const RedisConfig& redis = config_.redis;
+  check_passwords("redis.sentinel_password",
+                  !redis.sentinel_password.empty() && !redis.sentinel_password_file.empty());
+  const bool password = !redis.sentinel_password.empty() || !redis.sentinel_password_file.empty();
+  if (!redis.sentinel_user.empty() && !password) {
+    problem(origin("redis.sentinel_user"),
+            fmt::format("[redis] sentinel_user \"{}\" has no password", redis.sentinel_user));
+  }
+  if (password && !config_.redis_target.by_sentinel()) {
+    problem(origin(redis.sentinel_password.empty() ? "redis.sentinel_password_file"
+                                                   : "redis.sentinel_password"),
+            "[redis] url names no Sentinels (redis+sentinel://) to give this password to");
+  }
 }
 
 void ConfigReader::check_listen() {
@@ -90,7 +108,7 @@ void ConfigReader::check_listen() {
                           listen.http));
     }
   }
-  check_passwords("listen", !listen.password.empty() && !listen.password_file.empty());
+  check_passwords("listen.password", !listen.password.empty() && !listen.password_file.empty());
 }
 
 void ConfigReader::check_redis() {
@@ -104,11 +122,12 @@ void ConfigReader::check_redis() {
   RedisTarget& to = config_.redis_target;
   if (!redis.user.empty()) to.user = redis.user;
   if (!redis.password.empty()) to.password = redis.password;
-  check_passwords("redis", !redis.password.empty() && !redis.password_file.empty());
+  check_passwords("redis.password", !redis.password.empty() && !redis.password_file.empty());
   if (!to.user.empty() && to.password.empty() && redis.password_file.empty()) {
     problem(origin(redis.user.empty() ? "redis.url" : "redis.user"),
             fmt::format("[redis] user \"{}\" has no password", to.user));
   }
+  check_sentinel();
   const bool same_port = std::ranges::any_of(config_.resp_addresses, [&](const Endpoint& own) {
     return own.text() == to.endpoint.text() && own.port != 0;
   });

@@ -37,7 +37,8 @@ class ConfigReader {
                    bool strict);
   void check_listen();
   void check_redis();
-  void check_passwords(std::string_view section, bool both);
+  void check_passwords(std::string_view key, bool both);
+  void check_sentinel();
 
   Config config_;
   std::map<std::string, std::string, std::less<>> origins_;

@@ -145,6 +145,15 @@ TEST(Config, EveryMistakeNamesFileLineAndKey) {
       {"[redis]\nurl = \"redis://127.0.0.1:6380\"\n",
        "stayd.toml:2: [redis] url names 127.0.0.1:6380, where stayd itself listens"},
       {"[redis]\nuser = \"bob\"\n", "stayd.toml:2: [redis] user \"bob\" has no password"},
+      {"[redis]\nsentinel_user = \"bob\"\n",
+       "stayd.toml:2: [redis] sentinel_user \"bob\" has no password"},
+      {"[redis]\nsentinel_password = \"x\"\n",
+       "stayd.toml:2: [redis] url names no Sentinels (redis+sentinel://) to give this password to"},
+      {"[redis]\nurl = \"redis+sentinel://s/main\"\nsentinel_password = \"x\"\n"
+       "sentinel_password_file = \"/x\"\n",
+       "stayd.toml:4: [redis] sentinel_password_file stands beside [redis] sentinel_password; keep "
+       "one "
+       "of them"},
       {"[redis]\npassword = \"a\"\npassword_file = \"b\"\n",
        "stayd.toml:3: [redis] password_file stands beside [redis] password; keep one of them"},
       {"[redis]\ncommand_deadline = \"200ms\"\n",

@@ -123,6 +123,14 @@ void add_process(Page& page, const ProcessFacts& process, const EngineStatus& en
   page.gauge("process_start_time_seconds", "Unix time of the start", seconds(process.started_ms));
 }
 
+void add_sentinels(Page& page, const SentinelStatus& sentinels) {
+  page.gauge("stayd_sentinels_known", "Sentinels, named and learnt", number(sentinels.known));
+  page.gauge("stayd_sentinels_answering", "Sentinels that name a primary at present",
+             number(sentinels.answering));
+  page.gauge("stayd_sentinel_config_epoch", "The config-epoch of the primary that is followed",
+             number(sentinels.config_epoch));
+}
+
 }  // namespace
 
 std::string render_metrics(const PageInput& input) {
@@ -131,6 +139,7 @@ std::string render_metrics(const PageInput& input) {
   add_shard(page, input.engine.shard);
   add_ledger(page, input.engine);
   add_process(page, input.process, input.engine);
+  if (input.process.sentinels) add_sentinels(page, *input.process.sentinels);
 #define X(name, help) page.counter("stayd_" #name "_total", help, number(input.counters.name));
   STAYD_COUNTERS(X)
 #undef X

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -11,6 +12,9 @@ namespace stayd {
 
 namespace {
 
+// Counting 10,000 descriptors one by one takes 10 ms, for which the loop serves nobody.
+constexpr std::uint64_t kManyFds = 500;
+constexpr std::int64_t kRecountMs = 60'000;
 constexpr std::string_view kText = "text/plain; charset=utf-8";
 
 HttpPage readyz(const PageInput& input) {
@@ -42,7 +46,8 @@ Readiness judge_readiness(const PageInput& input) {
   if (!trusted) {
     const std::string why =
         engine.shard.reason.empty() ? "" : fmt::format(" ({})", engine.shard.reason);
-    const bool never_tried = input.counters.connect_failures == 0 &&
+    const bool no_sentinel = input.process.sentinels && input.process.sentinels->lost;
+    const bool never_tried = !no_sentinel && input.counters.connect_failures == 0 &&
                              input.counters.shard_trusted == 0 && input.counters.shard_out == 0;
     if (engine.shard.trust == Trust::out && never_tried) {
       // For the first moments: otherwise the first requests would meet a stayd that knows nothing.
@@ -54,6 +59,10 @@ Readiness judge_readiness(const PageInput& input) {
       out.notes.push_back(fmt::format("Redis is {}{}; sessions are answered from the ledger",
                                       trust_name(engine.shard.trust), why));
     }
+  }
+  if (const auto& sentinels = input.process.sentinels; sentinels && sentinels->lost) {
+    out.notes.push_back(fmt::format("no Sentinel names a primary for {} ({})",
+                                    sentinels->primary_name, sentinels->trouble));
   }
   if (engine.shard.shared_unsafe) {
     out.notes.push_back(
@@ -80,16 +89,27 @@ HttpPage render_page(std::string_view path, const PageInput& input) {
   return {404, std::string(kText), "not found\n"};
 }
 
+void measure_descriptors(ProcessFacts& facts, const std::string& folder) {
+  struct stat info{};
+  if (::stat(folder.c_str(), &info) == 0 && info.st_size > 0) {  // since Linux 6.2
+    facts.open_fds = static_cast<std::uint64_t>(info.st_size);
+    return;
+  }
+  if (facts.open_fds >= kManyFds && facts.now_ms - facts.fds_counted_ms < kRecountMs) return;
+  facts.fds_counted_ms = facts.now_ms;
+  facts.open_fds = 0;
+  std::error_code error;
+  std::filesystem::directory_iterator fds(folder, error), end;
+  for (; !error && fds != end; fds.increment(error)) ++facts.open_fds;
+}
+
 void measure_process(ProcessFacts& facts) {
   std::ifstream statm("/proc/self/statm");
   std::uint64_t pages = 0, resident = 0;
   if (statm >> pages >> resident) {
     facts.resident_bytes = resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   }
-  facts.open_fds = 0;
-  std::error_code error;
-  std::filesystem::directory_iterator fds("/proc/self/fd", error), end;
-  for (; !error && fds != end; fds.increment(error)) ++facts.open_fds;
+  measure_descriptors(facts, "/proc/self/fd");
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) facts.max_fds = limit.rlim_cur;
   rusage usage{};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "core/status.h"
 #include "observe/counters.h"
+#include "redis/sentinel.h"
 
 namespace stayd {
 
@@ -24,9 +26,11 @@ struct ProcessFacts {
   std::uint64_t clients = 0;
   std::uint64_t resident_bytes = 0;
   std::uint64_t open_fds = 0;
+  std::int64_t fds_counted_ms = 0;  // see measure_descriptors()
   std::uint64_t max_fds = 0;
   double cpu_seconds = 0;
   bool draining = false;
+  std::optional<SentinelStatus> sentinels;  // nullopt: the URL names the primary
 };
 
 struct PageInput {
@@ -60,7 +64,10 @@ std::string render_status_json(const PageInput& input);  // one object, "trust",
 Result<std::string> render_status_table(std::string_view json);
 std::string_view trust_name(Trust trust);  // "out", "suspect", "trusted"
 
-// RSS, descriptors and CPU time of this process, from /proc/self and getrusage.
+// RSS, descriptors and CPU time of this process, from /proc/self and getrusage; now_ms is given.
 void measure_process(ProcessFacts& facts);
+// Linux before 6.2 does not tell how many entries `folder` (/proc/self/fd) has: they are counted,
+// once a minute if they are many.
+void measure_descriptors(ProcessFacts& facts, const std::string& folder);
 
 }  // namespace stayd

@@ -173,5 +173,25 @@ TEST(ProcessFacts, AreMeasured) {
   EXPECT_GT(facts.max_fds, 0u);
 }
 
+// Of this folder no Linux tells how many entries it has.
+TEST(ProcessFacts, ManyDescriptorsAreCountedOnceAMinute) {
+  ProcessFacts facts;
+  const auto measured = [&](std::int64_t now_ms) {
+    facts.now_ms = now_ms;
+    measure_descriptors(facts, "/proc/self/fdinfo");
+    return facts.open_fds;
+  };
+  const std::uint64_t few = measured(1'000);
+  EXPECT_GE(few, 3u);
+  std::vector<int> more;
+  for (int i = 0; i < 480; ++i) more.push_back(::dup(0));
+  EXPECT_EQ(measured(1'001), few + 480);
+  for (int i = 0; i < 20; ++i) more.push_back(::dup(0));
+  EXPECT_EQ(measured(1'002), few + 500);
+  for (const int fd : more) ::close(fd);
+  EXPECT_EQ(measured(60'000), few + 500);
+  EXPECT_EQ(measured(61'002), few);
+}
+
 }  // namespace
 }  // namespace stayd

@@ -7,6 +7,7 @@
 
 #include "base/types.h"
 #include "daemon/units.h"
+#include "redis/election.h"
 
 namespace stayd {
 
@@ -86,6 +87,17 @@ Result<RedisTarget> parse_unix(std::string_view rest) {
   return target;
 }
 
+// "host" or "host:port".
+Result<Endpoint> parse_host(std::string_view text, std::uint16_t default_port) {
+  const bool has_port = text.find(':') != std::string_view::npos && !text.ends_with(']');
+  const auto endpoint =
+      parse_address(has_port ? std::string(text) : fmt::format("{}:{}", text, default_port));
+  if (!endpoint || endpoint->port == 0 || !endpoint->unix_path.empty()) {
+    return bad(fmt::format("\"{}\" is not host or host:port", text));
+  }
+  return *endpoint;
+}
+
 Result<RedisTarget> parse_tcp(std::string_view rest) {
   RedisTarget target;
   if (const auto taken = take_user(rest, target); !taken) return taken.error();
@@ -93,13 +105,9 @@ Result<RedisTarget> parse_tcp(std::string_view rest) {
     return bad("a redis URL takes no parameters: redis://[user:password@]host[:port][/db]");
   }
   const std::size_t slash = rest.find('/');
-  const std::string host_port(rest.substr(0, slash));
   const std::string_view db = slash == std::string_view::npos ? "" : rest.substr(slash + 1);
-  const bool has_port = host_port.find(':') != std::string::npos && !host_port.ends_with(']');
-  const auto endpoint = parse_address(has_port ? host_port : host_port + ":6379");
-  if (!endpoint || endpoint->port == 0) {
-    return bad(fmt::format("\"{}\" is not host or host:port", host_port));
-  }
+  const auto endpoint = parse_host(rest.substr(0, slash), RedisTarget::kRedisPort);
+  if (!endpoint) return endpoint.error();
   target.endpoint = *endpoint;
   if (db.empty()) return target;
   const auto number = parse_db(db);
@@ -108,7 +116,50 @@ Result<RedisTarget> parse_tcp(std::string_view rest) {
   return target;
 }
 
+Result<RedisTarget> parse_sentinel(std::string_view rest) {
+  constexpr std::string_view kForm =
+      "redis+sentinel://[user:password@]host[:port],host[:port]/name[/db]";
+  RedisTarget target;
+  target.endpoint.port = 0;
+  if (const auto taken = take_user(rest, target); !taken) return taken.error();
+  if (rest.find_first_of("?#") != std::string_view::npos) {
+    return bad(fmt::format("a Sentinel URL takes no parameters: {}", kForm));
+  }
+  std::string_view hosts = rest.substr(0, rest.find('/'));
+  rest.remove_prefix(std::min(rest.size(), hosts.size() + 1));
+  const auto name = percent_decode(rest.substr(0, rest.find('/')));
+  if (!name || name->empty()) {
+    return bad(
+        fmt::format("the name that the Sentinels know the primary by is missing: {}", kForm));
+  }
+  target.primary_name = *name;
+  for (bool more = true; more;) {
+    const std::size_t comma = hosts.find(',');
+    const auto sentinel = parse_host(hosts.substr(0, comma), RedisTarget::kSentinelPort);
+    if (!sentinel) return sentinel.error();
+    target.sentinels.push_back(*sentinel);
+    more = comma != std::string_view::npos;
+    if (more) hosts.remove_prefix(comma + 1);
+  }
+  if (target.sentinels.size() > PrimaryElection::kMaxSentinels) {
+    return bad(fmt::format("at most {} Sentinels are asked", PrimaryElection::kMaxSentinels));
+  }
+  const std::size_t slash = rest.find('/');
+  if (slash == std::string_view::npos || slash + 1 == rest.size()) return target;
+  const auto db = parse_db(rest.substr(slash + 1));
+  if (!db) return db.error();
+  target.db = *db;
+  return target;
+}
+
 }  // namespace
+
+std::string RedisTarget::text() const {
+  if (!by_sentinel()) return endpoint.text();
+  std::vector<std::string> hosts;
+  for (const Endpoint& sentinel : sentinels) hosts.push_back(sentinel.text());
+  return fmt::format("{} of {}", primary_name, fmt::join(hosts, ","));
+}
 
 Result<RedisTarget> parse_redis_url(std::string_view url) {
   const std::size_t colons = url.find("://");
@@ -121,13 +172,14 @@ Result<RedisTarget> parse_redis_url(std::string_view url) {
   if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis-socket") {
     return parse_unix(rest);
   }
-  for (const std::string_view later : {"rediss", "redis+sentinel", "redis+cluster"}) {
+  if (scheme == "redis+sentinel") return parse_sentinel(rest);
+  for (const std::string_view later : {"rediss", "redis+cluster"}) {
     if (scheme == later) {
       return bad(fmt::format("{}:// is not yet supported in this version; use redis:// or unix://",
                              scheme));
     }
   }
-  const std::string_view known = nearest_name(scheme, {"redis", "unix"});
+  const std::string_view known = nearest_name(scheme, {"redis", "unix", "redis+sentinel"});
   return bad(fmt::format(
       "{}:// is not a scheme of Redis; {}", scheme,
       known.empty() ? "use redis:// or unix://" : fmt::format("did you mean {}://?", known)));

@@ -1,9 +1,12 @@
-// The address of the primary: redis://[user:password@]host[:port][/db] or
-// unix:///path?db=N (redis+unix:// and redis-socket:// mean the same). Pure; any thread.
+// Where the primary is: redis://[user:password@]host[:port][/db],
+// unix:///path?db=N (redis+unix:// and redis-socket:// mean the same), or who knows:
+// redis+sentinel://[user:password@]host[:port],host[:port].../name[/db], whose user and password
+// are for Redis. Pure; any thread.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "redis/transport.h"
@@ -11,14 +14,21 @@
 namespace stayd {
 
 struct RedisTarget {
-  Endpoint endpoint;
+  static constexpr std::uint16_t kRedisPort = 6379, kSentinelPort = 26379;
+
+  Endpoint endpoint;                // by Sentinel: not known()
+  std::vector<Endpoint> sentinels;  // empty: the endpoint is the primary
+  std::string primary_name;         // that the Sentinels know it by
   int db = 0;
   std::string user;
   std::string password;
+
+  bool by_sentinel() const { return !sentinels.empty(); }
+  std::string text() const;  // for people, without user and password
 };
 
 // Errors: `invalid` with one sentence that names no password. Forms that later versions will speak
-// (rediss://, redis+sentinel://, redis+cluster://) are refused by name.
+// (rediss://, redis+cluster://) are refused by name.
 Result<RedisTarget> parse_redis_url(std::string_view url);
 
 }  // namespace stayd

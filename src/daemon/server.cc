@@ -18,7 +18,7 @@ namespace {
 
 EngineOptions engine_options(const Config& config) {
   EngineOptions options;
-  options.address = config.redis_target.endpoint.text();
+  options.address = config.redis_target.text();
   options.command_deadline_ms = config.redis.command_deadline.count();
   options.command_deadline_max_ms = config.redis.command_deadline_max.count();
   options.slow_deadline_ms = config.redis.slow_deadline.count();
@@ -50,7 +50,7 @@ Server::~Server() {
 Result<void> Server::start() {
   const Now now = loop_.now();
   facts_.version = kVersion;
-  facts_.redis_url_host = config_.redis_target.endpoint.text();
+  facts_.redis_url_host = config_.redis_target.text();
   facts_.ledger_path = config_.ledger.path;
   facts_.started_ms = now.wall_ms;
   if (const auto opened = open_ledger(); !opened) return opened.error();
@@ -134,6 +134,29 @@ void Server::make_engine() {
   engine_->start(loop_.now());
   data_->start(loop_.now());
   aux_->start(loop_.now());
+  if (config_.redis_target.by_sentinel()) make_sentinels();
+}
+
+void Server::make_sentinels() {
+  SentinelOptions options;
+  options.sentinels = config_.redis_target.sentinels;
+  options.primary_name = config_.redis_target.primary_name;
+  options.link = link_options("stayd-sentinel");
+  options.link.user = config_.redis.sentinel_user;
+  options.link.password = config_.redis.sentinel_password;
+  SentinelEvents& self = *this;
+  sentinels_ =
+      std::make_unique<SentinelWatch>(std::move(options), *dialer_, self, log_, counters_, random_);
+  sentinels_->start(loop_.now());
+}
+
+// The connection that decides what is believed goes first: nothing new is sent to the one of
+// before.
+void Server::on_primary(const Endpoint& primary) {
+  constexpr std::string_view kCause = "the Sentinels name another primary";
+  engine_->set_address(primary.text());
+  for (Link* link : {data_.get(), aux_.get(), pubsub_.get()}) link->move_to(primary, kCause);
+  pinned_->move_to(primary, kCause);
 }
 
 Result<void> Server::listen() {
@@ -185,6 +208,10 @@ void Server::run(int signal_fd) {
 }
 
 void Server::on_tick(Now now) {
+  if (sentinels_) {
+    sentinels_->doubt(!data_->up());
+    sentinels_->on_tick(now);
+  }
   data_->on_tick(now);
   aux_->on_tick(now);
   pubsub_->on_tick(now);
@@ -266,6 +293,7 @@ HttpResponse Server::answer(const HttpRequest& request) {
   facts_.now_ms = loop_.now().wall_ms;
   facts_.clients = resp_->connections();
   facts_.draining = drain_until_us_ != 0;
+  if (sentinels_) facts_.sentinels = sentinels_->status();
   if (request.path == "/metrics" || request.path == "/status.json") measure_process(facts_);
   const EngineStatus status = engine_->status();
   HttpPage page = render_page(request.path, {status, counters_, facts_});
@@ -322,7 +350,8 @@ void Server::reload() {
   std::vector<std::string> waiting;  // keys that only a restart takes up
   for (const ConfigKey& key : config_keys()) {
     const std::string path = key.path();
-    const bool taken = path == "log.level" || key.name == "password" || key.name == "password_file";
+    const bool taken = path == "log.level" || key.name.ends_with("password") ||
+                       key.name.ends_with("password_file");
     if (!taken && show_config_value(fresh, key) != show_config_value(config_, key)) {
       waiting.push_back(path);
     }
@@ -334,6 +363,7 @@ void Server::reload() {
     link->set_password(fresh.redis_target.password);
   }
   pinned_->set_password(fresh.redis_target.password);
+  if (sentinels_) sentinels_->set_password(fresh.redis.sentinel_password);
   config_.sessions = fresh.sessions;
   log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"
                                         : fmt::format("{} wait for a restart; the rest is taken up",

@@ -3,6 +3,7 @@
 //
 //   RespListener ─ ClientSession ─▶ EngineGate ─▶ Engine ─▶ Link (data, aux) ─▶ AsioDialer ─▶ Redis
 //   HttpServer ─▶ pages                             └─▶ Ledger
+//   SentinelWatch ─▶ Sentinels, if the URL names them: where the links dial to
 //   PubSubHub ─ PubSubRelay ─▶ Link (pubsub), made when the first client listens
 //
 // Loop thread only; the ledger has its own thread, and so has the log's writer.
@@ -25,6 +26,7 @@
 #include "net/socket_transport.h"
 #include "redis/link.h"
 #include "redis/pinned_pool.h"
+#include "redis/sentinel.h"
 #include "store/ledger/ledger.h"
 
 namespace stayd {
@@ -47,7 +49,7 @@ class EngineGate final : public CallHandler, public TurnEnd {
   Engine& engine_;
 };
 
-class Server final : private Ticker, private Pollable {
+class Server final : private Ticker, private Pollable, private SentinelEvents {
  public:
   struct Inputs {
     ConfigSources sources;  // for reload
@@ -76,11 +78,13 @@ class Server final : private Ticker, private Pollable {
   Result<void> open_ledger();
   LinkOptions link_options(const char* name) const;
   void make_engine();
+  void make_sentinels();
   Result<void> listen();
   void fill_port(const Config& config);
 
   void on_tick(Now now) override;
   void on_ready(std::uint32_t events) override;  // a signal
+  void on_primary(const Endpoint& primary) override;
   void tell_of_ledger(const EngineStatus& status);
   void each_second(Now now);
   std::string summary(const EngineStatus& status) const;
@@ -109,6 +113,7 @@ class Server final : private Ticker, private Pollable {
   std::unique_ptr<Link> aux_;
   std::unique_ptr<Link> pubsub_;
   std::unique_ptr<PinnedPool> pinned_;
+  std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the URL names the primary
   std::unique_ptr<RespListener> resp_;
   std::unique_ptr<HttpServer> http_;
   int signal_fd_ = -1;

@@ -33,6 +33,12 @@ json::object shard_object(const ShardStatus& shard) {
           {"round_trip_us", shard.round_trip_us}};
 }
 
+json::object sentinels_object(const SentinelStatus& sentinels) {
+  return {{"primary_name", sentinels.primary_name}, {"primary", sentinels.primary},
+          {"config_epoch", sentinels.config_epoch}, {"known", sentinels.known},
+          {"answering", sentinels.answering},       {"trouble", sentinels.trouble}};
+}
+
 json::array strings(const std::vector<std::string>& texts) {
   json::array out;
   for (const std::string& text : texts) out.push_back(json::value(text));
@@ -86,7 +92,7 @@ std::string render_status_json(const PageInput& input) {
 #define X(name, help) counters[#name] = input.counters.name;
   STAYD_COUNTERS(X)
 #undef X
-  const json::object page = {
+  json::object page = {
       {"ready", readiness.ready},
       {"reasons", strings(readiness.reasons)},
       {"notes", strings(readiness.notes)},
@@ -117,6 +123,7 @@ std::string render_status_json(const PageInput& input) {
         {"max_fds", process.max_fds},
         {"cpu_seconds", process.cpu_seconds}}},
       {"counters", std::move(counters)}};
+  if (process.sentinels) page["sentinels"] = sentinels_object(*process.sentinels);
   return json::serialize(page) + "\n";
 }
 
@@ -146,6 +153,13 @@ Result<std::string> render_status_table(std::string_view text) {
       fmt::format("{}: {} for {}{}", text_at(root, "/shard/address"), text_at(root, "/shard/trust"),
                   age(number_at(root, "/shard/since_ms"), now),
                   reason.empty() || reason == "?" ? "" : fmt::format(" ({})", reason)));
+  if (root.as_object().contains("sentinels")) {
+    row("sentinels",
+        fmt::format("{} of {} answer; {} is {}, epoch {}", number_at(root, "/sentinels/answering"),
+                    number_at(root, "/sentinels/known"), text_at(root, "/sentinels/primary_name"),
+                    text_at(root, "/sentinels/primary"),
+                    number_at(root, "/sentinels/config_epoch")));
+  }
   row("heartbeat",
       fmt::format("{} ago, {} us", age(number_at(root, "/shard/last_heartbeat_ms"), now),
                   number_at(root, "/shard/round_trip_us")));

@@ -82,13 +82,35 @@ TEST(RedisUrl, Forms) {
   EXPECT_EQ(unix_socket->db, 2);
 }
 
+TEST(RedisUrl, Sentinel) {
+  const auto url = parse_redis_url("redis+sentinel://bob:p%40ss@s1,s2:26380,[::1]/my%20main/3");
+  ASSERT_TRUE(url) << url.error().message;
+  ASSERT_TRUE(url->by_sentinel());
+  EXPECT_EQ(url->text(), "my main of s1:26379,s2:26380,::1:26379");
+  EXPECT_EQ(url->user, "bob");
+  EXPECT_EQ(url->password, "p@ss");
+  EXPECT_EQ(url->db, 3);
+  EXPECT_FALSE(url->endpoint.known());
+  EXPECT_EQ(parse_redis_url("redis+sentinel://s/main")->db, 0);
+  EXPECT_EQ(parse_redis_url("redis+sentinel://s/main/")->primary_name, "main");
+  EXPECT_FALSE(parse_redis_url("redis://h")->by_sentinel());
+}
+
 TEST(RedisUrl, Refusals) {
   const struct {
     const char* url;
     const char* says;
   } cases[] = {
       {"rediss://h", "rediss:// is not yet supported in this version"},
-      {"redis+sentinel://a,b/mymaster", "redis+sentinel:// is not yet supported in this version"},
+      {"redis+sentinel://a,b", "the name that the Sentinels know the primary by is missing"},
+      {"redis+sentinel://a,b/", "the name that the Sentinels know the primary by is missing"},
+      {"redis+sentinel:///main", "\"\" is not host or host:port"},
+      {"redis+sentinel://a,,b/main", "\"\" is not host or host:port"},
+      {"redis+sentinel://a:0/main", "\"a:0\" is not host or host:port"},
+      {"redis+sentinel://a/main/16", "\"16\" is not a database number"},
+      {"redis+sentinel://a/main?db=1", "takes no parameters"},
+      {"redis+sentinel://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/main", "at most 16 Sentinels"},
+      {"redis+sentinal://a/main", "did you mean redis+sentinel://?"},
       {"redis+cluster://a", "redis+cluster:// is not yet supported in this version"},
       {"redi://h", "did you mean redis://?"},
       {"127.0.0.1:6379", "a URL is needed"},

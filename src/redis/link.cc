@@ -1,7 +1,6 @@
 #include "redis/link.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "base/error.h"
@@ -44,7 +43,7 @@ void Link::on_tick(Now now) {
   graveyard_.reset();
   switch (state_) {
     case State::idle:
-      if (!stopped_ && now.mono_us >= next_dial_us_) dial();
+      if (!stopped_ && options_.endpoint.known() && now.mono_us >= next_dial_us_) dial();
       break;
     case State::dialling:
       break;  // the dialer keeps the connect deadline
@@ -99,8 +98,10 @@ void Link::on_connected() {
     append_request(
         out, {"HELLO", "3", "AUTH", user, options_.password, "SETNAME", options_.client_name});
   }
-  append_request(out, {"TIME"});
-  append_request(out, {"INFO"});
+  if (!options_.is_sentinel) {
+    append_request(out, {"TIME"});
+    append_request(out, {"INFO"});
+  }
   transport_->write(out);
 }
 
@@ -183,20 +184,12 @@ void Link::on_gate_frame(std::string_view frame) {
         if (name.text() == "id") facts_.client_id = value.integer().value_or(0);
         if (name.text() == "version") facts_.version = value.text();
       }
+      if (options_.is_sentinel) come_up();
       return;
     }
-    case 1: {  // TIME: [seconds, microseconds]
-      auto parts = reply.elements();
-      ReplyView part;
-      std::int64_t seconds = 0;
-      std::int64_t micros = 0;
-      if (parts.next(part))
-        std::from_chars(part.text().data(), part.text().data() + part.text().size(), seconds);
-      if (parts.next(part))
-        std::from_chars(part.text().data(), part.text().data() + part.text().size(), micros);
-      facts_.redis_wall_ms = seconds * 1000 + micros / 1000;
+    case 1:
+      facts_.redis_wall_ms = time_reply_ms(reply).value_or(0);
       return;
-    }
     default:
       on_gate_info(reply);
   }
@@ -216,6 +209,10 @@ void Link::on_gate_info(const ReplyView& info) {
     condemn("this Redis is a replica, not a primary");
     return;
   }
+  come_up();
+}
+
+void Link::come_up() {
   state_ = State::up;
   up_since_us_ = now_.mono_us;
   events_.on_upstream_up(facts_);
@@ -288,6 +285,12 @@ void Link::condemn(std::string_view cause) {
   }
   ++counters_.condemned_connections;
   finish(true, cause);
+}
+
+void Link::move_to(const Endpoint& endpoint, std::string_view cause) {
+  options_.endpoint = endpoint;
+  condemn(cause);
+  hurry();
 }
 
 void Link::on_closed(CloseReason reason, std::string_view detail) {

@@ -5,6 +5,7 @@
 //                    │ not a primary, LOADING, wrong password, silence
 //                    └──▶ down
 //
+// A Sentinel's gate is HELLO alone.
 // A sans-I/O state machine on an injected Transport; loop thread only. The link owns its transport;
 // the owner of the link calls on_tick() every few milliseconds.
 // Source: docs/architecture.md ("What is believed of Redis").
@@ -27,7 +28,7 @@
 namespace stayd {
 
 struct LinkOptions {
-  Endpoint endpoint;
+  Endpoint endpoint;     // not known(): nothing is dialled until move_to()
   std::string user;      // empty: the default user
   std::string password;  // empty: no AUTH
   std::string client_name = "stayd";
@@ -38,6 +39,7 @@ struct LinkOptions {
   std::int64_t max_retry_ms = 30'000;     // reached only by flapping
   std::int64_t stable_after_ms = 10'000;  // up for this long: no flapping
   bool require_primary = true;
+  bool is_sentinel = false;  // knows neither TIME nor a role
   // Bytes queued towards Redis beyond which the connection is condemned: Redis has stopped reading.
   std::size_t max_unsent_bytes = 64u << 20;
   Rules rules;  // tests only
@@ -58,6 +60,8 @@ class Link final : public Upstream, private TransportEvents {
   void set_password(std::string password) { options_.password = std::move(password); }
   // Dials at the next tick, however long the wait would have been (a hint that Redis is back).
   void hurry() { next_dial_us_ = 0; }
+  // Redis is elsewhere: condemns the connection to where it was, and dials there at the next tick.
+  void move_to(const Endpoint& endpoint, std::string_view cause);
 
   bool up() const override { return state_ == State::up && !condemn_requested_; }
   void send(std::string_view request, int db, ReplyHandler& handler, std::uint64_t tag,
@@ -95,6 +99,7 @@ class Link final : public Upstream, private TransportEvents {
   void on_frame(std::string_view frame);
   void on_gate_frame(std::string_view frame);
   void on_gate_info(const ReplyView& info);
+  void come_up();
   void finish(bool reset, std::string_view cause);
   std::int64_t retry_delay_ms();
 

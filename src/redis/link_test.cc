@@ -28,12 +28,15 @@ class FakeTransport final : public Transport {
 };
 
 struct FakeDialer final : Dialer {
-  std::unique_ptr<Transport> dial(const Endpoint&, std::int64_t, TransportEvents& events) override {
+  std::unique_ptr<Transport> dial(const Endpoint& to, std::int64_t,
+                                  TransportEvents& events) override {
+    dialled += to.text() + " ";
     wire.events = &events;
     wire.closed = false;
     return std::make_unique<FakeTransport>(wire);
   }
   Wire wire;
+  std::string dialled;
 };
 
 class LinkTest : public ::testing::Test, public UpstreamEvents, public ReplyHandler {
@@ -84,6 +87,29 @@ class LinkTest : public ::testing::Test, public UpstreamEvents, public ReplyHand
   Link link{{}, dialer, *this, counters, random};
   std::string replies, lost, cause;
 };
+
+// Redis is elsewhere (a failover): what was under way is lost, and the next tick dials there.
+TEST_F(LinkTest, MovesToAnotherAddress) {
+  send("a", 0);
+  link.move_to({"b", 6379, ""}, "moved");
+  EXPECT_TRUE(dialer.wire.closed);
+  EXPECT_EQ(lost, "a");
+  EXPECT_EQ(cause, "moved");
+  link.on_tick({5'000, 0});
+  EXPECT_EQ(dialer.dialled, ":6379 b:6379 ");
+}
+
+TEST_F(LinkTest, DialsNothingUntilItIsToldWhere) {
+  LinkOptions options;
+  options.endpoint.port = 0;
+  Link idle(options, dialer, *this, counters, random);
+  idle.start({});
+  idle.on_tick({});
+  EXPECT_EQ(dialer.dialled, ":6379 ");
+  idle.move_to({"a", 6379, ""}, "found");
+  idle.on_tick({5'000, 0});
+  EXPECT_EQ(dialer.dialled, ":6379 a:6379 ");
+}
 
 TEST_F(LinkTest, WhatIsBehindASelectWaitsForItsReply) {
   send("a", 0);

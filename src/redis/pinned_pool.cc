@@ -41,6 +41,10 @@ class PinnedPool::Connection final : public UpstreamEvents {
     lose_waiting();
   }
 
+  void condemn(std::string_view cause) {
+    if (!broken_) link_.condemn(cause);
+  }
+
   bool broken() const { return broken_; }
   bool up() const { return link_.up(); }
   std::int64_t redis_id() const { return link_.up() ? redis_id_ : 0; }
@@ -136,6 +140,19 @@ void PinnedPool::drop(std::uint64_t client) {
   used_.erase(it);
   connection->end();
   graveyard_.push_back(std::move(connection));
+}
+
+void PinnedPool::move_to(const Endpoint& endpoint, std::string_view cause) {
+  options_.endpoint = endpoint;
+  // What is lost may send again and so change the map.
+  std::vector<std::uint64_t> clients;
+  for (const auto& [client, connection] : used_) clients.push_back(client);
+  for (const auto client : clients) {
+    const auto it = used_.find(client);
+    if (it != used_.end()) it->second->condemn(cause);
+  }
+  for (auto& connection : idle_) connection->condemn(cause);
+  std::erase_if(idle_, [](const auto& connection) { return connection->broken(); });
 }
 
 void PinnedPool::on_tick(Now now) {

@@ -144,6 +144,22 @@ void write_push(std::string& out, std::size_t elements) {
   append_count(out, '>', elements);
 }
 
+std::optional<std::int64_t> time_reply_ms(const ReplyView& reply) {
+  auto elements = reply.elements();
+  ReplyView element;
+  std::int64_t parts[2] = {};  // seconds, microseconds
+  for (auto& part : parts) {
+    if (!elements.next(element)) return std::nullopt;
+    const auto text = element.text();
+    const auto end = text.data() + text.size();
+    if (text.empty() || std::from_chars(text.data(), end, part).ptr != end) return std::nullopt;
+  }
+  std::int64_t whole_ms = 0;
+  if (__builtin_mul_overflow(parts[0], 1000, &whole_ms)) return std::nullopt;
+  if (__builtin_add_overflow(whole_ms, parts[1] / 1000, &whole_ms)) return std::nullopt;
+  return whole_ms;
+}
+
 std::string format_double(double value) {
   if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
   char text[40];

@@ -125,6 +125,9 @@ class ReplyView {
   std::size_t size_ = 0;
 };
 
+// The reply to TIME in milliseconds since the epoch; nullopt: it is none.
+std::optional<std::int64_t> time_reply_ms(const ReplyView& reply);
+
 // --- writing (RESP3)
 // -------------------------------------------------------------------------------- Each appends one
 // complete reply, or an aggregate's header, to `out`.

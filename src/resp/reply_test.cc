@@ -219,5 +219,14 @@ TEST(FormatDouble, AsRedis) {
   EXPECT_EQ(format_double(-std::numeric_limits<double>::infinity()), "-inf");
 }
 
+TEST(TimeReply, SecondsAndMicroseconds) {
+  const auto ms = [](std::string_view frame) { return time_reply_ms(ReplyView(frame)); };
+  EXPECT_EQ(ms("*2\r\n$10\r\n1700000000\r\n$6\r\n123999\r\n"), 1'700'000'000'123);
+  EXPECT_EQ(ms("-NOPERM no\r\n"), std::nullopt);
+  EXPECT_EQ(ms("*1\r\n$1\r\n1\r\n"), std::nullopt);
+  EXPECT_EQ(ms("*2\r\n$1\r\n1\r\n$1\r\nx\r\n"), std::nullopt);
+  EXPECT_EQ(ms("*2\r\n$19\r\n9223372036854775807\r\n$1\r\n0\r\n"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace stayd

@@ -32,9 +32,10 @@ void stamp(Row& row, const Mutation& mutation, bool begins) {
   if (!mutation.unconfirmed || row.meta.hlc == 0) row.meta.mark = mutation.mark;
   row.meta.hlc = mutation.hlc;
   row.meta.adopted = mutation.only_if_unknown;
-  row.meta.provisional = mutation.provisional ||
-                         (!begins && row.meta.provisional && mutation.kind != Mutation::Kind::put &&
-                          mutation.kind != Mutation::Kind::tomb);
+  row.meta.provisional =
+      mutation.provisional ||
+      (!begins && row.meta.provisional && mutation.kind != Mutation::Kind::put &&
+       mutation.kind != Mutation::Kind::tomb && mutation.kind != Mutation::Kind::placed);
 }
 
 void change_element(HashValue& hash, ElementChange& change) {
@@ -148,6 +149,9 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
       return apply_stale(row);
     case Kind::doubt:
       if (row.meta.state == RowState::absent) return apply_stale(row);
+      break;
+    case Kind::placed:
+      if (row.meta.state == RowState::absent) return ApplyOutcome::superseded;
       break;
     case Kind::forget:
       break;

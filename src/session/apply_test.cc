@@ -213,5 +213,17 @@ TEST(Apply, ProvisionalUntilRedisConfirms) {
   EXPECT_FALSE(row.meta.provisional);
 }
 
+TEST(Apply, PlacedKeepsTheValue) {
+  Row row;
+  EXPECT_EQ(apply(make(Kind::placed, 1), row, kNow), ApplyOutcome::superseded);
+  Mutation provisional = put(2, "x");
+  provisional.provisional = true;
+  apply(provisional, row, kNow);
+  apply(make(Kind::placed, 3), row, kNow);
+  EXPECT_FALSE(row.meta.provisional);
+  EXPECT_EQ(row.meta.hlc, 3u);
+  EXPECT_EQ(std::get<std::string>(row.record.value), "x");
+}
+
 }  // namespace
 }  // namespace stayd

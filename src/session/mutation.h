@@ -34,6 +34,7 @@ struct Mutation {
     stale,     // only Redis knows: the row stops answering until the next put
     doubt,     // an opaque write is about to be sent: a version of its own for a row that is known
                // and holds until Redis has done it; any other row as by kind stale
+    placed,    // Redis had no value of its own: the row is not provisional any more
     forget,    // drop the row and its history: nothing is known of the key any more
   };
 

@@ -40,6 +40,7 @@ class Generator {
                : dice < 90 ? Kind::tomb
                : dice < 94 ? Kind::stale
                : dice < 96 ? Kind::doubt
+               : dice < 98 ? Kind::placed
                            : Kind::forget;
     if (out.kind == Kind::put) out.record = record();
     if (out.kind == Kind::value) out.record.value = text();

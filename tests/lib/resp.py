@@ -8,7 +8,7 @@ thread.
 import socket
 
 
-class Closed(Exception):
+class Closed(ConnectionError):
     """The server closed or reset the connection before the reply."""
 
 

@@ -59,7 +59,7 @@ void remove_sentinel(Record& record, const std::string& name) {
 // True for what keeps the bytes that are there.
 bool needs_payload(const Mutation& mutation) {
   return mutation.kind == Mutation::Kind::expiry || mutation.kind == Mutation::Kind::stale ||
-         mutation.kind == Mutation::Kind::doubt;
+         mutation.kind == Mutation::Kind::doubt || mutation.kind == Mutation::Kind::placed;
 }
 
 // Element names are needed after apply(), to tell which keys to write; anything else may be moved

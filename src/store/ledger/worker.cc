@@ -176,12 +176,13 @@ void Worker::gather(Store::Change* changes, std::size_t count, Durability durabi
   }
 }
 
-// Tombstones, stale marks and doubts are what safety needs, and small: the ballast is theirs.
+// Tombstones and marks are what safety needs, and small: the ballast is theirs.
 bool Worker::may_grow(const Gathered& gathered) const {
   return !std::all_of(gathered.changes, gathered.changes + gathered.count, [](const auto& change) {
     return change.mutation.kind == Mutation::Kind::tomb ||
            change.mutation.kind == Mutation::Kind::stale ||
            change.mutation.kind == Mutation::Kind::doubt ||
+           change.mutation.kind == Mutation::Kind::placed ||
            change.mutation.kind == Mutation::Kind::forget;
   });
 }

@@ -1,0 +1,72 @@
+// Directed scenarios: whose memory a reply, or a proof, comes from. Found by seeds of ten minutes.
+#include "sim/scenario.h"
+
+namespace stayd::sim {
+
+// A counter's reply came from a Redis that a proxy had moved to, and that lacked the last ones: it
+// was told and recorded, as the connection was the same.
+TEST_F(Scenario, WhatDependsOnAnotherMemoryIsDoneAnew) {
+  int count = 0;
+  for (int round = 0; round < 10; ++round) {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(ask({"INCR", "n"}), ":" + std::to_string(++count));
+    }
+    const auto behind = world.redis.changes_since(world.scheduler.now_us() - 2 * kMs);
+    world.users.ask(key("n"), one({"INCR", "n"}));
+    world.instance.pause(4 * kSecond);
+    world.redis.fail_over(behind);
+    world.pass(5 * kSecond);
+    wait();
+    EXPECT_EQ(world.users.last_reply(), ":" + std::to_string(++count));
+    EXPECT_TRUE(world.heal_and_check());
+  }
+}
+
+// What a reconcile had repaired was in another Redis when stayd went on, and passed for done.
+TEST_F(Scenario, AReconcileThatStoodStillStartsOver) {
+  ask({"SET", "k", "v1"});
+  world.pass(kSecond);
+  world.redis.kill();
+  world.pass(100 * kMs);
+  EXPECT_EQ(ask({"SET", "k", "v2"}), "+OK");
+  const auto before = world.scheduler.now_us();
+  world.redis.start(0);
+  const auto repaired = [this] {
+    return world.redis.data().at(key("k")).value == Record{.value = "v2"}.value;
+  };
+  for (int i = 0; i < 4000 && !repaired(); ++i) world.pass(kMs);
+  ASSERT_TRUE(repaired());
+  ASSERT_NE(world.instance.status().shard.trust, Trust::trusted);
+  world.instance.pause(4 * kSecond);
+  world.pass(kSecond);
+  world.redis.fail_over(world.redis.changes_since(before));
+  ASSERT_FALSE(repaired());
+  world.pass(4 * kSecond);
+  EXPECT_EQ(ask({"GET", "k"}), "\"v2\"");
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_TRUE(repaired());
+}
+
+// Redis had evicted something, and nobody had asked since: a session that was written later, and
+// removed past stayd, counted as evicted, and was back.
+TEST_F(Scenario, EvictionsOfBeforeProveNothing) {
+  ask({"SET", "other", "v"});
+  world.redis.evict_one(key("other"));
+  world.pass(3 * kSecond);
+  ask({"SET", "k", "v"});
+  world.users.done_by_stranger(key("k"), {.commands = {{"DEL", "k"}}});
+  world.redis.remove(key("k"));
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+}
+
+// A late save was the first to find that its session had been removed past stayd.
+TEST_F(Scenario, ALateSaveAfterAStrangersDeletionIsFenced) {
+  EXPECT_EQ(ask({"SET", "fenced:1", "v1", "NX"}), "+OK");
+  world.users.done_by_stranger(key("fenced:1"), {.commands = {{"DEL", "fenced:1"}}});
+  world.redis.remove(key("fenced:1"));
+  world.users.loosen(key("fenced:1"), "checked here");
+  EXPECT_EQ(ask({"SET", "fenced:1", "late"}), "+OK");
+  EXPECT_EQ(ask({"GET", "fenced:1"}), "nil");
+}
+
+}  // namespace stayd::sim

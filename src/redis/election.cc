@@ -1,0 +1,103 @@
+#include "redis/election.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace stayd {
+
+namespace {
+
+// What counts as one Sentinel.
+std::string identity(const std::string& id, const Endpoint& address) {
+  return id.empty() ? address.text() : id;
+}
+
+}  // namespace
+
+std::optional<std::size_t> PrimaryElection::learn(const Endpoint& address, const std::string& id) {
+  const bool known = std::ranges::any_of(sentinels_, [&](const Sentinel& s) {
+    return s.address.text() == address.text() || (!id.empty() && s.id == id);
+  });
+  if (known || sentinels_.size() >= kMaxSentinels) return std::nullopt;
+  sentinels_.push_back({address, id, {}, -1});
+  return sentinels_.size() - 1;
+}
+
+void PrimaryElection::identify(std::size_t sentinel, const std::string& id) {
+  sentinels_[sentinel].id = id;
+}
+
+void PrimaryElection::on_answer(std::size_t sentinel, Answer answer, std::int64_t now_us) {
+  if (first_answer_us_ < 0) first_answer_us_ = now_us;
+  sentinels_[sentinel].answer = std::move(answer);
+  sentinels_[sentinel].at_us = now_us;
+}
+
+std::size_t PrimaryElection::known() const {
+  std::set<std::string> identities;
+  for (const Sentinel& s : sentinels_) identities.insert(identity(s.id, s.address));
+  return identities.size();
+}
+
+// The newest answer of each Sentinel that is not too old.
+std::vector<const PrimaryElection::Sentinel*> PrimaryElection::fresh(std::int64_t now_us) const {
+  std::vector<const Sentinel*> out;
+  for (const Sentinel& s : sentinels_) {
+    if (s.at_us < 0 || now_us - s.at_us > kAnswerValidUs) continue;
+    const auto twin = std::ranges::find_if(
+        out, [&](const Sentinel* other) { return !s.id.empty() && other->id == s.id; });
+    if (twin == out.end()) {
+      out.push_back(&s);
+    } else if (s.at_us > (*twin)->at_us) {
+      *twin = &s;
+    }
+  }
+  return out;
+}
+
+std::size_t PrimaryElection::answering(std::int64_t now_us) const {
+  return fresh(now_us).size();
+}
+
+std::size_t PrimaryElection::votes(const Endpoint& primary, std::int64_t now_us) const {
+  const auto answers = fresh(now_us);
+  return static_cast<std::size_t>(std::ranges::count_if(
+      answers, [&](const Sentinel* s) { return s->answer.primary.text() == primary.text(); }));
+}
+
+// nullptr: all stays as it is.
+const PrimaryElection::Answer* PrimaryElection::choice(const std::vector<const Sentinel*>& fresh,
+                                                       std::int64_t now_us) const {
+  const auto most = [&](std::size_t n) { return n * 2 > known(); };
+  if (!followed_ && !most(fresh.size()) && now_us - first_answer_us_ < kPatienceUs) return nullptr;
+  const Answer* newest = nullptr;
+  for (const Sentinel* s : fresh) {
+    const Answer& answer = s->answer;
+    if (newest == nullptr || answer.epoch > newest->epoch ||
+        (answer.epoch == newest->epoch &&
+         votes(answer.primary, now_us) > votes(newest->primary, now_us))) {
+      newest = &answer;
+    }
+  }
+  if (newest == nullptr || !followed_ || newest->epoch > followed_->epoch) return newest;
+  const Answer* most_named = nullptr;
+  for (const Sentinel* s : fresh) {
+    const Answer& answer = s->answer;
+    const bool same = answer.primary.text() == followed_->primary.text();
+    if (same && answer.epoch == followed_->epoch) return nullptr;
+    if (!most(votes(answer.primary, now_us))) continue;
+    if (most_named == nullptr || answer.epoch > most_named->epoch) most_named = &answer;
+  }
+  return most_named;
+}
+
+bool PrimaryElection::elect(std::int64_t now_us) {
+  const Answer* chosen = choice(fresh(now_us), now_us);
+  if (chosen == nullptr) return false;
+  const bool another = !followed_ || followed_->primary.text() != chosen->primary.text();
+  followed_ = *chosen;
+  return another;
+}
+
+}  // namespace stayd

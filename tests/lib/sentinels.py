@@ -1,0 +1,97 @@
+"""A set of Sentinels around one primary and two replicas, for tests: kill, freeze, cut off, fail over.
+
+Each Sentinel is redis-server in its Sentinel mode, on a port of its own.
+"""
+
+from .processes import Process, free_port, wait_until
+from .resp import Client
+
+NAME = "main"
+
+
+class Sentinel:
+    def __init__(self, folder, primary, quorum, down_after_ms, password=None):
+        self.folder, self.port, self.password = folder, free_port(), password
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {folder}",
+            f"sentinel monitor {NAME} 127.0.0.1 {primary.port} {quorum}",
+            f"sentinel down-after-milliseconds {NAME} {down_after_ms}",
+            f"sentinel failover-timeout {NAME} 10000",
+        ]
+        if password:
+            lines += [f"requirepass {password}"]
+        (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
+        self.process = None
+
+    def start(self):
+        argv = ["redis-server", self.folder / "sentinel.conf", "--sentinel"]
+        name = f"sentinel {self.port}"
+        self.process = Process(name, argv, self.folder / "sentinel.log").start()
+        wait_until(lambda: self.call("PING") == "PONG", 10, f"{name} answers PING")
+        return self
+
+    def call(self, *args):
+        with Client(self.port) as client:
+            if self.password:
+                client.call("AUTH", self.password)
+            return client.call(*args)
+
+    def primary_port(self):
+        """The port of the primary that it names."""
+        return int(self.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME)[1])
+
+    def knows(self):
+        """(replicas, other Sentinels)"""
+        flat = self.call("SENTINEL", "MASTER", NAME)
+        fields = dict(zip(flat[::2], flat[1::2]))
+        return int(fields[b"num-slaves"]), int(fields[b"num-other-sentinels"])
+
+
+class SentinelSet:
+    """`make_redis` is the fixture; its servers end with the test, the Sentinels with end()."""
+
+    def __init__(self, folder, make_redis, down_after_ms=600, password=None):
+        self.redises = [make_redis(repl_diskless_sync_delay=0) for _ in range(3)]
+        self.primary, *self.replicas = self.redises
+        for redis in self.redises:
+            redis.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
+        for replica in self.replicas:
+            assert replica.call("REPLICAOF", "127.0.0.1", self.primary.port) == "OK"
+        self.sentinels = [
+            Sentinel(folder / f"sentinel{n}", self.primary, 2, down_after_ms, password)
+            for n in range(3)
+        ]
+        for sentinel in self.sentinels:
+            sentinel.start()
+        wait_until(
+            lambda: all(s.knows() == (2, 2) for s in self.sentinels), 15, "the Sentinels know all"
+        )
+        wait_until(
+            lambda: all(r.info()["master_link_status"] == "up" for r in self.replicas),
+            15,
+            "the replicas are in step",
+        )
+
+    @property
+    def url(self):
+        """Names two Sentinels: the third is learnt. stayd is the user `app` of each Redis."""
+        hosts = ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels[:2])
+        return f"redis+sentinel://app:secret@{hosts}/{NAME}"
+
+    def promoted_port(self):
+        """The port of another primary than before, once one Sentinel names it; else None."""
+        for sentinel in self.sentinels:
+            if (port := sentinel.primary_port()) != self.primary.port:
+                return port
+        return None
+
+    def redis_at(self, port):
+        return next(redis for redis in self.redises if redis.port == port)
+
+    def end(self):
+        for sentinel in self.sentinels:
+            if sentinel.process:
+                sentinel.process.kill()

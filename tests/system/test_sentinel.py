@@ -1,0 +1,212 @@
+"""A primary that Sentinels watch fails in every way they know: users go on, nobody is logged out or
+back in, and what the failover lost is in the new primary within 3 s of the promotion.
+
+Real redis-servers: one primary, two replicas, three Sentinels, of which the URL names two.
+"""
+
+import subprocess
+import time
+
+import pytest
+
+from lib.processes import wait_until
+from lib.sentinels import SentinelSet
+from lib.servers import stayd_binary
+from lib.users import SLACK, Users
+
+TRUSTED_WITHIN_S = 3
+
+
+@pytest.fixture
+def make_set(folder, make_redis):
+    sets = []
+
+    def make(**options):
+        sets.append(SentinelSet(folder, make_redis, **options))
+        return sets[-1]
+
+    yield make
+    for each in sets:
+        each.end()
+
+
+def stayd_at(servers, make_stayd, **options):
+    stayd = make_stayd(servers.url, options=options)
+    stayd.wait_trusted()
+    stayd.wait_adopted()
+    wait_until(lambda: stayd.metric("stayd_sentinels_answering") == 3, 5, "all Sentinels answer")
+    return stayd
+
+
+class Killed:
+    def put_in(self, servers):
+        servers.primary.kill()
+
+    def take_out(self, servers):
+        servers.primary.start()
+        servers.primary.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
+
+
+class Frozen:
+    def put_in(self, servers):
+        servers.primary.freeze()
+
+    def take_out(self, servers):
+        servers.primary.thaw()
+
+
+class Asked:
+    """By an operator: the old primary is sound all the time."""
+
+    def put_in(self, servers):
+        assert servers.sentinels[0].call("SENTINEL", "FAILOVER", "main") == "OK"
+
+    def take_out(self, servers):
+        pass
+
+
+class CutOff:
+    """From Sentinels and replicas, but not from stayd: it accepts writes that will be lost."""
+
+    def put_in(self, servers):
+        with servers.primary.client() as admin:
+            admin.pipeline(
+                ["ACL", "SETUSER", "default", "off"],
+                ["CLIENT", "KILL", "TYPE", "replica"],
+                ["CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes"],
+                ["CLIENT", "KILL", "USER", "default", "SKIPME", "yes"],
+            )
+
+    def take_out(self, servers):
+        with servers.primary.client() as admin:
+            assert admin.call("AUTH", "app", "secret") == "OK"
+            assert admin.call("ACL", "SETUSER", "default", "on", "nopass") == "OK"
+
+
+FAULTS = {
+    "killed": (Killed(), 600),
+    "killed_as_in_production": (Killed(), 5_000),
+    "frozen": (Frozen(), 600),
+    "asked_for": (Asked(), 600),
+    "cut_off": (CutOff(), 600),
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", FAULTS)
+def test_failover(name, make_set, make_stayd):
+    fault, down_after_ms = FAULTS[name]
+    servers = make_set(down_after_ms=down_after_ms)
+    stayd = stayd_at(servers, make_stayd)
+    users = Users(stayd)
+    users.login(12)
+    users.logout("sess:12")
+    slowest = 0.0
+    fault.put_in(servers)
+    old = servers.primary
+    if name == "cut_off":  # what is written now is lost with the failover
+        key = users.login()
+        with old.client() as direct:
+            direct.call("AUTH", "app", "secret")
+            assert direct.call("GET", key) is not None
+        assert all(replica.call("GET", key) is None for replica in servers.replicas)
+    promoted_port = None
+    give_up = time.monotonic() + 40
+    while promoted_port is None:
+        assert time.monotonic() < give_up, "the Sentinels promote nobody"
+        users.go_on()
+        slowest = max(slowest, users.slowest)
+        promoted_port = servers.promoted_port()
+    promoted = time.monotonic()
+    primary = servers.redis_at(promoted_port)
+
+    def followed():
+        users.go_on()
+        shard = stayd.status()["shard"]
+        return shard["trust"] == "trusted" and shard["address"] == f"127.0.0.1:{promoted_port}"
+
+    wait_until(followed, 10, "stayd trusts the new primary")
+    took = time.monotonic() - promoted
+    print(f"{name}: trusted {took:.2f} s after the promotion, slowest answer {slowest * 1e3:.0f} ms")
+    assert took <= TRUSTED_WITHIN_S * SLACK
+    users.wait_in_redis(primary)
+    fault.take_out(servers)
+    wait_until(lambda: old.call("ROLE")[0] == b"slave", 30, "the old primary is a replica")
+    users.go_on()
+    stayd.wait_trusted()
+    users.wait_in_redis(primary)
+    assert stayd.metric("stayd_primary_switches_total") == 1
+
+
+@pytest.mark.timeout(60)
+def test_primary_returns_empty_before_the_failover(make_set, make_stayd):
+    servers = make_set(down_after_ms=5_000)
+    stayd = stayd_at(servers, make_stayd)
+    users = Users(stayd)
+    users.login(12)
+    users.logout("sess:12")
+    Killed().put_in(servers)
+    users.go_on()
+    Killed().take_out(servers)
+    users.go_on()
+    stayd.wait_trusted()
+    users.wait_in_redis(servers.primary)
+    users.go_on()
+    assert stayd.metric("stayd_primary_switches_total") == 0
+
+
+@pytest.mark.timeout(60)
+def test_all_sentinels_are_down(make_set, make_stayd):
+    """The last known primary is used on, through an outage of its own too."""
+    servers = make_set()
+    stayd = stayd_at(servers, make_stayd)
+    users = Users(stayd)
+    users.login(6)
+    for sentinel in servers.sentinels:
+        sentinel.process.kill()
+    wait_until(lambda: stayd.log_lines("sentinels_lost"), 15 * SLACK, "stayd tells of it")
+    assert stayd.trust() == "trusted"
+    assert "no Sentinel names a primary" in stayd.http("/readyz")[1]
+    users.go_on()
+    Killed().put_in(servers)
+    users.go_on()
+    Killed().take_out(servers)
+    stayd.wait_trusted()
+    users.wait_in_redis(servers.primary)
+    for sentinel in servers.sentinels:
+        sentinel.start()
+    wait_until(lambda: stayd.log_lines("sentinels_back"), 10 * SLACK, "stayd tells of it")
+    users.go_on()
+
+
+def check(stayd):
+    """(exit code, output) of `stayd check` with the flags of this server."""
+    argv = [stayd_binary(), "check"]
+    for key, value in stayd.options.items():
+        argv += ["--" + key, value]
+    run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=30)
+    return run.returncode, run.stdout + run.stderr
+
+
+@pytest.mark.timeout(60)
+def test_sentinels_with_a_password_and_a_wrong_name(make_set, make_stayd):
+    """A name that no Sentinel knows is said; the right one works, with the Sentinels' own password."""
+    servers = make_set(password="hidden")
+    wrong = make_stayd(
+        servers.url.replace("/main", "/mian"), options={"redis.sentinel_password": "hidden"}
+    )
+    said = wait_until(lambda: wrong.log_lines("sentinels_lost"), 10 * SLACK, "it is said")[0]
+    assert "mian" in said and "No such master with that name" in said
+    code, output = check(wrong)
+    assert code == 1 and "SENTINEL MASTER mian" in output, output
+    assert "no Sentinel names a primary" in output, output
+    stayd = stayd_at(servers, make_stayd, **{"redis.sentinel_password": "hidden"})
+    output = check(stayd)[1]
+    for sentinel in servers.sentinels[:2]:
+        named = f"127.0.0.1:{sentinel.port} names 127.0.0.1:{servers.primary.port}, epoch 0"
+        assert named in output, output
+    assert f"127.0.0.1:{servers.primary.port} answers" in output, output
+    assert "hidden" not in output and "secret" not in output
+    users = Users(stayd)
+    users.login(3)
+    users.wait_in_redis(servers.primary)
