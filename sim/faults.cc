@@ -37,7 +37,7 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"power-cut", 20 * kSecond, [](Faults& f) { return f.cut_power(); }},
       FaultKind{"lying-fsync", 30 * kSecond, [](Faults& f) { return f.lie_about_syncs(); }},
       FaultKind{"disk-full", 20 * kSecond,
-                [](Faults& f) { return f.fail_disk(FaultyStore::Operation::apply); }, false},
+                [](Faults& f) { return f.fail_disk(FaultyStore::Operation::apply); }},
       FaultKind{"disk-unreadable", 20 * kSecond,
                 [](Faults& f) { return f.fail_disk(FaultyStore::Operation::load); }},
       FaultKind{"bit-flip", 10 * kSecond, [](Faults& f) { return f.flip_bit(); }},

@@ -69,4 +69,22 @@ TEST_F(Scenario, ALateSaveAfterAStrangersDeletionIsFenced) {
   EXPECT_EQ(ask({"GET", "fenced:1"}), "nil");
 }
 
+// A read was being checked, or a heartbeat was on its way, when a client flushed the database: the
+// heartbeat of before was not the last one written any more, and Redis not believed.
+TEST_F(Scenario, AFlushThroughStaydIsNoLossOfMemory) {
+  const auto before = world.instance.counters().shard_trusted;
+  for (int i = 0; i < 60; ++i) {
+    ask({"SET", "k", "v"});
+    world.redis.remove(key("k"));
+    world.users.done_by_stranger(key("k"), {.commands = {{"DEL", "k"}}});
+    world.users.ask(key("k"), one({"GET", "k"}));
+    world.pass(20 * i);
+    world.users.ask(key("flushed"), one({"FLUSHDB"}), 1);
+    wait();
+    EXPECT_EQ(world.instance.status().shard.trust, Trust::trusted);
+  }
+  world.pass(3 * kSecond);
+  EXPECT_EQ(world.instance.counters().shard_trusted, before);
+}
+
 }  // namespace stayd::sim

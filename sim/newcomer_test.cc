@@ -30,6 +30,12 @@ class Newcomer : public Scenario {
     world.redis.kill();
     world.pass(100 * kMs);
   }
+  void fill_disk() {
+    world.instance.disk().faults().inject(
+        FaultyStore::Operation::apply,
+        {.error = make_error(Errc::no_space, "ENOSPC"), .times = UINT64_MAX});
+    world.instance.excuse(Excuse::unwritable, 10 * kSecond);
+  }
 };
 
 TEST_F(Newcomer, AbsentStaysAbsent) {
@@ -103,6 +109,38 @@ TEST_F(Newcomer, WhatIsInRedisOnceIsOurs) {
   world.redis.start(0);
   EXPECT_TRUE(world.heal_and_check());
   EXPECT_EQ(ask({"GET", "k"}), "\"2\"");
+}
+
+// The ledger took none of what Redis held, and the backfill passed for complete: in the next outage
+// no row was proof that nobody has the key.
+TEST_F(Newcomer, AdoptionIsNotOverWhileTheLedgerRefuses) {
+  world.users.done_by_stranger(key("k"), {.commands = {{"SET", "k", "there"}}});
+  world.redis.put(key("k"), Record{.value = "there"});
+  fill_disk();
+  world.redis.flags.no_scan = false;
+  world.pass(200 * kMs);
+  world.redis.flags.no_scan = true;
+  world.pass(100 * kMs);
+  EXPECT_FALSE(world.instance.status().adoption_complete);
+  world.instance.disk().faults().heal();
+  world.redis.flags.no_scan = false;
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_TRUE(world.instance.status().adoption_complete);
+  outage();
+  EXPECT_EQ(ask({"GET", "k"}), "\"there\"");
+}
+
+// As WhatIsInRedisOnceIsOurs, but the ledger could not be told: then Redis is not either.
+TEST_F(Newcomer, NothingIsPlacedBeforeTheLedgerKnows) {
+  outage();
+  EXPECT_EQ(ask({"INCR", "k"}), ":1");
+  fill_disk();
+  world.redis.start(0);
+  world.pass(3 * kSecond);
+  EXPECT_FALSE(world.redis.data().contains(key("k")));
+  world.instance.disk().faults().heal();
+  EXPECT_TRUE(world.heal_and_check());
+  EXPECT_TRUE(world.redis.data().contains(key("k")));
 }
 
 }  // namespace

@@ -239,7 +239,8 @@ void Users::on_kill(const Instance& instance) {
     history.in_doubt(mine->operation, "stayd was killed", scheduler_.wall_ms());
     mine->then("");
   }
-  const auto unwritable_until_us = instance.excused_until_us(Excuse::unwritable);
+  const auto unwritable_until_us =
+      std::max(instance.excused_until_us(Excuse::unwritable), instance.paused_until_us());
   const bool written_since = scheduler_.now_us() > unwritable_until_us + kTombRetryUs;
   for (const FullKey& key : std::set<FullKey>(unwritten_logouts_)) {
     if (&home(key) != &instance) continue;

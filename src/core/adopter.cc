@@ -300,7 +300,10 @@ void Adopter::on_upstream_lost(std::uint64_t) {}
 void Adopter::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   if (tag >> 20 != generation_) return;
   const Item& item = items_[tag & 0xfffff];
-  if (!error.message.empty()) return put_off(tag & 0xfffff);
+  if (!error.message.empty()) {
+    failed_ = failed_ || page_is_scan_;  // what it lacks must not pass for what nobody has
+    return put_off(tag & 0xfffff);
+  }
   if (result.outcome == ApplyOutcome::applied) {
     c_.unrecorded.settle(item.key, item.hlc);
     ++adopted_;

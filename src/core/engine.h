@@ -233,6 +233,7 @@ class Engine final : public CallHandler,
   void send_doubts(Call& call);
   bool memory_holds(const Call& call);
   bool memory_is_judged();
+  void go_first(Call& call);
   void redo(Call& call);
   bool was_lost(const Call& call, const RowMeta& meta);
   void on_verified(Call& call);

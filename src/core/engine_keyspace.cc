@@ -233,12 +233,8 @@ void Engine::start_flush(Call& call) {
   call.hlc = c_.hlc.next(c_.now.wall_ms);
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     slow_deadline_us(), 1);
-  for (int i = 0; i < kDatabases && !swap; ++i) {
-    if (!shard_.db_in_use(i) || (db >= 0 && i != db)) continue;
-    std::string canary;
-    shard_.append_fresh_canary(canary, i);
-    c_.upstream->send(canary, i, swallow_, 0, slow_deadline_us(), 1);
-  }
+  if (swap) return shard_.on_swap_sent(slow_deadline_us());
+  shard_.on_flush_sent(db, slow_deadline_us());
 }
 
 void Engine::on_flush(Call& call, std::string_view frame) {

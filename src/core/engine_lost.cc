@@ -93,11 +93,7 @@ void Engine::reroute_lost() {
   auto lost = std::move(lost_);
   lost_.clear();
   if (lost.empty()) return;
-  for (auto it = lost.rbegin(); it != lost.rend(); ++it) {
-    Call& call = **it;
-    c_.keys.remove_in_flight(call);
-    if (!call.locks_held) c_.keys.enqueue_front(call);
-  }
+  for (auto it = lost.rbegin(); it != lost.rend(); ++it) go_first(**it);
   // Nothing else may start, and end, one of these while they are gone through.
   const bool outer = std::exchange(running_ready_, true);
   for (Call* call : lost) reroute(*call);
@@ -105,12 +101,17 @@ void Engine::reroute_lost() {
   run_ready();
 }
 
-// Answered by a memory that is not trusted any more: before anybody else sees what it has done.
+// What was sent to Redis and is done anew: before anybody else sees what it may have done.
+void Engine::go_first(Call& call) {
+  c_.keys.remove_in_flight(call);
+  if (!call.locks_held) c_.keys.enqueue_front(call);
+}
+
+// Answered by a memory that is not trusted any more.
 void Engine::redo(Call& call) {
   call.in_doubt = true;
   ++c_.counters.in_doubt_commands;
-  c_.keys.remove_in_flight(call);
-  if (!call.locks_held) c_.keys.enqueue_front(call);
+  go_first(call);
   kick(call.keys);
   reroute(call);
 }

@@ -327,7 +327,9 @@ void Engine::on_write(Call& call, std::string_view frame) {
 
 void Engine::on_aux(Call& call, std::string_view frame) {
   if (is_session(call) && refused(call, frame)) return;
-  if (call.writes() && is_session(call)) return record(call, frame);
+  if (call.writes() && is_session(call)) {
+    return memory_is_judged() ? record(call, frame) : redo(call);
+  }
   ++c_.counters.replies_from_redis;
   if (call.spec->handling == Handling::keyspace) {
     if (call.spec->name == "randomkey" && is_side_key(ReplyView(frame).text()) &&

@@ -28,7 +28,7 @@ void Shard::begin_reconcile() {
   scan_under_way_ = false;
   good_beats_ = 0;
   replayed_ = 0;
-  beats_under_way_ = 0;
+  beats_under_way_ = flushes_under_way_ = 0;
   ask();
 }
 
@@ -82,7 +82,8 @@ void Shard::decide() {
       found_[db] = last_written_[db];
       gone_[db] = true;
     } else if (found_[db].empty() ||
-               (found_[db] != last_written_[db] && found_[db] != pending_write_[db])) {
+               (found_[db] != last_written_[db] && found_[db] != pending_write_[db] &&
+                found_[db] != fresh_[db])) {
       intact = false;
     }
     const auto canary = Canary::parse(found_[db]);
@@ -125,6 +126,7 @@ void Shard::decide() {
   for (int db = 0; db < kDatabases; ++db) {
     last_written_[db] = gone_[db] ? std::string() : found_[db];
     gone_[db] = false;
+    fresh_[db].clear();
   }
   step_ = Step::scanning;
   // Ahead of the first repair: whatever empties Redis from now on takes this heartbeat too.
@@ -287,7 +289,7 @@ void Shard::pay() {
   if (c_.debts.complete() && (c_.debts.size() <= kResidualDebts || waiting_is_pointless)) {
     step_ = Step::probing;
     good_beats_ = 0;
-    if (beats_under_way_ == 0) send_heartbeats();
+    if (may_beat()) send_heartbeats();
   }
 }
 

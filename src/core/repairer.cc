@@ -132,13 +132,14 @@ void Repairer::on_existence(std::size_t index, std::string_view frame) {
   if (frame[0] != ':') return finish(index, RepairOutcome::lost);
   if (frame[1] != '0') return finish(index, RepairOutcome::foreign);
   item.vacant = true;
-  if (item.provisional) place(item.key);
+  if (item.provisional) return place(index);
   c_.store.load(item.key, c_.ops.token(*this, tag(index)));
 }
 
 // Redis has nothing of its own here: what it is given, and what the row becomes meanwhile, is ours,
-// after a restart of ours too.
-void Repairer::place(const FullKey& key) {
+// after a restart of ours too. So the ledger comes first.
+void Repairer::place(std::size_t index) {
+  const FullKey& key = items_[index].key;
   c_.placed.insert_or_assign(key, true);
   Mutation placed;
   placed.kind = Mutation::Kind::placed;
@@ -146,7 +147,18 @@ void Repairer::place(const FullKey& key) {
   placed.key = key;
   placed.hlc = c_.hlc.next(c_.now.wall_ms);
   placed.mark = c_.mark;
-  c_.store.apply_one(std::move(placed), 0, Durability::written);
+  c_.store.apply_one(std::move(placed), c_.ops.token(*this, tag(index)), Durability::written);
+}
+
+void Repairer::on_applied(std::uint64_t tag, const Error& error, const ApplyResult&) {
+  if (tag >> 16 != generation_ || items_.empty()) return;
+  const std::size_t index = tag & 0xffff;
+  if (items_[index].done) return;
+  if (error.message.empty()) {
+    return c_.store.load(items_[index].key, c_.ops.token(*this, tag));
+  }
+  c_.placed.erase(items_[index].key);
+  finish(index, RepairOutcome::refused);
 }
 
 void Repairer::finish(std::size_t index, RepairOutcome outcome) {

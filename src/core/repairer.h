@@ -62,7 +62,7 @@ class Repairer final : private ReplyHandler, private StoreClient {
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
-  void on_applied(std::uint64_t, const Error&, const ApplyResult&) override {}
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult&) override;
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
 
   void load_rows();
@@ -70,7 +70,7 @@ class Repairer final : private ReplyHandler, private StoreClient {
   void ask_for_another(std::size_t index);
   void on_existence(std::size_t index, std::string_view frame);
   void finish(std::size_t index, RepairOutcome outcome);
-  void place(const FullKey& key);
+  void place(std::size_t index);
   std::uint64_t tag(std::size_t index) const { return (generation_ << 16) | index; }
 
   CoreContext& c_;

@@ -138,7 +138,7 @@ void Shard::on_upstream_down(bool never_up, std::string_view cause) {
     scans_.clear();
   }
   scan_under_way_ = false;
-  beats_under_way_ = 0;
+  beats_under_way_ = flushes_under_way_ = 0;
   writes_refused_ = deletes_refused_ = false;
   if (trust_ == Trust::out && !never_up) reason_ = cause;
   if (trust_ == Trust::out) {
@@ -230,7 +230,7 @@ void Shard::on_tick() {
   if (step_ == Step::reading_back) leftovers_.on_tick();
   const auto interval =
       step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
-  if (beats_under_way_ == 0 && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
+  if (may_beat() && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
     send_heartbeats();
     if (c_.now.mono_us - last_look_us_ >= kLookIntervalUs) {
       look_around(c_.deadline_us(c_.options.heartbeat_deadline_ms));
@@ -306,11 +306,30 @@ void Shard::on_heartbeat(int db, std::string_view frame) {
   }
 }
 
-void Shard::append_fresh_canary(std::string& out, int db) {
-  const Canary next{epoch_, ++beats_, position(), c_.now.wall_ms};
-  last_written_[db] = next.text();
-  append_request(out,
-                 {"SET", canary_name(), last_written_[db], "PX", std::to_string(kCanaryTtlMs)});
+// What was last written changes when the reply comes: what was asked before the flush is compared
+// with the heartbeat of before.
+void Shard::on_flush_sent(int db, std::int64_t deadline_us) {
+  std::string request;
+  for (int i = 0; i < kDatabases; ++i) {
+    if (!db_in_use(i) || (db >= 0 && i != db)) continue;
+    fresh_[i] = Canary{epoch_, ++beats_, position(), c_.now.wall_ms}.text();
+    request.clear();
+    append_request(request, {"SET", canary_name(), fresh_[i], "PX", std::to_string(kCanaryTtlMs)});
+    ++flushes_under_way_;
+    c_.upstream->send(request, i, *this, make_tag(kTagFlush, generation_, i), deadline_us);
+  }
+}
+
+void Shard::on_swap_sent(std::int64_t deadline_us) {
+  std::string request;
+  append_request(request, {"PING"});
+  ++flushes_under_way_;
+  c_.upstream->send(request, -1, *this, make_tag(kTagFlush, generation_, 0), deadline_us);
+}
+
+void Shard::on_flush_reply(int db) {
+  --flushes_under_way_;
+  if (!fresh_[db].empty()) last_written_[db] = std::exchange(fresh_[db], {});
 }
 
 void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
@@ -324,6 +343,7 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     on_heartbeat(db, frame);
     return;
   }
+  if (kind == kTagFlush) return on_flush_reply(db);
   if (kind == kTagIgnore) return;
   if (kind == kTagLoads) {
     if (frame[0] == '-') c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));

@@ -83,8 +83,10 @@ class Shard final : public UpstreamEvents,
   bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) override;
   const std::string& last_canary(int db) const override { return last_written_[db]; }
   std::string canary_name() const { return canary_key(c_.instance); }
-  // Appends the request that writes a fresh canary after a flush through stayd (R18).
-  void append_fresh_canary(std::string& out, int db);
+  // A flush or SWAPDB through stayd has just been sent: other heartbeats wait for its reply. A
+  // flush takes those of `db` (-1: all), so fresh ones are sent behind it (R18).
+  void on_flush_sent(int db, std::int64_t deadline_us);
+  void on_swap_sent(std::int64_t deadline_us);
   // SWAPDB has moved the heartbeats too.
   void swap_canaries(int a, int b) { std::swap(last_written_[a], last_written_[b]); }
   // A flush through stayd has been done: rows and copies older than `hlc` are void. db -1: all.
@@ -125,6 +127,8 @@ class Shard final : public UpstreamEvents,
   void become_trusted();
   void set_trust(Trust trust, std::string_view why);
   void send_heartbeats();
+  void on_flush_reply(int db);
+  bool may_beat() const { return beats_under_way_ == 0 && flushes_under_way_ == 0; }
   void look_around(std::int64_t deadline_us);
   void on_time(int look, std::string_view frame);
   void note_clock(std::int64_t redis_wall_ms, std::int64_t asked_wall_ms);
@@ -163,6 +167,7 @@ class Shard final : public UpstreamEvents,
   std::array<std::string, kDatabases> last_written_;
   std::array<std::string, kDatabases> found_;
   std::array<std::string, kDatabases> pending_write_;
+  std::array<std::string, kDatabases> fresh_;  // behind a flush, until its reply comes
   std::array<bool, kDatabases> gone_{};
   std::uint32_t dbs_ = 1;
   std::uint32_t epoch_ = 0;
@@ -185,6 +190,7 @@ class Shard final : public UpstreamEvents,
   std::int64_t round_trip_us_ = 0;
   int good_beats_ = 0;
   int beats_under_way_ = 0;
+  int flushes_under_way_ = 0;  // replies awaited
 
   std::vector<Scan> scans_;
   bool scan_under_way_ = false;

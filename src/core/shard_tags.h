@@ -13,7 +13,8 @@ enum TagKind : std::uint64_t {
   kTagInfo = 5,
   kTagInstances = 6,
   kTagLoads = 7,
-  kTagTime = 8
+  kTagTime = 8,
+  kTagFlush = 9
 };
 inline std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {
   return static_cast<std::uint64_t>(kind) << 56 | (generation & 0xffffffffff) << 8 |

@@ -187,9 +187,12 @@ void Link::on_gate_frame(std::string_view frame) {
       if (options_.is_sentinel) come_up();
       return;
     }
-    case 1:
-      facts_.redis_wall_ms = time_reply_ms(reply).value_or(0);
+    case 1: {
+      const auto redis_wall_ms = time_reply_ms(reply);
+      if (!redis_wall_ms) return condemn("this is no Redis: it answers TIME with something else");
+      facts_.redis_wall_ms = *redis_wall_ms;
       return;
+    }
     default:
       on_gate_info(reply);
   }

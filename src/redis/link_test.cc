@@ -88,6 +88,18 @@ class LinkTest : public ::testing::Test, public UpstreamEvents, public ReplyHand
   std::string replies, lost, cause;
 };
 
+// Its offset to our clock would have been half a century.
+TEST_F(LinkTest, WhatDoesNotTellTheTimeIsNoRedis) {
+  link.condemn("lost");
+  link.on_tick({60'000'000, 0});
+  dialer.wire.events->on_connected();
+  answer("%1\r\n$2\r\nid\r\n:7\r\n");
+  answer("+OK\r\n");
+  answer("$13\r\nrole:master\r\n\r\n");
+  EXPECT_FALSE(link.up());
+  EXPECT_EQ(cause, "this is no Redis: it answers TIME with something else");
+}
+
 // Redis is elsewhere (a failover): what was under way is lost, and the next tick dials there.
 TEST_F(LinkTest, MovesToAnotherAddress) {
   send("a", 0);

@@ -82,6 +82,8 @@ def compare(seed, commands):
         wait_until(lambda: stand_in.trust() == "out", 5, "the stand-in answers")
         stand_in_port = ["--stand-in", stand_in.port]
         code = subprocess.run(command(right, stayd.port, seed, commands, *stand_in_port)).returncode
+        if code != 0:
+            print("the log of the stayd whose Redis was up:", *stayd.log_lines()[-12:], sep="\n  ")
         stayd.process.must_be_alive()
         stand_in.process.must_be_alive()
     return code
