@@ -95,7 +95,9 @@ Result<BlockingSocket> BlockingSocket::connect(const Endpoint& endpoint, std::in
 }
 
 BlockingSocket::BlockingSocket(BlockingSocket&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), deadline_ms_(other.deadline_ms_) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      deadline_ms_(other.deadline_ms_),
+      tls_(std::move(other.tls_)) {}
 
 BlockingSocket::~BlockingSocket() {
   if (fd_ >= 0) ::close(fd_);
@@ -108,7 +110,41 @@ Result<void> BlockingSocket::wait(short events) {
   return make_error(Errc::unavailable, "no answer in time");
 }
 
+Result<void> BlockingSocket::secure(const TlsContext& context, const std::string& host) {
+  tls_ = std::make_unique<TlsStream>(context, host);
+  tls_->start();
+  while (!tls_->established()) {
+    if (const auto sent = send_raw(tls_->take_output()); !sent) return sent.error();
+    const auto cipher = receive_raw();
+    if (!cipher) {
+      return make_error(Errc::unavailable,
+                        "no answer to the TLS handshake: is this a port without TLS?");
+    }
+    if (cipher->empty()) return make_error(Errc::unavailable, "closed in the TLS handshake");
+    std::string plain;  // Redis says nothing unasked
+    if (const auto received = tls_->receive(*cipher, plain); !received) return received.error();
+  }
+  return send_raw(tls_->take_output());
+}
+
 Result<void> BlockingSocket::send(std::string_view bytes) {
+  if (!tls_) return send_raw(bytes);
+  tls_->send(bytes);
+  return send_raw(tls_->take_output());
+}
+
+Result<std::string> BlockingSocket::receive() {
+  if (!tls_) return receive_raw();
+  std::string plain;
+  while (plain.empty() && !tls_->ended()) {
+    const auto cipher = receive_raw();
+    if (!cipher || cipher->empty()) return cipher;
+    if (const auto received = tls_->receive(*cipher, plain); !received) return received.error();
+  }
+  return plain;
+}
+
+Result<void> BlockingSocket::send_raw(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent >= 0) {
@@ -122,7 +158,7 @@ Result<void> BlockingSocket::send(std::string_view bytes) {
   return {};
 }
 
-Result<std::string> BlockingSocket::receive() {
+Result<std::string> BlockingSocket::receive_raw() {
   std::string buffer(64u << 10, '\0');
   for (;;) {
     const ssize_t size = ::recv(fd_, buffer.data(), buffer.size(), 0);

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "net/tls.h"
 #include "redis/transport.h"
 #include "resp/reply.h"
 
@@ -22,16 +24,23 @@ class BlockingSocket {
   BlockingSocket& operator=(BlockingSocket&&) = delete;
   ~BlockingSocket();
 
+  // Everything goes over TLS from now on. Errors: unavailable.
+  Result<void> secure(const TlsContext& context, const std::string& host);
   Result<void> send(std::string_view bytes);
   // At least one byte, or "" at the end of the stream.
   Result<std::string> receive();
+  // The end of the server's certificate, seconds since the epoch; 0: none, or not known.
+  std::int64_t certificate_ends_s() const { return tls_ ? tls_->not_after_s() : 0; }
 
  private:
   BlockingSocket(int fd, std::int64_t deadline_ms) : fd_(fd), deadline_ms_(deadline_ms) {}
   Result<void> wait(short events);
+  Result<void> send_raw(std::string_view bytes);
+  Result<std::string> receive_raw();
 
   int fd_;
   std::int64_t deadline_ms_;  // monotonic
+  std::unique_ptr<TlsStream> tls_;
 };
 
 class RedisProbe {

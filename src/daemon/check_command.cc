@@ -66,16 +66,33 @@ Result<std::int64_t> clock_offset(RedisProbe& probe) {
 }
 
 // Everything asked of Redis, or why it could not be.
-Result<std::vector<Finding>> probe_redis(const RedisTarget& target) {
+Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const TlsOptions& tls) {
   auto socket = BlockingSocket::connect(target.endpoint, kProbeTimeoutMs);
   if (!socket) return socket.error();
+  if (target.tls) {
+    const auto context = TlsContext::load(tls);
+    if (!context) return context.error();
+    const auto secured = socket->secure(**context, target.endpoint.host);
+    if (!secured) return secured.error();
+  }
+  const auto certificate_ends_s = socket->certificate_ends_s();
   RedisProbe probe(std::move(*socket));
   if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
   const auto info = ask(probe, {"INFO"});
   if (!info) return info.error();
   const auto offset = clock_offset(probe);
   if (!offset) return offset.error();
-  return judge_redis(*info, *offset);
+  auto findings = judge_redis(*info, *offset);
+  if (target.tls) {
+    const auto left_days = (certificate_ends_s - wall_ms() / 1'000) / 86'400;
+    findings.push_back({left_days > 30 ? Level::good : Level::advice, "tls",
+                        fmt::format("the certificate of Redis expires in {} days", left_days)});
+    if (!tls.verify) {
+      findings.push_back(
+          {Level::advice, "tls", "tls_verify = false: whoever answers is given the password"});
+    }
+  }
+  return findings;
 }
 
 // Whom one Sentinel names.
@@ -162,7 +179,7 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
   }
   const RedisTarget target = find_primary(config, findings);
   const auto redis = target.endpoint.known()
-                         ? probe_redis(target)
+                         ? probe_redis(target, config.redis.tls)
                          : Result<std::vector<Finding>>(
                                make_error(Errc::unavailable, "no Sentinel names a primary"));
   if (redis) {

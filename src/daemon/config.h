@@ -15,6 +15,7 @@
 #include "core/policy.h"
 #include "daemon/redis_url.h"
 #include "daemon/units.h"
+#include "net/tls.h"
 
 namespace stayd {
 
@@ -37,6 +38,7 @@ struct RedisConfig {
   std::string user;
   std::string password;
   std::string password_file;
+  TlsOptions tls;
   std::string sentinel_user;
   std::string sentinel_password;
   std::string sentinel_password_file;

@@ -87,6 +87,23 @@ void ConfigReader::check_sentinel() {
   }
 }
 
+void ConfigReader::check_tls() {
+  const TlsOptions& tls = config_.redis.tls;
+  if (tls.cert_file.empty() != tls.key_file.empty()) {
+    const bool key = tls.cert_file.empty();
+    problem(origin(key ? "redis.tls_key_file" : "redis.tls_cert_file"),
+            fmt::format("[redis] tls_{}_file needs tls_{}_file beside it", key ? "key" : "cert",
+                        key ? "cert" : "key"));
+  }
+  const bool given = !tls.ca_file.empty() || !tls.cert_file.empty() || !tls.server_name.empty();
+  if (given && !config_.redis_target.tls) {
+    const auto key = !tls.ca_file.empty()     ? "redis.tls_ca_file"
+                     : !tls.cert_file.empty() ? "redis.tls_cert_file"
+                                              : "redis.tls_server_name";
+    problem(origin(key), "[redis] url is not rediss://: this connection would not be encrypted");
+  }
+}
+
 void ConfigReader::check_listen() {
   const ListenConfig& listen = config_.listen;
   if (listen.resp.empty()) {
@@ -128,6 +145,7 @@ void ConfigReader::check_redis() {
             fmt::format("[redis] user \"{}\" has no password", to.user));
   }
   check_sentinel();
+  check_tls();
   const bool same_port = std::ranges::any_of(config_.resp_addresses, [&](const Endpoint& own) {
     return own.text() == to.endpoint.text() && own.port != 0;
   });

@@ -39,6 +39,7 @@ class ConfigReader {
   void check_redis();
   void check_passwords(std::string_view key, bool both);
   void check_sentinel();
+  void check_tls();
 
   Config config_;
   std::map<std::string, std::string, std::less<>> origins_;

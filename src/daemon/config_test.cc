@@ -139,9 +139,13 @@ TEST(Config, EveryMistakeNamesFileLineAndKey) {
        "stayd.toml:2: [listen] http = \"8380\" is not \"host:port\", \"unix:/path\" or \"off\""},
       {"[listen]\npassword = 5\n",
        "stayd.toml:2: [listen] password = (hidden) is not text in quotes"},
-      {"[redis]\nurl = \"rediss://h\"\n",
-       "stayd.toml:2: [redis] url: rediss:// is not yet supported in this version; use redis:// or "
-       "unix://"},
+      {"[redis]\nurl = \"redis+cluster://h\"\n",
+       "stayd.toml:2: [redis] url: redis+cluster:// is not yet supported in this version; use "
+       "redis:// or unix://"},
+      {"[redis]\nurl = \"rediss://h\"\ntls_cert_file = \"c\"\n",
+       "stayd.toml:3: [redis] tls_cert_file needs tls_key_file beside it"},
+      {"[redis]\ntls_ca_file = \"ca\"\n",
+       "stayd.toml:2: [redis] url is not rediss://: this connection would not be encrypted"},
       {"[redis]\nurl = \"redis://127.0.0.1:6380\"\n",
        "stayd.toml:2: [redis] url names 127.0.0.1:6380, where stayd itself listens"},
       {"[redis]\nuser = \"bob\"\n", "stayd.toml:2: [redis] user \"bob\" has no password"},

@@ -168,18 +168,23 @@ Result<RedisTarget> parse_redis_url(std::string_view url) {
   }
   const std::string_view scheme = url.substr(0, colons);
   const std::string_view rest = url.substr(colons + 3);
-  if (scheme == "redis") return parse_tcp(rest);
+  if (scheme == "redis" || scheme == "rediss") {
+    auto target = parse_tcp(rest);
+    if (target) target->tls = scheme == "rediss";
+    return target;
+  }
   if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis-socket") {
     return parse_unix(rest);
   }
   if (scheme == "redis+sentinel") return parse_sentinel(rest);
-  for (const std::string_view later : {"rediss", "redis+cluster"}) {
+  for (const std::string_view later : {"redis+cluster", "rediss+sentinel"}) {
     if (scheme == later) {
       return bad(fmt::format("{}:// is not yet supported in this version; use redis:// or unix://",
                              scheme));
     }
   }
-  const std::string_view known = nearest_name(scheme, {"redis", "unix", "redis+sentinel"});
+  const std::string_view known =
+      nearest_name(scheme, {"redis", "rediss", "unix", "redis+sentinel"});
   return bad(fmt::format(
       "{}:// is not a scheme of Redis; {}", scheme,
       known.empty() ? "use redis:// or unix://" : fmt::format("did you mean {}://?", known)));

@@ -1,4 +1,4 @@
-// Where the primary is: redis://[user:password@]host[:port][/db],
+// Where the primary is: redis://[user:password@]host[:port][/db], rediss:// the same over TLS,
 // unix:///path?db=N (redis+unix:// and redis-socket:// mean the same), or who knows:
 // redis+sentinel://[user:password@]host[:port],host[:port].../name[/db], whose user and password
 // are for Redis. Pure; any thread.
@@ -20,6 +20,7 @@ struct RedisTarget {
   std::vector<Endpoint> sentinels;  // empty: the endpoint is the primary
   std::string primary_name;         // that the Sentinels know it by
   int db = 0;
+  bool tls = false;
   std::string user;
   std::string password;
 
@@ -28,7 +29,7 @@ struct RedisTarget {
 };
 
 // Errors: `invalid` with one sentence that names no password. Forms that later versions will speak
-// (rediss://, redis+cluster://) are refused by name.
+// (redis+cluster://) are refused by name.
 Result<RedisTarget> parse_redis_url(std::string_view url);
 
 }  // namespace stayd

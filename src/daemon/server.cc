@@ -61,6 +61,7 @@ Result<void> Server::start() {
   port_.admin = config_.admin;
   port_.default_db = static_cast<std::uint8_t>(config_.redis_target.db);
   port_.limits.max_clients = static_cast<std::size_t>(config_.listen.max_clients);
+  if (const auto made = make_dialer(); !made) return made.error();
   make_engine();
   if (const auto listening = listen(); !listening) return listening.error();
   loop_.add_ticker(*this);
@@ -107,21 +108,27 @@ LinkOptions Server::link_options(const char* name) const {
   return options;
 }
 
+Result<void> Server::make_dialer() {
+  dialer_ = std::make_unique<AsioDialer>(loop_);
+  if (!config_.redis_target.tls) return {};
+  tls_ = std::make_unique<TlsDialer>(loop_, *dialer_, log_);
+  return tls_->start(config_.redis.tls);
+}
+
 void Server::make_engine() {
   engine_ = std::make_unique<Engine>(engine_options(config_), PolicyTable(config_.sessions),
                                      *ledger_, counters_, log_, random_);
   gate_ = std::make_unique<EngineGate>(loop_, *engine_);
   // Only a client that subscribes makes the third connection.
   relay_ = std::make_unique<PubSubRelay>(port_.hub, log_, [this] { pubsub_->start(loop_.now()); });
-  dialer_ = std::make_unique<AsioDialer>(loop_);
-  data_ = std::make_unique<Link>(link_options("stayd-data"), *dialer_, engine_->data_events(),
+  Dialer& dialer = tls_ ? static_cast<Dialer&>(*tls_) : *dialer_;
+  data_ = std::make_unique<Link>(link_options("stayd-data"), dialer, engine_->data_events(),
                                  counters_, random_);
-  aux_ = std::make_unique<Link>(link_options("stayd-aux"), *dialer_, engine_->aux_events(),
-                                counters_, random_);
+  aux_ = std::make_unique<Link>(link_options("stayd-aux"), dialer, engine_->aux_events(), counters_,
+                                random_);
   pubsub_ =
-      std::make_unique<Link>(link_options("stayd-pubsub"), *dialer_, *relay_, counters_, random_);
-  pinned_ =
-      std::make_unique<PinnedPool>(link_options("stayd-client"), *dialer_, counters_, random_);
+      std::make_unique<Link>(link_options("stayd-pubsub"), dialer, *relay_, counters_, random_);
+  pinned_ = std::make_unique<PinnedPool>(link_options("stayd-client"), dialer, counters_, random_);
   engine_->attach(*data_, *aux_, pinned_.get());
   relay_->attach(*pubsub_);
   port_.hub.set_upstream(relay_.get());
@@ -294,6 +301,7 @@ HttpResponse Server::answer(const HttpRequest& request) {
   facts_.clients = resp_->connections();
   facts_.draining = drain_until_us_ != 0;
   if (sentinels_) facts_.sentinels = sentinels_->status();
+  if (tls_) facts_.certificates = {tls_->server_not_after_s(), tls_->own_not_after_s()};
   if (request.path == "/metrics" || request.path == "/status.json") measure_process(facts_);
   const EngineStatus status = engine_->status();
   HttpPage page = render_page(request.path, {status, counters_, facts_});

@@ -24,6 +24,7 @@
 #include "net/loop.h"
 #include "net/resp_listener.h"
 #include "net/socket_transport.h"
+#include "net/tls_dialer.h"
 #include "redis/link.h"
 #include "redis/pinned_pool.h"
 #include "redis/sentinel.h"
@@ -79,6 +80,7 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   LinkOptions link_options(const char* name) const;
   void make_engine();
   void make_sentinels();
+  Result<void> make_dialer();
   Result<void> listen();
   void fill_port(const Config& config);
 
@@ -106,6 +108,7 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   std::unique_ptr<Waker> ledger_waker_;
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<AsioDialer> dialer_;
+  std::unique_ptr<TlsDialer> tls_;  // nullptr: the URL is not rediss://
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<EngineGate> gate_;
   std::unique_ptr<PubSubRelay> relay_;

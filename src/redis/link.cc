@@ -301,6 +301,10 @@ void Link::on_closed(CloseReason reason, std::string_view detail) {
   std::string cause(detail);
   if (reason == CloseReason::eof) cause = "Redis closed the connection";
   if (reason == CloseReason::timeout && state_ == State::dialling) cause = "connect timed out";
+  const bool hung_up = reason == CloseReason::eof || reason == CloseReason::reset;
+  if (hung_up && state_ == State::gating && gate_step_ == 0) {
+    cause += " before its first answer: is this a port with TLS (rediss://)?";
+  }
   finish(true, cause);
 }
 

@@ -64,6 +64,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
 
   void ask() {
     if (!link_.up() || link_.pending() > 0) return;
+    hinted_ = false;
     std::string request;
     // Its answer is a push, and no reply.
     if (std::exchange(fresh_, false)) append_request(request, {"SUBSCRIBE", "+switch-master"});
@@ -104,7 +105,9 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
   void on_upstream_push(std::string_view frame) override {
     auto parts = ReplyView(frame).elements();
     ReplyView kind;
-    if (parts.next(kind) && kind.text() == "message") watch_.next_ask_us_ = 0;
+    if (!parts.next(kind) || kind.text() != "message") return;
+    watch_.next_ask_us_ = 0;
+    hinted_ = true;
   }
   void on_upstream_lost(std::uint64_t) override {}
 
@@ -121,6 +124,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
     } else {
       on_others(reply);
     }
+    if (hinted_ && link_.pending() == 0) ask();  // it came while these were on their way
   }
 
   void on_address(const ReplyView& reply) {
@@ -146,6 +150,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
   const std::size_t index_;
   const std::string address_;
   std::optional<std::uint64_t> epoch_;  // of MASTER, until the address comes
+  bool hinted_ = false;                 // a failover was told since it was last asked
   bool fresh_ = false;                  // the connection: not subscribed yet
   Link link_;
 };

@@ -169,6 +169,15 @@ TEST_F(SentinelTest, ASwitchThatIsPublishedIsAskedFor) {
   EXPECT_TRUE(asked("s1"));
 }
 
+TEST_F(SentinelTest, AHintBesideAnAnswerOnItsWayIsNotLost) {
+  connect("s1");
+  wire("s1").sent.clear();
+  feed("s1", ">3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$1\r\nx\r\n");
+  EXPECT_FALSE(asked("s1"));
+  answer("s1", "a", 1);
+  EXPECT_TRUE(asked("s1"));
+}
+
 TEST_F(SentinelTest, LearnsOtherSentinels) {
   connect("s1");
   answer("s1", "a", 1, "", "s3");
