@@ -89,5 +89,26 @@ TEST_F(Scenario, AnEmptiedLedgerNeverKnowsEveryKey) {
   EXPECT_EQ(ask({"GET", "k7"}), "\"v\"");
 }
 
+// Told once, however often it is tried, and again for another reason.
+TEST_F(Scenario, WhyRedisCannotBeReachedIsTold) {
+  const auto told = [this] {
+    const auto& lines = world.diary.lines();
+    return std::ranges::count_if(
+        lines, [](const auto& line) { return line.find("cannot be reached") != line.npos; });
+  };
+  world.redis.kill();
+  world.pass(20 * kSecond);
+  EXPECT_EQ(told(), 1);
+  world.redis.start(0);
+  world.redis.flags.loading = true;
+  world.pass(20 * kSecond);
+  EXPECT_EQ(told(), 2);
+  world.redis.flags.loading = false;
+  world.settle();
+  world.redis.kill();
+  world.pass(20 * kSecond);
+  EXPECT_EQ(told(), 3);
+}
+
 }  // namespace
 }  // namespace stayd::sim

@@ -18,6 +18,7 @@ constexpr int kGoodBeats = 3;                   // half-open -> closed
 constexpr std::int64_t kProbeIntervalMs = 100;  // heartbeats while probing
 constexpr std::int64_t kPayRetryMs = 500;       // after Redis refused a repair
 constexpr std::int64_t kAliveSaveMs = 10'000;
+constexpr std::int64_t kTellAgainUs = 5'000'000;
 constexpr std::int64_t kLookIntervalUs = 2'000'000;  // for other instances, evictions
 
 std::uint64_t number_fact(const Store& store, std::string_view name) {
@@ -94,6 +95,7 @@ void Shard::set_trust(Trust trust, std::string_view why) {
 
 void Shard::on_upstream_up(const GateFacts& facts) {
   facts_ = facts;
+  unreachable_told_.clear();
   clock_offset_ms_ = 0;
   note_clock(facts.redis_wall_ms, facts.asked_wall_ms);
   // A Redis that started anew has forgotten how much it had evicted since we last looked.
@@ -140,12 +142,23 @@ void Shard::on_upstream_down(bool never_up, std::string_view cause) {
   scan_under_way_ = false;
   beats_under_way_ = flushes_under_way_ = 0;
   writes_refused_ = deletes_refused_ = false;
-  if (trust_ == Trust::out && !never_up) reason_ = cause;
-  if (trust_ == Trust::out) {
-    reason_ = cause;
+  if (trust_ != Trust::out) return set_trust(Trust::out, cause);
+  reason_ = cause;
+  tell_unreachable();
+}
+
+// Why it cannot be reached, whenever that is something else than was told last.
+void Shard::tell_unreachable() {
+  if (reason_ == unreachable_told_ ||
+      (!unreachable_told_.empty() && c_.now.mono_us - unreachable_told_us_ < kTellAgainUs)) {
     return;
   }
-  set_trust(Trust::out, cause);
+  unreachable_told_ = reason_;
+  unreachable_told_us_ = c_.now.mono_us;
+  c_.events.on_event({Severity::warning,
+                      "redis_unreachable",
+                      "Redis " + c_.options.address + " cannot be reached (" + reason_ + ")",
+                      {}});
 }
 
 void Shard::suspect(std::string_view why) {

@@ -126,6 +126,7 @@ class Shard final : public UpstreamEvents,
   void pay();
   void become_trusted();
   void set_trust(Trust trust, std::string_view why);
+  void tell_unreachable();
   void send_heartbeats();
   void on_flush_reply(int db);
   bool may_beat() const { return beats_under_way_ == 0 && flushes_under_way_ == 0; }
@@ -153,6 +154,8 @@ class Shard final : public UpstreamEvents,
   Trust trust_ = Trust::out;
   Step step_ = Step::none;
   std::string reason_ = "not connected yet";
+  std::string unreachable_told_;  // the cause that was told last, since it was last reached
+  std::int64_t unreachable_told_us_ = 0;
   std::int64_t since_ms_ = 0;
   GateFacts facts_;
   std::string last_run_id_;  // of the process whose memory was last judged

@@ -39,6 +39,10 @@ def trust_options(authority, **more):
 
 def says(stayd, words):
     wait_until(lambda: words in str(stayd.status()), 10, f"the status says {words!r}")
+    wait_until(
+        lambda: any(words in line for line in stayd.log_lines("redis_unreachable")),
+        10, f"the log says {words!r}",
+    )
 
 
 def test_sessions_outlive_redis(make_tls_redis, make_stayd, authority):
