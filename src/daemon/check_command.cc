@@ -65,16 +65,22 @@ Result<std::int64_t> clock_offset(RedisProbe& probe) {
   return theirs - (before + after) / 2;
 }
 
-// Everything asked of Redis, or why it could not be.
-Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const TlsOptions& tls) {
-  auto socket = BlockingSocket::connect(target.endpoint, kProbeTimeoutMs);
-  if (!socket) return socket.error();
-  if (target.tls) {
-    const auto context = TlsContext::load(tls);
-    if (!context) return context.error();
-    const auto secured = socket->secure(**context, target.endpoint.host);
-    if (!secured) return secured.error();
+// To Redis or a Sentinel, over TLS if the URL says so.
+Result<BlockingSocket> connect_to(const Endpoint& endpoint, const Config& config) {
+  auto socket = BlockingSocket::connect(endpoint, kProbeTimeoutMs);
+  if (!socket || !config.redis_target.tls) return socket;
+  const auto context = TlsContext::load(config.redis.tls);
+  if (!context) return context.error();
+  if (const auto secured = socket->secure(**context, endpoint.host); !secured) {
+    return secured.error();
   }
+  return socket;
+}
+
+// Everything asked of Redis, or why it could not be.
+Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const Config& config) {
+  auto socket = connect_to(target.endpoint, config);
+  if (!socket) return socket.error();
   const auto certificate_ends_s = socket->certificate_ends_s();
   RedisProbe probe(std::move(*socket));
   if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
@@ -87,7 +93,7 @@ Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const TlsOpt
     const auto left_days = (certificate_ends_s - wall_ms() / 1'000) / 86'400;
     findings.push_back({left_days > 30 ? Level::good : Level::advice, "tls",
                         fmt::format("the certificate of Redis expires in {} days", left_days)});
-    if (!tls.verify) {
+    if (!config.redis.tls.verify) {
       findings.push_back(
           {Level::advice, "tls", "tls_verify = false: whoever answers is given the password"});
     }
@@ -97,7 +103,7 @@ Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const TlsOpt
 
 // Whom one Sentinel names.
 Result<PrimaryElection::Answer> ask_sentinel(const Endpoint& sentinel, const Config& config) {
-  auto socket = BlockingSocket::connect(sentinel, kProbeTimeoutMs);
+  auto socket = connect_to(sentinel, config);
   if (!socket) return socket.error();
   RedisProbe probe(std::move(*socket));
   const RedisConfig& redis = config.redis;
@@ -179,7 +185,7 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
   }
   const RedisTarget target = find_primary(config, findings);
   const auto redis = target.endpoint.known()
-                         ? probe_redis(target, config.redis.tls)
+                         ? probe_redis(target, config)
                          : Result<std::vector<Finding>>(
                                make_error(Errc::unavailable, "no Sentinel names a primary"));
   if (redis) {

@@ -45,16 +45,17 @@ const ConfigKey kKeys[] = {
      "A file whose first line is that password."},
 
     {"redis", "url", STAYD_FIELD(redis.url),
-     "The primary: redis://[user:password@]host:port/db or unix:///path?db=N; or the Sentinels "
-     "that know it: redis+sentinel://[user:password@]host:port,host:port/name/db, where user and "
-     "password are those of Redis."},
+     "The primary: redis://[user:password@]host:port/db, rediss:// (the same over TLS) or "
+     "unix:///path?db=N; or the Sentinels that know it: "
+     "redis+sentinel://[user:password@]host:port,host:port/name/db, where user and password are "
+     "those of Redis."},
     {"redis", "user", STAYD_FIELD(redis.user), "ACL user, if the URL has none."},
     {"redis", "password", STAYD_FIELD(redis.password), "Password, if the URL has none."},
     {"redis", "password_file", STAYD_FIELD(redis.password_file),
      "A file whose first line is that password; read again on SIGHUP."},
     {"redis", "tls_ca_file", STAYD_FIELD(redis.tls.ca_file),
-     "Whom a rediss:// Redis must be certified by, PEM. Empty: the authorities that the system "
-     "trusts. These files are read again when they change."},
+     "Whom Redis (rediss://, rediss+sentinel://) must be certified by, PEM. Empty: the authorities "
+     "that the system trusts. These files are read again when they change."},
     {"redis", "tls_cert_file", STAYD_FIELD(redis.tls.cert_file),
      "The certificate, with its chain, that Redis is shown, PEM. Empty: none."},
     {"redis", "tls_key_file", STAYD_FIELD(redis.tls.key_file),

@@ -176,15 +176,19 @@ Result<RedisTarget> parse_redis_url(std::string_view url) {
   if (scheme == "unix" || scheme == "redis+unix" || scheme == "redis-socket") {
     return parse_unix(rest);
   }
-  if (scheme == "redis+sentinel") return parse_sentinel(rest);
-  for (const std::string_view later : {"redis+cluster", "rediss+sentinel"}) {
+  if (scheme == "redis+sentinel" || scheme == "rediss+sentinel") {
+    auto target = parse_sentinel(rest);
+    if (target) target->tls = scheme == "rediss+sentinel";
+    return target;
+  }
+  for (const std::string_view later : {"redis+cluster", "rediss+cluster"}) {
     if (scheme == later) {
       return bad(fmt::format("{}:// is not yet supported in this version; use redis:// or unix://",
                              scheme));
     }
   }
   const std::string_view known =
-      nearest_name(scheme, {"redis", "rediss", "unix", "redis+sentinel"});
+      nearest_name(scheme, {"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"});
   return bad(fmt::format(
       "{}:// is not a scheme of Redis; {}", scheme,
       known.empty() ? "use redis:// or unix://" : fmt::format("did you mean {}://?", known)));

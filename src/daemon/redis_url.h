@@ -1,7 +1,7 @@
 // Where the primary is: redis://[user:password@]host[:port][/db], rediss:// the same over TLS,
 // unix:///path?db=N (redis+unix:// and redis-socket:// mean the same), or who knows:
 // redis+sentinel://[user:password@]host[:port],host[:port].../name[/db], whose user and password
-// are for Redis. Pure; any thread.
+// are for Redis; rediss+sentinel:// the same, all of it over TLS. Pure; any thread.
 #pragma once
 
 #include <string>

@@ -115,13 +115,18 @@ Result<void> Server::make_dialer() {
   return tls_->start(config_.redis.tls);
 }
 
+Dialer& Server::redis_dialer() {
+  if (tls_) return *tls_;
+  return *dialer_;
+}
+
 void Server::make_engine() {
   engine_ = std::make_unique<Engine>(engine_options(config_), PolicyTable(config_.sessions),
                                      *ledger_, counters_, log_, random_);
   gate_ = std::make_unique<EngineGate>(loop_, *engine_);
   // Only a client that subscribes makes the third connection.
   relay_ = std::make_unique<PubSubRelay>(port_.hub, log_, [this] { pubsub_->start(loop_.now()); });
-  Dialer& dialer = tls_ ? static_cast<Dialer&>(*tls_) : *dialer_;
+  Dialer& dialer = redis_dialer();
   data_ = std::make_unique<Link>(link_options("stayd-data"), dialer, engine_->data_events(),
                                  counters_, random_);
   aux_ = std::make_unique<Link>(link_options("stayd-aux"), dialer, engine_->aux_events(), counters_,
@@ -152,8 +157,8 @@ void Server::make_sentinels() {
   options.link.user = config_.redis.sentinel_user;
   options.link.password = config_.redis.sentinel_password;
   SentinelEvents& self = *this;
-  sentinels_ =
-      std::make_unique<SentinelWatch>(std::move(options), *dialer_, self, log_, counters_, random_);
+  sentinels_ = std::make_unique<SentinelWatch>(std::move(options), redis_dialer(), self, log_,
+                                               counters_, random_);
   sentinels_->start(loop_.now());
 }
 

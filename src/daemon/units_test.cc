@@ -101,7 +101,7 @@ TEST(RedisUrl, Refusals) {
     const char* url;
     const char* says;
   } cases[] = {
-      {"rediss+sentinel://h", "rediss+sentinel:// is not yet supported in this version"},
+      {"rediss+cluster://h", "rediss+cluster:// is not yet supported in this version"},
       {"rediss://h?x=1", "a redis URL takes no parameters"},
       {"redis+sentinel://a,b", "the name that the Sentinels know the primary by is missing"},
       {"redis+sentinel://a,b/", "the name that the Sentinels know the primary by is missing"},

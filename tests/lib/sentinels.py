@@ -3,6 +3,7 @@
 Each Sentinel is redis-server in its Sentinel mode, on a port of its own.
 """
 
+from .certificates import Authority
 from .processes import Process, free_port, wait_until
 from .resp import Client
 
@@ -10,19 +11,21 @@ NAME = "main"
 
 
 class Sentinel:
-    def __init__(self, folder, primary, quorum, down_after_ms, password=None):
+    def __init__(self, folder, primary, quorum, down_after_ms, password=None, tls=None):
         self.folder, self.port, self.password = folder, free_port(), password
+        self.named_port = tls["tls-port"] if tls else self.port  # in the URL
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [
             f"port {self.port}",
             "bind 127.0.0.1",
             f"dir {folder}",
-            f"sentinel monitor {NAME} 127.0.0.1 {primary.port} {quorum}",
+            f"sentinel monitor {NAME} 127.0.0.1 {primary.named_port} {quorum}",
             f"sentinel down-after-milliseconds {NAME} {down_after_ms}",
             f"sentinel failover-timeout {NAME} 10000",
         ]
         if password:
             lines += [f"requirepass {password}"]
+        lines += [f"{key} {value}" for key, value in (tls or {}).items()]
         (folder / "sentinel.conf").write_text("\n".join(lines) + "\n")
         self.process = None
 
@@ -53,15 +56,23 @@ class Sentinel:
 class SentinelSet:
     """`make_redis` is the fixture; its servers end with the test, the Sentinels with end()."""
 
-    def __init__(self, folder, make_redis, down_after_ms=600, password=None):
-        self.redises = [make_redis(repl_diskless_sync_delay=0) for _ in range(3)]
+    def __init__(self, folder, make_redis, down_after_ms=600, password=None, tls=False):
+        self.authority = Authority(folder / "authority") if tls else None
+        self.redises = []
+        for _ in range(3):
+            settings = self._tls_settings()
+            redis = make_redis(repl_diskless_sync_delay=0, **settings)
+            redis.named_port = settings.get("tls-port", redis.port)  # by which others know it
+            self.redises.append(redis)
         self.primary, *self.replicas = self.redises
         for redis in self.redises:
             redis.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
         for replica in self.replicas:
-            assert replica.call("REPLICAOF", "127.0.0.1", self.primary.port) == "OK"
+            assert replica.call("REPLICAOF", "127.0.0.1", self.primary.named_port) == "OK"
         self.sentinels = [
-            Sentinel(folder / f"sentinel{n}", self.primary, 2, down_after_ms, password)
+            Sentinel(
+                folder / f"sentinel{n}", self.primary, 2, down_after_ms, password, self._tls_settings()
+            )
             for n in range(3)
         ]
         for sentinel in self.sentinels:
@@ -75,21 +86,44 @@ class SentinelSet:
             "the replicas are in step",
         )
 
+    def _tls_settings(self):
+        """Of one server; the plain port stays, for the tests."""
+        if not self.authority:
+            return {}
+        port = free_port()
+        cert, key = self.authority.issue(f"server{port}")
+        return {
+            "tls-port": port, "tls-cert-file": cert, "tls-key-file": key,
+            "tls-ca-cert-file": self.authority.ca_file, "tls-replication": "yes",
+        }
+
+    @property
+    def options(self):
+        """What stayd needs beside the URL: servers with TLS ask for a certificate."""
+        if not self.authority:
+            return {}
+        cert, key = self.authority.issue("stayd")
+        return {
+            "redis.tls_ca_file": self.authority.ca_file,
+            "redis.tls_cert_file": cert, "redis.tls_key_file": key,
+        }
+
     @property
     def url(self):
         """Names two Sentinels: the third is learnt. stayd is the user `app` of each Redis."""
-        hosts = ",".join(f"127.0.0.1:{s.port}" for s in self.sentinels[:2])
-        return f"redis+sentinel://app:secret@{hosts}/{NAME}"
+        hosts = ",".join(f"127.0.0.1:{s.named_port}" for s in self.sentinels[:2])
+        scheme = "rediss+sentinel" if self.authority else "redis+sentinel"
+        return f"{scheme}://app:secret@{hosts}/{NAME}"
 
     def promoted_port(self):
         """The port of another primary than before, once one Sentinel names it; else None."""
         for sentinel in self.sentinels:
-            if (port := sentinel.primary_port()) != self.primary.port:
+            if (port := sentinel.primary_port()) != self.primary.named_port:
                 return port
         return None
 
     def redis_at(self, port):
-        return next(redis for redis in self.redises if redis.port == port)
+        return next(redis for redis in self.redises if redis.named_port == port)
 
     def end(self):
         for sentinel in self.sentinels:

@@ -31,7 +31,7 @@ def make_set(folder, make_redis):
 
 
 def stayd_at(servers, make_stayd, **options):
-    stayd = make_stayd(servers.url, options=options)
+    stayd = make_stayd(servers.url, options={**servers.options, **options})
     stayd.wait_trusted()
     stayd.wait_adopted()
     wait_until(lambda: stayd.metric("stayd_sentinels_answering") == 3, 5, "all Sentinels answer")
@@ -85,6 +85,7 @@ class CutOff:
 
 FAULTS = {
     "killed": (Killed(), 600),
+    "killed_over_tls": (Killed(), 600),
     "killed_as_in_production": (Killed(), 5_000),
     "frozen": (Frozen(), 600),
     "asked_for": (Asked(), 600),
@@ -96,7 +97,7 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_failover(name, make_set, make_stayd):
     fault, down_after_ms = FAULTS[name]
-    servers = make_set(down_after_ms=down_after_ms)
+    servers = make_set(down_after_ms=down_after_ms, tls=name.endswith("tls"))
     stayd = stayd_at(servers, make_stayd)
     users = Users(stayd)
     users.login(12)
