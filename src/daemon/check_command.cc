@@ -69,7 +69,7 @@ Result<std::int64_t> clock_offset(RedisProbe& probe) {
 Result<BlockingSocket> connect_to(const Endpoint& endpoint, const Config& config) {
   auto socket = BlockingSocket::connect(endpoint, kProbeTimeoutMs);
   if (!socket || !config.redis_target.tls) return socket;
-  const auto context = TlsContext::load(config.redis.tls);
+  const auto context = TlsContext::load(TlsRole::client, config.redis.tls);
   if (!context) return context.error();
   if (const auto secured = socket->secure(**context, endpoint.host); !secured) {
     return secured.error();

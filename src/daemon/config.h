@@ -26,6 +26,8 @@ struct UserConfig {
 
 struct ListenConfig {
   std::vector<std::string> resp = {"127.0.0.1:6380"};
+  std::vector<std::string> tls;  // addresses
+  TlsOptions tls_files;
   std::string http = "127.0.0.1:8380";
   FileMode unix_mode{0660};
   std::int64_t max_clients = 10'000;

@@ -32,6 +32,15 @@ const ConfigKey kKeys[] = {
 
     {"listen", "resp", STAYD_FIELD(listen.resp),
      "Where the Redis port listens: \"host:port\" or \"unix:/path\"."},
+    {"listen", "tls", STAYD_FIELD(listen.tls),
+     "Where the Redis port listens for clients that speak TLS: \"host:port\"."},
+    {"listen", "tls_cert_file", STAYD_FIELD(listen.tls_files.cert_file),
+     "The certificate, with its chain, that these clients are shown, PEM. These files are read "
+     "again when they change."},
+    {"listen", "tls_key_file", STAYD_FIELD(listen.tls_files.key_file),
+     "Its key, PEM without a passphrase."},
+    {"listen", "tls_ca_file", STAYD_FIELD(listen.tls_files.ca_file),
+     "Whom the certificates of these clients must be signed by, PEM. Empty: they need none."},
     {"listen", "http", STAYD_FIELD(listen.http),
      "Where /livez, /readyz, /metrics and /status.json are served; \"off\": nowhere."},
     {"listen", "unix_mode", STAYD_FIELD(listen.unix_mode),

@@ -117,6 +117,19 @@ void ConfigReader::check_listen() {
               fmt::format("[listen] resp: \"{}\" is not \"host:port\" or \"unix:/path\"", text));
     }
   }
+  for (const std::string& text : listen.tls) {
+    const auto address = parse_address(text);
+    if (!address || !address->unix_path.empty()) {
+      problem(origin("listen.tls"), fmt::format("[listen] tls: \"{}\" is not \"host:port\"", text));
+    }
+  }
+  const TlsOptions& files = listen.tls_files;
+  if (!listen.tls.empty() && (files.cert_file.empty() || files.key_file.empty())) {
+    problem(origin("listen.tls"), "[listen] tls needs tls_cert_file and tls_key_file");
+  }
+  if (listen.tls.empty() && !(files.cert_file + files.key_file + files.ca_file).empty()) {
+    problem(origin("listen.tls_cert_file"), "[listen] tls is empty: nothing uses these files");
+  }
   if (listen.http != "off") {
     config_.http_address = parse_address(listen.http);
     if (!config_.http_address) {

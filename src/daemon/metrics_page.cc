@@ -123,14 +123,15 @@ void add_process(Page& page, const ProcessFacts& process, const EngineStatus& en
   page.gauge("process_start_time_seconds", "Unix time of the start", seconds(process.started_ms));
 }
 
-void add_certificates(Page& page, const std::pair<std::int64_t, std::int64_t>& ends_s) {
+void add_certificates(Page& page,
+                      const std::vector<std::pair<std::string, std::int64_t>>& certificates) {
   std::vector<std::pair<std::string, double>> ends;
-  for (const auto& [whose, end_s] : {std::pair("redis", ends_s.first), {"own", ends_s.second}}) {
+  for (const auto& [whose, end_s] : certificates) {
     if (end_s != 0) ends.emplace_back(whose, static_cast<double>(end_s));
   }
-  page.gauges("stayd_redis_certificate_expires_seconds",
-              "Unix time at which a certificate of the connection to Redis ends", "certificate",
-              ends);
+  if (ends.empty()) return;
+  page.gauges("stayd_certificate_expires_seconds", "Unix time at which a TLS certificate ends",
+              "certificate", ends);
 }
 
 void add_sentinels(Page& page, const SentinelStatus& sentinels) {
@@ -149,7 +150,7 @@ std::string render_metrics(const PageInput& input) {
   add_shard(page, input.engine.shard);
   add_ledger(page, input.engine);
   add_process(page, input.process, input.engine);
-  if (input.process.certificates) add_certificates(page, *input.process.certificates);
+  add_certificates(page, input.process.certificates);
   if (input.process.sentinels) add_sentinels(page, *input.process.sentinels);
 #define X(name, help) page.counter("stayd_" #name "_total", help, number(input.counters.name));
   STAYD_COUNTERS(X)

@@ -30,8 +30,8 @@ struct ProcessFacts {
   std::uint64_t max_fds = 0;
   double cpu_seconds = 0;
   bool draining = false;
-  // Ends of Redis' certificate and of our own, seconds since the epoch; 0: none, or not seen yet.
-  std::optional<std::pair<std::int64_t, std::int64_t>> certificates;  // nullopt: no TLS
+  // Ends of certificates, seconds since the epoch; 0: none, or not seen yet.
+  std::vector<std::pair<std::string, std::int64_t>> certificates;
   std::optional<SentinelStatus> sentinels;  // nullopt: the URL names the primary
 };
 

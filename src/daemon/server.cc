@@ -184,6 +184,16 @@ Result<void> Server::listen() {
     if (const auto bound = resp_->listen(address, options); !bound) return bound.error();
     facts_.resp.push_back(address);
   }
+  if (!config_.listen.tls.empty()) {
+    if (const auto read = listen_files_.start(config_.listen.tls_files); !read) {
+      return read.error();
+    }
+  }
+  for (const std::string& address : config_.listen.tls) {
+    const auto bound = resp_->listen_tls(address, listen_files_, options);
+    if (!bound) return bound.error();
+    facts_.resp.push_back("tls:" + address);
+  }
   port_.facts.tcp_port = resp_->port();
 
   http_ = std::make_unique<HttpServer>(
@@ -306,7 +316,11 @@ HttpResponse Server::answer(const HttpRequest& request) {
   facts_.clients = resp_->connections();
   facts_.draining = drain_until_us_ != 0;
   if (sentinels_) facts_.sentinels = sentinels_->status();
-  if (tls_) facts_.certificates = {tls_->server_not_after_s(), tls_->own_not_after_s()};
+  facts_.certificates = {{"listen", listen_files_.not_after_s()}};
+  if (tls_) {
+    facts_.certificates.emplace_back("redis", tls_->server_not_after_s());
+    facts_.certificates.emplace_back("own", tls_->own_not_after_s());
+  }
   if (request.path == "/metrics" || request.path == "/status.json") measure_process(facts_);
   const EngineStatus status = engine_->status();
   HttpPage page = render_page(request.path, {status, counters_, facts_});

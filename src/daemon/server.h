@@ -118,6 +118,7 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   std::unique_ptr<Link> pubsub_;
   std::unique_ptr<PinnedPool> pinned_;
   std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the URL names the primary
+  TlsFiles listen_files_{TlsRole::server, "the certificate of the Redis port", log_};
   std::unique_ptr<RespListener> resp_;
   std::unique_ptr<HttpServer> http_;
   int signal_fd_ = -1;

@@ -19,6 +19,8 @@ namespace {
 constexpr int kReadsPerWakeUp = 4;
 // The sweep for time limits visits every connection about once a second.
 constexpr std::size_t kTicksPerSweep = 1000 / Loop::kTickMs;
+constexpr std::int64_t kHandshakeUs = 10'000'000;
+constexpr std::int64_t kFilesEveryUs = 1'000'000;
 constexpr std::int64_t kLastWordsUs = 5'000'000;  // a closing client that does not read
 // What the kernel takes for a client that does not read; by itself it would take megabytes.
 constexpr int kKernelHolds = 128 << 10;
@@ -27,9 +29,11 @@ constexpr int kKernelHolds = 128 << 10;
 
 class RespListener::Connection final : public Pollable, public ClientIo {
  public:
-  Connection(RespListener& owner, int fd, ClientAddress address)
+  Connection(RespListener& owner, int fd, ClientAddress address, std::unique_ptr<TlsStream> tls)
       : owner_(owner),
         fd_(fd),
+        tls_(std::move(tls)),
+        since_us_(owner.loop_.now().mono_us),
         session_(*this, owner.handler_, owner.counters_, owner.context_, std::move(address)) {
     owner_.loop_.watch(fd_, *this, EPOLLIN);
   }
@@ -40,18 +44,15 @@ class RespListener::Connection final : public Pollable, public ClientIo {
 
   // --- ClientIo ---
   std::string& output() override {
-    if (!dirty_ && !dead_) {  // a dead one must not get into the lists again
-      dirty_ = true;
-      owner_.dirty_.push_back(this);
-      owner_.loop_.request_turn_end(owner_);
-    }
+    send_soon();
+    if (tls_) return plain_;
     if (out_.empty() && out_.capacity() < 64 && !owner_.buffers_.empty()) {
       out_.swap(owner_.buffers_.back());
       owner_.buffers_.pop_back();
     }
     return out_;
   }
-  std::size_t unsent_bytes() const override { return out_.size() - sent_; }
+  std::size_t unsent_bytes() const override { return plain_.size() + out_.size() - sent_; }
   std::int64_t stalled_since_us() const override { return wants_write_ ? progress_us_ : 0; }
   void close(bool at_once) override {
     closing_ = true;
@@ -90,12 +91,15 @@ class RespListener::Connection final : public Pollable, public ClientIo {
       const ssize_t got = ::recv(fd_, owner_.loop_.buffer(), Loop::kBufferBytes, 0);
       if (got > 0) {
         const auto size = static_cast<std::size_t>(got);
-        session_.on_bytes(std::string_view(owner_.loop_.buffer(), size));
+        const std::string_view bytes(owner_.loop_.buffer(), size);
+        if (tls_) {
+          decrypt(bytes);
+        } else {
+          session_.on_bytes(bytes);
+        }
         if (size < Loop::kBufferBytes) return;
       } else if (got == 0) {
-        eof_ = true;
-        update_events();
-        session_.on_eof();
+        on_eof();
       } else if (errno == EINTR) {
         continue;
       } else {
@@ -107,6 +111,7 @@ class RespListener::Connection final : public Pollable, public ClientIo {
 
   void flush() {
     dirty_ = false;
+    if (tls_) encrypt();
     while (!dead_ && unsent_bytes() > 0) {
       const ssize_t put =
           ::send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -152,6 +157,10 @@ class RespListener::Connection final : public Pollable, public ClientIo {
       if (now.mono_us - closing_since_us_ > kLastWordsUs) die();
       return;
     }
+    if (tls_ && !tls_->established() && now.mono_us - since_us_ > kHandshakeUs) {
+      ++owner_.counters_.tls_handshakes_failed;
+      return die();
+    }
     session_.check_limits();
   }
 
@@ -160,6 +169,40 @@ class RespListener::Connection final : public Pollable, public ClientIo {
 
  private:
   static constexpr std::size_t kCompactBytes = 1u << 20;
+
+  void send_soon() {
+    if (dirty_ || dead_) return;  // a dead one must not get into the lists again
+    dirty_ = true;
+    owner_.dirty_.push_back(this);
+    owner_.loop_.request_turn_end(owner_);
+  }
+
+  void decrypt(std::string_view cipher) {
+    std::string plain;
+    const auto received = tls_->receive(cipher, plain);
+    send_soon();  // what the handshake, or its failure, has to say
+    if (!plain.empty()) session_.on_bytes(plain);
+    if (dead_) return;
+    if (!received) {
+      if (!tls_->established()) ++owner_.counters_.tls_handshakes_failed;
+      encrypt();  // the alert
+      close(false);
+    } else if (tls_->ended()) {
+      on_eof();
+    }
+  }
+  // All replies of a turn in as few records as can be.
+  void encrypt() {
+    if (!plain_.empty()) tls_->send(plain_);
+    plain_.clear();
+    out_ += tls_->take_output();
+  }
+
+  void on_eof() {
+    eof_ = true;
+    update_events();
+    session_.on_eof();
+  }
 
   void die() {
     if (dead_) return;
@@ -180,7 +223,10 @@ class RespListener::Connection final : public Pollable, public ClientIo {
   int fd_;
   std::uint32_t events_ = EPOLLIN;
   std::string out_;
-  std::size_t sent_ = 0;  // of out_
+  std::size_t sent_ = 0;            // of out_
+  std::unique_ptr<TlsStream> tls_;  // nullptr: none
+  std::string plain_;               // output that is not encrypted yet
+  std::int64_t since_us_;
   std::int64_t closing_since_us_ = 0;
   std::int64_t progress_us_ = 0;  // when output was last taken, or began to wait
   bool dirty_ = false, resuming_ = false, paused_ = false, eof_ = false;
@@ -194,22 +240,38 @@ RespListener::RespListener(Loop& loop, CallHandler& handler, Counters& counters,
       handler_(handler),
       counters_(counters),
       context_(context),
-      acceptor_(loop, *this) {
+      acceptor_(loop, *this),
+      tls_door_(*this),
+      tls_acceptor_(loop, tls_door_) {
   loop_.on_turn_start([&context](Now now) { context.now = now; });
   loop_.add_ticker(*this);
 }
 
 RespListener::~RespListener() {
-  acceptor_.close();
+  stop_accepting();
   loop_.remove_ticker(*this);
   loop_.cancel_turn_end(*this);
   for (Connection* connection : connections_) delete connection;
 }
 
+Result<void> RespListener::listen_tls(const std::string& address, TlsFiles& files,
+                                      const ListenOptions& options) {
+  tls_files_ = &files;
+  return tls_acceptor_.listen(address, options);
+}
+
 void RespListener::on_accept(int fd, bool is_unix) {
+  accept(fd, is_unix, nullptr);
+}
+
+void RespListener::TlsDoor::on_accept(int fd, bool is_unix) {
+  owner.accept(fd, is_unix, std::make_unique<TlsStream>(owner.tls_files_->context()));
+}
+
+void RespListener::accept(int fd, bool is_unix, std::unique_ptr<TlsStream> tls) {
   if (connections_.size() >= context_.limits.max_clients) {
     static constexpr std::string_view kFull = "-ERR max number of clients reached\r\n";
-    ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!tls) ::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     ::close(fd);
     ++counters_.limit_closes;
     return;
@@ -221,7 +283,7 @@ void RespListener::on_accept(int fd, bool is_unix) {
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kKernelHolds, sizeof kKernelHolds);
   }
   ClientAddress address{.peer = socket_text(fd, true), .local = socket_text(fd, false)};
-  auto* connection = new Connection(*this, fd, std::move(address));
+  auto* connection = new Connection(*this, fd, std::move(address), std::move(tls));
   connection->index = connections_.size();
   connections_.push_back(connection);
 }
@@ -260,6 +322,11 @@ void RespListener::on_turn_end(Now) {
 
 void RespListener::on_tick(Now now) {
   context_.hub.tick(now);
+  if (tls_files_ != nullptr && now.mono_us >= next_files_us_) {
+    next_files_us_ = now.mono_us + kFilesEveryUs;
+    tls_files_->refresh();
+    tls_files_->warn(now.wall_ms);
+  }
   const std::size_t share = connections_.size() / kTicksPerSweep + 1;
   for (std::size_t i = 0; i < share && !connections_.empty(); ++i) {
     if (++sweep_at_ >= connections_.size()) sweep_at_ = 0;
@@ -267,8 +334,13 @@ void RespListener::on_tick(Now now) {
   }
 }
 
-void RespListener::close_all() {
+void RespListener::stop_accepting() {
   acceptor_.close();
+  tls_acceptor_.close();
+}
+
+void RespListener::close_all() {
+  stop_accepting();
   const auto all = connections_;
   for (Connection* connection : all) {
     if (!connection->dead()) connection->close(false);

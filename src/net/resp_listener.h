@@ -13,6 +13,7 @@
 #include "core/call.h"
 #include "net/acceptor.h"
 #include "net/loop.h"
+#include "net/tls_files.h"
 #include "observe/counters.h"
 #include "proxy/port_context.h"
 
@@ -26,11 +27,14 @@ class RespListener final : public AcceptTarget, public TurnEnd, public Ticker {
   Result<void> listen(const std::string& address, const ListenOptions& options = {}) {
     return acceptor_.listen(address, options);
   }
+  // Clients speak TLS there. `files` outlive the listener; they are looked at each second.
+  Result<void> listen_tls(const std::string& address, TlsFiles& files,
+                          const ListenOptions& options = {});
   Result<void> adopt(int fd) { return acceptor_.adopt(fd); }
   std::uint16_t port() const { return acceptor_.port(); }
 
   // Takes no new clients; those connected stay.
-  void stop_accepting() { acceptor_.close(); }
+  void stop_accepting();
   // Ends every connection after its unsent output; for shutdown.
   void close_all();
   std::size_t connections() const { return connections_.size(); }
@@ -41,6 +45,12 @@ class RespListener final : public AcceptTarget, public TurnEnd, public Ticker {
 
  private:
   class Connection;
+  struct TlsDoor final : AcceptTarget {
+    explicit TlsDoor(RespListener& listener) : owner(listener) {}
+    void on_accept(int fd, bool is_unix) override;
+    RespListener& owner;
+  };
+  void accept(int fd, bool is_unix, std::unique_ptr<TlsStream> tls);  // nullptr: none
   void bury(Connection& connection);
   void recycle(std::string& buffer);
 
@@ -49,6 +59,10 @@ class RespListener final : public AcceptTarget, public TurnEnd, public Ticker {
   Counters& counters_;
   PortContext& context_;
   Acceptor acceptor_;
+  TlsDoor tls_door_;
+  Acceptor tls_acceptor_;
+  TlsFiles* tls_files_ = nullptr;  // nullptr: nothing listens for TLS
+  std::int64_t next_files_us_ = 0;
   std::vector<Connection*> connections_;
   std::vector<Connection*> dirty_;     // have output to send
   std::vector<Connection*> resuming_;  // want to parse on

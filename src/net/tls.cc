@@ -28,11 +28,6 @@ std::string first_error() {
   return code == 0 ? "no reason is given" : fmt::format("error {:x}", code);
 }
 
-Error unreadable(std::string_view key, const std::string& file) {
-  return make_error(Errc::invalid,
-                    fmt::format("[redis] {} = \"{}\": {}", key, file, first_error()));
-}
-
 std::int64_t end_of(const X509* certificate) {
   std::tm end{};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) return 0;
@@ -52,16 +47,21 @@ int no_passphrase(char*, int, int, void*) {
 
 }  // namespace
 
-Result<std::shared_ptr<const TlsContext>> TlsContext::load(const TlsOptions& options) {
+Result<std::shared_ptr<const TlsContext>> TlsContext::load(TlsRole role,
+                                                           const TlsOptions& options) {
   ERR_clear_error();
-  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+  const bool client = role == TlsRole::client;
+  SSL_CTX* context = SSL_CTX_new(client ? TLS_client_method() : TLS_server_method());
   if (context == nullptr) return make_error(Errc::limit, "OpenSSL: " + first_error());
-  const std::shared_ptr<TlsContext> out(new TlsContext(options, context));
+  const std::shared_ptr<TlsContext> out(new TlsContext(role, options, context));
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-  SSL_CTX_set_verify(context, options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
+  const bool verify = client ? options.verify : !options.ca_file.empty();
+  SSL_CTX_set_verify(context,
+                     verify ? SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT : SSL_VERIFY_NONE,
+                     nullptr);
   if (const auto read = out->read_files(); !read) return read.error();
   return std::shared_ptr<const TlsContext>(out);
 }
@@ -70,9 +70,15 @@ TlsContext::~TlsContext() {
   SSL_CTX_free(context_);
 }
 
+Error TlsContext::unreadable(std::string_view key, const std::string& file) const {
+  const auto section = role_ == TlsRole::client ? "redis" : "listen";
+  return make_error(Errc::invalid,
+                    fmt::format("[{}] {} = \"{}\": {}", section, key, file, first_error()));
+}
+
 Result<void> TlsContext::read_files() {
   if (options_.ca_file.empty()) {
-    SSL_CTX_set_default_verify_paths(context_);
+    if (role_ == TlsRole::client) SSL_CTX_set_default_verify_paths(context_);
   } else if (SSL_CTX_load_verify_file(context_, options_.ca_file.c_str()) != 1) {
     return unreadable("tls_ca_file", options_.ca_file);
   }
@@ -101,6 +107,13 @@ TlsStream::TlsStream(const TlsContext& context, const std::string& host)
     SSL_set1_host(ssl_, name_.c_str());
   }
   SSL_set_connect_state(ssl_);
+}
+
+TlsStream::TlsStream(const TlsContext& context)
+    : ssl_(SSL_new(context.get())), name_("the client") {
+  STAYD_ASSERT(ssl_ != nullptr);
+  SSL_set_bio(ssl_, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_set_accept_state(ssl_);
 }
 
 TlsStream::~TlsStream() {

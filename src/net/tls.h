@@ -1,6 +1,7 @@
-// TLS towards Redis: what the files say (TlsContext), and one connection's records (TlsStream).
+// TLS: what the files say (TlsContext), and one connection's records (TlsStream).
 // Sans-I/O: bytes from the network go in, bytes for the network come out; the sockets are others'
-// (tls_dialer.h, daemon/blocking_client.h). TLS 1.2 and 1.3, by OpenSSL. One thread each.
+// (tls_dialer.h, resp_listener.h, daemon/blocking_client.h). TLS 1.2 and 1.3, by OpenSSL. One
+// thread each.
 #pragma once
 
 #include <cstdint>
@@ -15,18 +16,24 @@ struct ssl_st;
 
 namespace stayd {
 
+// Of a client (towards Redis), or of a server (the Redis port).
+enum class TlsRole : std::uint8_t { client, server };
+
 struct TlsOptions {
-  std::string ca_file;      // PEM; empty: the authorities that the system trusts
-  std::string cert_file;    // PEM, our own with its chain; empty: none is shown
+  // PEM. Of a client, empty: the authorities that the system trusts. Of a server: its clients must
+  // show a certificate of this authority; empty: they need none.
+  std::string ca_file;
+  std::string cert_file;    // PEM, our own with its chain; empty: none is shown (a client)
   std::string key_file;     // PEM without a passphrase, of cert_file
-  std::string server_name;  // for SNI and the certificate; empty: the host that is dialled
-  bool verify = true;       // false: any certificate will do (encrypted, to nobody knows whom)
+  std::string server_name;  // of a client: for SNI and the certificate; empty: the host dialled
+  bool verify = true;       // of a client; false: any certificate will do, nobody knows whose
 };
 
 class TlsContext {
  public:
-  // Reads the files. Errors: invalid, with the file's name and what is wrong with it.
-  static Result<std::shared_ptr<const TlsContext>> load(const TlsOptions& options);
+  // Reads the files. Errors: invalid, with the setting ("[redis] tls_ca_file"), the file's name and
+  // what is wrong with it.
+  static Result<std::shared_ptr<const TlsContext>> load(TlsRole role, const TlsOptions& options);
   ~TlsContext();
 
   const TlsOptions& options() const { return options_; }
@@ -35,26 +42,29 @@ class TlsContext {
   std::int64_t not_after_s() const { return not_after_s_; }
 
  private:
-  TlsContext(const TlsOptions& options, ssl_ctx_st* context)
-      : options_(options), context_(context) {}
+  TlsContext(TlsRole role, const TlsOptions& options, ssl_ctx_st* context)
+      : role_(role), options_(options), context_(context) {}
   Result<void> read_files();
+  Error unreadable(std::string_view key, const std::string& file) const;
 
+  TlsRole role_;
   TlsOptions options_;
   ssl_ctx_st* context_;
   std::int64_t not_after_s_ = 0;
 };
 
-// A client's side of one connection.
+// Our side of one connection. Keeps what it needs of the context.
 class TlsStream {
  public:
-  // Keeps what it needs of the context. `host`: whom the certificate must name, unless the options
-  // say otherwise.
+  // A client's. `host`: whom the certificate must name, unless the options say otherwise.
   TlsStream(const TlsContext& context, const std::string& host);
+  // A server's.
+  explicit TlsStream(const TlsContext& context);
   ~TlsStream();
   TlsStream(const TlsStream&) = delete;
   TlsStream& operator=(const TlsStream&) = delete;
 
-  // The first bytes of the handshake are output.
+  // A client's first bytes are output.
   void start();
   // Takes what has arrived, and appends what it says to `plain`. An error ends the stream; what is
   // output then (an alert) may still be sent. Errors: unavailable, a sentence for people.
@@ -65,8 +75,9 @@ class TlsStream {
   std::string take_output();
 
   bool established() const { return established_; }
-  bool ended() const { return ended_; }  // the server has said that nothing follows
-  // The earliest end in the server's chain of certificates, seconds since the epoch; 0: not known.
+  bool ended() const { return ended_; }  // the other side has said that nothing follows
+  // The earliest end in the other side's chain of certificates, seconds since the epoch; 0: not
+  // known.
   std::int64_t not_after_s() const;
 
  private:

@@ -1,7 +1,6 @@
 #include "net/tls_dialer.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <utility>
 
@@ -10,28 +9,13 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kWarnEveryUs = 60'000'000;
-constexpr std::int64_t kDayS = 86'400;
-constexpr std::int64_t kWarnDays[] = {1, 7, 30};
-
-// Changes when one of the files does.
-std::string stamp_of(const TlsOptions& options) {
-  std::string out;
-  for (const auto* file : {&options.ca_file, &options.cert_file, &options.key_file}) {
-    struct stat info{};
-    if (file->empty() || ::stat(file->c_str(), &info) != 0) info = {};
-    out += fmt::format("{}.{} {} {};", info.st_mtim.tv_sec, info.st_mtim.tv_nsec, info.st_ino,
-                       info.st_size);
-  }
-  return out;
-}
-
 }  // namespace
 
 class TlsTransport final : public Transport, private TransportEvents, private TurnEnd {
  public:
   TlsTransport(TlsDialer& dialer, std::uint64_t id, TransportEvents& events,
                const std::string& host)
-      : dialer_(dialer), id_(id), events_(events), stream_(*dialer.context_, host) {
+      : dialer_(dialer), id_(id), events_(events), stream_(dialer.files_.context(), host) {
     dialer_.live_[id_] = this;
   }
   ~TlsTransport() override {
@@ -122,7 +106,10 @@ class TlsTransport final : public Transport, private TransportEvents, private Tu
 };
 
 TlsDialer::TlsDialer(Loop& loop, Dialer& below, EventSink& log)
-    : loop_(loop), below_(below), log_(log) {
+    : loop_(loop),
+      below_(below),
+      log_(log),
+      files_(TlsRole::client, "stayd's own certificate for Redis", log) {
   loop_.add_ticker(*this);
 }
 
@@ -130,38 +117,10 @@ TlsDialer::~TlsDialer() {
   loop_.remove_ticker(*this);
 }
 
-Result<void> TlsDialer::start(const TlsOptions& options) {
-  files_seen_ = stamp_of(options);
-  auto loaded = TlsContext::load(options);
-  if (!loaded) return loaded.error();
-  context_ = std::move(*loaded);
-  own_ = {context_->not_after_s(), 0};
-  return {};
-}
-
-void TlsDialer::read_files_again() {
-  const TlsOptions options = context_->options();
-  auto seen = stamp_of(options);
-  if (seen == files_seen_) return;
-  files_seen_ = std::move(seen);
-  auto loaded = TlsContext::load(options);
-  if (!loaded) {
-    log_.on_event({Severity::error,
-                   "tls_files_unreadable",
-                   loaded.error().message + ": what they said before stays in use",
-                   {}});
-    return;
-  }
-  context_ = std::move(*loaded);
-  own_ = {context_->not_after_s(), 0};
-  log_.on_event(
-      {Severity::info, "tls_files_read", "the changed TLS files are used from now on", {}});
-}
-
 std::unique_ptr<Transport> TlsDialer::dial(const Endpoint& endpoint,
                                            std::int64_t connect_timeout_ms,
                                            TransportEvents& events) {
-  read_files_again();
+  files_.refresh();
   auto transport = std::make_unique<TlsTransport>(*this, next_id_++, events, endpoint.host);
   transport->dial(below_, endpoint, connect_timeout_ms);
   return transport;
@@ -176,30 +135,13 @@ void TlsDialer::on_tick(Now now) {
   }
   if (now.mono_us < next_warning_us_) return;
   next_warning_us_ = now.mono_us + kWarnEveryUs;
-  warn(server_, "the certificate of Redis", now.wall_ms);
-  warn(own_, "stayd's own certificate for Redis", now.wall_ms);
+  server_.warn("the certificate of Redis", now.wall_ms, log_);
+  files_.warn(now.wall_ms);
 }
 
 void TlsDialer::note_server(std::int64_t not_after_s) {
   if (server_.not_after_s != not_after_s) next_warning_us_ = 0;
   server_.not_after_s = not_after_s;
-}
-
-// Once for each limit; what has ended already is told by the connections that fail.
-void TlsDialer::warn(Certificate& certificate, std::string_view whose, std::int64_t wall_ms) {
-  if (certificate.not_after_s == 0) return;
-  const std::int64_t left_s = certificate.not_after_s - wall_ms / 1'000;
-  for (const std::int64_t days : kWarnDays) {
-    if (left_s > days * kDayS) continue;
-    if (std::exchange(certificate.told_days, days) == days) return;
-    log_.on_event({Severity::warning,
-                   "certificate_expires",
-                   left_s <= 0 ? fmt::format("{} has expired", whose)
-                               : fmt::format("{} expires in {} h", whose, left_s / 3'600),
-                   {}});
-    return;
-  }
-  certificate.told_days = 0;
 }
 
 }  // namespace stayd

@@ -93,7 +93,7 @@ class TlsTest : public ::testing::Test {
   // The error of the handshake with a server of this identity; "": it worked, and so does an echo.
   std::string talk(const Identity& identity, const TlsOptions& options, const std::string& host,
                    std::size_t bytes_at_once = 100'000) {
-    const auto context = TlsContext::load(options);
+    const auto context = TlsContext::load(TlsRole::client, options);
     if (!context) return context.error().message;
     EchoServer server(identity);
     TlsStream stream(**context, host);
@@ -155,7 +155,7 @@ TEST_F(TlsTest, SaysWhichFileDoesNotRead) {
   const Identity identity("cache.test"), other("other.test");
   identity.write(cert_file, key_file);
   const auto error = [](const TlsOptions& options) {
-    const auto loaded = TlsContext::load(options);
+    const auto loaded = TlsContext::load(TlsRole::client, options);
     return loaded ? std::string() : loaded.error().message;
   };
   EXPECT_EQ(error({.cert_file = cert_file, .key_file = key_file}), "");
@@ -171,7 +171,7 @@ TEST_F(TlsTest, SaysWhichFileDoesNotRead) {
 }
 
 TEST_F(TlsTest, NoiseIsNoHandshake) {
-  const auto context = TlsContext::load({.verify = false});
+  const auto context = TlsContext::load(TlsRole::client, {.verify = false});
   ASSERT_TRUE(context);
   TlsStream stream(**context, "h");
   stream.start();

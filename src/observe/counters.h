@@ -41,6 +41,7 @@ namespace stayd {
   X(primary_switches, "Times the Sentinels named another primary")                              \
   X(ledger_errors, "Ledger operations that failed")                                             \
   X(protocol_errors, "Client connections closed for protocol errors")                           \
+  X(tls_handshakes_failed, "Clients whose TLS handshake failed, or took too long")              \
   X(limit_closes, "Client connections closed for a limit (output, input, time)")
 
 struct Counters {

@@ -57,7 +57,7 @@ def test_sessions_outlive_redis(make_tls_redis, make_stayd, authority):
     redis.start()
     stayd.wait_trusted()
     assert redis.call("GET", "sess:1") == b"later"
-    ends = stayd.metrics()['stayd_redis_certificate_expires_seconds{certificate="redis"}']
+    ends = stayd.metrics()['stayd_certificate_expires_seconds{certificate="redis"}']
     assert 364 < (ends - time.time()) / 86_400 < 366
 
 
@@ -84,7 +84,7 @@ def test_client_certificate(make_tls_redis, make_stayd, authority):
     own = {"redis.tls_cert_file": cert, "redis.tls_key_file": key}
     stayd = make_stayd(redis.tls_url, options=trust_options(authority, **own))
     stayd.wait_trusted()
-    assert stayd.metric("stayd_redis_certificate_expires_seconds") > 2 * time.time()
+    assert stayd.metric("stayd_certificate_expires_seconds") > 2 * time.time()
 
 
 def test_expired_certificate(make_tls_redis, make_stayd, authority):
