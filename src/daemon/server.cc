@@ -115,11 +115,6 @@ Result<void> Server::make_dialer() {
   return tls_->start(config_.redis.tls);
 }
 
-Dialer& Server::redis_dialer() {
-  if (tls_) return *tls_;
-  return *dialer_;
-}
-
 void Server::make_engine() {
   engine_ = std::make_unique<Engine>(engine_options(config_), PolicyTable(config_.sessions),
                                      *ledger_, counters_, log_, random_);

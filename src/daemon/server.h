@@ -81,7 +81,7 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   void make_engine();
   void make_sentinels();
   Result<void> make_dialer();
-  Dialer& redis_dialer();
+  Dialer& redis_dialer() { return tls_ ? static_cast<Dialer&>(*tls_) : *dialer_; }
   Result<void> listen();
   void fill_port(const Config& config);
 
