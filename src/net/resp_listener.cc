@@ -52,7 +52,9 @@ class RespListener::Connection final : public Pollable, public ClientIo {
     }
     return out_;
   }
-  std::size_t unsent_bytes() const override { return plain_.size() + out_.size() - sent_; }
+  std::size_t unsent_bytes() const override {
+    return plain_.size() - sealed_ + out_.size() - sent_;
+  }
   std::int64_t stalled_since_us() const override { return wants_write_ ? progress_us_ : 0; }
   void close(bool at_once) override {
     closing_ = true;
@@ -111,8 +113,9 @@ class RespListener::Connection final : public Pollable, public ClientIo {
 
   void flush() {
     dirty_ = false;
-    if (tls_) encrypt();
-    while (!dead_ && unsent_bytes() > 0) {
+    while (!dead_) {
+      if (tls_ && sent_ == out_.size()) encrypt();
+      if (sent_ == out_.size()) break;
       const ssize_t put =
           ::send(fd_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
       if (put > 0) {
@@ -169,6 +172,7 @@ class RespListener::Connection final : public Pollable, public ClientIo {
 
  private:
   static constexpr std::size_t kCompactBytes = 1u << 20;
+  static constexpr std::size_t kSealBytes = 256u << 10;  // encrypted at once
 
   void send_soon() {
     if (dirty_ || dead_) return;  // a dead one must not get into the lists again
@@ -185,17 +189,28 @@ class RespListener::Connection final : public Pollable, public ClientIo {
     if (dead_) return;
     if (!received) {
       if (!tls_->established()) ++owner_.counters_.tls_handshakes_failed;
-      encrypt();  // the alert
+      if (sent_ == out_.size()) encrypt();  // the alert
       close(false);
     } else if (tls_->ended()) {
       on_eof();
     }
   }
-  // All replies of a turn in as few records as can be.
+  // Replaces the output, all of which has been sent, by the next part.
   void encrypt() {
-    if (!plain_.empty()) tls_->send(plain_);
-    plain_.clear();
-    out_ += tls_->take_output();
+    if (tls_->established()) {
+      const std::string_view part = std::string_view(plain_).substr(sealed_, kSealBytes);
+      tls_->send(part);
+      sealed_ += part.size();
+    } else {
+      sealed_ = plain_.size();  // nobody can read it
+    }
+    if (sealed_ == plain_.size()) {
+      plain_.clear();
+      sealed_ = 0;
+      if (plain_.capacity() > RespListener::kKeptBufferBytes) plain_.shrink_to_fit();
+    }
+    out_ = tls_->take_output();
+    sent_ = 0;
   }
 
   void on_eof() {
@@ -225,7 +240,8 @@ class RespListener::Connection final : public Pollable, public ClientIo {
   std::string out_;
   std::size_t sent_ = 0;            // of out_
   std::unique_ptr<TlsStream> tls_;  // nullptr: none
-  std::string plain_;               // output that is not encrypted yet
+  std::string plain_;               // output for TLS
+  std::size_t sealed_ = 0;          // of plain_, is in out_
   std::int64_t since_us_;
   std::int64_t closing_since_us_ = 0;
   std::int64_t progress_us_ = 0;  // when output was last taken, or began to wait

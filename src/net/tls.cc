@@ -57,6 +57,8 @@ Result<std::shared_ptr<const TlsContext>> TlsContext::load(TlsRole role,
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
   SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+  // Without one, a client that resumes a session in which it has shown a certificate is refused.
+  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>("stayd"), 5);
   SSL_CTX_set_default_passwd_cb(context, no_passphrase);
   const bool verify = client ? options.verify : !options.ca_file.empty();
   SSL_CTX_set_verify(context,

@@ -47,12 +47,13 @@ def serve(make_redis, make_stayd, authority, folder):
 
 
 class TlsClient(Client):
-    def __init__(self, port, authority, cert=None):
+    def __init__(self, port, authority, cert=None, resumed=None):
         super().__init__(port)
-        context = ssl.create_default_context(cafile=authority.ca_file)
+        context = resumed.sock.context if resumed else ssl.create_default_context(cafile=authority.ca_file)
         if cert:
             context.load_cert_chain(*cert)
-        self.sock = context.wrap_socket(self.sock, server_hostname="127.0.0.1")
+        session = resumed.sock.session if resumed else None
+        self.sock = context.wrap_socket(self.sock, server_hostname="127.0.0.1", session=session)
 
 
 def test_sessions_outlive_redis(serve, authority):
@@ -81,6 +82,9 @@ def test_client_certificates(serve, authority, folder):
     assert stayd.metric("stayd_tls_handshakes_failed_total") == 2
     with TlsClient(stayd.tls_port, authority, authority.issue("app")) as client:
         assert client.call("PING") == "PONG"
+        with TlsClient(stayd.tls_port, authority, resumed=client) as again:
+            assert again.call("PING") == "PONG"
+            assert again.sock.session_reused
 
 
 def test_renewed_certificate(serve, authority, folder):
