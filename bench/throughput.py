@@ -4,10 +4,13 @@ redis-benchmark with 50 connections and 512-byte values over 100,000 keys, pipel
 GET and SET. The targets are measured in turns (round robin), so that a noisy minute hits all of them;
 each figure is the median of the runs. CPU time per command is read from /proc before and after each
 run. At the end one client alone measures latency.
+
+`--targets redis-tls,stayd-tls`: the same with TLS, in front of stayd and behind it.
 """
 
 import os
 import re
+import ssl
 import statistics
 import subprocess
 import sys
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from common import RedisServer, StaydServer
 
+from lib.certificates import Authority
 from lib.processes import Process, free_port, wait_until
 from lib.resp import Client, encode
 
@@ -27,9 +31,15 @@ CASES = [("GET", 1), ("SET", 1), ("GET", 16), ("SET", 16)]
 class Target:
     """What redis-benchmark talks to, and the processes whose CPU time it costs."""
 
-    def __init__(self, name, port, pids):
-        self.name, self.port, self.pids = name, port, pids
+    def __init__(self, name, port, pids, authority=None):
+        self.name, self.port, self.pids, self.authority = name, port, pids, authority
         self.samples = {}  # (case) -> [(operations/s, {process: us/operation})]
+
+    def client(self, timeout=5):
+        if not self.authority:
+            return Client(self.port, timeout=timeout)
+        return Client(self.port, timeout=timeout, tls=ssl.create_default_context(
+            cafile=self.authority.ca_file))
 
     def cpu_seconds(self):
         return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
@@ -79,25 +89,49 @@ def start_targets(folder, wanted):
     """(targets, things to kill). Each target has a redis-server of its own."""
     targets, started = [], []
     for name in wanted:
-        redis = RedisServer(folder / f"redis-{name}").start()
+        authority = Authority(folder / f"authority-{name}") if name.endswith("-tls") else None
+        redis = RedisServer(folder / f"redis-{name}", **redis_tls(authority)).start()
         started.append(redis)
-        if name == "redis":
-            targets.append(Target(name, redis.port, {"redis": redis.pid}))
+        if name.startswith("redis"):
+            port = redis.config.get("tls-port", redis.port)
+            targets.append(Target(name, port, {"redis": redis.pid}, authority))
             continue
-        if name == "stayd":
-            stayd = StaydServer(folder / "stayd", redis.url).start()
-            stayd.wait_trusted()
-            port, proxy = stayd.port, stayd
+        if name.startswith("stayd"):
+            port, proxy = stayd(folder / name, redis, authority)
         else:
             port, proxy = {"nutcracker": nutcracker, "haproxy": haproxy}[name](folder, redis)
         started.append(proxy)
-        wait_until(lambda p=port: answers(p), 10, f"{name} answers")
-        targets.append(Target(name, port, {name: proxy.pid, "redis": redis.pid}))
+        targets.append(Target(name, port, {name: proxy.pid, "redis": redis.pid}, authority))
+        wait_until(lambda target=targets[-1]: answers(target), 10, f"{name} answers")
     return targets, started
 
 
-def answers(port):
-    with Client(port, timeout=1) as client:
+def redis_tls(authority):
+    if not authority:
+        return {}
+    cert, key = authority.issue("redis")
+    return {
+        "tls-port": free_port(), "tls-cert-file": cert, "tls-key-file": key,
+        "tls-ca-cert-file": authority.ca_file, "tls-auth-clients": "no",
+    }
+
+
+def stayd(folder, redis, authority):
+    options, port, url = {}, None, redis.url
+    if authority:
+        cert, key = authority.issue("stayd")
+        port, url = free_port(), f"rediss://127.0.0.1:{redis.config['tls-port']}/0"
+        options = {
+            "listen.tls": f"127.0.0.1:{port}", "listen.tls_cert_file": cert,
+            "listen.tls_key_file": key, "redis.tls_ca_file": authority.ca_file,
+        }
+    server = StaydServer(folder, url, options=options).start()
+    server.wait_trusted()
+    return port or server.port, server
+
+
+def answers(target):
+    with target.client(timeout=1) as client:
         return client.call("GET", "x") is None
 
 
@@ -108,6 +142,8 @@ def throughput(target, command, depth, requests):
     """Operations per second and CPU microseconds per operation of each process."""
     argv = ["redis-benchmark", "-p", target.port, "-c", 50, "-d", 512, "-r", KEYS, "-P", depth]
     argv += ["-n", requests, "-t", command.lower(), "--csv"]
+    if target.authority:
+        argv += ["--tls", "--cacert", target.authority.ca_file]
     before = target.cpu_seconds()
     run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=300)
     after = target.cpu_seconds()
@@ -121,7 +157,7 @@ def throughput(target, command, depth, requests):
 def latency(target, count):
     """Round trips of one client, one command at a time: median, p99 and worst in microseconds."""
     times = []
-    with Client(target.port) as client:
+    with target.client() as client:
         client.call("SET", "key:000000000001", "x" * 512)
         request = encode("GET", "key:000000000001")
         for _ in range(count):

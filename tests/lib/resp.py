@@ -37,9 +37,10 @@ def encode(*args):
 
 
 class Client:
-    """`address` is a TCP port on 127.0.0.1, a (host, port) pair or the path of a unix socket."""
+    """`address` is a TCP port on 127.0.0.1, a (host, port) pair or the path of a unix socket. `tls`:
+    an SSLContext; `session`: of an earlier client's socket, to be resumed."""
 
-    def __init__(self, address, timeout=5.0, proto=2):
+    def __init__(self, address, timeout=5.0, proto=2, tls=None, session=None):
         self.timeout = timeout
         if isinstance(address, int):
             address = ("127.0.0.1", address)
@@ -50,6 +51,8 @@ class Client:
         else:
             self.sock = socket.create_connection(address, timeout=timeout)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=address[0], session=session)
         self.buffer = bytearray()
         if proto == 3:
             self.call("HELLO", 3)

@@ -46,20 +46,20 @@ def serve(make_redis, make_stayd, authority, folder):
     return make
 
 
-class TlsClient(Client):
-    def __init__(self, port, authority, cert=None, resumed=None):
-        super().__init__(port)
-        context = resumed.sock.context if resumed else ssl.create_default_context(cafile=authority.ca_file)
-        if cert:
-            context.load_cert_chain(*cert)
-        session = resumed.sock.session if resumed else None
-        self.sock = context.wrap_socket(self.sock, server_hostname="127.0.0.1", session=session)
+def tls_client(stayd, authority, cert=None, resumed=None):
+    """`resumed`: an earlier client, whose session this one goes on with."""
+    if resumed:
+        return Client(stayd.tls_port, tls=resumed.sock.context, session=resumed.sock.session)
+    context = ssl.create_default_context(cafile=authority.ca_file)
+    if cert:
+        context.load_cert_chain(*cert)
+    return Client(stayd.tls_port, tls=context)
 
 
 def test_sessions_outlive_redis(serve, authority):
     stayd, redis = serve()
     big = b"v" * 1_000_000
-    with TlsClient(stayd.tls_port, authority) as client:
+    with tls_client(stayd, authority) as client:
         assert client.call("SET", "sess:1", big) == "OK"
         assert client.pipeline(*[["GET", "sess:1"]] * 20) == [big] * 20
         redis.kill()
@@ -77,12 +77,12 @@ def test_client_certificates(serve, authority, folder):
     stranger = Authority(folder / "other").issue("stranger")
     for cert in (None, stranger):
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            with TlsClient(stayd.tls_port, authority, cert) as client:
+            with tls_client(stayd, authority, cert) as client:
                 client.call("PING")
     assert stayd.metric("stayd_tls_handshakes_failed_total") == 2
-    with TlsClient(stayd.tls_port, authority, authority.issue("app")) as client:
+    with tls_client(stayd, authority, authority.issue("app")) as client:
         assert client.call("PING") == "PONG"
-        with TlsClient(stayd.tls_port, authority, resumed=client) as again:
+        with tls_client(stayd, authority, resumed=client) as again:
             assert again.call("PING") == "PONG"
             assert again.sock.session_reused
 
@@ -90,11 +90,11 @@ def test_client_certificates(serve, authority, folder):
 def test_renewed_certificate(serve, authority, folder):
     stayd, _ = serve()
     before = stayd.metric("stayd_certificate_expires_seconds")
-    with TlsClient(stayd.tls_port, authority) as client:
+    with tls_client(stayd, authority) as client:
         cert, key = authority.issue("renewed", days=5)
         (folder / "port.pem").write_text("half written")
         wait_until(lambda: stayd.log_lines("tls_files_unreadable"), 5, "the damaged file is told")
-        with TlsClient(stayd.tls_port, authority) as other:
+        with tls_client(stayd, authority) as other:
             assert other.call("PING") == "PONG"
         shutil.copy(key, folder / "port.key")
         shutil.copy(cert, folder / "fresh.pem")
@@ -102,7 +102,7 @@ def test_renewed_certificate(serve, authority, folder):
         wait_until(lambda: stayd.log_lines("tls_files_read"), 5, "the new file is read")
         assert stayd.metric("stayd_certificate_expires_seconds") < before - 300 * 86_400
         assert client.call("PING") == "PONG"
-        with TlsClient(stayd.tls_port, authority) as other:
+        with tls_client(stayd, authority) as other:
             assert other.call("PING") == "PONG"
     wait_until(lambda: stayd.log_lines("certificate_expires"), 5, "that it ends in five days")
 
@@ -110,7 +110,7 @@ def test_renewed_certificate(serve, authority, folder):
 @pytest.mark.timeout(60)
 def test_noise(serve, authority):
     stayd, _ = serve()
-    with TlsClient(stayd.tls_port, authority) as good:
+    with tls_client(stayd, authority) as good:
         silent = socket.create_connection(("127.0.0.1", stayd.tls_port))
         for noise in (encode("PING"), b"\x16\x03\x01\xff\xff" + b"\0" * 70_000, os.urandom(5000)):
             with socket.create_connection(("127.0.0.1", stayd.tls_port), timeout=5) as bad:
