@@ -214,6 +214,7 @@ class Engine final : public CallHandler,
   void note_change(const Mutation& mutation);
   void read_back_all(Call& call);
   void read_back(Call& call, std::uint32_t key_index);
+  void lose_read_back(Call& call, std::uint32_t key_index, Hlc hlc);
   void reroute_lost();
   void reroute(Call& call);
   void settle_marks(Call& call);

@@ -40,16 +40,7 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
   if (tag & 1) {
     const SubOp op = take_sub(tag);
     Call& call = *op.call;
-    if (op.kind == SubKind::read_back) {
-      Mutation stale;
-      stale.kind = Mutation::Kind::stale;
-      stale.key = call.keys[op.key_index];
-      fill(stale, op.hlc);
-      c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, op.key_index),
-                         Durability::written);
-      adopter_.want(call.keys[op.key_index], true);
-      return;
-    }
+    if (op.kind == SubKind::read_back) return lose_read_back(call, op.key_index, op.hlc);
     // A check that was not answered: the stand-in decides. A row that could not be asked for is
     // absent.
     if (op.kind != SubKind::adopt_row && op.kind != SubKind::capped) call.contradicted = true;

@@ -110,21 +110,25 @@ void Engine::read_back(Call& call, std::uint32_t key_index) {
   // As of the write: a logout since then stands above it.
   ++c_.counters.read_backs;
   const FullKey& key = call.keys[key_index];
-  if (!c_.up()) {
-    Mutation stale;
-    stale.kind = Mutation::Kind::stale;
-    stale.key = key;
-    fill(stale, c_.hlc.next(c_.now.wall_ms));
-    c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, key_index),
-                       Durability::written);
-    adopter_.want(key, true);
-    return;
-  }
+  if (!c_.up()) return lose_read_back(call, key_index, c_.hlc.next(c_.now.wall_ms));
   const Hlc hlc = call.hlc != 0 ? call.hlc + key_index : c_.hlc.next(c_.now.wall_ms);
   std::string request;
   append_read_back(request, key_of(key));
   c_.upstream->send(request, db_of(key), *this, sub(call, SubKind::read_back, key_index, hlc),
                     command_deadline_us(), 1);
+}
+
+// Only Redis knows what the key holds now, and may forget it before it is asked: what the client
+// was to be told of this write is in doubt.
+void Engine::lose_read_back(Call& call, std::uint32_t key_index, Hlc hlc) {
+  if (!call.is_block() && effects_need_read_back(*call.spec, call.args)) call.held = kInDoubt;
+  Mutation stale;
+  stale.kind = Mutation::Kind::stale;
+  stale.key = call.keys[key_index];
+  fill(stale, hlc);
+  c_.store.apply_one(std::move(stale), store_token(call, SubKind::marked, key_index),
+                     Durability::written);
+  adopter_.want(call.keys[key_index], true);
 }
 
 void Engine::on_sub_reply(const SubOp& op, std::string_view frame) {
