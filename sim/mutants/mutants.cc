@@ -27,7 +27,6 @@ const std::vector<Mutant>& mutants() {
        {"power-cut", "kill-stayd"}},
       {"heartbeat written without comparing", "R11", {&R::heartbeats_compare}},
       {"no doubt after standing still", "R12", {&R::gaps_are_doubted}},
-      {"a reply of a memory that lost its trust counts", "R12", {&R::unjudged_writes_are_redone}},
       {"eviction taken for a deletion", "R4", {&R::evictions_are_no_deletes}},
       {"a new process has evicted nothing",
        "R4",
