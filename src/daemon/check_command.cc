@@ -138,7 +138,8 @@ RedisTarget find_primary(const Config& config, std::vector<Finding>& findings) {
     findings.push_back({Level::good, "sentinel",
                         fmt::format("{} names {}, epoch {}", sentinel.text(),
                                     answer->primary.text(), answer->epoch)});
-    if (const auto index = election.learn(sentinel, "")) election.on_answer(*index, *answer, 0);
+    if (const auto index = election.learn(sentinel, "", std::nullopt))
+      election.on_answer(*index, *answer, 0);
   }
   election.elect(PrimaryElection::kPatienceUs);
   if (const auto& followed = election.followed()) target.endpoint = followed->primary;

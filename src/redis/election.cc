@@ -15,35 +15,51 @@ std::string identity(const std::string& id, const Endpoint& address) {
 
 }  // namespace
 
-std::optional<std::size_t> PrimaryElection::learn(const Endpoint& address, const std::string& id) {
-  const bool known = std::ranges::any_of(sentinels_, [&](const Sentinel& s) {
-    return s.address.text() == address.text() || (!id.empty() && s.id == id);
-  });
+std::optional<std::size_t> PrimaryElection::learn(const Endpoint& address, const std::string& id,
+                                                  std::optional<std::int64_t> named_us) {
+  bool known = false;
+  for (auto& [index, s] : sentinels_) {
+    const bool same_address = s.address.text() == address.text();
+    // Not by its id alone: one that has moved is not where it was.
+    if (same_address && s.named_us) s.named_us = named_us;
+    known = known || same_address || (!id.empty() && s.id == id);
+  }
   if (known || sentinels_.size() >= kMaxSentinels) return std::nullopt;
-  sentinels_.push_back({address, id, {}, -1});
-  return sentinels_.size() - 1;
+  sentinels_.emplace(next_index_, Sentinel{address, id, named_us, {}, -1});
+  return next_index_++;
+}
+
+std::vector<std::size_t> PrimaryElection::forget(std::int64_t now_us) {
+  std::vector<std::size_t> gone;
+  if (answering(now_us) * 2 < known()) return gone;
+  for (const auto& [index, s] : sentinels_) {
+    if (s.named_us && now_us - std::max(*s.named_us, s.at_us) > kForgetUs) gone.push_back(index);
+  }
+  for (const auto index : gone) sentinels_.erase(index);
+  return gone;
 }
 
 void PrimaryElection::identify(std::size_t sentinel, const std::string& id) {
-  sentinels_[sentinel].id = id;
+  sentinels_.at(sentinel).id = id;
 }
 
 void PrimaryElection::on_answer(std::size_t sentinel, Answer answer, std::int64_t now_us) {
   if (first_answer_us_ < 0) first_answer_us_ = now_us;
-  sentinels_[sentinel].answer = std::move(answer);
-  sentinels_[sentinel].at_us = now_us;
+  Sentinel& s = sentinels_.at(sentinel);
+  s.answer = std::move(answer);
+  s.at_us = now_us;
 }
 
 std::size_t PrimaryElection::known() const {
   std::set<std::string> identities;
-  for (const Sentinel& s : sentinels_) identities.insert(identity(s.id, s.address));
+  for (const auto& [index, s] : sentinels_) identities.insert(identity(s.id, s.address));
   return identities.size();
 }
 
 // The newest answer of each Sentinel that is not too old.
 std::vector<const PrimaryElection::Sentinel*> PrimaryElection::fresh(std::int64_t now_us) const {
   std::vector<const Sentinel*> out;
-  for (const Sentinel& s : sentinels_) {
+  for (const auto& [index, s] : sentinels_) {
     if (s.at_us < 0 || now_us - s.at_us > kAnswerValidUs) continue;
     const auto twin = std::ranges::find_if(
         out, [&](const Sentinel* other) { return !s.id.empty() && other->id == s.id; });

@@ -9,12 +9,15 @@
 //   the first primary                  waits for most of the Sentinels, at most kPatienceUs
 //
 // Sentinels are told apart by their id: two addresses of one have one vote. Those that were learnt
-// are kept, so that few of them, cut off, are never most.
+// are kept while they are silent, so that few of them, cut off, are never most; one is forgotten
+// when it is silent and no Sentinel names it for kForgetUs (SENTINEL RESET, after it was taken
+// down), and at least half of all answer.
 // Source: https://redis.io/docs/latest/develop/reference/sentinel-clients/
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,7 +31,8 @@ class PrimaryElection {
   // Far more than anybody runs; further ones are not learnt.
   static constexpr std::size_t kMaxSentinels = 16;
   static constexpr std::int64_t kAnswerValidUs = 5'000'000;  // older answers elect nobody
-  static constexpr std::int64_t kPatienceUs = 500'000;       // one answer's deadline
+  static constexpr std::int64_t kForgetUs = 60'000'000;
+  static constexpr std::int64_t kPatienceUs = 500'000;  // one answer's deadline
 
   struct Answer {
     Endpoint primary;
@@ -36,11 +40,15 @@ class PrimaryElection {
   };
 
   // A Sentinel by its address; `id` (SENTINEL MYID, empty: not known yet) tells two addresses of
-  // one apart from two Sentinels. Returns its index, counted from 0, or nullopt: it is known
-  // already, or there are kMaxSentinels.
-  std::optional<std::size_t> learn(const Endpoint& address, const std::string& id);
+  // one apart from two Sentinels; `named_us` is when another one named it, nullopt: the operator
+  // did, it is never forgotten. Returns its index, counted from 0 and never used again, or nullopt:
+  // it is known already, or there are kMaxSentinels.
+  std::optional<std::size_t> learn(const Endpoint& address, const std::string& id,
+                                   std::optional<std::int64_t> named_us);
+  // Takes out the learnt Sentinels that are gone: their indexes.
+  std::vector<std::size_t> forget(std::int64_t now_us);
   void identify(std::size_t sentinel, const std::string& id);
-  // Requires: an index that learn() returned.
+  // Requires: an index that learn() returned and forget() did not.
   void on_answer(std::size_t sentinel, Answer answer, std::int64_t now_us);
 
   // Weighs all answers. True: another primary than before, or the first.
@@ -55,6 +63,7 @@ class PrimaryElection {
   struct Sentinel {
     Endpoint address;
     std::string id;
+    std::optional<std::int64_t> named_us;
     Answer answer;
     std::int64_t at_us = -1;  // of the answer; -1: none
   };
@@ -62,7 +71,8 @@ class PrimaryElection {
   std::vector<const Sentinel*> fresh(std::int64_t now_us) const;
   const Answer* choice(const std::vector<const Sentinel*>& fresh, std::int64_t now_us) const;
 
-  std::vector<Sentinel> sentinels_;
+  std::map<std::size_t, Sentinel> sentinels_;
+  std::size_t next_index_ = 0;
   std::optional<Answer> followed_;
   std::int64_t first_answer_us_ = -1;
 };

@@ -65,6 +65,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
   void ask() {
     if (!link_.up() || link_.pending() > 0) return;
     hinted_ = false;
+    epoch_.reset();
     std::string request;
     // Its answer is a push, and no reply.
     if (std::exchange(fresh_, false)) append_request(request, {"SUBSCRIBE", "+switch-master"});
@@ -99,9 +100,14 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
 
   void on_upstream_up(const GateFacts&) override {
     fresh_ = true;
+    refused_ = false;
     ask();
   }
-  void on_upstream_down(bool, std::string_view cause) override { fail(cause); }
+  // What it refused says more than how the connection ended for that: a SUBSCRIBE that is refused
+  // has a reply, and so there is one too many.
+  void on_upstream_down(bool, std::string_view cause) override {
+    if (!std::exchange(refused_, false)) fail(cause);
+  }
   void on_upstream_push(std::string_view frame) override {
     auto parts = ReplyView(frame).elements();
     ReplyView kind;
@@ -114,6 +120,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override {
     const ReplyView reply(frame);
     if (reply.is_error()) {
+      refused_ = true;
       fail(reply.text());
     } else if (tag == kMyId) {
       if (!reply.text().empty()) watch_.election_.identify(index_, std::string(reply.text()));
@@ -131,6 +138,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
     const auto primary = sentinel_address(reply);
     const auto epoch = std::exchange(epoch_, std::nullopt);
     if (!primary || !epoch) return;
+    refused_ = false;
     watch_.election_.on_answer(index_, {*primary, *epoch}, watch_.now_.mono_us);
     watch_.elect();
   }
@@ -140,7 +148,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
     ReplyView other;
     while (others.next(other)) {
       const auto address = endpoint_of(field(other, "ip"), field(other, "port"));
-      if (address) watch_.add(*address, std::string(field(other, "runid")));
+      if (address) watch_.add(*address, std::string(field(other, "runid")), watch_.now_.mono_us);
     }
   }
 
@@ -152,6 +160,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
   std::optional<std::uint64_t> epoch_;  // of MASTER, until the address comes
   bool hinted_ = false;                 // a failover was told since it was last asked
   bool fresh_ = false;                  // the connection: not subscribed yet
+  bool refused_ = false;                // the connection: a request on it
   Link link_;
 };
 
@@ -169,20 +178,24 @@ SentinelWatch::~SentinelWatch() = default;
 void SentinelWatch::start(Now now) {
   now_ = now;
   last_named_us_ = now.mono_us;
-  for (const Endpoint& address : options_.sentinels) add(address, "");
+  for (const Endpoint& address : options_.sentinels) add(address, "", std::nullopt);
 }
 
-void SentinelWatch::add(const Endpoint& address, const std::string& id) {
-  const auto index = election_.learn(address, id);
-  if (!index) return;
-  STAYD_ASSERT(*index == sentinels_.size());
-  sentinels_.push_back(std::make_unique<Sentinel>(*this, *index, address));
+void SentinelWatch::add(const Endpoint& address, const std::string& id,
+                        std::optional<std::int64_t> named_us) {
+  const auto index = election_.learn(address, id, named_us);
+  if (index) sentinels_.emplace(*index, std::make_unique<Sentinel>(*this, *index, address));
+}
+
+// On a tick only: no Sentinel's own reply is being read then.
+void SentinelWatch::forget() {
+  for (const auto index : election_.forget(now_.mono_us)) sentinels_.erase(index);
 }
 
 void SentinelWatch::on_tick(Now now) {
   now_ = now;
-  // An answer may add a Sentinel: by index.
-  for (std::size_t i = 0; i < sentinels_.size(); ++i) sentinels_[i]->on_tick();
+  for (const auto& [index, sentinel] : sentinels_) sentinel->on_tick();
+  forget();
   if (now.mono_us >= next_ask_us_) ask_all();
   elect();
   tell_of_reach();
@@ -195,13 +208,13 @@ void SentinelWatch::doubt(bool primary_is_lost) {
 
 void SentinelWatch::set_password(const std::string& password) {
   options_.link.password = password;
-  for (const auto& sentinel : sentinels_) sentinel->set_password(password);
+  for (const auto& [index, sentinel] : sentinels_) sentinel->set_password(password);
 }
 
 void SentinelWatch::ask_all() {
   const auto interval = doubted_ ? options_.doubt_interval_ms : options_.ask_interval_ms;
   next_ask_us_ = now_.mono_us + interval * 1000;
-  for (const auto& sentinel : sentinels_) sentinel->ask();
+  for (const auto& [index, sentinel] : sentinels_) sentinel->ask();
 }
 
 void SentinelWatch::elect() {

@@ -6,13 +6,14 @@
 //
 // The epoch is MASTER's; the address is GET-MASTER-ADDR-BY-NAME's: while the replicas are moved,
 // the Sentinel that leads a failover has the new epoch beside the old address in MASTER. Sentinels
-// that others know of are asked too, until stayd ends.
+// that others know of are asked too, until they are gone (election.h).
 //
 // Sans-I/O on a Dialer; loop thread only. Owns its links; what it is given outlives it. Times are
 // in the Now that on_tick() brings.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,7 +77,8 @@ class SentinelWatch {
  private:
   class Sentinel;
 
-  void add(const Endpoint& address, const std::string& id);
+  void add(const Endpoint& address, const std::string& id, std::optional<std::int64_t> named_us);
+  void forget();
   void ask_all();
   void elect();
   void tell_of_reach();
@@ -90,8 +92,8 @@ class SentinelWatch {
   Counters of_links_;  // connections to Sentinels are not connections to Redis
   Now now_;
   PrimaryElection election_;
-  std::vector<std::unique_ptr<Sentinel>> sentinels_;  // by the election's index
-  std::string trouble_;                               // the last failure of any Sentinel
+  std::map<std::size_t, std::unique_ptr<Sentinel>> sentinels_;  // by the election's index
+  std::string trouble_;                                         // the last failure of any Sentinel
   std::int64_t next_ask_us_ = 0;
   std::int64_t last_named_us_ = 0;
   bool doubted_ = true;

@@ -189,6 +189,43 @@ TEST_F(SentinelTest, LearnsOtherSentinels) {
   EXPECT_EQ(watch.status().known, 3U);
 }
 
+TEST_F(SentinelTest, ALearntSentinelThatIsGoneIsNotDialledForEver) {
+  connect("s1");
+  connect("s2");
+  answer("s1", "a", 1, "", "s3");
+  answer("s2", "a", 1);
+  tick();
+  wire("s3").events->on_closed(CloseReason::refused, "refused");
+  for (int quarter = 0; quarter < 250; ++quarter) {
+    tick(250);
+    answer("s1", "a", 1);
+    answer("s2", "a", 1);
+  }
+  EXPECT_EQ(watch.status().known, 2U);
+  EXPECT_EQ(watch.status().answering, 2U);
+}
+
+// Its error is a reply more than was asked for, and ends the connection.
+TEST_F(SentinelTest, ARefusedSubscriptionIsTold) {
+  connect("s1");
+  feed("s1", "-NOPERM no right to a channel\r\n");
+  answer("s1", "a", 1);
+  tick(2'100);
+  ASSERT_TRUE(watch.status().lost);
+  EXPECT_EQ(watch.status().trouble, "s1:26379: NOPERM no right to a channel");
+}
+
+// Its connection ended between the two answers that make one.
+TEST_F(SentinelTest, AnEpochOfTheConnectionBeforeIsNotUsed) {
+  connect("s1");
+  feed("s1", "$1\r\n1\r\n%1\r\n$12\r\nconfig-epoch\r\n$1\r\n9\r\n");
+  wire("s1").events->on_closed(CloseReason::eof, "");
+  tick(1'500);
+  connect("s1");
+  feed("s1", "$1\r\n1\r\n-ERR busy\r\n*2\r\n$1\r\na\r\n$4\r\n6379\r\n*0\r\n");
+  EXPECT_EQ(watch.status().answering, 0U);
+}
+
 TEST_F(SentinelTest, ASilentSentinelIsDialledAnew) {
   connect("s1");
   tick(600);
