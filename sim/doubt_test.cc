@@ -46,5 +46,31 @@ TEST_F(Doubt, ARefusedWriteStandsAboveTheHeartbeatBehindIt) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// Found by ./dev differential --outages: Redis appended, and died before it was asked for the new
+// value. It came back without, and the value of before was the session again, though the append had
+// been told.
+TEST_F(Doubt, AnAppendThatCannotBeReadBackIsNotTold) {
+  int unknown = 0;
+  for (std::int64_t delay_us = 0; delay_us < 1200; delay_us += 20) {
+    const std::string name = "script:" + std::to_string(delay_us);
+    ask({"SET", name, "a"});
+    world.users.ask(key(name), one({"APPEND", name, "b"}));
+    world.pass(delay_us);
+    world.redis.kill();
+    wait();
+    const std::string told = world.users.last_reply();
+    unknown += told[0] == '-';
+    const auto found = world.redis.data().find(key(name));
+    ASSERT_NE(found, world.redis.data().end());
+    world.redis.start(found->second.value == Record{.value = "ab"}.value);
+    world.settle();
+    const std::string value = ask({"GET", name});
+    world.pass(11 * kSecond);  // or it counts as flapping
+    EXPECT_TRUE(value == "\"ab\"" || told[0] == '-') << told << " " << value;
+  }
+  EXPECT_GT(unknown, 0);
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 }  // namespace
 }  // namespace stayd::sim

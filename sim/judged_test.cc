@@ -22,6 +22,21 @@ TEST_F(Scenario, WhatDependsOnAnotherMemoryIsDoneAnew) {
   }
 }
 
+// The same for a slow write, which goes over the second connection.
+TEST_F(Scenario, ASlowWriteOfAnotherMemoryIsDoneAnew) {
+  for (const char* name : {"a", "both"}) world.users.loosen(key(name), "a set");
+  ask({"SADD", "a", "x"});
+  world.pass(kSecond);
+  const auto before_us = world.scheduler.now_us();
+  ask({"SADD", "a", "y"});
+  world.users.ask(key("both"), one({"SUNIONSTORE", "both", "a"}));
+  world.instance.pause(4 * kSecond);
+  world.redis.fail_over(world.redis.changes_since(before_us));
+  world.pass(5 * kSecond);
+  wait();
+  EXPECT_EQ(world.users.last_reply(), ":2");
+}
+
 // What a reconcile had repaired was in another Redis when stayd went on, and passed for done.
 TEST_F(Scenario, AReconcileThatStoodStillStartsOver) {
   ask({"SET", "k", "v1"});

@@ -81,14 +81,17 @@ std::string spec_string(KeyState& state, const Words& c) {
   return integer(next);
 }
 
+std::string spec_append(KeyState& state, std::string_view text) {
+  const auto* value = std::get_if<std::string>(&state.record.value);
+  const std::string longer = (value == nullptr ? "" : *value) + std::string(text);
+  state.record.value = longer;
+  return integer(static_cast<std::int64_t>(longer.size()));
+}
+
 // Compare and delete, or a script that stayd does not know: append.
 std::string spec_script(KeyState& state, const Words& c) {
   auto* value = std::get_if<std::string>(&state.record.value);
-  if (c[1].find("append") != std::string::npos) {
-    const std::string longer = (value == nullptr ? "" : *value) + c[4];
-    state.record.value = longer;
-    return integer(static_cast<std::int64_t>(longer.size()));
-  }
+  if (c[1].find("append") != std::string::npos) return spec_append(state, c[4]);
   if (value == nullptr || *value != c[4]) return ":0";
   state = without_value(state, KeyState::Grave::sure);
   return ":1";
@@ -123,6 +126,7 @@ std::string apply_spec(KeyState& state, const Words& c, std::int64_t from_ms, st
     set_expiry(state, from_ms + ttl, to_ms + ttl);
     return ":1";
   }
+  if (name == "APPEND") return spec_append(state, c[2]);
   if (name == "EVAL") return spec_script(state, c);
   if (name == "FLUSHDB") return state = without_value(state), "+OK";
   return spec_hash(state, c);

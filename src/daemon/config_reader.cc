@@ -106,8 +106,8 @@ void ConfigReader::check_tls() {
 
 void ConfigReader::check_listen() {
   const ListenConfig& listen = config_.listen;
-  if (listen.resp.empty()) {
-    problem(origin("listen.resp"), "[listen] resp is empty; give at least one address");
+  if (listen.resp.empty() && listen.tls.empty()) {
+    problem(origin("listen.resp"), "[listen] resp and tls are empty; give at least one address");
   }
   for (const std::string& text : listen.resp) {
     if (const auto address = parse_address(text)) {
@@ -119,7 +119,9 @@ void ConfigReader::check_listen() {
   }
   for (const std::string& text : listen.tls) {
     const auto address = parse_address(text);
-    if (!address || !address->unix_path.empty()) {
+    if (address && address->unix_path.empty()) {
+      config_.resp_addresses.push_back(*address);
+    } else {
       problem(origin("listen.tls"), fmt::format("[listen] tls: \"{}\" is not \"host:port\"", text));
     }
   }
@@ -127,8 +129,13 @@ void ConfigReader::check_listen() {
   if (!listen.tls.empty() && (files.cert_file.empty() || files.key_file.empty())) {
     problem(origin("listen.tls"), "[listen] tls needs tls_cert_file and tls_key_file");
   }
-  if (listen.tls.empty() && !(files.cert_file + files.key_file + files.ca_file).empty()) {
-    problem(origin("listen.tls_cert_file"), "[listen] tls is empty: nothing uses these files");
+  const auto unused = !files.cert_file.empty()  ? "tls_cert_file"
+                      : !files.key_file.empty() ? "tls_key_file"
+                      : !files.ca_file.empty()  ? "tls_ca_file"
+                                                : nullptr;
+  if (listen.tls.empty() && unused != nullptr) {
+    problem(origin(fmt::format("listen.{}", unused)),
+            fmt::format("[listen] tls is empty: nothing uses {}", unused));
   }
   if (listen.http != "off") {
     config_.http_address = parse_address(listen.http);

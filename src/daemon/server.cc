@@ -103,6 +103,7 @@ LinkOptions Server::link_options(const char* name) const {
   options.user = config_.redis_target.user;
   options.password = config_.redis_target.password;
   options.client_name = name;
+  options.tls = config_.redis_target.tls;
   options.connect_timeout_ms = config_.redis.connect_timeout.count();
   options.max_retry_ms = config_.redis.retry_max.count();
   return options;

@@ -89,6 +89,8 @@ class RespListener::Connection final : public Pollable, public ClientIo {
   }
 
   void read() {
+    const bool in_handshake = tls_ && !tls_->established();
+    if (in_handshake && !owner_.may_shake_hands()) return;  // the next turn asks again
     for (int i = 0; i < kReadsPerWakeUp && !dead_ && !paused_ && !closing_ && !eof_; ++i) {
       const ssize_t got = ::recv(fd_, owner_.loop_.buffer(), Loop::kBufferBytes, 0);
       if (got > 0) {
@@ -259,7 +261,10 @@ RespListener::RespListener(Loop& loop, CallHandler& handler, Counters& counters,
       acceptor_(loop, *this),
       tls_door_(*this),
       tls_acceptor_(loop, tls_door_) {
-  loop_.on_turn_start([&context](Now now) { context.now = now; });
+  loop_.on_turn_start([this](Now now) {
+    context_.now = now;
+    handshakes_left_ = kHandshakesPerTurn;
+  });
   loop_.add_ticker(*this);
 }
 

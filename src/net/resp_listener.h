@@ -31,7 +31,9 @@ class RespListener final : public AcceptTarget, public TurnEnd, public Ticker {
   Result<void> listen_tls(const std::string& address, TlsFiles& files,
                           const ListenOptions& options = {});
   Result<void> adopt(int fd) { return acceptor_.adopt(fd); }
-  std::uint16_t port() const { return acceptor_.port(); }
+  std::uint16_t port() const {
+    return acceptor_.port() != 0 ? acceptor_.port() : tls_acceptor_.port();
+  }
 
   // Takes no new clients; those connected stay.
   void stop_accepting();
@@ -53,6 +55,8 @@ class RespListener final : public AcceptTarget, public TurnEnd, public Ticker {
   void accept(int fd, bool is_unix, std::unique_ptr<TlsStream> tls);  // nullptr: none
   void bury(Connection& connection);
   void recycle(std::string& buffer);
+  // A handshake costs as much as a hundred commands: many at once leave the loop to others.
+  bool may_shake_hands() { return handshakes_left_ > 0 && handshakes_left_-- > 0; }
 
   Loop& loop_;
   CallHandler& handler_;
@@ -63,6 +67,8 @@ class RespListener final : public AcceptTarget, public TurnEnd, public Ticker {
   Acceptor tls_acceptor_;
   TlsFiles* tls_files_ = nullptr;  // nullptr: nothing listens for TLS
   std::int64_t next_files_us_ = 0;
+  int handshakes_left_ = 0;  // in this turn
+  static constexpr int kHandshakesPerTurn = 2;
   std::vector<Connection*> connections_;
   std::vector<Connection*> dirty_;     // have output to send
   std::vector<Connection*> resuming_;  // want to parse on

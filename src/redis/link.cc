@@ -303,7 +303,8 @@ void Link::on_closed(CloseReason reason, std::string_view detail) {
   if (reason == CloseReason::timeout && state_ == State::dialling) cause = "connect timed out";
   const bool hung_up = reason == CloseReason::eof || reason == CloseReason::reset;
   if (hung_up && state_ == State::gating && gate_step_ == 0) {
-    cause += " before its first answer: is this a port with TLS (rediss://)?";
+    cause += " before its first answer";
+    if (!options_.tls) cause += ": is this a port with TLS (rediss://)?";
   }
   finish(true, cause);
 }

@@ -39,6 +39,7 @@ struct LinkOptions {
   std::int64_t max_retry_ms = 30'000;     // reached only by flapping
   std::int64_t stable_after_ms = 10'000;  // up for this long: no flapping
   bool require_primary = true;
+  bool tls = false;          // the dialer speaks TLS: for what is told of failures
   bool is_sentinel = false;  // knows neither TIME nor a role
   // Bytes queued towards Redis beyond which the connection is condemned: Redis has stopped reading.
   std::size_t max_unsent_bytes = 64u << 20;
