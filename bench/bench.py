@@ -1,6 +1,6 @@
 """`./dev bench [PART] [flags]`: figures of stayd on this machine; docs/performance.md holds them.
 
-Without a part, all parts run with their default values (about six minutes).
+Without a part, all parts run with their default values (about nine minutes).
 """
 
 import argparse
@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import common
+import failover
 import memory
 import outage
 import recovery
@@ -20,6 +21,7 @@ PARTS = {
     "throughput": (throughput, 3),
     "outage": (outage, 1),
     "recovery": (recovery, 1),
+    "failover": (failover, 1),
     "memory": (memory, 1),
     "start": (start, 3),
 }

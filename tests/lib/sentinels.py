@@ -129,3 +129,61 @@ class SentinelSet:
         for sentinel in self.sentinels:
             if sentinel.process:
                 sentinel.process.kill()
+
+
+# -- how a primary fails: each is put in, and what it leaves behind taken out, of a SentinelSet ---------------
+
+
+class Killed:
+    def put_in(self, servers):
+        servers.primary.kill()
+
+    def take_out(self, servers):
+        servers.primary.start()
+        servers.primary.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
+
+
+class Frozen:
+    def put_in(self, servers):
+        servers.primary.freeze()
+
+    def take_out(self, servers):
+        servers.primary.thaw()
+
+
+class Asked:
+    """By an operator: the old primary is sound all the time."""
+
+    def put_in(self, servers):
+        assert servers.sentinels[0].call("SENTINEL", "FAILOVER", "main") == "OK"
+
+    def take_out(self, servers):
+        pass
+
+
+class CutOff:
+    """From Sentinels and replicas, but not from stayd: it accepts writes that will be lost."""
+
+    def put_in(self, servers):
+        with servers.primary.client() as admin:
+            admin.pipeline(
+                ["ACL", "SETUSER", "default", "off"],
+                ["CLIENT", "KILL", "TYPE", "replica"],
+                ["CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes"],
+                ["CLIENT", "KILL", "USER", "default", "SKIPME", "yes"],
+            )
+
+    def take_out(self, servers):
+        with servers.primary.client() as admin:
+            assert admin.call("AUTH", "app", "secret") == "OK"
+            assert admin.call("ACL", "SETUSER", "default", "on", "nopass") == "OK"
+
+
+# name -> (fault, down-after-milliseconds of the Sentinels)
+FAULTS = {
+    "killed": (Killed(), 600),
+    "killed_as_in_production": (Killed(), 5_000),
+    "frozen": (Frozen(), 600),
+    "asked_for": (Asked(), 600),
+    "cut_off": (CutOff(), 600),
+}

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lib.processes import wait_until
-from lib.sentinels import SentinelSet
+from lib.sentinels import FAULTS, Killed, SentinelSet
 from lib.servers import stayd_binary
 from lib.users import SLACK, Users
 
@@ -38,65 +38,10 @@ def stayd_at(servers, make_stayd, **options):
     return stayd
 
 
-class Killed:
-    def put_in(self, servers):
-        servers.primary.kill()
-
-    def take_out(self, servers):
-        servers.primary.start()
-        servers.primary.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
-
-
-class Frozen:
-    def put_in(self, servers):
-        servers.primary.freeze()
-
-    def take_out(self, servers):
-        servers.primary.thaw()
-
-
-class Asked:
-    """By an operator: the old primary is sound all the time."""
-
-    def put_in(self, servers):
-        assert servers.sentinels[0].call("SENTINEL", "FAILOVER", "main") == "OK"
-
-    def take_out(self, servers):
-        pass
-
-
-class CutOff:
-    """From Sentinels and replicas, but not from stayd: it accepts writes that will be lost."""
-
-    def put_in(self, servers):
-        with servers.primary.client() as admin:
-            admin.pipeline(
-                ["ACL", "SETUSER", "default", "off"],
-                ["CLIENT", "KILL", "TYPE", "replica"],
-                ["CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "yes"],
-                ["CLIENT", "KILL", "USER", "default", "SKIPME", "yes"],
-            )
-
-    def take_out(self, servers):
-        with servers.primary.client() as admin:
-            assert admin.call("AUTH", "app", "secret") == "OK"
-            assert admin.call("ACL", "SETUSER", "default", "on", "nopass") == "OK"
-
-
-FAULTS = {
-    "killed": (Killed(), 600),
-    "killed_over_tls": (Killed(), 600),
-    "killed_as_in_production": (Killed(), 5_000),
-    "frozen": (Frozen(), 600),
-    "asked_for": (Asked(), 600),
-    "cut_off": (CutOff(), 600),
-}
-
-
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("name", [*FAULTS, "killed_over_tls"])
 def test_failover(name, make_set, make_stayd):
-    fault, down_after_ms = FAULTS[name]
+    fault, down_after_ms = FAULTS[name.removesuffix("_over_tls")]
     servers = make_set(down_after_ms=down_after_ms, tls=name.endswith("tls"))
     stayd = stayd_at(servers, make_stayd)
     users = Users(stayd)
