@@ -108,6 +108,7 @@ void Network::connect(const WirePtr& wire) {
   }
   auto peer = redis_.accept();
   wire->peer = peer;
+  wire->run_id = redis_.run_id();
   // The server's end does not keep the wire alive: a wire nobody listens on any more is dropped.
   peer->send = [this, weak = std::weak_ptr(wire)](std::string bytes) {
     const WirePtr wire = weak.lock();
@@ -137,7 +138,10 @@ void Network::flush(const WirePtr& wire) {
   if (wire->client == nullptr || wire->outbox.empty()) return;
   to_server(wire, [this, wire, bytes = std::exchange(wire->outbox, {})] {
     scheduler_.trace(bytes);
-    if (wire->peer != nullptr) wire->peer->server->receive(wire->peer, bytes);
+    if (wire->peer == nullptr || !wire->peer->open) return;
+    RedisModel& server = *wire->peer->server;
+    if (wire->client == nullptr && server.run_id() != wire->run_id) on_stray(bytes);
+    server.receive(wire->peer, bytes);
   });
 }
 

@@ -20,6 +20,7 @@ namespace stayd::sim {
 struct Wire {
   TransportEvents* client = nullptr;  // nullptr: the client has closed its end
   std::shared_ptr<Peer> peer;         // set once Redis has accepted
+  std::string run_id;                 // of the process that did
   bool connected = false;             // and the client knows
   bool reset = false;                 // lost on the way: nothing passes any more
   std::string outbox;                 // written, leaves at the end of the turn
@@ -49,6 +50,9 @@ class Network final : public Dialer {
   bool halve_one(unsigned choice);  // half-open: its server's end is gone, and nobody says so
   // What one open connection sends from now on takes so much longer, whatever becomes of it here.
   bool delay_one(unsigned choice, std::int64_t lag_us);
+  // Hears what a process executes of a connection that its client has given up and another process
+  // had accepted: a proxy has moved on in between.
+  std::function<void(std::string_view bytes)> on_stray = [](std::string_view) {};
 
  private:
   class SimTransport;

@@ -61,6 +61,7 @@ class RedisModel {
 
   // --- the network's side
   bool listening() const { return running_; }
+  const std::string& run_id() const { return run_id_; }
   std::shared_ptr<Peer> accept();
   void receive(const std::shared_ptr<Peer>& peer, std::string_view bytes);
   void greet(const std::shared_ptr<Peer>& peer);      // it knows that it is connected

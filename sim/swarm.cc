@@ -30,9 +30,6 @@ void draw_faults(WorldOptions& options) {
       options.fault_means_us[kind.name] = mean_us;
     }
   }
-  // Behind a proxy that has moved on nobody can end a late connection: the id that stayd knows is
-  // another process's (R16).
-  if (options.fault_means_us.contains("hidden-failover")) options.fault_means_us.erase("straggler");
 }
 
 void draw_users(UsersOptions& users, std::uint64_t seed, bool clocks_jump) {

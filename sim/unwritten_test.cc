@@ -98,5 +98,28 @@ TEST_F(Unwritten, AnEvictionThatNobodyHasNoticed) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// Redis had become the truth, since the ledger had lost its end: a logout of this life that stood
+// in memory only was forgotten, although nobody but stayd could know of it (seed 400586).
+TEST_F(Unwritten, ALogoutInMemoryOutlivesTheTruth) {
+  ask({"SET", "k", "v"});
+  world.pass(kSecond);
+  world.instance.disk().lies = true;
+  for (int i = 0; i < 20; ++i) ask({"SET", "last", std::to_string(i)});
+  world.pass(kSecond);
+  world.cut_power();
+  ASSERT_TRUE(world.redis.data().contains(key("k")));
+  world.redis.freeze();
+  fill_disk();
+  world.instance.start();
+  EXPECT_EQ(ask({"DEL", "k"}), ":1");
+  world.redis.thaw();
+  world.pass(kSecond);
+  ASSERT_NE(world.truth_us, 0);
+  empty_disk();
+  world.settle();
+  EXPECT_EQ(ask({"GET", "k"}), "nil");
+  EXPECT_FALSE(world.redis.data().contains(key("k")));
+}
+
 }  // namespace
 }  // namespace stayd::sim

@@ -240,7 +240,7 @@ void Users::on_kill(const Instance& instance) {
     mine->then("");
   }
   const auto unwritable_until_us =
-      std::max(instance.excused_until_us(Excuse::unwritable), instance.paused_until_us());
+      std::max(instance.excused_until_us(Excuse::unwritable), instance.disturbed_us());
   const bool written_since = scheduler_.now_us() > unwritable_until_us + kTombRetryUs;
   for (const FullKey& key : std::set<FullKey>(unwritten_logouts_)) {
     if (&home(key) != &instance) continue;

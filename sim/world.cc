@@ -48,6 +48,7 @@ Instances World::make_instances() {
   }
   for (const auto& one : made) {
     one->watch([this, one = one.get()](const Event& event) { on_event(*one, event); });
+    one->network().on_stray = [this](std::string_view bytes) { on_stray(bytes); };
   }
   return made;
 }
@@ -157,6 +158,26 @@ void World::on_event(const Instance& one, const Event& event) {
 void World::on_evicted(const FullKey& key) {
   if (is_side_key(key_of(key)) || !users.histories().contains(key)) return;
   users.in_doubt(key, {.commands = {{"DEL", std::string(key_of(key))}}});
+}
+
+// W17: behind a proxy that has moved on nobody can end a late connection: the id that stayd knows
+// is another process's. What it brings takes effect whenever it arrives.
+void World::on_stray(std::string_view bytes) {
+  RequestParser parser;
+  Args args;
+  while (!bytes.empty()) {
+    const auto outcome = parser.parse(bytes, RequestLimits{}, args);
+    if (outcome.status != RequestParser::Status::ready) return;
+    bytes.remove_prefix(outcome.consumed);
+    for (const std::string_view arg : args) {
+      for (int db = 0; db < kDatabases; ++db) {
+        const FullKey key = full_key(db, arg);
+        if (!users.histories().contains(key)) continue;
+        users.loosen(key, "W17: a late connection behind a proxy");
+        users.not_compared.insert(key);
+      }
+    }
+  }
 }
 
 void World::restart_stayd(std::int64_t after_us) {

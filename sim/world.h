@@ -70,6 +70,7 @@ class World {
  private:
   Instances make_instances();
   void on_evicted(const FullKey& key);
+  void on_stray(std::string_view bytes);
   void on_event(const Instance& one, const Event& event);
   // promises.cc
   std::set<FullKey> acknowledged_tombs(const Instance& one) const;

@@ -271,9 +271,10 @@ void Engine::on_redis_is_truth(std::string_view why) {
                       {}});
   c_.cache.clear();
   c_.unrecorded.clear();
-  c_.unwritten_tombs.clear();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key
   c_.store.flush(-1, c_.hlc.next(c_.now.wall_ms), 0);
+  // What was logged out in this life, and is in memory only, stays so.
+  for (auto& [key, hlc] : c_.unwritten_tombs) hlc = c_.hlc.next(c_.now.wall_ms);
 }
 
 }  // namespace stayd
