@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <string>
 
 #include "sim/scheduler.h"
@@ -14,8 +15,12 @@ class Diary {
  public:
   explicit Diary(Scheduler& scheduler) : scheduler_(scheduler) {}
 
+  // Hears of each note.
+  std::function<void(const std::string& text)> on_note = [](const std::string&) {};
+
   void note(const std::string& text) {
     scheduler_.trace(text);
+    on_note(text);
     lines_.push_back(std::to_string(scheduler_.wall_ms() % 1'000'000'000) + "  " + text);
     if (lines_.size() > kMaxLines) lines_.pop_front();
   }

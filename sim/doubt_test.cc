@@ -72,5 +72,21 @@ TEST_F(Doubt, AnAppendThatCannotBeReadBackIsNotTold) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// Redis was frozen and stayd stood still: the reply came a second after the question, and the
+// ledger's seconds had begun when it was asked (seed 513459).
+TEST_F(Doubt, SecondsBeginWhenRedisGetsThem) {
+  ask({"SET", "k", "v"});
+  world.redis.freeze();
+  world.users.ask(key("k"), one({"SETEX", "k", "3600", "w"}));
+  world.pass(kMs);
+  world.instance.pause(1300 * kMs);
+  world.pass(1100 * kMs);
+  world.redis.thaw();
+  wait();
+  world.settle();
+  ASSERT_EQ(world.redis.data().at(key("k")).value, Record{.value = "w"}.value);
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 }  // namespace
 }  // namespace stayd::sim

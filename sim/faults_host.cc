@@ -64,10 +64,13 @@ bool Faults::fail_over_in_a_pause() {
   if (!adopted() || !world_.redis.listening() || std::ranges::any_of(all, paused)) return false;
   const std::int64_t lasts_us = 3500 * kMs + between(0, 2 * kSecond);
   for (const auto& one : all) one->pause(lasts_us);
-  later(between(kSecond, 3 * kSecond), [this, paused] {
+  const std::int64_t until_us = world_.scheduler.now_us() + lasts_us;
+  later(between(kSecond, 3 * kSecond), [this, until_us] {
     RedisModel& redis = world_.redis;
     if (!redis.listening() || !adopted()) return;
-    if (!std::ranges::all_of(world_.instances, paused)) return;
+    // A kill may have ended the pause, and a short one may have begun.
+    const auto still = [until_us](const auto& one) { return one->paused_until_us() == until_us; };
+    if (!std::ranges::all_of(world_.instances, still)) return;
     note_loss("a proxy moves to another Redis");
     const std::int64_t lag_us = between(0, 5 * kSecond);
     const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);

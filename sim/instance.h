@@ -42,6 +42,7 @@ class Instance final : public EventSink {
   // SIGSTOP for a while: nothing happens inside, everything waits outside.
   void pause(std::int64_t duration_us);
   bool paused() const { return paused_until_us_ > scheduler_.now_us(); }
+  std::int64_t paused_until_us() const { return paused_until_us_; }  // 0: it does not stand still
   // When the process last stood still, or its disk was slow: no promise of speed before that.
   std::int64_t disturbed_us() const { return disturbed_us_; }
   void note_disturbance() { disturbed_us_ = std::max(disturbed_us_, scheduler_.now_us()); }

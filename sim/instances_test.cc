@@ -255,5 +255,27 @@ TEST(ManyStayds, ADozenSeeds) {
   }
 }
 
+// A logout that the ledger could not take was in memory only: with another stayd about it was not
+// replayed into a Redis that had come back from before it (seed 430377).
+TEST_F(TwoStayds, ALogoutInMemoryIsReplayed) {
+  ask(0, mine, {"SET", "v"});
+  world.pass(kSecond);
+  world.instance.disk().faults().inject(
+      FaultyStore::Operation::apply,
+      {.error = {Errc::no_space, "no space left on device"}, .times = UINT64_MAX});
+  world.instance.excuse(Excuse::unwritable, 10 * kSecond);
+  const std::int64_t before_us = world.scheduler.now_us();
+  EXPECT_EQ(ask(0, mine, {"DEL"}), ":1");
+  world.redis.kill();
+  world.pass(50 * kMs);
+  world.redis.start(world.redis.changes_since(before_us));
+  ASSERT_TRUE(world.redis.data().contains(mine));
+  world.pass(2 * kSecond);
+  EXPECT_EQ(ask(0, mine, {"GET"}), "nil");
+  EXPECT_FALSE(world.redis.data().contains(mine));
+  world.instance.disk().faults().heal();
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 }  // namespace
 }  // namespace stayd::sim

@@ -102,4 +102,19 @@ TEST_F(Scenario, AFlushThroughStaydIsNoLossOfMemory) {
   EXPECT_EQ(world.instance.counters().shard_trusted, before);
 }
 
+// Redis was emptied after the first command in a database and before its first heartbeat: that was
+// written into the empty memory, and vouched for the session that it had lost (seed 513832).
+TEST_F(Scenario, ADatabaseThatIsEmptiedBeforeItsFirstHeartbeat) {
+  const FullKey session = full_key(3, "k");
+  world.users.ask(session, one({"SET", "k", "v"}));
+  wait();
+  world.redis.flush_all();
+  world.pass(kSecond);
+  world.settle();
+  world.users.ask(session, one({"GET", "k"}));
+  wait();
+  EXPECT_EQ(world.users.last_reply(), "\"v\"");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 }  // namespace stayd::sim

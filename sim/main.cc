@@ -20,6 +20,7 @@ struct Options {
   RunnerOptions runner;
   std::string commit = "none";
   std::string trace;
+  int trace_db = 0;
   std::string faults;
   double nightly_hours = 0;
   bool shrink = false;
@@ -97,7 +98,10 @@ int main(int argc, char** argv) {
   auto* faults = app.add_option("--faults", options.faults, "only these kinds, or none");
   app.add_option("--sessions", runner.world.users.sessions, "alive at once; else drawn");
   app.add_option("--clients", runner.world.users.max_clients, "of one session; else drawn");
-  app.add_option("--trace", options.trace, "print the history of this key");
+  app.add_option("--trace", options.trace,
+                 "print this key's history, with every change of it in Redis and ledger");
+  app.add_option("--trace-db", options.trace_db, "the key's database")
+      ->check(CLI::Range(0, stayd::kDatabases - 1));
   app.add_flag("--keep-going", runner.keep_going, "after a violation");
   app.add_flag("--shrink", options.shrink, "look for a smaller run of --seed that fails");
   app.add_flag("--verbose", options.verbose, "a line for each seed");
@@ -111,6 +115,9 @@ int main(int argc, char** argv) {
     runner.limit_s = static_cast<unsigned>(options.nightly_hours * 3600);
   }
   if (*faults) runner.world.only_faults = split(options.faults);
-  if (!options.trace.empty()) runner.trace = stayd::full_key(0, options.trace);
+  if (!options.trace.empty()) {
+    runner.trace = stayd::full_key(options.trace_db, options.trace);
+    runner.world.watched = runner.trace;
+  }
   return options.shrink ? shrink(options) : run(options);
 }

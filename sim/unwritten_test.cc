@@ -98,6 +98,38 @@ TEST_F(Unwritten, AnEvictionThatNobodyHasNoticed) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// A write that Redis did after its connection was given up, while the ledger took nothing: an error
+// told the client that nobody knows, and with a kill -9 nobody ever asked Redis. In the next outage
+// the value of before was back, a lock was given twice (seeds 410648, 512925, 513751).
+TEST_F(Unwritten, AWriteInDoubtIsReadBack) {
+  int done = 0;
+  for (int i = 0; i < 12; ++i) {
+    const std::string name = "k" + std::to_string(i);
+    ask({"SET", name, "v"});
+    world.pass(kSecond);
+    fill_disk();
+    world.redis.freeze();
+    ask({"SET", name, "w"});
+    EXPECT_EQ(world.users.last_reply()[0], '-');
+    EXPECT_EQ(ask({"GET", name}), "\"v\"");
+    world.kill_stayd();
+    world.redis.thaw();
+    world.pass(kSecond);
+    empty_disk();
+    world.instance.start();
+    world.settle();
+    const bool in_redis = world.redis.data().at(key(name)).value == Record{.value = "w"}.value;
+    done += in_redis;
+    world.redis.kill();
+    EXPECT_EQ(ask({"GET", name}), in_redis ? "\"w\"" : "\"v\"");
+    world.redis.start(0);
+    world.settle();
+    world.pass(11 * kSecond);  // or it counts as flapping
+  }
+  EXPECT_GT(done, 0);
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 // Redis had become the truth, since the ledger had lost its end: a logout of this life that stood
 // in memory only was forgotten, although nobody but stayd could know of it (seed 400586).
 TEST_F(Unwritten, ALogoutInMemoryOutlivesTheTruth) {

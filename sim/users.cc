@@ -154,6 +154,7 @@ void Users::on_error(const UnderWay& one) {
   }
   if (one.writes) {
     history.in_doubt(one.operation, last_reply_, scheduler_.wall_ms());
+    if (excused(one, Excuse::unwritable)) loosen(one.key, "W14: in doubt, and not in the ledger");
   } else {
     history.refused(one.operation, last_reply_, scheduler_.wall_ms());
   }
@@ -207,6 +208,9 @@ void Users::on_reply(Call& call, std::string_view reply) {
       loosen(mine->key, "written while the ledger takes nothing");
     }
   }
+  // Deleted past stayd, found just now, and the tombstone holds in memory.
+  const bool absent = last_reply_ == "nil" || last_reply_ == "{}" || last_reply_ == ":0";
+  if (absent && excused(*mine, Excuse::unwritable)) unwritten_logouts_.insert(mine->key);
   if (logout && !uncounted) note_logged_out(mine->key);
   mine->then(last_reply_);
 }

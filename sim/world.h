@@ -16,6 +16,7 @@
 #include "sim/scheduler.h"
 #include "sim/swarm.h"
 #include "sim/users.h"
+#include "sim/witness.h"
 
 namespace stayd::sim {
 
@@ -29,6 +30,7 @@ struct WorldOptions {
   std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
   std::int64_t backfill_held_us = 0;                   // Redis refuses SCAN for so long; drawn
   std::int64_t redis_ahead_ms = 0;                     // Redis' clock, all the time; drawn
+  std::optional<FullKey> watched;                      // its history tells of every change
   UsersOptions users;
   InstanceOptions instance;
 };
@@ -69,6 +71,8 @@ class World {
 
  private:
   Instances make_instances();
+  void note_watched(std::string text);
+  bool stop();  // something impossible has happened
   void on_evicted(const FullKey& key);
   void on_stray(std::string_view bytes);
   void on_event(const Instance& one, const Event& event);
@@ -98,6 +102,7 @@ class World {
   std::set<const Instance*> ledgers_lost_;  // an end, by a power cut; until Redis is the truth
   std::set<const Instance*> filled_anew_;   // from Redis
   Faults faults_;
+  std::optional<Witness> witness_;
 };
 
 }  // namespace stayd::sim

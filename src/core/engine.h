@@ -204,6 +204,7 @@ class Engine final : public CallHandler,
   void on_aux(Call& call, std::string_view frame);
   void on_removal(Call& call, std::string_view frame);
   bool refused(Call& call, std::string_view frame);
+  void ask_for_late_expiry(const Call& call);
   void record(Call& call, std::string_view frame);
   void complete_recorded(Call& call, std::string_view frame);
   static void make_whole(Mutation& mutation);

@@ -203,6 +203,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
       read_backs.insert(read_backs.end(), sub_call->keys.begin(), sub_call->keys.end());
       continue;
     }
+    ask_for_late_expiry(call);
     for (Mutation& mutation : mutations_) {
       if (std::erase(fresh, mutation.key) != 0) make_whole(mutation);
       fill(mutation, hlc++);

@@ -31,6 +31,16 @@ void Engine::make_whole(Mutation& mutation) {
   mutation.kind = Mutation::Kind::put;
 }
 
+// Seconds begin when Redis gets them. If the reply came late only Redis knows when that was: the
+// ledger counts from the question, which is never too long, until Redis has been asked.
+void Engine::ask_for_late_expiry(const Call& call) {
+  if (c_.now.wall_ms - call.sent_wall_ms <= kClockErrorMs) return;
+  for (const Mutation& mutation : mutations_) {
+    const bool expires = mutation.record.expires_at_ms != 0;
+    if (expires && mutation.kind != Mutation::Kind::tomb) adopter_.want(mutation.key, true);
+  }
+}
+
 void Engine::record(Call& call, std::string_view frame) {
   ++c_.counters.replies_from_redis;
   mutations_.clear();
@@ -43,6 +53,7 @@ void Engine::record(Call& call, std::string_view frame) {
   call.held.assign(frame);
   call.stage = static_cast<std::uint8_t>(Stage::recording);
   if (effects == Effects::read_back) return read_back_all(call);
+  ask_for_late_expiry(call);
   record_mutations(call, mutations_);
 }
 
@@ -206,6 +217,7 @@ void Engine::on_unrecorded(Call& call, const SubOp& op) {
     if (c_.options.strict_logout) call.held = kNotDurable;
   } else if (standin) {
     call.held = "-ERR stayd: Redis is out and the ledger cannot be written\r\n";
+    if (std::exchange(call.in_doubt, false)) leave_in_doubt(call);  // Redis may have done it
     for (const auto& [key, hlc] : call.revived) c_.unwritten_tombs.emplace(key, hlc);
     call.revived.clear();
     for (const FullKey& key : call.keys) {

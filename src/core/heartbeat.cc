@@ -22,7 +22,10 @@ void Shard::send_heartbeats() {
   std::string request;
   for (int db = 0; db < kDatabases; ++db) {
     if (!db_in_use(db)) continue;
-    const Canary next{epoch_, beats_, position(), c_.now.wall_ms};
+    // The first one in a database is written whatever has become of that since it was first used:
+    // it vouches for nothing.
+    const Hlc at = last_written_[db].empty() ? 0 : position();
+    const Canary next{epoch_, beats_, at, c_.now.wall_ms};
     pending_write_[db] = next.text();
     request.clear();
     append_heartbeat(request, canary_name(), last_written_[db], pending_write_[db]);

@@ -159,8 +159,11 @@ void Shard::note_flush(int db, Hlc hlc) {
 
 void Shard::plan_scans() {
   overflows_at_scan_ = c_.debts.overflows();
-  if (!c_.shared && c_.rules.tombstones_are_replayed) {  // no scan finds those in memory only
-    for (const auto& [key, hlc] : c_.unwritten_tombs) owe(key, hlc);
+  if (c_.rules.tombstones_are_replayed) {  // no scan finds those in memory only
+    for (const auto& [key, hlc] : c_.unwritten_tombs) {
+      // What had reached this memory once, another stayd may have created anew.
+      if (!c_.shared || hlc > reconcile_position_) owe(key, hlc);
+    }
   }
   for (const RowState state : {RowState::tomb, RowState::live}) {
     if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
