@@ -181,7 +181,7 @@ void Users::on_reply(Call& call, std::string_view reply) {
     loosen(mine->key, "W3: while the ledger cannot be read, Redis is taken at its word");
   }
   const bool another = status.shard.shared_unsafe && instances_.size() == 1;
-  if (lacked && another && redis_evicted(mine->key)) {
+  if (another && redis_evicted(mine->key)) {
     loosen(mine->key, "W6: a ledger that was lost is taken for another stayd's for 15 s");
   }
   const bool adopted = status.adoption_complete;

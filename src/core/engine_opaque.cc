@@ -205,6 +205,11 @@ void Engine::judge_missing(Call& call) {
       continue;
     }
     ++c_.counters.lost_keys_healed;
+    if (c_.shared && call.metas[i].adopted) {  // such a row gives way to what Redis holds: to ours
+      std::string request;
+      append_request(request, {"UNLINK", key_of(call.keys[i])});
+      c_.upstream->send(request, db_of(call.keys[i]), swallow_, 0, command_deadline_us());
+    }
     call.rerun = true;
   }
   if (call.rerun) return undo(call, {});

@@ -200,6 +200,7 @@ void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult
     cap_lifetime(call, op.key_index, result.before);
   }
   if (call.waiting == 0) advance(call);
+  run_ready();
 }
 
 // The ledger failed. Redis, where it answers, has the truth; where it does not, only logouts are

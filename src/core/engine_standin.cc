@@ -88,6 +88,7 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
     working_[call.keys[op.key_index]] = std::move(row);
   }
   if (call.waiting == 0) advance(call);
+  run_ready();
 }
 
 void Engine::on_rows_loaded(Call& call) {
