@@ -155,6 +155,7 @@ void Users::on_error(const UnderWay& one) {
   if (one.writes) {
     history.in_doubt(one.operation, last_reply_, scheduler_.wall_ms());
     if (excused(one, Excuse::unwritable)) loosen(one.key, "W14: in doubt, and not in the ledger");
+    if (unreadable(one)) loosen(one.key, "W3: in doubt while the ledger cannot be read");
   } else {
     history.refused(one.operation, last_reply_, scheduler_.wall_ms());
   }

@@ -237,6 +237,7 @@ class Engine final : public CallHandler,
   bool memory_is_judged();
   void go_first(Call& call);
   void redo(Call& call);
+  bool follows_doubt(const Call& call);
   bool was_lost(const Call& call, const RowMeta& meta);
   void on_verified(Call& call);
   void go_on_missing(Call& call);

@@ -107,6 +107,15 @@ void Engine::redo(Call& call) {
   reroute(call);
 }
 
+// An earlier write of its keys waits to be done anew: what this one would be recorded as, or read
+// back, has that in it already.
+bool Engine::follows_doubt(const Call& call) {
+  c_.keys.fronts(call.keys, fronts_);
+  const bool follows = std::ranges::any_of(fronts_, [](const Call* one) { return one->in_doubt; });
+  fronts_.clear();
+  return follows;
+}
+
 void Engine::reroute(Call& call) {
   if (call.marked) return undo(call, call.sent ? kInDoubt : std::string_view());
   if (call.in_flight) {

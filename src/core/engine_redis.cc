@@ -313,7 +313,9 @@ void Engine::on_write(Call& call, std::string_view frame) {
     call.sent = false;  // it did nothing
     return resolve_missing(call);
   }
-  if ((guarded || needs_guard(call)) && !memory_is_judged()) return redo(call);
+  if ((guarded || needs_guard(call) || follows_doubt(call)) && !memory_is_judged()) {
+    return redo(call);
+  }
   if (guarded && call.locks_held) {
     c_.keys.unlock(call);
     kick(call.keys);
