@@ -15,14 +15,17 @@ from lib.resp import Client
 from lib.sentinels import FAULTS, SentinelSet
 from lib.servers import RedisServer
 
-KINDS = ("killed_as_in_production", "frozen", "cut_off")
-DOWN_AFTER_MS = 5_000
+KINDS = ("killed", "frozen", "cut_off")
 BEFORE_S, AFTER_S = 2, 3
 PATIENCE_S = 1.0
 
 
 def add_arguments(parser):
     parser.add_argument("--rate", type=int, default=500, metavar="N", help="writes per second")
+    parser.add_argument(
+        "--down-after", type=float, default=5, metavar="S", help="of the Sentinels, seconds"
+    )
+    parser.add_argument("--kinds", default=",".join(KINDS), metavar="A,B", help="%(default)s")
 
 
 class Writer(threading.Thread):
@@ -71,7 +74,7 @@ def to_named_primary(servers):
     return client
 
 
-def one(kind, folder, rate, through_stayd):
+def one(kind, folder, options, through_stayd):
     """(writer, server that the writes should be in)"""
     started = []
 
@@ -79,7 +82,7 @@ def one(kind, folder, rate, through_stayd):
         started.append(RedisServer(folder / f"redis{len(started)}", **config).start())
         return started[-1]
 
-    servers = SentinelSet(folder, make_redis, DOWN_AFTER_MS)
+    servers = SentinelSet(folder, make_redis, int(options.down_after * 1000))
     fault, old = FAULTS[kind][0], servers.primary
     try:
         if through_stayd:
@@ -87,9 +90,9 @@ def one(kind, folder, rate, through_stayd):
             started.append(stayd)
             stayd.wait_trusted()
             stayd.wait_adopted()
-            writer = Writer(lambda: Client(stayd.port, timeout=PATIENCE_S), rate)
+            writer = Writer(lambda: Client(stayd.port, timeout=PATIENCE_S), options.rate)
         else:
-            writer = Writer(lambda: to_named_primary(servers), rate)
+            writer = Writer(lambda: to_named_primary(servers), options.rate)
         time.sleep(BEFORE_S)
         fault.put_in(servers)
         port = wait_until(servers.promoted_port, 60, "a replica is promoted")
@@ -108,14 +111,13 @@ def one(kind, folder, rate, through_stayd):
 
 
 def run(options, folder):
-    for kind in KINDS:
-        name = kind.split("_as_")[0].replace("_", " ")
-        table = Table(f"{name}, down-after {DOWN_AFTER_MS / 1000:g} s, {options.rate} writes/s")
+    for kind in options.kinds.split(","):
+        table = Table(f"{kind.replace('_', ' ')}, down-after {options.down_after:g} s, {options.rate} writes/s")
         for number in range(options.runs):
             for through_stayd in (False, True):
                 place = folder / f"{kind}{number}{through_stayd}"
                 place.mkdir()
-                writer, lost = one(kind, place, options.rate, through_stayd)
+                writer, lost = one(kind, place, options, through_stayd)
                 who, bar = ("stayd", 0) if through_stayd else ("Redis alone", None)
                 table.add(f"{who}: errors", writer.errors, bar=bar)
                 table.add(f"{who}: acknowledged writes lost", lost, bar=bar)

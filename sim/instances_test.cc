@@ -277,5 +277,28 @@ TEST_F(TwoStayds, ALogoutInMemoryIsReplayed) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// A script found that Redis had lost its key and was undone: the row, only taken over, gave way to
+// what the script had left, and it ran again on that (seed 440776).
+TEST_F(TwoStayds, AnUndoneScriptLeavesNothingBehind) {
+  Record record{.value = "before"};
+  world.redis.put(mine, record);
+  KeyState state;
+  state.record = record;
+  world.users.history(mine).start_with(state);
+  adopt(0);
+  empty_redis();
+  ASSERT_FALSE(world.redis.data().contains(mine));
+  world.instance.disk().faults().inject(
+      FaultyStore::Operation::apply,
+      {.error = {Errc::no_space, "no space left on device"}, .times = UINT64_MAX});
+  world.instance.excuse(Excuse::unwritable, 10 * kSecond);
+  world.users.ask_at(*world.instances[0], mine,
+                     one({"EVAL", "return redis.call('append',KEYS[1],ARGV[1])", "1",
+                          std::string(key_of(mine)), "+"}));
+  world.pass(kSecond);
+  EXPECT_EQ(world.users.last_reply(), ":7");
+  EXPECT_EQ(world.redis.data().at(mine).value, Record{.value = "before+"}.value);
+}
+
 }  // namespace
 }  // namespace stayd::sim

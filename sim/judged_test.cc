@@ -1,4 +1,6 @@
 // Directed scenarios: whose memory a reply, or a proof, comes from. Found by seeds of ten minutes.
+#include "core/canary.h"
+#include "core/side_keys.h"
 #include "sim/scenario.h"
 
 namespace stayd::sim {
@@ -114,6 +116,48 @@ TEST_F(Scenario, ADatabaseThatIsEmptiedBeforeItsFirstHeartbeat) {
   world.users.ask(session, one({"GET", "k"}));
   wait();
   EXPECT_EQ(world.users.last_reply(), "\"v\"");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+// Two calls gave each other the way when the ledger had answered, and nobody tried them again
+// before the next command of anybody: for more than a second (seed 440877).
+TEST_F(Scenario, CallsThatTheLedgerFreesAreTried) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "k" + std::to_string(i);
+    ask({"SET", name, "v"});
+    world.redis.evict_one(key(name));
+    world.instance.disk().max_delay_us = 20 * kMs;
+    world.users.ask(key(name), one({"GET", name}));
+    world.users.ask(key(name), one({"EXPIRE", name, "3600"}));
+    world.pass(kMs);
+    world.redis.kill();
+    world.pass(200 * kMs);
+    EXPECT_EQ(world.users.under_way(), 0U) << i;
+    world.instance.disk().be_fast();
+    world.redis.start(0);
+    world.settle();
+    world.pass(11 * kSecond);  // or it counts as flapping
+  }
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+// A write stood behind one that was to be done anew, as trust had been lost in between: what Redis
+// was asked for on its account held the first one already, which then found itself (seed 128).
+TEST_F(Scenario, AWriteBehindOneThatIsDoneAnew) {
+  const FullKey canary = full_key(0, canary_key(world.instance.disk().fact("instance")));
+  for (int i = 0; i < 100; ++i) {
+    const std::string name = "spring:" + std::to_string(i);
+    world.settle();
+    world.pass(50 * kMs);
+    const auto beat = Canary::parse(std::get<std::string>(world.redis.data().at(canary).value));
+    const std::int64_t next_us = (beat->wall_ms + 398) * 1000 + i * 100;
+    world.pass(next_us - world.scheduler.wall_ms() * 1000);
+    world.redis.evict_one(canary);
+    world.users.ask(key(name), one({"HSET", name, "f", "v"}));
+    world.users.ask(key(name), one({"EXPIRE", name, "3600"}));
+    wait();
+    world.pass(kSecond);
+  }
   EXPECT_TRUE(world.heal_and_check());
 }
 

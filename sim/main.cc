@@ -116,8 +116,7 @@ int main(int argc, char** argv) {
   }
   if (*faults) runner.world.only_faults = split(options.faults);
   if (!options.trace.empty()) {
-    runner.trace = stayd::full_key(options.trace_db, options.trace);
-    runner.world.watched = runner.trace;
+    runner.world.watched = stayd::full_key(options.trace_db, options.trace);
   }
   return options.shrink ? shrink(options) : run(options);
 }

@@ -46,7 +46,7 @@ class SharedMemory {
   Shared* shared_;
 };
 
-SeedResult run_one(const WorldOptions& options, const FullKey& trace) {
+SeedResult run_one(const WorldOptions& options) {
   World world(options);
   SeedResult result;
   result.seed = options.seed;
@@ -57,7 +57,7 @@ SeedResult run_one(const WorldOptions& options, const FullKey& trace) {
   result.slowest_us = static_cast<std::uint64_t>(world.users.slowest_us());
   result.faults = world.faults_struck;
   if (!result.good) result.report = world.report() + "again: " + command_line(world.given) + "\n";
-  if (result.good && !trace.empty()) result.report = world.report(trace);
+  if (result.good && options.watched) result.report = world.report(*options.watched);
   return result;
 }
 
@@ -108,7 +108,7 @@ void send_message(int fd, const std::string& message) {
     WorldOptions world = options.world;
     world.seed += place;
     send_message(fd, "begin " + std::to_string(place));
-    const SeedResult result = run_one(world, options.trace);
+    const SeedResult result = run_one(world);
     if (!result.good && !options.keep_going) shared->stop = true;  // before another seed is taken
     send_message(fd, text(place, result));
   }

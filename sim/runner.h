@@ -28,7 +28,6 @@ struct RunnerOptions {
   unsigned jobs = 1;        // processes at a time
   unsigned limit_s = 0;     // no new seed after so many seconds; 0: no limit
   bool keep_going = false;  // after a violation
-  FullKey trace;            // report this key's history though nothing is wrong; empty: none
 };
 
 struct Totals {

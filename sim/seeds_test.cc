@@ -26,13 +26,6 @@ TEST(Regression, WhatIsOwedIsNotReadBack) {
   EXPECT_TRUE(world.run()) << world.report();
 }
 
-// Two calls gave each other the way when the ledger had answered: nobody tried them again before
-// the next command of anybody, for more than a second.
-TEST(Regression, CallsThatTheLedgerFreesAreTried) {
-  World world({.seed = 440877, .minutes = 0.8, .instances = std::nullopt});
-  EXPECT_TRUE(world.run()) << world.report();
-}
-
 // Leaving one kind of fault out leaves the others' numbers alone: what `--shrink` rests on.
 TEST(Seeds, EachKindOfFaultHasNumbersOfItsOwn) {
   const WorldOptions all = draw({.seed = 7});

@@ -30,7 +30,7 @@ struct WorldOptions {
   std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
   std::int64_t backfill_held_us = 0;                   // Redis refuses SCAN for so long; drawn
   std::int64_t redis_ahead_ms = 0;                     // Redis' clock, all the time; drawn
-  std::optional<FullKey> watched;                      // its history tells of every change
+  std::optional<FullKey> watched;  // its history tells of every change, and is always reported
   UsersOptions users;
   InstanceOptions instance;
 };

@@ -45,7 +45,6 @@ void Engine::on_tick(Now now) {
   if (!paying_.empty()) retry_paying();
   if (!c_.rules.late_replies_condemn) reroute_lost();
   if (adopter_.complete() || c_.shared) absences_.clear();
-  run_ready();
   if (!holding_.empty()) {
     auto holding = std::move(holding_);
     holding_.clear();

@@ -90,7 +90,7 @@ class RespListener::Connection final : public Pollable, public ClientIo {
 
   void read() {
     const bool in_handshake = tls_ && !tls_->established();
-    if (in_handshake && !owner_.may_shake_hands()) return;  // the next turn asks again
+    if (in_handshake && !owner_.take_handshake()) return;  // the next turn asks again
     for (int i = 0; i < kReadsPerWakeUp && !dead_ && !paused_ && !closing_ && !eof_; ++i) {
       const ssize_t got = ::recv(fd_, owner_.loop_.buffer(), Loop::kBufferBytes, 0);
       if (got > 0) {

@@ -55,8 +55,9 @@ class RespListener final : public AcceptTarget, public TurnEnd, public Ticker {
   void accept(int fd, bool is_unix, std::unique_ptr<TlsStream> tls);  // nullptr: none
   void bury(Connection& connection);
   void recycle(std::string& buffer);
-  // A handshake costs as much as a hundred commands: many at once leave the loop to others.
-  bool may_shake_hands() { return handshakes_left_ > 0 && handshakes_left_-- > 0; }
+  // Takes one of this turn's handshakes; false: none is left. One costs as much as a hundred
+  // commands: many at once leave the loop to others.
+  bool take_handshake() { return handshakes_left_ > 0 && handshakes_left_-- > 0; }
 
   Loop& loop_;
   CallHandler& handler_;

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lib.processes import wait_until
+from lib.resp import Client
+
 ROOT = Path(__file__).resolve().parents[2]
 LOAD = ROOT / "build/release/bench/load/session_load"
 
@@ -17,6 +20,7 @@ SMALL = {
     "throughput": "--requests 2000 --latency-count 100 --targets redis,stayd",
     "outage": "--sessions 500 --rate 200 --before 0.5 --seconds 1.6",
     "recovery": "--sessions 500 --rate 200",
+    "failover": "--rate 100 --kinds cut_off --down-after 0.6",
     "memory": "--connections 100 --sessions 500",
     "start": "--sessions 500",
 }
@@ -24,6 +28,7 @@ SHOWS = {
     "throughput": "latency of one client",
     "outage": "Redis: idle",
     "recovery": "first PONG until TRUSTED",
+    "failover": "stayd: acknowledged writes lost",
     "memory": "each of 100 idle connections",
     "start": "after kill -9: GET of a session",
 }
@@ -31,11 +36,12 @@ SHOWS = {
 
 def bench(*args):
     argv = [sys.executable, ROOT / "bench/bench.py", *args]
-    run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=55)
+    run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=110)
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout
 
 
+@pytest.mark.timeout(120)  # Sentinels take their time to make the old primary a replica
 @pytest.mark.parametrize("part", SMALL)
 def test_part_runs(part):
     assert SHOWS[part] in bench(part, "--runs", 1, *SMALL[part].split())
@@ -107,3 +113,23 @@ def test_latency_counts_from_when_a_request_was_due(redis):
     slow = sum(count for pairs in kinds for us, count in pairs if us > 100_000)
     assert slow > 50
     assert max(piece["max_us"] for piece in result["slices"]) > 400_000
+
+
+def test_failover_counts_lost_writes_and_errors(redis):
+    sys.path.insert(0, str(ROOT / "bench"))
+    from failover import Writer
+
+    writer = Writer(lambda: Client(redis.port, timeout=1), rate=200)
+    wait_until(lambda: len(writer.acknowledged) > 20, 10, "writes")
+    redis.call("FLUSHALL")
+    before = len(writer.acknowledged)
+    wait_until(lambda: len(writer.acknowledged) > before + 20, 10, "writes after the loss")
+    redis.kill()
+    wait_until(lambda: writer.errors > 5, 10, "errors")
+    writer.end()
+    redis.start()
+    assert writer.lost(redis) == len(writer.acknowledged)  # it kept nothing on disk
+    again = Writer(lambda: Client(redis.port, timeout=1), rate=200)
+    wait_until(lambda: len(again.acknowledged) > 20, 10, "writes")
+    again.end()
+    assert (again.lost(redis), again.errors) == (0, 0)

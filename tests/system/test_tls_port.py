@@ -107,6 +107,32 @@ def test_renewed_certificate(serve, authority, folder):
     wait_until(lambda: stayd.log_lines("certificate_expires"), 5, "that it ends in five days")
 
 
+def test_many_at_once(serve, authority):
+    stayd, _ = serve()
+    context = ssl.create_default_context(cafile=authority.ca_file)
+    crowd = []
+    for _ in range(200):  # all connected before the first of them speaks
+        sock = socket.create_connection(("127.0.0.1", stayd.tls_port), timeout=20)
+        sock.setblocking(False)
+        crowd.append(context.wrap_socket(sock, server_hostname="127.0.0.1", do_handshake_on_connect=False))
+    with stayd.client() as other:
+        waiting, answered = list(crowd), 0
+        while waiting:
+            for tls in list(waiting):
+                with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    tls.do_handshake()
+                    waiting.remove(tls)
+            assert other.call("PING") == "PONG"
+            answered += 1
+        assert answered > 1
+    for tls in crowd:
+        tls.settimeout(10)
+        tls.sendall(encode("PING"))
+        assert tls.recv(16) == b"+PONG\r\n"
+        tls.close()
+    assert stayd.metric("stayd_tls_handshakes_failed_total") == 0
+
+
 @pytest.mark.timeout(60)
 def test_noise(serve, authority):
     stayd, _ = serve()
