@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +25,7 @@
 #include "core/adopter.h"
 #include "core/call.h"
 #include "core/context.h"
+#include "core/handover.h"
 #include "core/pinned.h"
 #include "core/policy.h"
 #include "core/shard.h"
@@ -40,8 +42,9 @@ class Engine final : public CallHandler,
                      private ShardEvents,
                      private AdopterEvents {
  public:
+  // `clock`: of the ledger's versions, when several engines share one; outlives them.
   Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
-         EventSink& events, Random& random);
+         EventSink& events, Random& random, HlcClock* clock = nullptr);
 
   // `data` carries session commands; `aux` commands that may take long. Both outlive the engine;
   // their UpstreamEvents are data_events() and aux_events().
@@ -63,6 +66,16 @@ class Engine final : public CallHandler,
   void submit(Call& call) override;
   bool redis_answers() const override { return c_.up(); }
   void client_gone(std::uint64_t client_id) override;
+
+  // engine_place.cc: of a Redis Cluster, which slots are this engine's (docs/adr/0012). set_place()
+  // before start(); move() later: gives what it holds of keys that are not its own any more.
+  // Requires of move(): no call is under way, the connections are given up.
+  void set_place(ShardPlace place) { c_.place = std::move(place); }
+  Handover move(ShardPlace place);
+  void take_over(Handover from);  // what others held of keys that are this engine's now
+  const ShardPlace& place() const { return c_.place; }
+  // Who wants to know that Redis has a slot elsewhere than thought.
+  void on_slot_elsewhere(std::function<void()> hint) { slot_elsewhere_ = std::move(hint); }
 
   // Runs the backfill from its beginning; until its end an outage has UNKNOWN again.
   void restart_adoption() { adopter_.restart(); }
@@ -343,6 +356,9 @@ class Engine final : public CallHandler,
     adopter_.want(key, true);
   }
   void on_redis_is_truth(std::string_view why) override;
+  void on_slot_elsewhere() override {
+    if (slot_elsewhere_) slot_elsewhere_();
+  }
   void on_push(std::string_view frame) override;
   void on_adopted(const FullKey& key) override {
     c_.cache.erase(key);
@@ -354,6 +370,7 @@ class Engine final : public CallHandler,
     shard_.suspect("its heartbeat key is not the last one written");
   }
 
+  HlcClock own_clock_;
   CoreContext c_;
   PolicyTable policies_;
   Shard shard_;
@@ -365,6 +382,7 @@ class Engine final : public CallHandler,
   Pinned* pinned_ = nullptr;
   std::map<std::uint64_t, Watch> watches_;
   ReplyHandler* push_handler_ = nullptr;
+  std::function<void()> slot_elsewhere_;
 
   std::vector<SubOp> subs_;
   std::vector<std::uint32_t> free_subs_;
