@@ -37,7 +37,8 @@ std::string_view hashed_part(std::string_view key) {
 
 // The shortest, and of these the first, for each slot. All have one with three characters.
 std::vector<std::string> make_tags() {
-  constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+  constexpr std::string_view kDigits =
+      "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
   std::vector<std::string> tags(kSlots);
   const auto offer = [&](const std::string& tag) {
     std::string& place = tags[crc16(tag) % kSlots];

@@ -47,8 +47,7 @@ inline constexpr std::int64_t kTombstoneMinMs = 24LL * 3600 * 1000;
 inline constexpr std::int64_t kClockErrorMs = 500;
 
 struct CoreContext {
-  CoreContext(EngineOptions o, Store& s, Counters& c, EventSink& e, Random& r,
-              HlcClock& clock)
+  CoreContext(EngineOptions o, Store& s, Counters& c, EventSink& e, Random& r, HlcClock& clock)
       : options(std::move(o)),
         store(s),
         counters(c),

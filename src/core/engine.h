@@ -25,6 +25,7 @@
 #include "core/adopter.h"
 #include "core/call.h"
 #include "core/context.h"
+#include "core/engine_errors.h"
 #include "core/handover.h"
 #include "core/pinned.h"
 #include "core/policy.h"
@@ -67,14 +68,15 @@ class Engine final : public CallHandler,
   bool redis_answers() const override { return c_.up(); }
   void client_gone(std::uint64_t client_id) override;
 
-  // engine_place.cc: of a Redis Cluster, which slots are this engine's (docs/adr/0012). set_place()
-  // before start(); move() later: gives what it holds of keys that are not its own any more.
-  // Requires of move(): no call is under way, the connections are given up.
-  void set_place(ShardPlace place) { c_.place = std::move(place); }
-  Handover move(ShardPlace place);
-  void take_over(Handover from);  // what others held of keys that are this engine's now
+  // engine_place.cc: which slots of a Redis Cluster are this engine's (docs/adr/0012).
+  void set_place(ShardPlace place) { c_.place = std::move(place); }  // before start()
   const ShardPlace& place() const { return c_.place; }
-  // Who wants to know that Redis has a slot elsewhere than thought.
+  void settle();  // what merely waits for Redis waits no longer
+  // Gives what it holds of keys that are not its own any more. Requires: no call is under way, the
+  // connections are given up.
+  Handover move(ShardPlace place);
+  void take_over(Handover from);
+  // Redis has a slot elsewhere than thought; may come often.
   void on_slot_elsewhere(std::function<void()> hint) { slot_elsewhere_ = std::move(hint); }
 
   // Runs the backfill from its beginning; until its end an outage has UNKNOWN again.
@@ -87,16 +89,6 @@ class Engine final : public CallHandler,
   // about 1 KB while they are under way.
   static constexpr std::size_t kMaxLoads = 1024;
   static constexpr std::size_t kMaxArgumentKeys = 64;  // of a script without keys; the rest is W8
-  static constexpr std::string_view kNotDurable =
-      "-ERR stayd: the logout could not be made durable\r\n";
-
-  static constexpr std::string_view kInDoubt =
-      "-ERR stayd: outcome unknown, connection to Redis lost\r\n";
-  static constexpr std::string_view kNotTrusted =
-      "-ERR stayd: outcome unknown, Redis was not trusted when it ran\r\n";
-  static constexpr std::string_view kDenied =
-      "-ERR stayd: outcome unknown, Redis refuses MULTI, EXISTS or EVALSHA beside it: "
-      "allow them to stayd's user\r\n";
 
   // What a call waits for; each names the file that handles it.
   enum class Stage : std::uint8_t {
@@ -149,12 +141,6 @@ class Engine final : public CallHandler,
     SubKind kind = SubKind::applied;
     std::uint32_t key_index = 0;
     Hlc hlc = 0;
-  };
-
-  // For replies that concern nobody.
-  class Swallow final : public ReplyHandler {
-    void on_upstream_reply(std::uint64_t, std::string_view) override {}
-    void on_upstream_lost(std::uint64_t) override {}
   };
 
   // The auxiliary connection's events, apart from the data connection's.
@@ -356,9 +342,7 @@ class Engine final : public CallHandler,
     adopter_.want(key, true);
   }
   void on_redis_is_truth(std::string_view why) override;
-  void on_slot_elsewhere() override {
-    if (slot_elsewhere_) slot_elsewhere_();
-  }
+  void on_slot_elsewhere() override { slot_elsewhere_(); }
   void on_push(std::string_view frame) override;
   void on_adopted(const FullKey& key) override {
     c_.cache.erase(key);
@@ -382,7 +366,7 @@ class Engine final : public CallHandler,
   Pinned* pinned_ = nullptr;
   std::map<std::uint64_t, Watch> watches_;
   ReplyHandler* push_handler_ = nullptr;
-  std::function<void()> slot_elsewhere_;
+  std::function<void()> slot_elsewhere_ = [] {};
 
   std::vector<SubOp> subs_;
   std::vector<std::uint32_t> free_subs_;
@@ -397,7 +381,7 @@ class Engine final : public CallHandler,
   std::size_t under_way_ = 0;
   std::string request_;              // scratch
   std::vector<Mutation> mutations_;  // scratch
-  Swallow swallow_;
+  ReplySink swallow_;
   std::map<std::uint64_t, FullKey>
       cursors_;  // SCANs under way on the ledger; the oldest goes first
   std::uint64_t next_cursor_ = 0;

@@ -1,6 +1,7 @@
 // Engine: its place in a Redis Cluster changes (docs/adr/0012).
 #include <utility>
 
+#include "base/error.h"
 #include "core/engine.h"
 
 namespace stayd {
@@ -21,6 +22,12 @@ Handover Handover::of(const ShardPlace& place) {
   split(leftovers, out.leftovers, ours);
   split(wanted, out.wanted, [&](const auto& one) { return ours(one.key); });
   return out;
+}
+
+void Engine::settle() {
+  for (Call* call : std::exchange(holding_, {})) reply_unknown(*call, UnknownPolicy::error);
+  if (!paying_.empty()) retry_paying();
+  run_ready();
 }
 
 Handover Engine::move(ShardPlace place) {

@@ -19,7 +19,8 @@ void Gains::start() {
     rest.remove_prefix(std::min(rest.size(), one.size() + 1));
     std::uint64_t version = 0;
     const auto at = std::from_chars(one.data(), one.data() + one.size(), version).ptr;
-    const auto ranges = one.substr(std::min(one.size(), static_cast<std::size_t>(at - one.data()) + 1));
+    const auto ranges =
+        one.substr(std::min(one.size(), static_cast<std::size_t>(at - one.data()) + 1));
     if (const auto slots = parse_slot_ranges(ranges)) gains_.push_back({version, *slots});
   }
 }

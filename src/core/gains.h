@@ -1,9 +1,10 @@
-// Slots that a shard's place has gained, and with which of its versions (docs/adr/0012). A heartbeat
-// of an older version says nothing of their rows: these came to Redis past it, and may be lost
-// without it. Durable, so that a heartbeat from before is known for what it is after a restart too.
+// Slots that a shard's place has gained, and with which of its versions (docs/adr/0012). A
+// heartbeat of an older version says nothing of their rows: these came to Redis past it, and may be
+// lost without it. Durable, so that a heartbeat from before is known for what it is after a restart
+// too.
 //
-// At most kMax entries: beyond that the two oldest become one of the later version, which only makes
-// more rows doubtful. Loop thread only.
+// At most kMax entries: beyond that the two oldest become one of the later version, which only
+// makes more rows doubtful. Loop thread only.
 #pragma once
 
 #include <cstdint>

@@ -14,10 +14,10 @@ namespace stayd {
 struct Handover {
   KeyMap<Hlc> tombs;  // logouts that the ledger could not take
   std::vector<Unrecorded::Missing> unrecorded;
-  std::vector<FullKey> placed;           // provisional rows that are known to be stayd's own
-  std::vector<FullKey> leftovers;        // writes in doubt
-  std::vector<Adopter::Wanted> wanted;   // to be read back
-  bool adoption_complete = true;         // false: Redis may hold keys there that nobody knows
+  std::vector<FullKey> placed;          // provisional rows that are known to be stayd's own
+  std::vector<FullKey> leftovers;       // writes in doubt
+  std::vector<Adopter::Wanted> wanted;  // to be read back
+  bool adoption_complete = true;        // false: Redis may hold keys there that nobody knows
 
   // Takes out what `place` owns.
   Handover of(const ShardPlace& place);

@@ -150,7 +150,8 @@ void append_heartbeat(std::string& out, std::string_view key, std::string_view e
 }
 
 void append_repair(std::string& out, std::string_view key, std::string_view lease,
-                   std::string_view token, const Record& record, std::int64_t expires_at_ms, bool only_if_absent) {
+                   std::string_view token, const Record& record, std::int64_t expires_at_ms,
+                   bool only_if_absent) {
   std::string_view kind = "string";
   std::size_t payload = 1;
   switch (record.type()) {

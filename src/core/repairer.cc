@@ -110,7 +110,8 @@ void Repairer::write_row(std::size_t index, const Row& row) {
     bytes_ += row.record.memory_bytes();
     const auto expires_at_ms = c_.rules.repairs_keep_expiry ? row.meta.expires_at_ms : 0;
     const bool only_if_absent = c_.shared && row.meta.adopted;
-    append_repair(request_, key, lease_key(c_.place, key), token_, row.record, c_.redis_time(expires_at_ms), only_if_absent);
+    append_repair(request_, key, lease_key(c_.place, key), token_, row.record,
+                  c_.redis_time(expires_at_ms), only_if_absent);
   }
   c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);
 }

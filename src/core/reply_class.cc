@@ -18,8 +18,7 @@ constexpr std::array kRows{
     Row{"UNBLOCKED", ReplyClass::wrong_node}, Row{"OOM", ReplyClass::no_memory},
     Row{"MISCONF", ReplyClass::no_writes},    Row{"NOREPLICAS", ReplyClass::no_writes},
     Row{"NOSCRIPT", ReplyClass::no_script},   Row{kGuardMiss, ReplyClass::guard_miss},
-    Row{"NOPERM", ReplyClass::denied},
-    Row{"MOVED", ReplyClass::elsewhere},
+    Row{"NOPERM", ReplyClass::denied},        Row{"MOVED", ReplyClass::elsewhere},
     Row{"ASK", ReplyClass::elsewhere},
 };
 

@@ -30,11 +30,15 @@ std::uint64_t number_fact(const Store& store, std::string_view name) {
 }  // namespace
 
 Shard::Shard(CoreContext& context, ShardEvents& events)
-    : c_(context), events_(events), repairer_(context, *this), leftovers_(context, *this, *this),
+    : c_(context),
+      events_(events),
+      repairer_(context, *this),
+      leftovers_(context, *this, *this),
       gains_(context.store) {}
 
 void Shard::start() {
   epoch_ = static_cast<std::uint32_t>(number_fact(c_.store, "trust_epoch"));
+  if (epoch_ == 0) epoch_ = c_.place.first_epoch();
   dbs_ = static_cast<std::uint32_t>(number_fact(c_.store, "databases")) | 1;
   evictions_ = number_fact(c_.store, "evictions");
   last_evicted_keys_ = number_fact(c_.store, "evicted_keys");

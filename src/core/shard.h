@@ -59,7 +59,7 @@ class Shard final : public UpstreamEvents,
   bool writes_refused() const { return writes_refused_; }
   bool deletes_refused() const { return deletes_refused_; }
 
-  void start();                // reads the durable facts; before the upstream starts
+  void start();  // reads the durable facts; before the upstream starts
   // Other slots are its own from now on. Requires: Redis is out, no call is under way.
   void move(ShardPlace place);
   Leftovers& leftovers() { return leftovers_; }

@@ -6,7 +6,7 @@
 //   stayd:{TAG}:lease:HASH        repair lease of one key (R7), 2 s
 //
 // TAG is empty in a standalone Redis. In a Cluster it places the lease in the slot of its key, and
-// the others in the lowest slot of their shard; INSTANCE is then followed by ".SHARD".
+// the others in the highest slot of their shard; INSTANCE is then followed by ".SHARD".
 #pragma once
 
 #include <cstdint>

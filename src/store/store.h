@@ -62,7 +62,7 @@ struct ScanQuery {
   RowState state = RowState::live;  // `live` (expired rows left out) or `tomb`
   bool with_expired = false;        // `live` rows whose expiry has passed too: Redis may hold older
   std::shared_ptr<const SlotSet> slots;  // only keys of these; nullptr: all
-  std::size_t limit = 256;          // entries per page, at most 4,096
+  std::size_t limit = 256;               // entries per page, at most 4,096
 };
 
 inline bool in_slots(const ScanQuery& query, std::string_view full_key) {

@@ -1,4 +1,4 @@
-#include "store/share.h"
+#include "core/store_share.h"
 
 namespace stayd {
 
