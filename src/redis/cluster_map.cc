@@ -108,7 +108,8 @@ class ClusterMap::Merge {
     const int kept = kept_[slot];
     if (kept < 0) return best;
     const Owner& owner = owners_[kept];
-    const bool newer = best.owner >= 0 && best.epoch >= owner.followed_epoch;
+    const bool newer = best.epoch > owner.followed_epoch ||
+                       (best.owner == kept && best.epoch == owner.followed_epoch);
     if (newer || set_up_anew || owner.denies(slot, owner.followed_epoch)) return best;
     return {kept, owner.followed_epoch, false};
   }

@@ -3,22 +3,20 @@
 //
 // For each slot, of all claims in answers that are not too old (each node tells of all nodes):
 //
-//   highest config-epoch wins      as in Redis itself: a primary that was cut off is at an older
-//   one a node's own word              no claim for a node counts that it does not make itself,
-//   when it
-//                                  answers at that epoch: others keep what they have not heard of
-//   equal epochs                   the followed primary before others, then a node whose cluster
-//                                  state is ok before one whose is fail
-//   an epoch below the followed    counts when the followed primary itself, at its epoch, has
-//                                  dropped the slot; or (the cluster was set up anew) when the
-//                                  answers cover all slots, and at most of the followed primaries'
-//                                  addresses that are known there answers a node whose cluster
-//                                  state is ok. No answer says then what is followed, or it would
-//                                  win
-//   no claim at all                the slot stays, unless the followed primary itself has dropped
-//   it the first topology             waits for most of the primaries in it, with the state ok, at
-//   most
-//                                  kPatienceUs; a topology without any slot is never followed
+//   highest config-epoch wins  as in Redis itself: a primary that was cut off is at an older one
+//   a node's own word          no claim for a node counts that it does not make itself, when it
+//                              answers at that epoch: others keep what they have not heard of
+//   equal epochs               the followed primary, then what a node says whose cluster state is
+//                              ok, then what one says whose state is fail
+//   an epoch not above the     counts for another primary when the followed one itself, at its
+//   followed                   epoch, has dropped the slot; or (the cluster was set up anew) when
+//                              the answers cover all slots, and nodes whose state is ok answer at
+//                              more than half of the addresses that the followed primaries have,
+//                              as far as those are known. No answer says then what is followed,
+//                              or it would win
+//   no claim at all            the slot stays, unless the followed primary itself has dropped it
+//   the first topology         waits for most of the primaries in it, with the state ok, at most
+//                              kPatienceUs; one without any slot is never followed
 //
 // Answers are told apart by the node's id: two addresses of one node have one voice. A node that
 // was learnt is forgotten when it is silent and no answer names it for kForgetUs, while there are

@@ -218,6 +218,8 @@ TEST_F(ClusterMapTest, ANewClusterElsewhereIsFollowedWhenTheOldOneIsForgotten) {
 TEST_F(ClusterMapTest, EqualEpochsChangeNothing) {
   all_say("a@0:0-5000 b@0:5001-16383 c@0:");
   EXPECT_EQ(says("c", "a@0:0-4999 c@0:5000 b@0:5001-16383"), "a@0:0-5000 b@0:5001-16383");
+  pass(ClusterMap::kAnswerValidUs + 1);
+  EXPECT_EQ(says("c", "a@0:0-4999 c@0:5000 b@0:5001-16383"), "a@0:0-5000 b@0:5001-16383");
 }
 
 TEST_F(ClusterMapTest, APrimaryWithAnotherAddressIsTheSameOne) {

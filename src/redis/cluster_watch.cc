@@ -201,8 +201,8 @@ void ClusterWatch::tell_of_change(const Topology& next) {
   counters_.primary_switches += switches_between(*told_, next);
   log_.on_event({Severity::warning,
                  "topology_changed",
-                 "slots of the Redis Cluster are elsewhere: " + change_text(*told_, next) +
-                     ": the connections to where they were are given up",
+                 "the Redis Cluster has changed: " + change_text(*told_, next) +
+                     ": the connections to where slots were are given up",
                  {}});
 }
 
