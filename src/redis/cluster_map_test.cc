@@ -41,7 +41,8 @@ class ClusterMapTest : public ::testing::Test {
           node.slots.push_back(*parse_slot_range(range));
         }
       } else {
-        node.primary_id = word.substr(word.find('<') + 1);
+        const auto from = word.find('<') + 1;
+        node.primary_id = word.substr(from, word.find('!') - from);
       }
       if (node.id == self) out.myself = out.nodes.size();
       out.nodes.push_back(node);
@@ -222,6 +223,33 @@ TEST_F(ClusterMapTest, EqualEpochsChangeNothing) {
   EXPECT_EQ(says("c", "a@0:0-4999 c@0:5000 b@0:5001-16383"), "a@0:0-5000 b@0:5001-16383");
 }
 
+TEST_F(ClusterMapTest, OfEqualEpochsTheFollowedOneCounts) {
+  const auto before = "a@0:0-4999 c@0:5000 b@0:5001-16383";
+  all_say(before);
+  EXPECT_EQ(says("a", "a@0:0-5000 b@0:5001-16383 c@0:"), before);
+}
+
+TEST_F(ClusterMapTest, OfEqualEpochsANodeWhoseStateIsOkCounts) {
+  map.add_seed(at("b"));
+  says("a", "a@1:0-16383 b@1:", false);
+  says("b", "a@1:0-4 b@1:5-16383");
+  EXPECT_EQ(pass(ClusterMap::kPatienceUs), "a@1:0-4 b@1:5-16383");
+}
+
+// It has started from an old file, and the others have not told it yet.
+TEST_F(ClusterMapTest, ANodesOwnWordOfAnOlderEpochDoesNotCount) {
+  const auto before = "a@9:0-5000 b@2:5001-10000 c@3:10001-16383";
+  all_say(before);
+  EXPECT_EQ(says("a", "a@1:10-5000 b@2:5001-10000 c@3:10001-16383", false), before);
+}
+
+TEST_F(ClusterMapTest, AnOlderMapOfOnePrimaryIsNotFollowed) {
+  const auto before = "a@11:0-5000 b@12:5001-10000 c@13:10001-16383";
+  all_say(before);
+  pass(ClusterMap::kAnswerValidUs + 1);
+  EXPECT_EQ(says_at("a", "x", "x@1=a:0-16383"), before);
+}
+
 TEST_F(ClusterMapTest, APrimaryWithAnotherAddressIsTheSameOne) {
   all_say(kThree);
   const auto moved = "a@1=h:0-5000 b@2:5001-10000 c@3:10001-16383";
@@ -243,8 +271,18 @@ TEST_F(ClusterMapTest, TwoAddressesOfOneNodeHaveOneVoice) {
   EXPECT_EQ(map.known(), 4U);
 }
 
+TEST_F(ClusterMapTest, OfTwoAddressesOfOneNodeTheNewerAnswerCounts) {
+  map.add_seed(at("name"));
+  all_say(kThree);
+  now_us += 1;
+  says_at("name", "a", kThree);
+  now_us += 1;
+  const auto moved = "a@1:0-99,101-5000 b@7:100,5001-10000 c@3:10001-16383";
+  EXPECT_EQ(says("a", moved), moved);
+}
+
 TEST_F(ClusterMapTest, ReplicasThatWork) {
-  all_say("a@1:0-16383 b@2: c@3: r<a");
+  all_say("a@1:0-16383 b@2: c@3: r<a s<a!");
   says("r", "a@1:0-16383 r<a");
   ASSERT_EQ(map.followed()->shards[0].replicas.size(), 1U);
   EXPECT_EQ(map.followed()->shards[0].replicas[0], at("r"));

@@ -198,6 +198,16 @@ TEST_F(ClusterWatchTest, AsksRarelyAndOftenWhileInDoubt) {
   EXPECT_TRUE(asked("a"));
 }
 
+TEST_F(ClusterWatchTest, AsksOftenUntilThereIsATopology) {
+  watch->doubt(false);
+  tick(300);
+  connect("a");
+  answer_text("a", "a :6379@1 myself,master - 0 0 0 connected\n", false);
+  EXPECT_TRUE(asked("a"));
+  tick(260);
+  EXPECT_TRUE(asked("a"));
+}
+
 TEST_F(ClusterWatchTest, HintsAreOne) {
   settle();
   tick(200);
