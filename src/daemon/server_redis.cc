@@ -64,7 +64,7 @@ void Server::make_shards() {
     shards_->set_now(now);
     loop_.request_turn_end(*gate_);
   });
-  shards_->on_slot_elsewhere([this] { cluster_->hint(); });
+  shards_->set_hint([this] { cluster_->hint(); });
   shards_->start(loop_.now());
   if (config_.redis_target.by_sentinel()) make_sentinels();
   if (config_.redis_target.cluster()) make_cluster_watch();

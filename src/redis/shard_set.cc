@@ -60,9 +60,7 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
   Engine& engine = unit.stack->engine();
   engine.set_place(std::move(place));
   engine.set_push_handler(push_handler_);
-  engine.on_slot_elsewhere([this] {
-    if (hint_) hint_();
-  });
+  engine.set_slot_events(this);
   return unit;
 }
 
@@ -196,6 +194,18 @@ EngineStatus ShardSet::status() const {
     all.shard.shared_unsafe = all.shard.shared_unsafe || one.status.shared_unsafe;
   }
   return all;
+}
+
+// "-MOVED SLOT HOST:PORT" or "-ASK SLOT HOST:PORT", of a key that is no session.
+void ShardSet::on_redirected(Call& call, std::string_view frame) {
+  const bool asking = frame.starts_with("-ASK ");
+  const auto address = frame.substr(0, frame.find('\r')).substr(frame.rfind(' ') + 1);
+  const auto unit = std::ranges::find_if(
+      units_, [&](const Unit& one) { return one.stack->endpoint().text() == address; });
+  if (unit == units_.end()) {
+    return call.sink->on_reply(call, "-ERR stayd: Redis is unavailable\r\n");
+  }
+  unit->stack->engine().submit_redirected(call, asking);
 }
 
 void ShardSet::tell_router() {

@@ -37,17 +37,17 @@ struct ShardSetOptions {
   std::int64_t settle_ms = 1'000;
 };
 
-class ShardSet {
+class ShardSet final : private SlotEvents {
  public:
   static constexpr std::size_t kMaxShards =
       500;  // half of Redis' own limit of nodes; more: refused
 
   ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies, Store& store,
            Dialer& dialer, Counters& counters, EventSink& events, Random& random);
-  ~ShardSet();
+  ~ShardSet() override;
 
   // `hint`: Redis says that a slot is elsewhere; may come often. Before start().
-  void on_slot_elsewhere(std::function<void()> hint) { hint_ = std::move(hint); }
+  void set_hint(std::function<void()> hint) { hint_ = std::move(hint); }
   void set_push_handler(ReplyHandler* handler);
   void start(Now now);
   void set_now(Now now);
@@ -96,6 +96,10 @@ class ShardSet {
   void begin(Plan plan);
   bool quiet() const;
   void carry_out();
+  void on_slot_elsewhere() override {
+    if (hint_) hint_();
+  }
+  void on_redirected(Call& call, std::string_view frame) override;
   void tell_router();
 
   ShardSetOptions options_;
