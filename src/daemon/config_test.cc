@@ -165,6 +165,15 @@ TEST(Config, EveryMistakeNamesFileLineAndKey) {
        "of them"},
       {"[redis]\npassword = \"a\"\npassword_file = \"b\"\n",
        "stayd.toml:3: [redis] password_file stands beside [redis] password; keep one of them"},
+      {"[redis]\npassword_command = [\"/bin/x\"]\npassword_file = \"b\"\n",
+       "stayd.toml:2: [redis] password_command stands beside [redis] password_file; keep one of "
+       "them"},
+      {"[redis]\npassword_command = [\"vault\", \"read\"]\n",
+       "stayd.toml:2: [redis] password_command: \"vault\" is not the whole path of a program"},
+      {"[redis]\nlogin_probe_interval = \"2h\"\n",
+       "stayd.toml:2: [redis] login_probe_interval = \"2h\" is not between \"0\" and \"1h\""},
+      {"[redis]\nsentinel_password = 5\n",
+       "stayd.toml:2: [redis] sentinel_password = (hidden) is not text in quotes"},
       {"[redis]\ncommand_deadline = \"200ms\"\n",
        "stayd.toml:2: [redis] command_deadline = \"200ms\" must not exceed command_deadline_max = "
        "\"100ms\""},

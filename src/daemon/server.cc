@@ -100,8 +100,7 @@ Result<void> Server::open_ledger() {
 LinkOptions Server::link_options(const char* name) const {
   LinkOptions options;
   options.endpoint = config_.redis_target.endpoint;
-  options.user = config_.redis_target.user;
-  options.password = config_.redis_target.password;
+  options.credentials = &logins_->redis();
   options.client_name = name;
   options.tls = config_.redis_target.tls;
   options.connect_timeout_ms = config_.redis.connect_timeout.count();
@@ -117,6 +116,7 @@ Result<void> Server::make_dialer() {
 }
 
 void Server::make_engine() {
+  logins_ = std::make_unique<RedisLogins>(loop_, config_, log_, counters_);
   engine_ = std::make_unique<Engine>(engine_options(config_), PolicyTable(config_.sessions),
                                      *ledger_, counters_, log_, random_);
   gate_ = std::make_unique<EngineGate>(loop_, *engine_);
@@ -130,6 +130,9 @@ void Server::make_engine() {
   pubsub_ =
       std::make_unique<Link>(link_options("stayd-pubsub"), dialer, *relay_, counters_, random_);
   pinned_ = std::make_unique<PinnedPool>(link_options("stayd-client"), dialer, counters_, random_);
+  probe_ = std::make_unique<LoginProbe>(link_options("stayd-probe"),
+                                        config_.redis.login_probe_interval.count(), dialer, log_,
+                                        counters_, random_);
   engine_->attach(*data_, *aux_, pinned_.get());
   relay_->attach(*pubsub_);
   port_.hub.set_upstream(relay_.get());
@@ -150,8 +153,7 @@ void Server::make_sentinels() {
   options.sentinels = config_.redis_target.sentinels;
   options.primary_name = config_.redis_target.primary_name;
   options.link = link_options("stayd-sentinel");
-  options.link.user = config_.redis.sentinel_user;
-  options.link.password = config_.redis.sentinel_password;
+  options.link.credentials = &logins_->sentinels();
   SentinelEvents& self = *this;
   sentinels_ = std::make_unique<SentinelWatch>(std::move(options), redis_dialer(), self, log_,
                                                counters_, random_);
@@ -165,6 +167,7 @@ void Server::on_primary(const Endpoint& primary) {
   engine_->set_address(primary.text());
   for (Link* link : {data_.get(), aux_.get(), pubsub_.get()}) link->move_to(primary, kCause);
   pinned_->move_to(primary, kCause);
+  probe_->move_to(primary);
 }
 
 Result<void> Server::listen() {
@@ -234,6 +237,7 @@ void Server::on_tick(Now now) {
   aux_->on_tick(now);
   pubsub_->on_tick(now);
   pinned_->on_tick(now);
+  probe_->on_tick(now, data_->up());
   relay_->on_tick(now);
   port_.hub.tick(now);
   engine_->on_tick(now);
@@ -312,6 +316,7 @@ HttpResponse Server::answer(const HttpRequest& request) {
   facts_.clients = resp_->connections();
   facts_.draining = drain_until_us_ != 0;
   if (sentinels_) facts_.sentinels = sentinels_->status();
+  facts_.login_probes = {probe_->status()};
   facts_.certificates = {{"listen", listen_files_.not_after_s()}};
   if (tls_) {
     facts_.certificates.emplace_back("redis", tls_->server_not_after_s());
@@ -374,7 +379,7 @@ void Server::reload() {
   for (const ConfigKey& key : config_keys()) {
     const std::string path = key.path();
     const bool taken = path == "log.level" || key.name.ends_with("password") ||
-                       key.name.ends_with("password_file");
+                       key.name.ends_with("password_file") || key.name == "password_command";
     if (!taken && show_config_value(fresh, key) != show_config_value(config_, key)) {
       waiting.push_back(path);
     }
@@ -382,11 +387,7 @@ void Server::reload() {
   log_.set_level(*parse_severity(fresh.log.level));
   engine_->replace_policies(PolicyTable(fresh.sessions));
   fill_port(fresh);
-  for (Link* link : {data_.get(), aux_.get(), pubsub_.get()}) {
-    link->set_password(fresh.redis_target.password);
-  }
-  pinned_->set_password(fresh.redis_target.password);
-  if (sentinels_) sentinels_->set_password(fresh.redis.sentinel_password);
+  logins_->reload(fresh);
   config_.sessions = fresh.sessions;
   log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"
                                         : fmt::format("{} wait for a restart; the rest is taken up",

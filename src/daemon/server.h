@@ -16,6 +16,7 @@
 
 #include "core/engine.h"
 #include "daemon/config.h"
+#include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/pages.h"
@@ -26,6 +27,7 @@
 #include "net/socket_transport.h"
 #include "net/tls_dialer.h"
 #include "redis/link.h"
+#include "redis/login_probe.h"
 #include "redis/pinned_pool.h"
 #include "redis/sentinel.h"
 #include "store/ledger/ledger.h"
@@ -110,6 +112,7 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<AsioDialer> dialer_;
   std::unique_ptr<TlsDialer> tls_;  // nullptr: the URL is not rediss://
+  std::unique_ptr<RedisLogins> logins_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<EngineGate> gate_;
   std::unique_ptr<PubSubRelay> relay_;
@@ -117,6 +120,7 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   std::unique_ptr<Link> aux_;
   std::unique_ptr<Link> pubsub_;
   std::unique_ptr<PinnedPool> pinned_;
+  std::unique_ptr<LoginProbe> probe_;
   std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the URL names the primary
   TlsFiles listen_files_{TlsRole::server, "the certificate of the Redis port", log_};
   std::unique_ptr<RespListener> resp_;

@@ -43,6 +43,10 @@ void Link::on_tick(Now now) {
   graveyard_.reset();
   switch (state_) {
     case State::idle:
+      if (not_serial_ && options_.credentials->serial() != *not_serial_) {
+        not_serial_.reset();
+        hurry();
+      }
       if (!stopped_ && options_.endpoint.known() && now.mono_us >= next_dial_us_) dial();
       break;
     case State::dialling:
@@ -74,6 +78,14 @@ void Link::on_silence() {
 }
 
 void Link::dial() {
+  not_serial_.reset();
+  if (options_.credentials != nullptr) {
+    options_.credentials->look(now_);
+    if (!options_.credentials->known()) {
+      not_serial_ = options_.credentials->serial();
+      return finish(true, "no password: " + options_.credentials->trouble());
+    }
+  }
   ++counters_.connects;
   state_ = State::dialling;
   rest_.clear();
@@ -89,14 +101,18 @@ void Link::on_connected() {
   facts_ = GateFacts{};
   facts_.asked_wall_ms = now_.wall_ms;
   gate_deadline_us_ = now_.mono_us + options_.gate_deadline_ms * 1000;
+  login_ = {};
+  if (options_.credentials != nullptr) {
+    login_ = options_.newest_password ? options_.credentials->newest_login()
+                                      : options_.credentials->login();
+  }
   std::string out;
-  if (options_.password.empty()) {
+  if (login_.password.empty()) {
     append_request(out, {"HELLO", "3", "SETNAME", options_.client_name});
   } else {
-    const std::string_view user =
-        options_.user.empty() ? "default" : std::string_view(options_.user);
-    append_request(
-        out, {"HELLO", "3", "AUTH", user, options_.password, "SETNAME", options_.client_name});
+    const std::string_view user = login_.user.empty() ? "default" : std::string_view(login_.user);
+    append_request(out,
+                   {"HELLO", "3", "AUTH", user, login_.password, "SETNAME", options_.client_name});
   }
   if (!options_.is_sentinel) {
     append_request(out, {"TIME"});
@@ -172,11 +188,13 @@ void Link::on_frame(std::string_view frame) {
 void Link::on_gate_frame(std::string_view frame) {
   const ReplyView reply(frame);
   if (reply.is_error()) {
+    if (refuses_login(reply.text()) && gate_step_ == 0) on_refusal();
     condemn(std::string(reply.text()));
     return;
   }
   switch (gate_step_++) {
     case 0: {  // HELLO: a map
+      if (options_.credentials != nullptr) options_.credentials->accepted(login_);
       auto pairs = reply.elements();
       ReplyView name;
       ReplyView value;
@@ -196,6 +214,12 @@ void Link::on_gate_frame(std::string_view frame) {
     default:
       on_gate_info(reply);
   }
+}
+
+void Link::on_refusal() {
+  if (options_.credentials == nullptr) return;
+  const bool another = options_.credentials->refused(login_, now_);
+  refusal_ = another ? Refusal::try_another : Refusal::wait;
 }
 
 void Link::on_gate_info(const ReplyView& info) {
@@ -310,6 +334,13 @@ void Link::on_closed(CloseReason reason, std::string_view detail) {
 }
 
 std::int64_t Link::retry_delay_ms() {
+  const auto refusal = std::exchange(refusal_, Refusal::none);
+  if (refusal == Refusal::try_another) return 0;
+  if (refusal == Refusal::wait) {
+    not_serial_ = options_.credentials->serial();
+    constexpr auto kPauseMs = Credentials::kRefusedPauseMs;
+    return kPauseMs + static_cast<std::int64_t>(random_.below(kPauseMs));
+  }
   const bool was_up = up_since_us_ != 0;
   const bool stable = was_up && now_.mono_us - up_since_us_ > options_.stable_after_ms * 1000;
   if (stable || !was_up) {

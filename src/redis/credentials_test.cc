@@ -1,0 +1,202 @@
+// Rotation of passwords as scripts: a link, and a Redis that says what the test lets it say.
+#include "redis/credentials.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "redis/fake_dialer_test.h"
+#include "redis/link.h"
+
+namespace stayd {
+namespace {
+
+constexpr const char* kWrongPass =
+    "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
+constexpr const char* kNoAuth = "-NOAUTH HELLO must be called with the client already authenti\r\n";
+constexpr const char* kHello = "%1\r\n$2\r\nid\r\n:7\r\n*2\r\n:1\r\n:0\r\n";
+constexpr const char* kPrimary = "$13\r\nrole:master\r\n\r\n";
+
+class CredentialsTest : public ::testing::Test,
+                        public UpstreamEvents,
+                        public EventSink,
+                        public PasswordSource {
+ protected:
+  CredentialsTest() { credentials.set_source(this, "redis.password_file"); }
+
+  // Ticks until something is dialled, and lets it connect; how long that took.
+  std::int64_t ms_until_dialled() {
+    const auto before = dialer.dialled.size();
+    const auto began_us = now.mono_us;
+    while (dialer.dialled.size() == before && now.mono_us - began_us < 60'000'000) {
+      now.mono_us += 5'000;
+      link.on_tick(now);
+    }
+    dialer.wire.sent.clear();
+    dialer.wire.events->on_connected();
+    return (now.mono_us - began_us) / 1'000;
+  }
+  // What the present connection has logged in with.
+  std::string login() {
+    const auto words = words_of(dialer.wire.sent);
+    return words.substr(8, words.find(" SETNAME") - std::min<std::size_t>(8, words.size()));
+  }
+  void answer(const char* bytes) { dialer.wire.events->on_bytes(bytes); }
+  void succeed() {
+    answer(kHello);
+    answer(kPrimary);
+    EXPECT_TRUE(link.up());
+  }
+  bool told(std::string_view name) const {
+    return std::ranges::any_of(events, [&](const std::string& e) { return e == name; });
+  }
+
+  void look(Now, bool refused) override { (refused ? refusals : looks) += 1; }
+  void on_event(const Event& event) override { events.emplace_back(event.name); }
+  void on_upstream_up(const GateFacts&) override {}
+  void on_upstream_down(bool, std::string_view why) override { cause = why; }
+  void on_upstream_push(std::string_view) override {}
+
+  LinkOptions options() {
+    LinkOptions out;
+    out.credentials = &credentials;
+    return out;
+  }
+
+  FakeDialer dialer;
+  Counters counters;
+  Random random{1};
+  Now now{1'000'000, 0};
+  int looks = 0, refusals = 0;
+  std::vector<std::string> events;
+  std::string cause;
+  Credentials credentials{"app", *this, counters};
+  Link link{options(), dialer, *this, counters, random};
+};
+
+TEST_F(CredentialsTest, NothingIsDialledBeforeAPasswordIsKnown) {
+  link.start(now);
+  for (int i = 0; i < 1'000; ++i) link.on_tick({now.mono_us += 5'000, 0});
+  EXPECT_EQ(dialer.dialled, "");
+  EXPECT_EQ(cause, "no password: the password has not been read yet");
+  EXPECT_GE(looks, 4);
+  EXPECT_LE(looks, 11);
+  credentials.fail("exit code 1");
+  EXPECT_TRUE(told("password_unreadable"));
+  credentials.offer("secret");
+  EXPECT_EQ(ms_until_dialled(), 5);
+  EXPECT_EQ(login(), "AUTH app secret");
+  succeed();
+}
+
+TEST_F(CredentialsTest, APasswordThatIsReadDuringTheConnectIsUsed) {
+  credentials.offer("old");
+  link.start(now);
+  link.on_tick(now);
+  credentials.offer("new");
+  dialer.wire.events->on_connected();
+  EXPECT_EQ(login(), "AUTH app new");
+  EXPECT_TRUE(told("password_changed"));
+}
+
+TEST_F(CredentialsTest, ARefusedLoginWaitsForASecondAtLeast) {
+  credentials.offer("wrong");
+  link.start(now);
+  ms_until_dialled();
+  for (int i = 0; i < 20; ++i) {
+    answer(i % 2 == 0 ? kWrongPass : kNoAuth);
+    const auto waited_ms = ms_until_dialled();
+    EXPECT_GE(waited_ms, 1'000);
+    EXPECT_LE(waited_ms, 2'010);
+  }
+  EXPECT_EQ(counters.logins_refused, 20u);
+  EXPECT_EQ(refusals, 20);
+}
+
+TEST_F(CredentialsTest, ANewPasswordAfterARefusalIsTriedAtOnce) {
+  credentials.offer("wrong");
+  link.start(now);
+  ms_until_dialled();
+  answer(kWrongPass);
+  credentials.offer("right");
+  EXPECT_LE(ms_until_dialled(), 10);
+  EXPECT_EQ(login(), "AUTH app right");
+}
+
+// F18: the new one is in place here, and Redis does not know it yet.
+TEST_F(CredentialsTest, TheOneBeforeIsTriedOnce) {
+  credentials.offer("old");
+  link.start(now);
+  ms_until_dialled();
+  succeed();
+  credentials.offer("new");
+  link.condemn("lost");
+  ms_until_dialled();
+  EXPECT_EQ(login(), "AUTH app new");
+  answer(kWrongPass);
+  EXPECT_LE(ms_until_dialled(), 10);
+  EXPECT_EQ(login(), "AUTH app old");
+  EXPECT_FALSE(told("old_password_used"));
+  succeed();
+  EXPECT_TRUE(told("old_password_used"));
+  EXPECT_EQ(counters.old_password_logins, 1u);
+
+  // Later connections do not ask for a refusal first ...
+  link.condemn("lost");
+  ms_until_dialled();
+  EXPECT_EQ(login(), "AUTH app old");
+  // ... until the old one is refused: then the new one is tried at once.
+  answer(kWrongPass);
+  EXPECT_LE(ms_until_dialled(), 10);
+  EXPECT_EQ(login(), "AUTH app new");
+  succeed();
+}
+
+TEST_F(CredentialsTest, BothRefusedIsNoTightLoop) {
+  credentials.offer("old");
+  credentials.offer("new");
+  link.start(now);
+  ms_until_dialled();
+  const auto began_us = now.mono_us;
+  int refused = 0;
+  for (; now.mono_us - began_us < 30'000'000; ++refused) {
+    answer(kWrongPass);
+    ms_until_dialled();
+  }
+  EXPECT_LE(refused, 60);
+  EXPECT_GE(refused, 30);
+}
+
+// A probe that gets in with the new one ends the use of the old one.
+TEST_F(CredentialsTest, AnAcceptedNewPasswordEndsTheUseOfTheOldOne) {
+  credentials.offer("old");
+  credentials.offer("new");
+  EXPECT_TRUE(credentials.refused(credentials.login(), now));
+  EXPECT_EQ(credentials.login().password, "old");
+  EXPECT_EQ(credentials.newest_login().password, "new");
+  credentials.accepted(credentials.newest_login());
+  EXPECT_EQ(credentials.login().password, "new");
+}
+
+TEST_F(CredentialsTest, TheSameTroubleIsToldOnce) {
+  credentials.offer("good");
+  credentials.fail("exit code 1");
+  credentials.fail("exit code 1");
+  EXPECT_EQ(events.size(), 1u);
+  EXPECT_EQ(credentials.login().password, "good");
+  EXPECT_EQ(counters.password_read_failures, 2u);
+  credentials.offer("good");
+  credentials.fail("exit code 1");
+  EXPECT_EQ(events.size(), 2u);
+}
+
+TEST_F(CredentialsTest, WithoutAPasswordNoneIsSent) {
+  credentials.offer("");
+  link.start(now);
+  ms_until_dialled();
+  EXPECT_TRUE(words_of(dialer.wire.sent).starts_with("HELLO 3 SETNAME")) << dialer.wire.sent;
+}
+
+}  // namespace
+}  // namespace stayd
