@@ -62,7 +62,7 @@ class Credentials {
   void fail(const std::string& why);
 
   void look(Now now);
-  // False: none could be read yet. trouble() says why.
+  // False: none could be read yet. trouble() says why; empty: it is being read.
   bool known() const { return newest_.serial != 0; }
   const std::string& trouble() const { return trouble_; }
   // For the next connection. Requires known().
@@ -93,7 +93,7 @@ class Credentials {
   Password newest_, previous_;
   bool prefer_previous_ = false;
   std::uint64_t told_serial_ = 0;  // the newest one of which it was told that it is refused
-  std::string trouble_ = "the password has not been read yet";
+  std::string trouble_;
 };
 
 }  // namespace stayd

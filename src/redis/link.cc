@@ -82,6 +82,7 @@ void Link::dial() {
   if (options_.credentials != nullptr) {
     options_.credentials->look(now_);
     if (!options_.credentials->known()) {
+      if (options_.credentials->trouble().empty()) return;  // the next tick asks again
       not_serial_ = options_.credentials->serial();
       return finish(true, "no password: " + options_.credentials->trouble());
     }

@@ -47,8 +47,7 @@ void LoginProbe::on_tick(Now now, bool live) {
   if (interval_ms_ == 0) return;
   if (!live || !std::exchange(live_, live)) {
     live_ = live;
-    link_.reset();
-    failures_ = 0;
+    give_up();
     wait(status_.failing ? kConfirmMs : interval_ms_);
     return;
   }
@@ -79,6 +78,12 @@ void LoginProbe::begin() {
   link_ = std::make_unique<Link>(options_, dialer_, self, of_link_, random_);
   link_->start(now_);
   link_->on_tick(now_);
+}
+
+void LoginProbe::give_up() {
+  link_.reset();
+  outcome_.reset();
+  failures_ = 0;
 }
 
 void LoginProbe::succeed() {
@@ -117,9 +122,7 @@ void LoginProbe::wait(std::int64_t ms) {
 
 void LoginProbe::move_to(const Endpoint& endpoint) {
   options_.endpoint = endpoint;
-  link_.reset();
-  outcome_.reset();
-  failures_ = 0;
+  give_up();
   status_ = {};
   status_.address = endpoint.text();
   wait(interval_ms_);

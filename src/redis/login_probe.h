@@ -58,6 +58,7 @@ class LoginProbe final : private UpstreamEvents {
   void on_upstream_push(std::string_view) override {}
 
   void begin();
+  void give_up();
   void succeed();
   void fail(const std::string& cause);
   void wait(std::int64_t ms);

@@ -132,6 +132,17 @@ TEST_F(LoginProbeTest, NothingIsConcludedWhileTheConnectionsInUseDoNotWork) {
   EXPECT_TRUE(events.empty());
 }
 
+// Crashed: the probe had just got in when the others were lost, and its end was looked at later.
+TEST_F(LoginProbeTest, TheConnectionsInUseAreLostWhenItHasJustSucceeded) {
+  ASSERT_TRUE(dials_within(70'000));
+  connect();
+  dialer.wire.events->on_bytes(kWell);
+  tick(false);
+  tick(true);
+  tick(true);
+  EXPECT_EQ(probe.status().last_ok_ms, 0);
+}
+
 TEST_F(LoginProbeTest, AnotherPrimaryIsAnotherQuestion) {
   ASSERT_TRUE(dials_within(70'000));
   answer(kWrongPass);
