@@ -164,8 +164,22 @@ RedisTarget find_primary(const Config& config, std::vector<Finding>& findings) {
   return target;
 }
 
-// Of redis.password_command, if there is one.
+// Of redis.password_command or redis.iam_cache, if there is one.
 bool find_password(const Config& config, std::string& password, std::vector<Finding>& findings) {
+  if (!config.redis.iam.cache.empty()) {
+    const auto keys = find_aws_keys(config.redis.aws);
+    if (!keys) {
+      findings.push_back(
+          {Level::problem, "password", "[redis] iam_cache: " + keys.error().message});
+      return false;
+    }
+    IamUser user = config.redis.iam;
+    user.user = config.redis_target.user;
+    password = iam_token(user, *keys, wall_ms());
+    findings.push_back(
+        {Level::good, "password", fmt::format("a token, signed with the key {}", keys->id)});
+    return true;
+  }
   if (config.redis.password_command.empty()) return true;
   auto printed = run_password_command(config.redis.password_command);
   if (!printed) {

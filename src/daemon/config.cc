@@ -133,6 +133,12 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
   if (config.ledger.path.empty()) {
     config.ledger.path = default_state_folder(sources.environment, sources.root);
   }
+  config.redis.aws = aws_key_source(sources.environment);
+  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
+    if (config.redis.iam.region.empty()) {
+      config.redis.iam.region = value_or(sources.environment, name);
+    }
+  }
   reader.finish();
   if (config.listen.password.empty()) {
     read_password(reader, "listen.password_file", config.listen.password_file,

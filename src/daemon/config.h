@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "core/policy.h"
+#include "daemon/iam_token.h"
 #include "daemon/redis_url.h"
 #include "daemon/units.h"
 #include "net/tls.h"
@@ -42,6 +43,8 @@ struct RedisConfig {
   std::string password_file;
   std::vector<std::string> password_command;
   Millis login_probe_interval{60'000};
+  IamUser iam;       // the user is redis_target's
+  AwsKeySource aws;  // from the environment, by load_config
   TlsOptions tls;
   std::string sentinel_user;
   std::string sentinel_password;

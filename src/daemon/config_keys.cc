@@ -65,6 +65,14 @@ const ConfigKey kKeys[] = {
     {"redis", "password_command", STAYD_FIELD(redis.password_command),
      "A program, by its whole path, and its arguments, that prints that password; run without a "
      "shell, for new connections, each 5 s at most. It has 10 s."},
+    {"redis", "iam_cache", STAYD_FIELD(redis.iam.cache),
+     "ElastiCache with IAM: the name of the replication group, or of the serverless cache. For "
+     "each connection a token is signed with the AWS keys of the environment (AWS_ACCESS_KEY_ID "
+     "...) or of the shared credentials file."},
+    {"redis", "iam_region", STAYD_FIELD(redis.iam.region),
+     "Its region. Default: $AWS_REGION, $AWS_DEFAULT_REGION."},
+    {"redis", "iam_serverless", STAYD_FIELD(redis.iam.serverless),
+     "Whether that is a serverless cache."},
     {"redis", "login_probe_interval", STAYD_FIELD(redis.login_probe_interval),
      "How often another connection is made to see whether a login would still succeed. \"0s\": "
      "never.",

@@ -108,6 +108,23 @@ void ConfigReader::check_tls() {
   }
 }
 
+void ConfigReader::check_iam() {
+  const IamUser& iam = config_.redis.iam;
+  if (iam.cache.empty()) {
+    if (iam.serverless) problem(origin("redis.iam_serverless"), "[redis] iam_cache is empty");
+    return;
+  }
+  const auto wrong = [&](std::string_view text) {
+    problem(origin("redis.iam_cache"), fmt::format("[redis] iam_cache {}", text));
+  };
+  if (config_.redis_target.user.empty()) wrong("needs redis.user, the id of the ElastiCache user");
+  if (iam.region.empty()) wrong("needs iam_region, or AWS_REGION in the environment");
+  if (!config_.redis_target.tls) wrong("needs TLS: a url with rediss://");
+  const bool upper = std::ranges::any_of(iam.cache, [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (upper)
+    wrong(fmt::format("= \"{}\" is not in lower case, as ElastiCache names it", iam.cache));
+}
+
 void ConfigReader::check_listen() {
   const ListenConfig& listen = config_.listen;
   if (listen.resp.empty() && listen.tls.empty()) {
@@ -166,14 +183,17 @@ void ConfigReader::check_redis() {
   if (!redis.password.empty()) to.password = redis.password;
   check_passwords("redis", {{"password", !redis.password.empty()},
                             {"password_file", !redis.password_file.empty()},
-                            {"password_command", !redis.password_command.empty()}});
+                            {"password_command", !redis.password_command.empty()},
+                            {"iam_cache", !redis.iam.cache.empty()}});
+  check_iam();
   const auto& command = redis.password_command;
   if (!command.empty() && !command[0].starts_with('/')) {
     problem(origin("redis.password_command"),
             fmt::format("[redis] password_command: \"{}\" is not the whole path of a program",
                         command[0]));
   }
-  if (!to.user.empty() && to.password.empty() && redis.password_file.empty() && command.empty()) {
+  if (!to.user.empty() && to.password.empty() && redis.password_file.empty() && command.empty() &&
+      redis.iam.cache.empty()) {
     problem(origin(redis.user.empty() ? "redis.url" : "redis.user"),
             fmt::format("[redis] user \"{}\" has no password", to.user));
   }

@@ -45,6 +45,7 @@ class ConfigReader {
   void check_passwords(std::string_view section, std::initializer_list<Given> ways);
   void check_sentinel();
   void check_tls();
+  void check_iam();
 
   Config config_;
   std::map<std::string, std::string, std::less<>> origins_;

@@ -93,7 +93,42 @@ class PasswordCommand final : public PasswordSource {
   bool asked_again_ = false;
 };
 
+// ElastiCache's: a token for each connection.
+class IamTokens final : public PasswordSource {
+ public:
+  IamTokens(const Config& config, Credentials& credentials)
+      : user_(config.redis.iam), aws_(config.redis.aws), credentials_(credentials) {
+    user_.user = config.redis_target.user;
+  }
+
+  void look(Now now, bool) override {
+    const auto keys = find_aws_keys(aws_);
+    if (!keys) return fail(keys.error().message, now);
+    const bool other =
+        keys->id != keys_.id || keys->secret != keys_.secret || keys->token != keys_.token;
+    keys_ = *keys;
+    credentials_.renew(iam_token(user_, keys_, now.wall_ms), other);
+    credentials_.recovered();
+  }
+
+ private:
+  // The last good keys may do.
+  void fail(const std::string& why, Now now) {
+    if (!keys_.id.empty()) credentials_.renew(iam_token(user_, keys_, now.wall_ms), false);
+    credentials_.fail(why);
+  }
+
+  IamUser user_;
+  const AwsKeySource aws_;
+  Credentials& credentials_;
+  AwsKeys keys_;
+};
+
+// ElastiCache ends connections whose login is 12 h old.
+constexpr std::int64_t kIamConnectionLifeMs = 12 * 3'600'000;
+
 std::string setting_of(const RedisConfig& config) {
+  if (!config.iam.cache.empty()) return "redis.iam_cache";
   if (!config.password_command.empty()) return "redis.password_command";
   return config.password_file.empty() ? "redis.password" : "redis.password_file";
 }
@@ -122,7 +157,9 @@ RedisLogins::RedisLogins(Loop& loop, const Config& config, EventSink& log, Count
 
 RedisLogins::~RedisLogins() = default;
 
-std::unique_ptr<PasswordSource> RedisLogins::source_of(const RedisConfig& config) {
+std::unique_ptr<PasswordSource> RedisLogins::source_of(const Config& all) {
+  const RedisConfig& config = all.redis;
+  if (!config.iam.cache.empty()) return std::make_unique<IamTokens>(all, redis_);
   if (!config.password_command.empty()) {
     return std::make_unique<PasswordCommand>(config.password_command, loop_, redis_);
   }
@@ -130,11 +167,18 @@ std::unique_ptr<PasswordSource> RedisLogins::source_of(const RedisConfig& config
   return std::make_unique<PasswordFile>(config.password_file, redis_);
 }
 
+bool RedisLogins::takes_up(std::string_view key) {
+  return key.ends_with("password") || key.ends_with("password_file") ||
+         key.ends_with("password_command") || key.starts_with("iam_");
+}
+
 void RedisLogins::reload(const Config& fresh) {
   const RedisConfig& config = fresh.redis;
-  redis_source_ = source_of(config);
+  redis_source_ = source_of(fresh);
   redis_.set_source(redis_source_.get(), setting_of(config));
-  if (config.password_command.empty()) redis_.offer(fresh.redis_target.password);
+  const bool iam = !config.iam.cache.empty();
+  redis_.set_connection_life(iam ? kIamConnectionLifeMs : 0);
+  if (config.password_command.empty() && !iam) redis_.offer(fresh.redis_target.password);
   sentinel_source_.reset();
   if (const auto& file = config.sentinel_password_file; !file.empty()) {
     sentinel_source_ = std::make_unique<PasswordFile>(file, sentinels_);

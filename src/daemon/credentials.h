@@ -1,6 +1,7 @@
 // Where the passwords for Redis and for the Sentinels come from: the configuration, a file, or a
 // command's output. Files are looked at for each new connection, commands run for one, each few
-// seconds at most; so a rotation needs no restart and no signal.
+// seconds at most, tokens for ElastiCache signed for each; so a rotation needs no restart and no
+// signal.
 //
 // Loop thread only; a command runs on a thread of its own, which ends with this. Outlives the links
 // and probes that log in with it.
@@ -24,9 +25,11 @@ class RedisLogins {
   Credentials& sentinels() { return sentinels_; }
   // Takes up what the configuration says now of passwords. Users stay what they were.
   void reload(const Config& fresh);
+  // Whether reload() takes up a key of that name.
+  static bool takes_up(std::string_view key);
 
  private:
-  std::unique_ptr<PasswordSource> source_of(const RedisConfig& config);
+  std::unique_ptr<PasswordSource> source_of(const Config& all);
 
   Loop& loop_;
   Credentials redis_, sentinels_;

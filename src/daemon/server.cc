@@ -378,8 +378,7 @@ void Server::reload() {
   std::vector<std::string> waiting;  // keys that only a restart takes up
   for (const ConfigKey& key : config_keys()) {
     const std::string path = key.path();
-    const bool taken = path == "log.level" || key.name.ends_with("password") ||
-                       key.name.ends_with("password_file") || key.name == "password_command";
+    const bool taken = path == "log.level" || RedisLogins::takes_up(key.name);
     if (!taken && show_config_value(fresh, key) != show_config_value(config_, key)) {
       waiting.push_back(path);
     }

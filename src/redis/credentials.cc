@@ -22,6 +22,13 @@ void Credentials::offer(const std::string& password) {
                  {}});
 }
 
+void Credentials::renew(const std::string& token, bool other_keys) {
+  const bool another = other_keys || !known();
+  newest_ = {token, newest_.serial + (another ? 1 : 0), newest_.refused_us};
+  previous_ = {};
+  prefer_previous_ = false;
+}
+
 void Credentials::fail(const std::string& why) {
   ++counters_.password_read_failures;
   if (trouble_ == why) return;

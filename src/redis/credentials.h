@@ -58,8 +58,15 @@ class Credentials {
   }
   // The password is this one from now on; empty: none is asked. The same again changes nothing.
   void offer(const std::string& password);
-  // It could not be read.
+  // As offer(), of a token that is made anew for each connection: the one before is never tried,
+  // and nothing is told. `other_keys`: it is signed with other keys than the last.
+  void renew(const std::string& token, bool other_keys);
+  // Connections must log in again within so long; 0: never.
+  void set_connection_life(std::int64_t ms) { connection_life_ms_ = ms; }
+  std::int64_t connection_life_ms() const { return connection_life_ms_; }
+  // It could not be read; the next offer() ends that, or recovered().
   void fail(const std::string& why);
+  void recovered() { trouble_.clear(); }
 
   void look(Now now);
   // False: none could be read yet. trouble() says why; empty: it is being read.
@@ -86,6 +93,7 @@ class Credentials {
   bool refused_lately(const Password& password, Now now) const;
 
   const std::string user_;
+  std::int64_t connection_life_ms_ = 0;
   std::string setting_ = "redis.password";
   EventSink& log_;
   Counters& counters_;

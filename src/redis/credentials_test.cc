@@ -195,6 +195,86 @@ TEST_F(CredentialsTest, TheSameTroubleIsToldOnce) {
   EXPECT_EQ(events.size(), 2u);
 }
 
+// ElastiCache ends a connection whose login is 12 h old, and takes a token for 15 min.
+TEST_F(CredentialsTest, AConnectionLogsInAgainBeforeItsTimeIsOver) {
+  constexpr std::int64_t kHourUs = 3'600'000'000;
+  credentials.set_connection_life(12 * kHourUs / 1'000);
+  credentials.renew("token1", true);
+  link.start(now);
+  ms_until_dialled();
+  EXPECT_EQ(login(), "AUTH app token1");
+  succeed();
+  for (int i = 2; i < 10; ++i) {
+    const auto began_us = now.mono_us;
+    credentials.renew("token" + std::to_string(i), false);
+    dialer.wire.sent.clear();
+    while (dialer.wire.sent.empty()) link.on_tick({now.mono_us += 60'000'000, 0});
+    EXPECT_EQ(words_of(dialer.wire.sent), "AUTH app token" + std::to_string(i));
+    EXPECT_GE(now.mono_us - began_us, 6 * kHourUs - 60'000'000);
+    EXPECT_LE(now.mono_us - began_us, 11 * kHourUs + 60'000'000);
+    answer("+OK\r\n");
+  }
+  EXPECT_TRUE(link.up());
+  EXPECT_TRUE(events.empty()) << events[0];
+}
+
+TEST_F(CredentialsTest, ARefusedRenewalIsTriedAgainAndCutsNothing) {
+  credentials.set_connection_life(3'600'000);
+  credentials.renew("token", true);
+  link.start(now);
+  ms_until_dialled();
+  succeed();
+  now.mono_us += 3'600'000'000;
+  link.on_tick(now);
+  for (int i = 0; i < 3; ++i) {
+    answer(kWrongPass);
+    EXPECT_TRUE(link.up());
+    dialer.wire.sent.clear();
+    link.on_tick({now.mono_us += 59'000'000, 0});
+    EXPECT_EQ(dialer.wire.sent, "");
+    link.on_tick({now.mono_us += 2'000'000, 0});
+    EXPECT_EQ(words_of(dialer.wire.sent), "AUTH app token");
+  }
+  answer("+OK\r\n");
+  link.on_tick({now.mono_us += 600'000'000, 0});
+  EXPECT_EQ(counters.logins_refused, 3u);
+}
+
+// A client's blocking command may wait for longer than the login: its deadline stays.
+TEST_F(CredentialsTest, ARenewalHastensNothing) {
+  struct Handler final : ReplyHandler {
+    void on_upstream_reply(std::uint64_t, std::string_view) override { ++replies; }
+    void on_upstream_lost(std::uint64_t) override { ++lost; }
+    int replies = 0, lost = 0;
+  } handler;
+  credentials.set_connection_life(3'600'000);
+  credentials.renew("token", true);
+  link.start(now);
+  ms_until_dialled();
+  succeed();
+  std::string request;
+  append_request(request, {"BLPOP", "q", "0"});
+  link.send(request, -1, handler, 0, now.mono_us + 7'200'000'000, 1, Order::strict);
+  for (int i = 0; i < 7'000; ++i) link.on_tick({now.mono_us += 1'000'000, 0});
+  EXPECT_TRUE(link.up());
+  answer("*2\r\n$1\r\nq\r\n$1\r\nv\r\n");
+  EXPECT_EQ(handler.replies, 1);
+  EXPECT_EQ(handler.lost, 0);
+}
+
+// Two links that wait would wake each other for ever.
+TEST_F(CredentialsTest, AnotherTokenOfTheSameKeysIsNoReasonToTryAtOnce) {
+  credentials.renew("token1", true);
+  link.start(now);
+  ms_until_dialled();
+  answer(kWrongPass);
+  credentials.renew("token2", false);
+  EXPECT_GE(ms_until_dialled(), 1'000);
+  answer(kWrongPass);
+  credentials.renew("token3", true);
+  EXPECT_LE(ms_until_dialled(), 10);
+}
+
 TEST_F(CredentialsTest, WithoutAPasswordNoneIsSent) {
   credentials.offer("");
   link.start(now);

@@ -60,6 +60,8 @@ void Link::on_tick(Now now) {
       } else if (transport_->unsent_bytes() + held_bytes_ > options_.max_unsent_bytes) {
         ++counters_.condemned_connections;
         finish(true, "Redis has stopped reading");
+      } else if (renew_us_ != 0 && now.mono_us >= renew_us_) {
+        log_in_again();
       }
       break;
   }
@@ -79,13 +81,10 @@ void Link::on_silence() {
 
 void Link::dial() {
   not_serial_.reset();
-  if (options_.credentials != nullptr) {
-    options_.credentials->look(now_);
-    if (!options_.credentials->known()) {
-      if (options_.credentials->trouble().empty()) return;  // the next tick asks again
-      not_serial_ = options_.credentials->serial();
-      return finish(true, "no password: " + options_.credentials->trouble());
-    }
+  if (!knows_login()) {
+    if (options_.credentials->trouble().empty()) return;  // the next tick asks again
+    not_serial_ = options_.credentials->serial();
+    return finish(true, "no password: " + options_.credentials->trouble());
   }
   ++counters_.connects;
   state_ = State::dialling;
@@ -102,19 +101,8 @@ void Link::on_connected() {
   facts_ = GateFacts{};
   facts_.asked_wall_ms = now_.wall_ms;
   gate_deadline_us_ = now_.mono_us + options_.gate_deadline_ms * 1000;
-  login_ = {};
-  if (options_.credentials != nullptr) {
-    login_ = options_.newest_password ? options_.credentials->newest_login()
-                                      : options_.credentials->login();
-  }
   std::string out;
-  if (login_.password.empty()) {
-    append_request(out, {"HELLO", "3", "SETNAME", options_.client_name});
-  } else {
-    const std::string_view user = login_.user.empty() ? "default" : std::string_view(login_.user);
-    append_request(out,
-                   {"HELLO", "3", "AUTH", user, login_.password, "SETNAME", options_.client_name});
-  }
+  append_hello(out);
   if (!options_.is_sentinel) {
     append_request(out, {"TIME"});
     append_request(out, {"INFO"});
@@ -217,12 +205,6 @@ void Link::on_gate_frame(std::string_view frame) {
   }
 }
 
-void Link::on_refusal() {
-  if (options_.credentials == nullptr) return;
-  const bool another = options_.credentials->refused(login_, now_);
-  refusal_ = another ? Refusal::try_another : Refusal::wait;
-}
-
 void Link::on_gate_info(const ReplyView& info) {
   const auto text = info.text();
   facts_.run_id = info_field(text, "run_id");
@@ -243,6 +225,7 @@ void Link::on_gate_info(const ReplyView& info) {
 void Link::come_up() {
   state_ = State::up;
   up_since_us_ = now_.mono_us;
+  plan_renewal();
   events_.on_upstream_up(facts_);
 }
 

@@ -49,7 +49,7 @@ struct LinkOptions {
   Rules rules;  // tests only
 };
 
-class Link final : public Upstream, private TransportEvents {
+class Link final : public Upstream, private TransportEvents, private ReplyHandler {
  public:
   // All references outlive the link.
   Link(LinkOptions options, Dialer& dialer, UpstreamEvents& events, Counters& counters,
@@ -104,7 +104,16 @@ class Link final : public Upstream, private TransportEvents {
   void come_up();
   void finish(bool reset, std::string_view cause);
   std::int64_t retry_delay_ms();
+  // link_login.cc
+  bool knows_login();
+  void choose_login();
+  void append_hello(std::string& out);
   void on_refusal();
+  void log_in_again();
+  void plan_renewal();
+  // Of a login on a connection that is up.
+  void on_upstream_reply(std::uint64_t, std::string_view frame) override;
+  void on_upstream_lost(std::uint64_t) override {}
 
   LinkOptions options_;
   Dialer& dialer_;
@@ -129,6 +138,7 @@ class Link final : public Upstream, private TransportEvents {
   std::optional<std::uint64_t> not_serial_;  // idle: dial when the password is another than this
   enum class Refusal : std::uint8_t { none, wait, try_another };
   Refusal refusal_ = Refusal::none;
+  std::int64_t renew_us_ = 0;  // up: when to log in again; 0: not
   GateFacts facts_;
   std::int64_t gate_deadline_us_ = 0;
   std::int64_t next_dial_us_ = 0;

@@ -2,6 +2,7 @@
 connections that it would not take any more; and what an ACL user of stayd's needs."""
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lib.certificates import Authority
+from lib.iam import REGION, IamPort
 from lib.processes import free_port, wait_until
 from lib.sentinels import SentinelSet
 from lib.servers import stayd_binary
@@ -303,6 +305,74 @@ def test_command_ends_with_stayd(redis, make_stayd, program, folder):
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), 5, "the command has ended")
 
 
+# -- tokens of ElastiCache --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def iam(redis, folder):
+    """(port, options, environment, write_keys): what lets in tokens, and what stayd needs for them."""
+    authority = Authority(folder / "authority")
+    port = IamPort(redis, "my-cache", "app", *authority.issue("cache"))
+    options = {
+        "redis.user": "app", "redis.iam_cache": "my-cache",
+        "redis.tls_ca_file": authority.ca_file, **PROBE,
+    }
+    file = folder / "aws-credentials"
+
+    def write_keys(key_id, secret):
+        lines = ["[default]", f"aws_access_key_id = {key_id}", f"aws_secret_access_key = {secret}"]
+        fresh = file.with_suffix(".fresh")
+        fresh.write_text("\n".join(lines) + "\n")
+        fresh.rename(file)
+
+    # The keys of whoever runs the tests must not be taken.
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_PROFILE": ""}
+    environment = {**nobody, "AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_REGION": REGION}
+    yield port, options, environment, write_keys
+    port.close()
+
+
+def test_iam_tokens(redis, make_stayd, iam):
+    """Each connection has a token of its own; keys are rotated without a restart, and a botched
+    rotation is found while the connections in use work."""
+    port, options, environment, write_keys = iam
+    port.keys["AKID1"] = "secret1"
+    write_keys("AKID1", "secret1")
+    url = f"rediss://127.0.0.1:{port.port}/0"
+    stayd = make_stayd(url, options=options, env=environment)
+    stayd.wait_trusted()
+    users = Users(stayd)
+    users.login(5)
+    wait_probes(stayd, 3)
+    assert port.refused == [] and len(set(port.tokens)) >= 2
+    port.keys = {"AKID2": "secret2"}
+    wait_failing(stayd, "WRONGPASS")
+    users.go_on()
+    assert stayd.metric("stayd_shard_out_total") == 0
+    write_keys("AKID2", "secret2")
+    wait_well(stayd)
+    port.drop()
+    users.go_on()
+    stayd.wait_trusted()
+    users.wait_in_redis(redis)
+    assert set(port.refused) == {"another key"}
+
+
+def test_check_signs_a_token(iam, folder):
+    """`stayd check` logs in with one too, or says which keys it has not found."""
+    port, options, environment, write_keys = iam
+    flags = [f"--{key}={value}" for key, value in options.items()]
+    flags += ["--ledger.path", folder / "ledger"]
+    url = f"rediss://127.0.0.1:{port.port}/0"
+    code, out = check(url, *flags, env=environment)
+    assert code == 1 and "aws-credentials: No such file" in out, out
+    port.keys["AKID1"] = "secret1"
+    write_keys("AKID1", "secret1")
+    code, out = check(url, *flags, env=environment)
+    assert "a token, signed with the key AKID1" in out and "PROBLEM redis " not in out, out
+    assert port.tokens
+
+
 # -- what is found besides passwords ---------------------------------------------------------------
 
 
@@ -463,10 +533,10 @@ def test_user_on_every_connection(redis, make_stayd):
     assert stayd.metric("stayd_login_probe_failures_total") == 0
 
 
-def check(url, *flags):
+def check(url, *flags, env=None):
     run = subprocess.run(
         [stayd_binary(), "check", "--redis.url", url, *map(str, flags)],
-        capture_output=True, text=True, timeout=20,
+        capture_output=True, text=True, timeout=20, env={**os.environ, **(env or {})},
     )
     return run.returncode, run.stdout
 
