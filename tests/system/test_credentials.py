@@ -4,6 +4,7 @@ connections that it would not take any more; and what an ACL user of stayd's nee
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -207,6 +208,27 @@ def test_password_file_is_lost_and_empty(redis, make_stayd, secret):
     wait_until(lambda: len(logged(stayd, "password_unreadable")) == 2, 10, "the log tells more")
     said = [event["message"] for event in logged(stayd, "password_unreadable")]
     assert "No such file" in said[0] and "is empty" in said[1], said
+
+
+def test_password_in_the_configuration(redis, make_stayd):
+    """Rotated with a SIGHUP, the one way in which stayd looks into its configuration again."""
+    set_passwords(redis, "old")
+    text = '[redis]\nuser = "app"\npassword = "old"\n'
+    stayd = make_stayd(redis.url, options=PROBE, config_text=text)
+    stayd.wait_trusted()
+    users = Users(stayd)
+    users.login(5)
+    set_passwords(redis, "old", "new")
+    (stayd.folder / "stayd.toml").write_text(text.replace("old", "new"))
+    stayd.process.signal(signal.SIGHUP)
+    wait_until(lambda: logged(stayd, "reloaded"), 5, "the configuration is read again")
+    assert "wait for a restart" not in logged(stayd, "reloaded")[0]["message"]
+    set_passwords(redis, "new")
+    drop_connections(redis)
+    users.go_on()
+    stayd.wait_trusted()
+    users.wait_in_redis(redis)
+    assert stayd.metric("stayd_logins_refused_total") == 0
 
 
 def test_password_is_asked_from_now_on(redis, make_stayd, folder):
