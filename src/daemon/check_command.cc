@@ -9,6 +9,8 @@
 #include "daemon/advice.h"
 #include "daemon/blocking_client.h"
 #include "daemon/commands.h"
+#include "daemon/password_command.h"
+#include "daemon/permissions.h"
 #include "redis/sentinel.h"
 
 namespace stayd {
@@ -77,18 +79,34 @@ Result<BlockingSocket> connect_to(const Endpoint& endpoint, const Config& config
   return socket;
 }
 
+// On a connection of its own.
+Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const Config& config) {
+  auto socket = connect_to(target.endpoint, config);
+  if (!socket) return socket.error();
+  RedisProbe probe(std::move(*socket));
+  if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
+  std::vector<std::string> patterns;
+  for (const SessionPolicy& policy : config.sessions) patterns.push_back(policy.match);
+  if (patterns.empty()) patterns.emplace_back("*");
+  return judge_permissions(probe, target.user, patterns);
+}
+
 // Everything asked of Redis, or why it could not be.
 Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const Config& config) {
+  auto permissions = probe_permissions(target, config);
+  if (!permissions) return permissions;
   auto socket = connect_to(target.endpoint, config);
   if (!socket) return socket.error();
   const auto certificate_ends_s = socket->certificate_ends_s();
   RedisProbe probe(std::move(*socket));
   if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
   const auto info = ask(probe, {"INFO"});
-  if (!info) return info.error();
   const auto offset = clock_offset(probe);
+  if ((!info || !offset) && has_problem(*permissions)) return permissions;
+  if (!info) return info.error();
   if (!offset) return offset.error();
   auto findings = judge_redis(*info, *offset);
+  findings.insert(findings.end(), permissions->begin(), permissions->end());
   if (target.tls) {
     const auto left_days = (certificate_ends_s - wall_ms() / 1'000) / 86'400;
     findings.push_back({left_days > 30 ? Level::good : Level::advice, "tls",
@@ -146,6 +164,34 @@ RedisTarget find_primary(const Config& config, std::vector<Finding>& findings) {
   return target;
 }
 
+// Of redis.password_command or redis.iam_cache, if there is one.
+bool find_password(const Config& config, std::string& password, std::vector<Finding>& findings) {
+  if (!config.redis.iam.cache.empty()) {
+    const auto keys = find_aws_keys(config.redis.aws);
+    if (!keys) {
+      findings.push_back(
+          {Level::problem, "password", "[redis] iam_cache: " + keys.error().message});
+      return false;
+    }
+    IamUser user = config.redis.iam;
+    user.user = config.redis_target.user;
+    password = iam_token(user, *keys, wall_ms());
+    findings.push_back(
+        {Level::good, "password", fmt::format("a token, signed with the key {}", keys->id)});
+    return true;
+  }
+  if (config.redis.password_command.empty()) return true;
+  auto printed = run_password_command(config.redis.password_command);
+  if (!printed) {
+    findings.push_back({Level::problem, "password",
+                        fmt::format("[redis] password_command: {}", printed.error().message)});
+    return false;
+  }
+  findings.push_back({Level::good, "password", "the command printed one"});
+  password = std::move(*printed);
+  return true;
+}
+
 DiskFacts look_at_disk(const std::string& path) {
   namespace fs = std::filesystem;
   DiskFacts disk;
@@ -184,11 +230,13 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
     findings.push_back(
         {Level::good, "sessions", fmt::format("{} key patterns", config.sessions.size())});
   }
-  const RedisTarget target = find_primary(config, findings);
-  const auto redis = target.endpoint.known()
-                         ? probe_redis(target, config)
-                         : Result<std::vector<Finding>>(
-                               make_error(Errc::unavailable, "no Sentinel names a primary"));
+  RedisTarget target = find_primary(config, findings);
+  const auto redis =
+      find_password(config, target.password, findings) && target.endpoint.known()
+          ? probe_redis(target, config)
+          : Result<std::vector<Finding>>(make_error(
+                Errc::unavailable,
+                target.endpoint.known() ? "no password" : "no Sentinel names a primary"));
   if (redis) {
     findings.push_back({Level::good, "redis", fmt::format("{} answers", target.endpoint.text())});
     findings.insert(findings.end(), redis->begin(), redis->end());

@@ -90,6 +90,11 @@ Readiness judge_readiness(const PageInput& input) {
                       cluster->uncovered));
     }
   }
+  for (const LoginProbeStatus& probe : input.process.login_probes) {
+    if (!probe.failing) continue;
+    out.notes.push_back(
+        fmt::format("new connections to {} fail ({})", probe.address, probe.trouble));
+  }
   if (engine.shard.shared_unsafe) {
     out.notes.push_back(
         "another stayd works on this Redis: shared-unsafe, only what an emptied "

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "daemon/config.h"
+#include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/pages.h"
@@ -117,6 +118,7 @@ class Server final : private Ticker,
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<AsioDialer> dialer_;
   std::unique_ptr<TlsDialer> tls_;  // nullptr: the URL is not rediss://
+  std::unique_ptr<RedisLogins> logins_;
   std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<EngineGate> gate_;
   std::unique_ptr<PubSubRelay> relay_;

@@ -30,8 +30,7 @@ EngineOptions engine_options(const Config& config) {
 LinkOptions Server::link_options(const char* name) const {
   LinkOptions options;
   options.endpoint = config_.redis_target.endpoint;
-  options.user = config_.redis_target.user;
-  options.password = config_.redis_target.password;
+  options.credentials = &logins_->redis();
   options.client_name = name;
   options.tls = config_.redis_target.tls;
   options.connect_timeout_ms = config_.redis.connect_timeout.count();
@@ -47,7 +46,9 @@ Result<void> Server::make_dialer() {
 }
 
 void Server::make_shards() {
-  ShardSetOptions options{.stack = {engine_options(config_), link_options("stayd")},
+  logins_ = std::make_unique<RedisLogins>(loop_, config_, log_, counters_);
+  ShardSetOptions options{.stack = {engine_options(config_), link_options("stayd"),
+                                    config_.redis.login_probe_interval.count()},
                           .cluster = config_.redis_target.cluster()};
   shards_ = std::make_unique<ShardSet>(std::move(options), config_.sessions, *ledger_,
                                        redis_dialer(), counters_, log_, random_);
@@ -92,8 +93,7 @@ void Server::make_sentinels() {
   options.sentinels = config_.redis_target.sentinels;
   options.primary_name = config_.redis_target.primary_name;
   options.link = link_options("stayd-sentinel");
-  options.link.user = config_.redis.sentinel_user;
-  options.link.password = config_.redis.sentinel_password;
+  options.link.credentials = &logins_->sentinels();
   SentinelEvents& self = *this;
   sentinels_ = std::make_unique<SentinelWatch>(std::move(options), redis_dialer(), self, log_,
                                                counters_, random_);

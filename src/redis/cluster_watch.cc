@@ -21,7 +21,6 @@ class ClusterWatch::Node final : public UpstreamEvents, public ReplyHandler {
   }
 
   void on_tick() { link_.on_tick(watch_.now_); }
-  void set_password(const std::string& password) { link_.set_password(password); }
   // It answers, and belongs to a Cluster.
   bool well() const { return well_; }
 
@@ -134,11 +133,6 @@ void ClusterWatch::on_tick(Now now) {
 void ClusterWatch::doubt(bool a_shard_is_lost) {
   if (a_shard_is_lost && !doubted_) next_ask_us_ = 0;
   doubted_ = a_shard_is_lost;
-}
-
-void ClusterWatch::set_password(const std::string& password) {
-  options_.link.password = password;
-  for (const auto& [address, node] : nodes_) node->set_password(password);
 }
 
 void ClusterWatch::ask_all() {

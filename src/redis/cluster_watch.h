@@ -70,7 +70,6 @@ class ClusterWatch {
   void doubt(bool a_shard_is_lost);
   // Redis has said that a slot is elsewhere.
   void hint() { hinted_ = true; }
-  void set_password(const std::string& password);
   ClusterStatus status() const;
   const std::optional<Topology>& topology() const { return map_.followed(); }
 

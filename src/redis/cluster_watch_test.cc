@@ -64,13 +64,15 @@ std::string nodes_text(const std::string& self, const Halves& halves) {
 class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public EventSink {
  protected:
   ClusterWatchTest() { start(); }
-  static ClusterOptions options() {
+  ClusterOptions options() {
     ClusterOptions out;
     out.seeds = {{"a", 6379, ""}, {"seed", 6379, ""}};
-    out.link.password = "secret";
+    credentials.offer("secret");
+    out.link.credentials = &credentials;
     return out;
   }
-  void start(ClusterOptions with = options()) {
+  void start() { start(options()); }
+  void start(ClusterOptions with) {
     dialer.wires.clear();
     watch.emplace(std::move(with), dialer, *this, *this, counters, random);
     watch->start(now);
@@ -128,6 +130,7 @@ class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public Ev
   FakeDialer dialer;
   Counters counters;
   Random random{1};
+  Credentials credentials{"", *this, counters};
   Now now{1'000'000, 0};
   std::string named, told, last_text;
   std::optional<ClusterWatch> watch;
@@ -366,7 +369,7 @@ TEST_F(ClusterWatchTest, OverTlsNodesAreDialledByTheirHostnames) {
 }
 
 TEST_F(ClusterWatchTest, ANewPasswordIsUsedForTheNextConnection) {
-  watch->set_password("another");
+  credentials.offer("another");
   wire("a").events->on_closed(CloseReason::refused, "");
   tick(1'100);
   wire("a").sent.clear();

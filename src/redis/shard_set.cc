@@ -145,9 +145,10 @@ void ShardSet::replace_policies(const std::vector<SessionPolicy>& policies) {
   for (Unit& unit : units_) unit.stack->engine().replace_policies(PolicyTable(policies));
 }
 
-void ShardSet::set_password(const std::string& password) {
-  options_.stack.link.password = password;
-  for (Unit& unit : units_) unit.stack->set_password(password);
+std::vector<LoginProbeStatus> ShardSet::login_probes() const {
+  std::vector<LoginProbeStatus> out;
+  for (const Unit& unit : units_) out.push_back(unit.stack->login_probe());
+  return out;
 }
 
 void ShardSet::restart_adoption() {

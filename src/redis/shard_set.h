@@ -60,12 +60,12 @@ class ShardSet final : private SlotEvents {
   // Of a Cluster.
   void on_topology(const Topology& topology);
   void replace_policies(const std::vector<SessionPolicy>& policies);
-  void set_password(const std::string& password);
   void restart_adoption();
 
   bool up() const;                // every shard is connected
   Endpoint some_primary() const;  // for what any node can do: one that is up, if there is any
   std::size_t calls_under_way() const;
+  std::vector<LoginProbeStatus> login_probes() const;
   // Sums, and the shard that is least trusted; `shards`: each, of a Cluster.
   EngineStatus status() const;
 
