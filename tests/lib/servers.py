@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class RedisServer:
     """redis-server on a port of its own (and a unix socket), with no persistence unless asked.
 
-    `prefix` is a command that runs it: ["env", "TZ=UTC"].
+    `prefix` is a command that runs it: ["env", "TZ=UTC"]. A setting of several words is a list.
     """
 
     def __init__(
@@ -48,6 +48,11 @@ class RedisServer:
         return f"redis://{self.host}:{self.port}/0"
 
     @property
+    def named_port(self):
+        """By which other servers know it: with TLS the port that speaks it."""
+        return self.config.get("tls-port", self.port)
+
+    @property
     def socket_path(self):
         return str(self.folder / "redis.sock")
 
@@ -64,7 +69,7 @@ class RedisServer:
         if self.password:
             argv += ["--requirepass", self.password]
         for key, value in settings.items():
-            argv += ["--" + key, value]
+            argv += ["--" + key, *(value if isinstance(value, list) else [value])]
         self.process = Process(f"redis {self.port}", argv, self.folder / "redis.log").start()
         if ready:
             wait_until(self._answers, 10, f"redis on port {self.port} answers PING")
