@@ -104,6 +104,21 @@ def make_cluster(network, folder, make_redis):
 
 
 @pytest.fixture
+def clustered(make_cluster, make_stayd):
+    """Makes a Cluster and a stayd that trusts every shard of it."""
+
+    def make(stayd_options=None, **options):
+        cluster = make_cluster(**options)
+        stayd = make_stayd(cluster.url, options={**cluster.options, **(stayd_options or {})})
+        stayd.wait_trusted()
+        stayd.wait_adopted()
+        assert len(stayd.shards()) == len(cluster.shards)
+        return cluster, stayd
+
+    return make
+
+
+@pytest.fixture
 def redis(make_redis):
     """A running Redis, empty."""
     return make_redis()

@@ -27,10 +27,10 @@ class Shard:
 
     def promoted_port(self):
         """The port of another primary than before, once a node of the cluster names it; else None."""
-        ports = {node.named_port for node in self.nodes} - {self.primary.named_port}
         for entry in self.cluster.entries(but=self.primary):
-            if entry.serves and entry.port in ports:
-                return entry.port
+            node = self.cluster.redis_at(entry.port)
+            if entry.serves and node in self.replicas:
+                return node.named_port
         return None
 
     def wait_promoted(self, timeout=40):
@@ -45,7 +45,11 @@ class Shard:
             self.replicas = [node for node in nodes if node is not self.primary]
 
     def holds(self, key):
-        return self.cluster.shard_of(key) is self
+        return slot_of(key) in self.slots()
+
+    def holder_of_all(self, port):
+        """What must hold every session once `port` is promoted."""
+        return self.cluster
 
     def keys(self, prefix="k:"):
         """Names without end of keys whose slots are this shard's."""
@@ -186,11 +190,46 @@ class ClusterSet:
         self.wait_whole()
         return shard
 
-    def move_slots(self, slots, source, target, between=lambda step: None):
-        """Key by key, as redis-cli does. `between` is called after each step: "open", "some" (keys have
-        gone), "all", "told" (the target), "closed"."""
+    def move_slots(self, slots, source, target):
         for slot in slots:
-            SlotMove(self, slot, source.primary, target.primary).run(between)
+            for _ in self.steps_of_move(slot, source, target):
+                pass
+
+    def steps_of_move(self, slot, source, target):
+        """Moves a slot key by key, as redis-cli does. A generator: "open", "some" (keys have gone), "all",
+        "told" (the target), "closed". Who does not go to its end leaves the slot half open."""
+        source, target = source.primary, target.primary
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id))
+        _ok(source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id))
+        yield "open"
+        while keys := source.call("CLUSTER", "GETKEYSINSLOT", slot, MIGRATE_KEYS):
+            reply = self._migrate(source, target, keys)
+            assert reply in ("OK", "NOKEY"), reply
+            yield "some"
+        yield "all"
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "NODE", target.id))
+        yield "told"
+        others = {shard.primary for shard in self.shards} - {source, target}
+        for node in (source, *others):  # one that has lost its last slot is no primary any more
+            _ok(node.call("CLUSTER", "SETSLOT", slot, "NODE", target.id))
+        yield "closed"
+
+    def give_up_move(self, slot, source, target):
+        """Keys that have gone already are moved back; what the source has of them anew wins."""
+        source, target = source.primary, target.primary
+        _ok(source.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id))
+        for key in target.call("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
+            reply = self._migrate(target, source, [key])
+            if "BUSYKEY" in reply:
+                with target.client() as client:
+                    assert client.pipeline(["ASKING"], ["DEL", key]) == ["OK", 1]
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+
+    def _migrate(self, source, target, keys):
+        auth = ["AUTH", self.password] if self.password else []
+        address = ["127.0.0.1", target.named_port]
+        return source.call("MIGRATE", *address, "", 0, 5000, *auth, "KEYS", *keys)
 
     def cut_off(self, node):
         """From the other nodes, not from clients; network.heal() ends it."""
@@ -230,35 +269,6 @@ def _view(node):
 
 def _in_step(node):
     return node.info("replication").get("master_link_status", "up") == "up"
-
-
-class SlotMove:
-    def __init__(self, cluster, slot, source, target):
-        self.cluster, self.slot, self.source, self.target = cluster, slot, source, target
-        self.auth = ["AUTH", cluster.password] if cluster.password else []
-
-    def run(self, between):
-        _ok(self.target.call("CLUSTER", "SETSLOT", self.slot, "IMPORTING", self.source.id))
-        _ok(self.source.call("CLUSTER", "SETSLOT", self.slot, "MIGRATING", self.target.id))
-        between("open")
-        while keys := self.source.call("CLUSTER", "GETKEYSINSLOT", self.slot, MIGRATE_KEYS):
-            self._migrate(keys)
-            between("some")
-        between("all")
-        self._tell(self.target)
-        between("told")
-        for node in [self.source, *(shard.primary for shard in self.cluster.shards)]:
-            if node is not self.target:
-                self._tell(node)
-        between("closed")
-
-    def _migrate(self, keys):
-        address = ["127.0.0.1", self.target.named_port]
-        reply = self.source.call("MIGRATE", *address, "", 0, 5000, *self.auth, "KEYS", *keys)
-        assert reply in ("OK", "NOKEY"), reply
-
-    def _tell(self, node):
-        _ok(node.call("CLUSTER", "SETSLOT", self.slot, "NODE", self.target.id))
 
 
 # -- how a shard's primary fails: each is put in, and what it leaves behind taken out, of a Shard -------------

@@ -108,6 +108,13 @@ class SentinelSet:
     def redis_at(self, port):
         return next(redis for redis in self.redises if redis.named_port == port)
 
+    def holds(self, key):
+        return True
+
+    def holder_of_all(self, port):
+        """What must hold every session once `port` is promoted."""
+        return self.redis_at(port)
+
     def end(self):
         for sentinel in self.sentinels:
             if sentinel.process:

@@ -80,18 +80,34 @@ def test_slots_move(make_cluster, options):
         for key in keys:
             assert client.call("SET", key, "1") == "OK"
 
-        def between(step):
+        for step in cluster.steps_of_move(slot, source, target):
             steps.append((step, len(source.primary.keys()), len(target.primary.keys())))
             for key in (keys[0], keys[14]):
                 assert client.call("GET", key) == b"1", step
-
-        cluster.move_slots([slot], source, target, between)
     assert steps == [
         ("open", 15, 0), ("some", 5, 10), ("some", 0, 15), ("all", 0, 15), ("told", 0, 15),
         ("closed", 0, 15),
     ]  # fmt: skip
     assert target.slots() == {slot} and slot not in source.slots()
     wait_until(lambda: cluster.primary_of(slot) is target.primary, 5, "all know it")
+
+
+def test_a_move_is_given_up(make_cluster):
+    """Of the keys that come back, one is in the source anew."""
+    cluster = make_cluster(replicas=0)
+    source, target = cluster.shards[:2]
+    tag = next(source.keys(""))
+    keys = [f"{{{tag}}}{n}" for n in range(15)]
+    for key in keys:
+        assert cluster.call("SET", key, "1") == "OK"
+    next(step for step in cluster.steps_of_move(slot_of(tag), source, target) if step == "some")
+    gone = target.primary.keys()
+    assert len(gone) == 10 and len(source.primary.keys()) == 5
+    assert source.primary.call("CLUSTER", "SETSLOT", slot_of(tag), "STABLE") == "OK"
+    assert source.primary.call("SET", sorted(gone)[0], "2") == "OK"
+    cluster.give_up_move(slot_of(tag), source, target)
+    assert source.primary.keys() == set(keys) and target.primary.keys() == set()
+    assert cluster.call("GET", sorted(gone)[0]) == b"2"
 
 
 @pytest.mark.parametrize("full_coverage", [True, False])
