@@ -144,7 +144,7 @@ TEST_F(Scenario, CallsThatTheLedgerFreesAreTried) {
 // A write stood behind one that was to be done anew, as trust had been lost in between: what Redis
 // was asked for on its account held the first one already, which then found itself (seed 128).
 TEST_F(Scenario, AWriteBehindOneThatIsDoneAnew) {
-  const FullKey canary = full_key(0, canary_key(world.instance.disk().fact("instance")));
+  const FullKey canary = full_key(0, canary_key({}, world.instance.disk().fact("instance")));
   for (int i = 0; i < 100; ++i) {
     const std::string name = "spring:" + std::to_string(i);
     world.settle();

@@ -33,7 +33,7 @@ void World::check_position(const Instance& one) {
   if (filled_anew_.contains(&one) && !ledgers_lost_.contains(&one)) return;
   const Store& ledger = one.disk();
   for (int db = 0; db < kDatabases; ++db) {
-    const auto held = redis.data().find(full_key(db, canary_key(ledger.fact("instance"))));
+    const auto held = redis.data().find(full_key(db, canary_key({}, ledger.fact("instance"))));
     if (held == redis.data().end()) continue;
     const auto canary = Canary::parse(std::get<std::string>(held->second.value));
     if (!canary || canary->position <= ledger.highest_hlc()) continue;

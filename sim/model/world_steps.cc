@@ -123,7 +123,7 @@ bool World::redis_may_be_struck(const std::vector<Step>& possible, Fault fault) 
 void World::prefixes(Fault fault, std::vector<Step>& out) const {
   const auto changes = static_cast<std::uint16_t>(redis().journal_size());
   for (std::uint16_t n = 0; n <= changes; ++n) {
-    if (n > 0 && instances_.size() == 1 && key_of(redis().changed(n - 1)) == kInstancesKey) {
+    if (n > 0 && instances_.size() == 1 && key_of(redis().changed(n - 1)) == instances_key({})) {
       continue;
     }
     out.push_back({Kind::fault, fault, 0, n});

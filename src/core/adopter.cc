@@ -50,6 +50,15 @@ void Adopter::start_over() {
   failed_ = false;
 }
 
+std::vector<Adopter::Wanted> Adopter::give_up() {
+  std::vector<Wanted> given;
+  for (const Item& item : wanted_) {
+    if (!c_.place.owns(key_of(item.key))) given.push_back({item.key, item.force});
+  }
+  std::erase_if(wanted_, [this](const Item& item) { return !c_.place.owns(key_of(item.key)); });
+  return given;
+}
+
 void Adopter::want(const FullKey& key, bool force) {
   if (wanted_.size() >= kMaxWanted) {
     wanted_.clear();
@@ -152,7 +161,8 @@ void Adopter::on_scan_page(std::string_view frame) {
   auto elements = keys.elements();
   ReplyView key;
   while (elements.next(key)) {
-    if (!is_side_key(key.text())) items_.push_back({full_key(dbs_.back(), key.text()), 0, false});
+    if (is_side_key(key.text()) || !c_.place.owns(key.text())) continue;
+    items_.push_back({full_key(dbs_.back(), key.text()), 0, false});
   }
   page_is_scan_ = true;
   scanned_ += items_.size();

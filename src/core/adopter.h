@@ -51,6 +51,12 @@ class Adopter final : private ReplyHandler, private StoreClient, private Missing
     if (wanted_.size() < kMaxHints) wanted_.push_back({.key = key});
   }
   void restart();
+  struct Wanted {
+    FullKey key;
+    bool force = false;
+  };
+  // Those that wait and that the place does not own any more. Not while a page is under way.
+  std::vector<Wanted> give_up();
   // Keys that are to be read, or are being read.
   std::size_t waiting() const { return wanted_.size() + items_.size(); }
   std::uint64_t adopted() const { return adopted_; }

@@ -1,6 +1,7 @@
 // The heartbeat's value in Redis: which trust epoch wrote it, a counter, and the log position S up
 // to which everything has reached this shard (R11). Text, so that people can read it: "1 EPOCH N S
-// WALLMS".
+// WALLMS"; of a shard of a Cluster "2 EPOCH N S WALLMS PLACE", which vouches for the slots of that
+// version of its place and of no later one.
 #pragma once
 
 #include <charconv>
@@ -18,26 +19,30 @@ struct Canary {
   std::uint64_t count = 0;
   Hlc position = 0;
   std::int64_t wall_ms = 0;
+  std::uint64_t place = 0;
 
   std::string text() const {
-    return "1 " + std::to_string(epoch) + " " + std::to_string(count) + " " +
-           std::to_string(position) + " " + std::to_string(wall_ms);
+    return (place == 0 ? "1 " : "2 ") + std::to_string(epoch) + " " + std::to_string(count) + " " +
+           std::to_string(position) + " " + std::to_string(wall_ms) +
+           (place == 0 ? "" : " " + std::to_string(place));
   }
 
   // nullopt: not a canary of this format.
   static std::optional<Canary> parse(std::string_view text) {
-    std::uint64_t numbers[5] = {};
+    std::uint64_t numbers[6] = {};
     const char* at = text.data();
     const char* const end = at + text.size();
-    for (int i = 0; i < 5; ++i) {
+    const int count = text.starts_with("2 ") ? 6 : 5;
+    for (int i = 0; i < count; ++i) {
       const auto [next, failed] = std::from_chars(at, end, numbers[i]);
       if (failed != std::errc{}) return std::nullopt;
-      if (i < 4 && (next == end || *next != ' ')) return std::nullopt;
-      at = next + (i < 4 ? 1 : 0);
+      const bool last = i + 1 == count;
+      if (!last && (next == end || *next != ' ')) return std::nullopt;
+      at = next + (last ? 0 : 1);
     }
-    if (at != end || numbers[0] != 1) return std::nullopt;
+    if (at != end || (numbers[0] != 1 && count == 5)) return std::nullopt;
     return Canary{static_cast<std::uint32_t>(numbers[1]), numbers[2], numbers[3],
-                  static_cast<std::int64_t>(numbers[4])};
+                  static_cast<std::int64_t>(numbers[4]), numbers[5]};
   }
 };
 

@@ -9,6 +9,7 @@
 #include "base/types.h"
 #include "core/debts.h"
 #include "core/key_table.h"
+#include "core/place.h"
 #include "core/record_cache.h"
 #include "core/rules.h"
 #include "core/store_ops.h"
@@ -46,13 +47,14 @@ inline constexpr std::int64_t kTombstoneMinMs = 24LL * 3600 * 1000;
 inline constexpr std::int64_t kClockErrorMs = 500;
 
 struct CoreContext {
-  CoreContext(EngineOptions o, Store& s, Counters& c, EventSink& e, Random& r)
+  CoreContext(EngineOptions o, Store& s, Counters& c, EventSink& e, Random& r, HlcClock& clock)
       : options(std::move(o)),
         store(s),
         counters(c),
         events(e),
         random(r),
         in_flight(s.in_flight()),
+        hlc(clock),
         cache(options.near_cache_bytes),
         unrecorded(in_flight) {}
 
@@ -65,7 +67,7 @@ struct CoreContext {
 
   InFlightTable& in_flight;
   StoreOps ops;
-  HlcClock hlc;
+  HlcClock& hlc;  // one for all engines of a ledger
   Debts debts;
   KeyTable keys;
   RecordCache cache;
@@ -73,6 +75,7 @@ struct CoreContext {
   // a repair may overwrite it. As many as sessions were created before adoption ended.
   KeyMap<bool> placed;
   Upstream* upstream = nullptr;  // the data connection; set before start
+  ShardPlace place;
   Now now;
   std::string instance;              // durable random name of this ledger
   std::int64_t redis_offset_ms = 0;  // Redis' clock minus ours, when it matters

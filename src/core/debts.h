@@ -31,6 +31,10 @@ class Debts {
   // Redis has confirmed `hlc`. True when that settles the debt.
   bool settle(std::string_view key, Hlc hlc);
   void forget(std::string_view key) { by_key_.erase(key); }
+  template <class Of>
+  void forget_if(const Of& of) {
+    extract_if(by_key_, of, [](const FullKey&, Hlc) {});
+  }
   // From the beginning of a scan of the ledger until its end the table does not know every debt.
   void mark_incomplete() { complete_ = false; }
   // How often a debt found no room: a scan behind which one was missed is not the last one.

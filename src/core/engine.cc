@@ -10,8 +10,9 @@
 namespace stayd {
 
 Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
-               EventSink& events, Random& random)
-    : c_(std::move(options), store, counters, events, random),
+               EventSink& events, Random& random, HlcClock* clock)
+    : c_(std::move(options), store, counters, events, random,
+         clock == nullptr ? own_clock_ : *clock),
       policies_(std::move(policies)),
       shard_(c_, *this),
       adopter_(c_, shard_, *this),

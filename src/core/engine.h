@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +25,8 @@
 #include "core/adopter.h"
 #include "core/call.h"
 #include "core/context.h"
+#include "core/engine_errors.h"
+#include "core/handover.h"
 #include "core/pinned.h"
 #include "core/policy.h"
 #include "core/shard.h"
@@ -40,8 +43,9 @@ class Engine final : public CallHandler,
                      private ShardEvents,
                      private AdopterEvents {
  public:
+  // `clock`: of the ledger's versions, when several engines share one; outlives them.
   Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
-         EventSink& events, Random& random);
+         EventSink& events, Random& random, HlcClock* clock = nullptr);
 
   // `data` carries session commands; `aux` commands that may take long. Both outlive the engine;
   // their UpstreamEvents are data_events() and aux_events().
@@ -64,6 +68,17 @@ class Engine final : public CallHandler,
   bool redis_answers() const override { return c_.up(); }
   void client_gone(std::uint64_t client_id) override;
 
+  // engine_place.cc: which slots of a Redis Cluster are this engine's (docs/adr/0012).
+  void set_place(ShardPlace place) { c_.place = std::move(place); }  // before start()
+  const ShardPlace& place() const { return c_.place; }
+  void settle();  // what merely waits for Redis waits no longer
+  // Gives what it holds of keys that are not its own any more. Requires: no call is under way, the
+  // connections are given up.
+  Handover move(ShardPlace place);
+  void take_over(Handover from);
+  // Redis has a slot elsewhere than thought; may come often.
+  void on_slot_elsewhere(std::function<void()> hint) { slot_elsewhere_ = std::move(hint); }
+
   // Runs the backfill from its beginning; until its end an outage has UNKNOWN again.
   void restart_adoption() { adopter_.restart(); }
   EngineStatus status() const;
@@ -74,16 +89,6 @@ class Engine final : public CallHandler,
   // about 1 KB while they are under way.
   static constexpr std::size_t kMaxLoads = 1024;
   static constexpr std::size_t kMaxArgumentKeys = 64;  // of a script without keys; the rest is W8
-  static constexpr std::string_view kNotDurable =
-      "-ERR stayd: the logout could not be made durable\r\n";
-
-  static constexpr std::string_view kInDoubt =
-      "-ERR stayd: outcome unknown, connection to Redis lost\r\n";
-  static constexpr std::string_view kNotTrusted =
-      "-ERR stayd: outcome unknown, Redis was not trusted when it ran\r\n";
-  static constexpr std::string_view kDenied =
-      "-ERR stayd: outcome unknown, Redis refuses MULTI, EXISTS or EVALSHA beside it: "
-      "allow them to stayd's user\r\n";
 
   // What a call waits for; each names the file that handles it.
   enum class Stage : std::uint8_t {
@@ -136,12 +141,6 @@ class Engine final : public CallHandler,
     SubKind kind = SubKind::applied;
     std::uint32_t key_index = 0;
     Hlc hlc = 0;
-  };
-
-  // For replies that concern nobody.
-  class Swallow final : public ReplyHandler {
-    void on_upstream_reply(std::uint64_t, std::string_view) override {}
-    void on_upstream_lost(std::uint64_t) override {}
   };
 
   // The auxiliary connection's events, apart from the data connection's.
@@ -343,6 +342,7 @@ class Engine final : public CallHandler,
     adopter_.want(key, true);
   }
   void on_redis_is_truth(std::string_view why) override;
+  void on_slot_elsewhere() override { slot_elsewhere_(); }
   void on_push(std::string_view frame) override;
   void on_adopted(const FullKey& key) override {
     c_.cache.erase(key);
@@ -354,6 +354,7 @@ class Engine final : public CallHandler,
     shard_.suspect("its heartbeat key is not the last one written");
   }
 
+  HlcClock own_clock_;
   CoreContext c_;
   PolicyTable policies_;
   Shard shard_;
@@ -365,6 +366,7 @@ class Engine final : public CallHandler,
   Pinned* pinned_ = nullptr;
   std::map<std::uint64_t, Watch> watches_;
   ReplyHandler* push_handler_ = nullptr;
+  std::function<void()> slot_elsewhere_ = [] {};
 
   std::vector<SubOp> subs_;
   std::vector<std::uint32_t> free_subs_;
@@ -379,7 +381,7 @@ class Engine final : public CallHandler,
   std::size_t under_way_ = 0;
   std::string request_;              // scratch
   std::vector<Mutation> mutations_;  // scratch
-  Swallow swallow_;
+  ReplySink swallow_;
   std::map<std::uint64_t, FullKey>
       cursors_;  // SCANs under way on the ledger; the oldest goes first
   std::uint64_t next_cursor_ = 0;

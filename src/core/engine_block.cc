@@ -167,7 +167,8 @@ void Engine::on_block(Call& call, std::string_view frame) {
     if (refused(call, frame)) return;
     if (reply.text().starts_with("EXECABORT")) {
       ++c_.counters.refused_by_redis;
-      shard_.note_refusal(ReplyClass::no_memory, reply.text());
+      shard_.note_refusal(c_.place.everything() ? ReplyClass::no_memory : ReplyClass::elsewhere,
+                          reply.text());
       return reroute(call);
     }
     // Nothing was done, not even the logouts in it; or MULTI was denied, and all was done one by

@@ -92,7 +92,7 @@ void Engine::note_unmirrored(const Call& call) {
 void Engine::send_dbsize(Call& call) {
   request_.clear();
   append_request(request_, {"MULTI"});
-  append_request(request_, {"EXISTS", shard_.canary_name(), kInstancesKey});
+  append_request(request_, {"EXISTS", shard_.canary_name(), instances_key(c_.place)});
   request_.append(call.raw);
   append_request(request_, {"EXEC"});
   aux_->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
@@ -131,7 +131,7 @@ std::string Engine::without_side_keys(const Call& call, std::string_view frame) 
   auto elements = keys.elements();
   ReplyView key;
   while (elements.next(key)) {
-    if (!is_side_key(key.text())) visible.push_back(key.text());
+    if (!is_side_key(key.text()) && c_.place.owns(key.text())) visible.push_back(key.text());
   }
   write_array(out, visible.size());
   for (const auto one : visible) write_bulk(out, one);
@@ -272,7 +272,9 @@ void Engine::on_redis_is_truth(std::string_view why) {
   c_.cache.clear();
   c_.unrecorded.clear();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key
-  c_.store.flush(-1, c_.hlc.next(c_.now.wall_ms), 0);
+  // Of a Cluster's ledger: what stood there before this life. Each shard finds it out for itself.
+  c_.store.flush(-1, c_.place.everything() ? c_.hlc.next(c_.now.wall_ms) : shard_.ledger_top() + 1,
+                 0);
   // What was logged out in this life, and is in memory only, stays so.
   for (auto& [key, hlc] : c_.unwritten_tombs) hlc = c_.hlc.next(c_.now.wall_ms);
 }

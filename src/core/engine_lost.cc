@@ -16,6 +16,7 @@ bool Engine::refused(Call& call, std::string_view frame) {
   const ReplyClass reply_class = classify_reply(frame);
   switch (reply_class) {
     case ReplyClass::shard_out:
+    case ReplyClass::elsewhere:
     case ReplyClass::wrong_node:
     case ReplyClass::no_memory:
     case ReplyClass::no_writes:

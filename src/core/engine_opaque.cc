@@ -28,11 +28,6 @@ namespace {
 // How long a command waits until Redis has what its keys are owed: two round trips as a rule.
 constexpr std::int64_t kPayingUs = 250'000;
 
-bool is_trouble(ReplyClass reply_class) {
-  return reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node ||
-         reply_class == ReplyClass::no_memory || reply_class == ReplyClass::no_writes;
-}
-
 void drop_repeated(std::vector<FullKey>& keys) {
   std::unordered_set<FullKey> seen;
   if (keys.size() > 1)

@@ -253,9 +253,10 @@ void Engine::handle_reply(std::uint64_t tag, std::string_view frame) {
       return on_blocking(call, frame);
     default: {
       const ReplyClass reply_class = classify_reply(frame);
-      if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node) {
+      if (is_out(reply_class)) {
         shard_.note_refusal(reply_class, frame.substr(1));
-        return fail_unavailable(call);
+        const bool redirected = reply_class == ReplyClass::elsewhere && !c_.place.everything();
+        return redirected ? complete(call, frame) : fail_unavailable(call);
       }
       ++c_.counters.replies_from_redis;
       return complete(call, frame);

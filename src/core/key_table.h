@@ -31,6 +31,15 @@ struct BytesEqual {
 template <class V>
 using KeyMap = boost::unordered_flat_map<FullKey, V, BytesHash, BytesEqual>;
 
+// Takes the entries out for whose key `wanted` is true; `took` hears of each.
+template <class V, class Wanted, class Took>
+void extract_if(KeyMap<V>& map, const Wanted& wanted, const Took& took) {
+  for (const auto& [key, value] : map) {
+    if (wanted(key)) took(key, value);
+  }
+  boost::unordered::erase_if(map, [&](const auto& entry) { return wanted(entry.first); });
+}
+
 class KeyTable {
  public:
   bool empty() const { return entries_.empty(); }

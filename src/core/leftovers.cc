@@ -14,7 +14,10 @@ constexpr std::int64_t kDeadlineMs = 1000;
 }
 
 void Leftovers::start() {
-  for (const auto& leftover : c_.in_flight.leftovers()) {
+  const auto ours = [this](const InFlightTable::Leftover& leftover) {
+    return c_.place.owns(key_of(leftover.keys.front()));  // all of them are in one slot
+  };
+  for (const auto& leftover : c_.in_flight.take_leftovers(ours)) {
     slots_.push_back(leftover.slot);
     for (const FullKey& key : leftover.keys) items_.push_back({key});
   }
@@ -29,6 +32,15 @@ void Leftovers::add(InFlightTable::Slot slot, const std::vector<FullKey>& keys) 
   if (slot != InFlightTable::kNone) slots_.push_back(slot);
   for (const FullKey& key : keys) items_.push_back({key});
   c_.counters.leftover_keys += keys.size();
+}
+
+std::vector<FullKey> Leftovers::give_up() {
+  std::vector<FullKey> given;
+  for (const Item& item : items_) {
+    if (!c_.place.owns(key_of(item.key))) given.push_back(item.key);
+  }
+  std::erase_if(items_, [this](const Item& item) { return !c_.place.owns(key_of(item.key)); });
+  return given;
 }
 
 bool Leftovers::has(std::string_view key) const {
@@ -105,7 +117,7 @@ void Leftovers::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   if (tag >> 32 != generation_) return;
   const std::size_t index = tag & 0xffffffff;
   const ReplyClass reply_class = classify_reply(frame);
-  if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node) {
+  if (is_out(reply_class)) {
     // As good as a lost connection: asked again on the next one, and until then as before the kill.
     if (c_.up()) c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
     return;

@@ -49,6 +49,8 @@ class Leftovers final : private ReplyHandler, private StoreClient, private Missi
   void start();  // takes what the in-flight table holds
   // One more, of this life; `slot` may be none. Not while reading.
   void add(InFlightTable::Slot slot, const std::vector<FullKey>& keys);
+  // Those that the place does not own any more. Not while reading.
+  std::vector<FullKey> give_up();
   // Reads back what is left, then on_leftovers_done(); at once when there is nothing. Requires
   // context.up().
   void read();

@@ -17,9 +17,10 @@ constexpr std::int64_t kClockToleranceMs = 50;  // smaller differences of clocks
 void Shard::look_around(std::int64_t deadline_us) {
   last_look_us_ = c_.now.mono_us;
   std::string request;
-  append_request(request, {"HSET", kInstancesKey, c_.instance, std::to_string(c_.now.wall_ms)});
-  append_request(request, {"PEXPIRE", kInstancesKey, std::to_string(kInstancesTtlMs)});
-  append_request(request, {"HGETALL", kInstancesKey});
+  const std::string instances = instances_key(c_.place);
+  append_request(request, {"HSET", instances, c_.instance, std::to_string(c_.now.wall_ms)});
+  append_request(request, {"PEXPIRE", instances, std::to_string(kInstancesTtlMs)});
+  append_request(request, {"HGETALL", instances});
   c_.upstream->send(request, 0, *this, make_tag(kTagInstances, generation_, 0), deadline_us, 3);
   request.clear();
   append_request(request, {"TIME"});

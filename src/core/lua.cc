@@ -149,8 +149,9 @@ void append_heartbeat(std::string& out, std::string_view key, std::string_view e
       out, {"EVALSHA", script(1).sha1, "1", key, expected, next, std::to_string(kCanaryTtlMs)});
 }
 
-void append_repair(std::string& out, std::string_view key, std::string_view token,
-                   const Record& record, std::int64_t expires_at_ms, bool only_if_absent) {
+void append_repair(std::string& out, std::string_view key, std::string_view lease,
+                   std::string_view token, const Record& record, std::int64_t expires_at_ms,
+                   bool only_if_absent) {
   std::string_view kind = "string";
   std::size_t payload = 1;
   switch (record.type()) {
@@ -177,7 +178,7 @@ void append_repair(std::string& out, std::string_view key, std::string_view toke
   append_argument(out, script(2).sha1);
   append_argument(out, "2");
   append_argument(out, key);
-  append_argument(out, lease_key(key));
+  append_argument(out, lease);
   append_argument(out, token);
   append_argument(out, kind);
   append_argument(out, std::to_string(expires_at_ms));

@@ -26,8 +26,9 @@ void append_heartbeat(std::string& out, std::string_view key, std::string_view e
 
 // R7: if the lease is ours, write the row's value with its absolute expiry and drop the lease.
 // Reply: 0 the lease is not ours, 1 written, 2 the key exists and `only_if_absent` was asked for.
-void append_repair(std::string& out, std::string_view key, std::string_view token,
-                   const Record& record, std::int64_t expires_at_ms, bool only_if_absent);
+void append_repair(std::string& out, std::string_view key, std::string_view lease,
+                   std::string_view token, const Record& record, std::int64_t expires_at_ms,
+                   bool only_if_absent);
 
 // Reads one key's whole state: type, absolute expiry, value (DUMP payload for types of no
 // interest).

@@ -151,10 +151,10 @@ TEST(RecordCache, StaysWithinItsBudgetAndKeepsWhatWasUsedLast) {
 }
 
 TEST(SideKeys, AreKnownByTheirPrefix) {
-  EXPECT_TRUE(is_side_key(canary_key("1")));
-  EXPECT_TRUE(is_side_key(lease_key("sess:1")));
+  EXPECT_TRUE(is_side_key(canary_key({}, "1")));
+  EXPECT_TRUE(is_side_key(lease_key({}, "sess:1")));
   EXPECT_FALSE(is_side_key("stayd:sess"));
-  EXPECT_NE(lease_key("a"), lease_key("b"));
+  EXPECT_NE(lease_key({}, "a"), lease_key({}, "b"));
 }
 
 }  // namespace

@@ -72,6 +72,7 @@ void Shard::decide() {
   bool intact = same_process;
   Hlc ahead = 0;
   Hlc lowest = ~Hlc{0};
+  std::uint64_t place = c_.place.version();
   for (int db = 0; db < kDatabases; ++db) {
     if (!db_in_use(db)) continue;
     if (same_process && !c_.rules.connections_look_anew) found_[db] = last_written_[db];
@@ -90,6 +91,7 @@ void Shard::decide() {
     const Hlc at = canary ? canary->position : 0;
     ahead = std::max(ahead, at);
     lowest = std::min(lowest, at);
+    place = std::min(place, canary ? canary->place : 0);
     beats_ = std::max(beats_, canary ? canary->count : 0);
     epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
   }
@@ -100,12 +102,15 @@ void Shard::decide() {
     c_.hlc.witness(ahead);
     lowest = c_.hlc.last();
     for (int db = 0; db < kDatabases; ++db) {
-      if (db_in_use(db)) found_[db] = Canary{epoch_, beats_, lowest, c_.now.wall_ms}.text();
+      if (db_in_use(db)) found_[db] = Canary{epoch_, beats_, lowest, c_.now.wall_ms, place}.text();
     }
-    c_.debts.clear();
+    if (c_.place.everything()) c_.debts.clear();
   }
   first_contact_ = away_too_long_ = false;
   reconcile_position_ = lowest;
+  reconcile_place_ = place;
+  const bool gained = gains_.since(place).any();
+  intact = intact && !gained;
   if (c_.options.observe) {  // nothing is ever written to Redis but the heartbeat
     c_.debts.clear();
     for (int db = 0; db < kDatabases; ++db) last_written_[db] = found_[db];
@@ -165,16 +170,25 @@ void Shard::plan_scans() {
       if (!c_.shared || hlc > reconcile_position_) owe(key, hlc);
     }
   }
+  const SlotSet gained = gains_.since(reconcile_place_);
   for (const RowState state : {RowState::tomb, RowState::live}) {
     if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
       const auto canary = Canary::parse(found_[db]);
-      const Hlc from = canary ? canary->position : 0;
-      if (from < c_.store.highest_hlc()) scans_.push_back({db, state, from, {}});
+      plan_scan(state, db, canary ? canary->position : 0, nullptr);
+      if (gained.any()) plan_scan(state, db, 0, std::make_shared<const SlotSet>(gained));
     }
   }
   std::reverse(scans_.begin(), scans_.end());  // taken from the back
+}
+
+// Of the whole place, or of the slots that the heartbeat found does not vouch for.
+void Shard::plan_scan(RowState state, int db, Hlc newer_than,
+                      std::shared_ptr<const SlotSet> slots) {
+  if (newer_than < c_.store.highest_hlc()) {
+    scans_.push_back({db, state, newer_than, {}, std::move(slots)});
+  }
 }
 
 void Shard::next_scan() {
@@ -196,6 +210,7 @@ void Shard::next_scan() {
   // A row that expired while Redis was out may stand over an older value that Redis still holds.
   query.with_expired = true;
   query.state = scan.state;
+  query.slots = scan.slots;
   query.limit = kRepairChunk;
   c_.store.scan(std::move(query), c_.ops.token(*this, generation_));
 }

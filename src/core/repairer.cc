@@ -25,7 +25,7 @@ void Repairer::start(std::vector<FullKey> keys) {
   const auto deadline = c_.deadline_us(kRepairDeadlineMs);
   for (std::size_t i = 0; i < items_.size(); ++i) {
     request_.clear();
-    append_request(request_, {"SET", lease_key(key_of(items_[i].key)), token_, "NX", "PX",
+    append_request(request_, {"SET", lease_key(c_.place, key_of(items_[i].key)), token_, "NX", "PX",
                               std::to_string(kLeaseTtlMs)});
     c_.upstream->send(request_, db_of(items_[i].key), *this, tag(i), deadline);
   }
@@ -98,7 +98,7 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   request_.clear();
   if (buried || !row.meta.live_at(c_.now.wall_ms)) {
     item.leased = false;
-    append_request(request_, {"UNLINK", key, lease_key(key)});
+    append_request(request_, {"UNLINK", key, lease_key(c_.place, key)});
   } else if (!item.leased) {
     return finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::leased);
   } else if (bytes_ > kChunkBytes) {
@@ -110,7 +110,8 @@ void Repairer::write_row(std::size_t index, const Row& row) {
     bytes_ += row.record.memory_bytes();
     const auto expires_at_ms = c_.rules.repairs_keep_expiry ? row.meta.expires_at_ms : 0;
     const bool only_if_absent = c_.shared && row.meta.adopted;
-    append_repair(request_, key, token_, row.record, c_.redis_time(expires_at_ms), only_if_absent);
+    append_repair(request_, key, lease_key(c_.place, key), token_, row.record,
+                  c_.redis_time(expires_at_ms), only_if_absent);
   }
   c_.upstream->send(request_, db_of(item.key), *this, tag(index), deadline);
 }

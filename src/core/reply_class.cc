@@ -14,11 +14,12 @@ constexpr std::array kRows{
     Row{"LOADING", ReplyClass::shard_out},    Row{"BUSY", ReplyClass::shard_out},
     Row{"MASTERDOWN", ReplyClass::shard_out}, Row{"CLUSTERDOWN", ReplyClass::shard_out},
     Row{"NOAUTH", ReplyClass::shard_out},     Row{"WRONGPASS", ReplyClass::shard_out},
-    Row{"TRYAGAIN", ReplyClass::shard_out},   Row{"READONLY", ReplyClass::wrong_node},
+    Row{"TRYAGAIN", ReplyClass::elsewhere},   Row{"READONLY", ReplyClass::wrong_node},
     Row{"UNBLOCKED", ReplyClass::wrong_node}, Row{"OOM", ReplyClass::no_memory},
     Row{"MISCONF", ReplyClass::no_writes},    Row{"NOREPLICAS", ReplyClass::no_writes},
     Row{"NOSCRIPT", ReplyClass::no_script},   Row{kGuardMiss, ReplyClass::guard_miss},
-    Row{"NOPERM", ReplyClass::denied},
+    Row{"NOPERM", ReplyClass::denied},        Row{"MOVED", ReplyClass::elsewhere},
+    Row{"ASK", ReplyClass::elsewhere},
 };
 
 }  // namespace

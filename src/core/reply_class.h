@@ -11,6 +11,7 @@ enum class ReplyClass : std::uint8_t {
   ordinary,    // any reply that says nothing about Redis' health (values, WRONGTYPE, ERR ...)
   shard_out,   // not applied; Redis serves nothing now: LOADING, BUSY, MASTERDOWN, CLUSTERDOWN,
                // NOAUTH ...
+  elsewhere,   // not applied; this slot is not, or not wholly, here: MOVED, ASK, TRYAGAIN
   wrong_node,  // not applied; READONLY, UNBLOCKED: condemn the connection, resolve again
   no_memory,   // not applied; OOM: writes refused, deletes and reads fine
   no_writes,   // not applied; MISCONF, NOREPLICAS: every write refused, deletes included
@@ -23,5 +24,17 @@ inline constexpr std::string_view kGuardMiss = "STAYDMISS";
 
 // `reply`: a complete frame, or the text of an error without '-'. Looks at the first word only.
 ReplyClass classify_reply(std::string_view frame);
+
+// Not applied, because of Redis' own troubles.
+inline bool is_trouble(ReplyClass reply_class) {
+  return reply_class == ReplyClass::shard_out || reply_class == ReplyClass::elsewhere ||
+         reply_class == ReplyClass::wrong_node || reply_class == ReplyClass::no_memory ||
+         reply_class == ReplyClass::no_writes;
+}
+// And nothing of what this connection is asked for is.
+inline bool is_out(ReplyClass reply_class) {
+  return reply_class == ReplyClass::shard_out || reply_class == ReplyClass::elsewhere ||
+         reply_class == ReplyClass::wrong_node;
+}
 
 }  // namespace stayd

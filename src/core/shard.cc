@@ -30,10 +30,15 @@ std::uint64_t number_fact(const Store& store, std::string_view name) {
 }  // namespace
 
 Shard::Shard(CoreContext& context, ShardEvents& events)
-    : c_(context), events_(events), repairer_(context, *this), leftovers_(context, *this, *this) {}
+    : c_(context),
+      events_(events),
+      repairer_(context, *this),
+      leftovers_(context, *this, *this),
+      gains_(context.store) {}
 
 void Shard::start() {
   epoch_ = static_cast<std::uint32_t>(number_fact(c_.store, "trust_epoch"));
+  if (epoch_ == 0) epoch_ = c_.place.first_epoch();
   dbs_ = static_cast<std::uint32_t>(number_fact(c_.store, "databases")) | 1;
   evictions_ = number_fact(c_.store, "evictions");
   last_evicted_keys_ = number_fact(c_.store, "evicted_keys");
@@ -47,12 +52,22 @@ void Shard::start() {
   clients >> old_clients_run_id_;
   for (std::int64_t id = 0; clients >> id;) old_clients_.push_back(id);
   if (c_.rules.leftovers_are_read) leftovers_.start();
+  gains_.start();
   ledger_top_ = c_.store.highest_hlc();
   if (c_.rules.versions_go_on) c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
   c_.shared = c_.store.fact("shared") == "1";
   others_seen_us_ = c_.now.mono_us;
   since_ms_ = c_.now.wall_ms;
+}
+
+void Shard::move(ShardPlace place) {
+  const SlotSet before = c_.place.everything() ? SlotSet().set() : *c_.place.slots();
+  const SlotSet gained = *place.slots() & ~before;
+  if (gained.any()) gains_.add(place.version(), gained);
+  const std::string canary = canary_name();
+  c_.place = std::move(place);
+  if (canary_name() != canary) last_written_.fill({});  // there is none under the new name
 }
 
 void Shard::use_db(int db) {
@@ -200,6 +215,10 @@ void Shard::note_refusal(ReplyClass reply_class, std::string_view text) {
       pay_not_before_us_ = c_.now.mono_us + kPayRetryMs * 1000;
       return;
     }
+    case ReplyClass::elsewhere:
+      // The ledger answers, and the key is owed, until its slot has come to rest.
+      if (!c_.place.everything()) return events_.on_slot_elsewhere();
+      [[fallthrough]];
     case ReplyClass::shard_out:
     case ReplyClass::wrong_node:
       if (c_.up()) c_.upstream->condemn(text.substr(0, text.find('\r')));
@@ -281,8 +300,7 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     return;
   }
   const ReplyClass reply_class = classify_reply(frame);
-  if (reply_class == ReplyClass::shard_out || reply_class == ReplyClass::wrong_node ||
-      reply_class == ReplyClass::denied) {
+  if (is_out(reply_class) || reply_class == ReplyClass::denied) {
     c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
     return;
   }

@@ -19,6 +19,7 @@
 
 #include "core/canary.h"
 #include "core/context.h"
+#include "core/gains.h"
 #include "core/leftovers.h"
 #include "core/missing_keys.h"
 #include "core/repairer.h"
@@ -39,6 +40,8 @@ class ShardEvents {
   // stayd was away too long, or its ledger lost its tail: the ledger starts anew from what Redis
   // holds.
   virtual void on_redis_is_truth(std::string_view why) = 0;
+  // This shard does not have, or not wholly, a slot of its place.
+  virtual void on_slot_elsewhere() = 0;
   virtual void on_push(std::string_view frame) = 0;
 };
 
@@ -56,7 +59,11 @@ class Shard final : public UpstreamEvents,
   bool writes_refused() const { return writes_refused_; }
   bool deletes_refused() const { return deletes_refused_; }
 
-  void start();                // reads the durable facts; before the upstream starts
+  void start();  // reads the durable facts; before the upstream starts
+  // Other slots are its own from now on. Requires: Redis is out, no call is under way.
+  void move(ShardPlace place);
+  Leftovers& leftovers() { return leftovers_; }
+  Hlc ledger_top() const { return ledger_top_; }
   void on_tick();              // heartbeats, debts; context.now is current
   void check_heartbeat_gap();  // R12: call before anything counts on trust
 
@@ -82,7 +89,7 @@ class Shard final : public UpstreamEvents,
   // MemoryFacts
   bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) override;
   const std::string& last_canary(int db) const override { return last_written_[db]; }
-  std::string canary_name() const { return canary_key(c_.instance); }
+  std::string canary_name() const { return canary_key(c_.place, c_.instance); }
   // A flush or SWAPDB through stayd has just been sent: other heartbeats wait for its reply. A
   // flush takes those of `db` (-1: all), so fresh ones are sent behind it (R18).
   void on_flush_sent(int db, std::int64_t deadline_us);
@@ -137,6 +144,10 @@ class Shard final : public UpstreamEvents,
   void set_shared(bool shared);
   void on_heartbeat(int db, std::string_view frame);
   Hlc position() const;
+  // The version of the place that a heartbeat of now vouches for.
+  std::uint64_t vouched_place() const {
+    return trust_ == Trust::trusted ? c_.place.version() : reconcile_place_;
+  }
   void track_evictions(const std::string& run_id, std::uint64_t evicted_keys);
 
   struct Scan {
@@ -144,7 +155,9 @@ class Shard final : public UpstreamEvents,
     RowState state;
     Hlc newer_than;
     FullKey after;
+    std::shared_ptr<const SlotSet> slots;
   };
+  void plan_scan(RowState state, int db, Hlc newer_than, std::shared_ptr<const SlotSet> slots);
 
   CoreContext& c_;
   ShardEvents& events_;
@@ -180,6 +193,8 @@ class Shard final : public UpstreamEvents,
   std::int64_t last_turn_us_ = 0;  // the last time we saw the clock
   std::string evictions_run_id_;
   Hlc reconcile_position_ = 0;  // S while not TRUSTED
+  std::uint64_t reconcile_place_ = 0;
+  Gains gains_;
   std::map<Hlc, int> held_;
 
   std::int64_t last_beat_sent_us_ = 0;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "store/store.h"
 
@@ -28,8 +29,16 @@ struct ShardStatus {
   std::int64_t round_trip_us = 0;  // of the last heartbeat
 };
 
+// One of a Redis Cluster's.
+struct NamedShard {
+  ShardStatus status;
+  std::string id;
+  std::string slots;  // "0-5460 7000"
+};
+
 struct EngineStatus {
-  ShardStatus shard;
+  ShardStatus shard;  // of a Cluster: the one that is least trusted, with the debts of all
+  std::vector<NamedShard> shards;  // of a Cluster: each
   bool adoption_complete = false;
   std::uint64_t adopted = 0;            // keys taken over since the start
   std::uint64_t adoption_scanned = 0;   // keys that the last backfill has seen

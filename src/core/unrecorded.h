@@ -64,6 +64,21 @@ class Unrecorded {
     end(it->second);
     keys_.erase(it);
   }
+  struct Missing {
+    FullKey key;
+    Hlc hlc = 0;
+    bool removal = false;
+  };
+  // Takes out those for which `wanted` is true.
+  template <class Wanted>
+  std::vector<Missing> extract(const Wanted& wanted) {
+    std::vector<Missing> out;
+    extract_if(keys_, wanted, [&](const FullKey& key, const Missed& missed) {
+      out.push_back({key, missed.hlc, missed.removal});
+      end(missed);
+    });
+    return out;
+  }
   void clear() {
     for (const auto& [key, missed] : keys_) end(missed);
     keys_ = {};

@@ -19,6 +19,12 @@ class ReplyHandler {
   virtual void on_upstream_lost(std::uint64_t tag) = 0;
 };
 
+// For replies that concern nobody.
+class ReplySink final : public ReplyHandler {
+  void on_upstream_reply(std::uint64_t, std::string_view) override {}
+  void on_upstream_lost(std::uint64_t) override {}
+};
+
 // What the gate (docs/architecture.md) learnt of the server behind a fresh connection.
 struct GateFacts {
   std::string run_id;

@@ -142,6 +142,26 @@ void add_sentinels(Page& page, const SentinelStatus& sentinels) {
              number(sentinels.config_epoch));
 }
 
+void add_cluster(Page& page, const ClusterStatus& cluster, const std::vector<NamedShard>& shards) {
+  page.gauge("stayd_cluster_nodes_known", "Nodes of the Cluster, named and learnt",
+             number(cluster.known));
+  page.gauge("stayd_cluster_nodes_asked", "Nodes that are asked for the topology",
+             number(cluster.asked));
+  page.gauge("stayd_cluster_nodes_answering", "Nodes of those that answer at present",
+             number(cluster.answering));
+  page.gauge("stayd_cluster_config_epoch", "The highest config-epoch in the topology",
+             number(cluster.config_epoch));
+  std::vector<std::pair<std::string, double>> trusted, debts;
+  for (const NamedShard& shard : shards) {
+    trusted.emplace_back(shard.id, number(shard.status.trust == Trust::trusted));
+    debts.emplace_back(shard.id, number(shard.status.debts));
+  }
+  page.gauges("stayd_cluster_shard_trusted", "1 while this shard's memory is trusted", "shard",
+              trusted);
+  page.gauges("stayd_cluster_shard_debts", "Rows that this shard has not confirmed", "shard",
+              debts);
+}
+
 }  // namespace
 
 std::string render_metrics(const PageInput& input) {
@@ -152,6 +172,7 @@ std::string render_metrics(const PageInput& input) {
   add_process(page, input.process, input.engine);
   add_certificates(page, input.process.certificates);
   if (input.process.sentinels) add_sentinels(page, *input.process.sentinels);
+  if (input.process.cluster) add_cluster(page, *input.process.cluster, input.engine.shards);
 #define X(name, help) page.counter("stayd_" #name "_total", help, number(input.counters.name));
   STAYD_COUNTERS(X)
 #undef X

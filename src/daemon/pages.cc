@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -32,6 +33,18 @@ std::string_view trust_name(Trust trust) {
   return kNames[static_cast<int>(trust)];
 }
 
+namespace {
+
+// "Redis 10.0.0.1:6379 (2 of 3 shards are trusted)": the one that is least trusted.
+std::string shard_text(const EngineStatus& engine) {
+  const auto trusted = std::ranges::count_if(
+      engine.shards, [](const NamedShard& shard) { return shard.status.trust == Trust::trusted; });
+  return fmt::format("Redis {} ({} of {} shards are trusted)", engine.shard.address, trusted,
+                     engine.shards.size());
+}
+
+}  // namespace
+
 Readiness judge_readiness(const PageInput& input) {
   const EngineStatus& engine = input.engine;
   Readiness out;
@@ -56,13 +69,26 @@ Readiness judge_readiness(const PageInput& input) {
                input.counters.shard_trusted == 0) {
       out.reasons.push_back("Redis is being compared with the ledger for the first time");
     } else {
-      out.notes.push_back(fmt::format("Redis is {}{}; sessions are answered from the ledger",
-                                      trust_name(engine.shard.trust), why));
+      out.notes.push_back(fmt::format("{} is {}{}; {}sessions are answered from the ledger",
+                                      engine.shards.empty() ? "Redis" : shard_text(engine),
+                                      trust_name(engine.shard.trust), why,
+                                      engine.shards.empty() ? "" : "its "));
     }
   }
   if (const auto& sentinels = input.process.sentinels; sentinels && sentinels->lost) {
     out.notes.push_back(fmt::format("no Sentinel names a primary for {} ({})",
                                     sentinels->primary_name, sentinels->trouble));
+  }
+  if (const auto& cluster = input.process.cluster) {
+    if (cluster->lost) {
+      out.notes.push_back(fmt::format("no node of the Cluster answers ({})", cluster->trouble));
+    }
+    if (!cluster->uncovered.empty()) {
+      out.notes.push_back(
+          fmt::format("no shard of the Cluster has the slots {}: their sessions "
+                      "are answered from the ledger",
+                      cluster->uncovered));
+    }
   }
   if (engine.shard.shared_unsafe) {
     out.notes.push_back(

@@ -116,6 +116,36 @@ Result<RedisTarget> parse_tcp(std::string_view rest) {
   return target;
 }
 
+Result<std::vector<Endpoint>> parse_hosts(std::string_view hosts, std::uint16_t default_port) {
+  std::vector<Endpoint> out;
+  for (bool more = true; more;) {
+    const std::size_t comma = hosts.find(',');
+    const auto host = parse_host(hosts.substr(0, comma), default_port);
+    if (!host) return host.error();
+    out.push_back(*host);
+    more = comma != std::string_view::npos;
+    if (more) hosts.remove_prefix(comma + 1);
+  }
+  return out;
+}
+
+Result<RedisTarget> parse_cluster(std::string_view rest) {
+  constexpr std::string_view kForm = "redis+cluster://[user:password@]host[:port],host[:port]";
+  RedisTarget target;
+  target.endpoint.port = 0;
+  if (const auto taken = take_user(rest, target); !taken) return taken.error();
+  if (rest.ends_with("/0")) rest.remove_suffix(1);
+  if (rest.ends_with('/')) rest.remove_suffix(1);
+  if (rest.find_first_of("/?#") != std::string_view::npos) {
+    return bad(
+        fmt::format("a Cluster has database 0 and no other, and its URL no parameters: {}", kForm));
+  }
+  auto seeds = parse_hosts(rest, RedisTarget::kRedisPort);
+  if (!seeds) return seeds.error();
+  target.seeds = std::move(*seeds);
+  return target;
+}
+
 Result<RedisTarget> parse_sentinel(std::string_view rest) {
   constexpr std::string_view kForm =
       "redis+sentinel://[user:password@]host[:port],host[:port]/name[/db]";
@@ -133,14 +163,9 @@ Result<RedisTarget> parse_sentinel(std::string_view rest) {
         fmt::format("the name that the Sentinels know the primary by is missing: {}", kForm));
   }
   target.primary_name = *name;
-  for (bool more = true; more;) {
-    const std::size_t comma = hosts.find(',');
-    const auto sentinel = parse_host(hosts.substr(0, comma), RedisTarget::kSentinelPort);
-    if (!sentinel) return sentinel.error();
-    target.sentinels.push_back(*sentinel);
-    more = comma != std::string_view::npos;
-    if (more) hosts.remove_prefix(comma + 1);
-  }
+  auto sentinels = parse_hosts(hosts, RedisTarget::kSentinelPort);
+  if (!sentinels) return sentinels.error();
+  target.sentinels = std::move(*sentinels);
   if (target.sentinels.size() > PrimaryElection::kMaxSentinels) {
     return bad(fmt::format("at most {} Sentinels are asked", PrimaryElection::kMaxSentinels));
   }
@@ -155,10 +180,10 @@ Result<RedisTarget> parse_sentinel(std::string_view rest) {
 }  // namespace
 
 std::string RedisTarget::text() const {
-  if (!by_sentinel()) return endpoint.text();
+  if (!by_sentinel() && !cluster()) return endpoint.text();
   std::vector<std::string> hosts;
-  for (const Endpoint& sentinel : sentinels) hosts.push_back(sentinel.text());
-  return fmt::format("{} of {}", primary_name, fmt::join(hosts, ","));
+  for (const Endpoint& host : cluster() ? seeds : sentinels) hosts.push_back(host.text());
+  return fmt::format("{} of {}", cluster() ? "the Cluster" : primary_name, fmt::join(hosts, ","));
 }
 
 Result<RedisTarget> parse_redis_url(std::string_view url) {
@@ -181,14 +206,14 @@ Result<RedisTarget> parse_redis_url(std::string_view url) {
     if (target) target->tls = scheme == "rediss+sentinel";
     return target;
   }
-  for (const std::string_view later : {"redis+cluster", "rediss+cluster"}) {
-    if (scheme == later) {
-      return bad(fmt::format("{}:// is not yet supported in this version; use redis:// or unix://",
-                             scheme));
-    }
+  if (scheme == "redis+cluster" || scheme == "rediss+cluster") {
+    auto target = parse_cluster(rest);
+    if (target) target->tls = scheme == "rediss+cluster";
+    return target;
   }
   const std::string_view known =
-      nearest_name(scheme, {"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"});
+      nearest_name(scheme, {"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel",
+                            "redis+cluster", "rediss+cluster"});
   return bad(fmt::format(
       "{}:// is not a scheme of Redis; {}", scheme,
       known.empty() ? "use redis:// or unix://" : fmt::format("did you mean {}://?", known)));

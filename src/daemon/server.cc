@@ -14,26 +14,6 @@
 
 namespace stayd {
 
-namespace {
-
-EngineOptions engine_options(const Config& config) {
-  EngineOptions options;
-  options.address = config.redis_target.text();
-  options.command_deadline_ms = config.redis.command_deadline.count();
-  options.command_deadline_max_ms = config.redis.command_deadline_max.count();
-  options.slow_deadline_ms = config.redis.slow_deadline.count();
-  options.heartbeat_interval_ms = config.redis.heartbeat_interval.count();
-  options.heartbeat_deadline_ms = config.redis.heartbeat_deadline.count();
-  options.max_island_ms = config.max_island.count();
-  options.near_cache_bytes = config.near_cache_size.bytes;
-  options.observe = config.mode == "observe";
-  options.strict_logout = config.strict_logout;
-  options.blind_accept = config.blind_accept;
-  return options;
-}
-
-}  // namespace
-
 Server::Server(Inputs inputs, Logger& log, Notifier& notifier)
     : in_(std::move(inputs)),
       config_(in_.loaded.config),
@@ -59,10 +39,11 @@ Result<void> Server::start() {
   port_.facts.started_mono_us = now.mono_us;
   port_.facts.process_id = in_.process_id;
   port_.admin = config_.admin;
+  if (config_.redis_target.cluster()) port_.databases = 1;
   port_.default_db = static_cast<std::uint8_t>(config_.redis_target.db);
   port_.limits.max_clients = static_cast<std::size_t>(config_.listen.max_clients);
   if (const auto made = make_dialer(); !made) return made.error();
-  make_engine();
+  make_shards();
   if (const auto listening = listen(); !listening) return listening.error();
   loop_.add_ticker(*this);
   return {};
@@ -95,76 +76,6 @@ Result<void> Server::open_ledger() {
                              config_.ledger.path));
   }
   return {};
-}
-
-LinkOptions Server::link_options(const char* name) const {
-  LinkOptions options;
-  options.endpoint = config_.redis_target.endpoint;
-  options.user = config_.redis_target.user;
-  options.password = config_.redis_target.password;
-  options.client_name = name;
-  options.tls = config_.redis_target.tls;
-  options.connect_timeout_ms = config_.redis.connect_timeout.count();
-  options.max_retry_ms = config_.redis.retry_max.count();
-  return options;
-}
-
-Result<void> Server::make_dialer() {
-  dialer_ = std::make_unique<AsioDialer>(loop_);
-  if (!config_.redis_target.tls) return {};
-  tls_ = std::make_unique<TlsDialer>(loop_, *dialer_, log_);
-  return tls_->start(config_.redis.tls);
-}
-
-void Server::make_engine() {
-  engine_ = std::make_unique<Engine>(engine_options(config_), PolicyTable(config_.sessions),
-                                     *ledger_, counters_, log_, random_);
-  gate_ = std::make_unique<EngineGate>(loop_, *engine_);
-  // Only a client that subscribes makes the third connection.
-  relay_ = std::make_unique<PubSubRelay>(port_.hub, log_, [this] { pubsub_->start(loop_.now()); });
-  Dialer& dialer = redis_dialer();
-  data_ = std::make_unique<Link>(link_options("stayd-data"), dialer, engine_->data_events(),
-                                 counters_, random_);
-  aux_ = std::make_unique<Link>(link_options("stayd-aux"), dialer, engine_->aux_events(), counters_,
-                                random_);
-  pubsub_ =
-      std::make_unique<Link>(link_options("stayd-pubsub"), dialer, *relay_, counters_, random_);
-  pinned_ = std::make_unique<PinnedPool>(link_options("stayd-client"), dialer, counters_, random_);
-  engine_->attach(*data_, *aux_, pinned_.get());
-  relay_->attach(*pubsub_);
-  port_.hub.set_upstream(relay_.get());
-  // Every event of a turn sees this turn's time, and what it changes reaches the ledger at its end.
-  loop_.on_turn_start([this](Now now) {
-    port_.now = now;
-    engine_->set_now(now);
-    loop_.request_turn_end(*gate_);
-  });
-  engine_->start(loop_.now());
-  data_->start(loop_.now());
-  aux_->start(loop_.now());
-  if (config_.redis_target.by_sentinel()) make_sentinels();
-}
-
-void Server::make_sentinels() {
-  SentinelOptions options;
-  options.sentinels = config_.redis_target.sentinels;
-  options.primary_name = config_.redis_target.primary_name;
-  options.link = link_options("stayd-sentinel");
-  options.link.user = config_.redis.sentinel_user;
-  options.link.password = config_.redis.sentinel_password;
-  SentinelEvents& self = *this;
-  sentinels_ = std::make_unique<SentinelWatch>(std::move(options), redis_dialer(), self, log_,
-                                               counters_, random_);
-  sentinels_->start(loop_.now());
-}
-
-// The connection that decides what is believed goes first: nothing new is sent to the one of
-// before.
-void Server::on_primary(const Endpoint& primary) {
-  constexpr std::string_view kCause = "the Sentinels name another primary";
-  engine_->set_address(primary.text());
-  for (Link* link : {data_.get(), aux_.get(), pubsub_.get()}) link->move_to(primary, kCause);
-  pinned_->move_to(primary, kCause);
 }
 
 Result<void> Server::listen() {
@@ -219,24 +130,28 @@ void Server::run(int signal_fd) {
                         facts_.redis_url_host, facts_.ledger_path, config_.mode));
   notifier_.ready("serving");
   loop_.run();
-  // What the engine still owed the ledger is in its queue; close() executes it.
-  engine_->on_turn_end();
+  // What the engines still owed the ledger is in its queue; close() executes it.
+  shards_->on_turn_end();
   ledger_->close();
   log_.info("stopped", "the ledger is flushed and closed");
 }
 
 void Server::on_tick(Now now) {
   if (sentinels_) {
-    sentinels_->doubt(!data_->up());
+    sentinels_->doubt(!shards_->up());
     sentinels_->on_tick(now);
   }
-  data_->on_tick(now);
-  aux_->on_tick(now);
+  if (cluster_) {
+    cluster_->doubt(!shards_->up());
+    cluster_->on_tick(now);
+    // Any node tells what is published.
+    const Endpoint node = shards_->some_primary();
+    if (!pubsub_->up() && node.known()) pubsub_->move_to(node, "this node does not answer");
+  }
   pubsub_->on_tick(now);
-  pinned_->on_tick(now);
   relay_->on_tick(now);
   port_.hub.tick(now);
-  engine_->on_tick(now);
+  shards_->on_tick(now);
   if (in_.watchdog_us && now.mono_us >= next_watchdog_us_) {
     next_watchdog_us_ = now.mono_us + *in_.watchdog_us;
     notifier_.watchdog();
@@ -273,7 +188,7 @@ void Server::tell_of_ledger(const EngineStatus& status) {
 
 void Server::each_second(Now) {
   log_.tick();
-  const EngineStatus status = engine_->status();
+  const EngineStatus status = shards_->status();
   tell_of_ledger(status);
   std::string text = summary(status);
   if (text == last_summary_) return;
@@ -289,11 +204,11 @@ HttpResponse Server::start_backfill(const HttpRequest& request) {
     response.body = "only `stayd backfill`, on this host\n";
     return response;
   }
-  if (!engine_->status().adoption_complete) {
+  if (!shards_->status().adoption_complete) {
     response.body = "under way\n";
     return response;
   }
-  engine_->restart_adoption();
+  shards_->restart_adoption();
   log_.info("backfill_started", "every key of Redis is looked at once more");
   response.body = "started\n";
   return response;
@@ -312,13 +227,14 @@ HttpResponse Server::answer(const HttpRequest& request) {
   facts_.clients = resp_->connections();
   facts_.draining = drain_until_us_ != 0;
   if (sentinels_) facts_.sentinels = sentinels_->status();
+  if (cluster_) facts_.cluster = cluster_->status();
   facts_.certificates = {{"listen", listen_files_.not_after_s()}};
   if (tls_) {
     facts_.certificates.emplace_back("redis", tls_->server_not_after_s());
     facts_.certificates.emplace_back("own", tls_->own_not_after_s());
   }
   if (request.path == "/metrics" || request.path == "/status.json") measure_process(facts_);
-  const EngineStatus status = engine_->status();
+  const EngineStatus status = shards_->status();
   HttpPage page = render_page(request.path, {status, counters_, facts_});
   response.status = page.status;
   response.content_type = std::move(page.content_type);
@@ -341,7 +257,7 @@ void Server::on_ready(std::uint32_t) {
 }
 
 void Server::begin_drain() {
-  log_.info("stopping", fmt::format("draining {} calls of {} clients", engine_->calls_under_way(),
+  log_.info("stopping", fmt::format("draining {} calls of {} clients", shards_->calls_under_way(),
                                     resp_->connections()));
   notifier_.stopping();
   resp_->stop_accepting();
@@ -354,7 +270,7 @@ void Server::drain(Now now) {
     if (late || resp_->connections() == 0) loop_.stop();
     return;
   }
-  if (!late && engine_->calls_under_way() > 0) return;
+  if (!late && shards_->calls_under_way() > 0) return;
   closing_ = true;
   drain_until_us_ = now.mono_us + kFlushUs;
   resp_->close_all();
@@ -380,12 +296,11 @@ void Server::reload() {
     }
   }
   log_.set_level(*parse_severity(fresh.log.level));
-  engine_->replace_policies(PolicyTable(fresh.sessions));
+  shards_->replace_policies(fresh.sessions);
   fill_port(fresh);
-  for (Link* link : {data_.get(), aux_.get(), pubsub_.get()}) {
-    link->set_password(fresh.redis_target.password);
-  }
-  pinned_->set_password(fresh.redis_target.password);
+  shards_->set_password(fresh.redis_target.password);
+  pubsub_->set_password(fresh.redis_target.password);
+  if (cluster_) cluster_->set_password(fresh.redis_target.password);
   if (sentinels_) sentinels_->set_password(fresh.redis.sentinel_password);
   config_.sessions = fresh.sessions;
   log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"

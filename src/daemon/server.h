@@ -1,9 +1,9 @@
 // `stayd serve`: the one obvious place that wires. Makes every part, hands each what it needs, and
 // runs the loop until it is told to stop.
 //
-//   RespListener ─ ClientSession ─▶ EngineGate ─▶ Engine ─▶ Link (data, aux) ─▶ AsioDialer ─▶ Redis
+//   RespListener ─ ClientSession ─▶ EngineGate ─▶ ShardSet ─▶ AsioDialer ─▶ Redis
 //   HttpServer ─▶ pages                             └─▶ Ledger
-//   SentinelWatch ─▶ Sentinels, if the URL names them: where the links dial to
+//   SentinelWatch, ClusterWatch ─▶ Sentinels, nodes of a Cluster: where its connections go
 //   PubSubHub ─ PubSubRelay ─▶ Link (pubsub), made when the first client listens
 //
 // Loop thread only; the ledger has its own thread, and so has the log's writer.
@@ -14,7 +14,6 @@
 #include <optional>
 #include <string>
 
-#include "core/engine.h"
 #include "daemon/config.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
@@ -25,32 +24,38 @@
 #include "net/resp_listener.h"
 #include "net/socket_transport.h"
 #include "net/tls_dialer.h"
+#include "redis/cluster_watch.h"
 #include "redis/link.h"
-#include "redis/pinned_pool.h"
 #include "redis/sentinel.h"
+#include "redis/shard_set.h"
 #include "store/ledger/ledger.h"
 
 namespace stayd {
 
-// In front of the engine: hands what a turn's commands changed to the ledger at the turn's end.
+// In front of the engines: hands what a turn's commands changed to the ledger at the turn's end.
 class EngineGate final : public CallHandler, public TurnEnd {
  public:
-  EngineGate(Loop& loop, Engine& engine) : loop_(loop), engine_(engine) {}
+  EngineGate(Loop& loop, ShardSet& shards)
+      : loop_(loop), shards_(shards), handler_(shards.handler()) {}
 
   void submit(Call& call) override {
     loop_.request_turn_end(*this);
-    engine_.submit(call);
+    handler_.submit(call);
   }
-  bool redis_answers() const override { return engine_.redis_answers(); }
-  void client_gone(std::uint64_t client_id) override { engine_.client_gone(client_id); }
-  void on_turn_end(Now) override { engine_.on_turn_end(); }
+  bool redis_answers() const override { return handler_.redis_answers(); }
+  void client_gone(std::uint64_t client_id) override { handler_.client_gone(client_id); }
+  void on_turn_end(Now) override { shards_.on_turn_end(); }
 
  private:
   Loop& loop_;
-  Engine& engine_;
+  ShardSet& shards_;
+  CallHandler& handler_;
 };
 
-class Server final : private Ticker, private Pollable, private SentinelEvents {
+class Server final : private Ticker,
+                     private Pollable,
+                     private SentinelEvents,
+                     private ClusterEvents {
  public:
   struct Inputs {
     ConfigSources sources;  // for reload
@@ -78,8 +83,9 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
 
   Result<void> open_ledger();
   LinkOptions link_options(const char* name) const;
-  void make_engine();
+  void make_shards();
   void make_sentinels();
+  void make_cluster_watch();
   Result<void> make_dialer();
   Dialer& redis_dialer() { return tls_ ? static_cast<Dialer&>(*tls_) : *dialer_; }
   Result<void> listen();
@@ -88,6 +94,7 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   void on_tick(Now now) override;
   void on_ready(std::uint32_t events) override;  // a signal
   void on_primary(const Endpoint& primary) override;
+  void on_topology(const Topology& topology) override;
   void tell_of_ledger(const EngineStatus& status);
   void each_second(Now now);
   std::string summary(const EngineStatus& status) const;
@@ -110,14 +117,12 @@ class Server final : private Ticker, private Pollable, private SentinelEvents {
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<AsioDialer> dialer_;
   std::unique_ptr<TlsDialer> tls_;  // nullptr: the URL is not rediss://
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<EngineGate> gate_;
   std::unique_ptr<PubSubRelay> relay_;
-  std::unique_ptr<Link> data_;
-  std::unique_ptr<Link> aux_;
   std::unique_ptr<Link> pubsub_;
-  std::unique_ptr<PinnedPool> pinned_;
-  std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the URL names the primary
+  std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the URL names no Sentinels
+  std::unique_ptr<ClusterWatch> cluster_;     // nullptr: the URL names no Cluster
   TlsFiles listen_files_{TlsRole::server, "the certificate of the Redis port", log_};
   std::unique_ptr<RespListener> resp_;
   std::unique_ptr<HttpServer> http_;

@@ -39,6 +39,20 @@ json::object sentinels_object(const SentinelStatus& sentinels) {
           {"answering", sentinels.answering},       {"trouble", sentinels.trouble}};
 }
 
+json::object cluster_object(const ClusterStatus& cluster, const std::vector<NamedShard>& shards) {
+  json::array each;
+  for (const NamedShard& shard : shards) {
+    json::object one = shard_object(shard.status);
+    one["id"] = shard.id;
+    one["slots"] = shard.slots;
+    each.push_back(std::move(one));
+  }
+  return {{"known", cluster.known},         {"asked", cluster.asked},
+          {"answering", cluster.answering}, {"config_epoch", cluster.config_epoch},
+          {"uncovered", cluster.uncovered}, {"trouble", cluster.trouble},
+          {"shards", std::move(each)}};
+}
+
 json::array strings(const std::vector<std::string>& texts) {
   json::array out;
   for (const std::string& text : texts) out.push_back(json::value(text));
@@ -124,6 +138,7 @@ std::string render_status_json(const PageInput& input) {
         {"cpu_seconds", process.cpu_seconds}}},
       {"counters", std::move(counters)}};
   if (process.sentinels) page["sentinels"] = sentinels_object(*process.sentinels);
+  if (process.cluster) page["cluster"] = cluster_object(*process.cluster, engine.shards);
   return json::serialize(page) + "\n";
 }
 
@@ -159,6 +174,20 @@ Result<std::string> render_status_table(std::string_view text) {
                     number_at(root, "/sentinels/known"), text_at(root, "/sentinels/primary_name"),
                     text_at(root, "/sentinels/primary"),
                     number_at(root, "/sentinels/config_epoch")));
+  }
+  if (const json::value* cluster = root.as_object().if_contains("cluster")) {
+    row("cluster",
+        fmt::format("{} of {} nodes answer, epoch {}", number_at(*cluster, "/answering"),
+                    number_at(*cluster, "/asked"), number_at(*cluster, "/config_epoch")));
+    const json::value* shards =
+        cluster->is_object() ? cluster->get_object().if_contains("shards") : nullptr;
+    if (shards != nullptr && shards->is_array()) {
+      for (const json::value& shard : shards->get_array()) {
+        row("", fmt::format("{}: {} for {}, {} debts, slots {}", text_at(shard, "/address"),
+                            text_at(shard, "/trust"), age(number_at(shard, "/since_ms"), now),
+                            number_at(shard, "/debts"), text_at(shard, "/slots")));
+      }
+    }
   }
   row("heartbeat",
       fmt::format("{} ago, {} us", age(number_at(root, "/shard/last_heartbeat_ms"), now),

@@ -38,7 +38,7 @@ namespace stayd {
   X(connects, "Connection attempts to Redis")                                                   \
   X(connect_failures, "Connection attempts to Redis that failed or did not pass the gate")      \
   X(condemned_connections, "Connections to Redis closed because of a late or impossible reply") \
-  X(primary_switches, "Times the Sentinels named another primary")                              \
+  X(primary_switches, "Times Sentinels or a Cluster named another primary")                     \
   X(ledger_errors, "Ledger operations that failed")                                             \
   X(protocol_errors, "Client connections closed for protocol errors")                           \
   X(tls_handshakes_failed, "Clients whose TLS handshake failed, or took too long")              \

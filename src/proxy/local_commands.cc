@@ -177,7 +177,7 @@ void ClientSession::hello(const Args& args) {
 }
 
 void ClientSession::select(const Args& args) {
-  const std::string_view wrong = select_error(args[1]);
+  const std::string_view wrong = select_error(args[1], context_.databases);
   if (!wrong.empty()) return error(wrong);
   db_ = *database_number(args[1]);
   ok();

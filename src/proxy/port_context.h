@@ -60,6 +60,7 @@ struct PortContext {
   PortLimits limits;
   ServerFacts facts;
   std::uint8_t default_db = 0;  // where a client starts, and RESET returns to: the URL's
+  int databases = kDatabases;   // SELECT of others is refused; a Cluster has one
   bool admin = false;           // commands of Handling::refused go to Redis
   // CONFIG GET while Redis is out, over the built-in values (last known from Redis, say).
   std::map<std::string, std::string, std::less<>> config;

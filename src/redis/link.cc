@@ -98,7 +98,7 @@ void Link::on_connected() {
     append_request(
         out, {"HELLO", "3", "AUTH", user, options_.password, "SETNAME", options_.client_name});
   }
-  if (!options_.is_sentinel) {
+  if (!options_.hello_only) {
     append_request(out, {"TIME"});
     append_request(out, {"INFO"});
   }
@@ -184,7 +184,7 @@ void Link::on_gate_frame(std::string_view frame) {
         if (name.text() == "id") facts_.client_id = value.integer().value_or(0);
         if (name.text() == "version") facts_.version = value.text();
       }
-      if (options_.is_sentinel) come_up();
+      if (options_.hello_only) come_up();
       return;
     }
     case 1: {

@@ -5,10 +5,10 @@
 //                    │ not a primary, LOADING, wrong password, silence
 //                    └──▶ down
 //
-// A Sentinel's gate is HELLO alone.
-// A sans-I/O state machine on an injected Transport; loop thread only. The link owns its transport;
-// the owner of the link calls on_tick() every few milliseconds.
-// Source: docs/architecture.md ("What is believed of Redis").
+// Whom only the way to a primary is asked (a Sentinel, a node of a Cluster) has HELLO alone as
+// gate. A sans-I/O state machine on an injected Transport; loop thread only. The link owns its
+// transport; the owner of the link calls on_tick() every few milliseconds. Source:
+// docs/architecture.md ("What is believed of Redis").
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,10 @@ struct LinkOptions {
   std::int64_t max_retry_ms = 30'000;     // reached only by flapping
   std::int64_t stable_after_ms = 10'000;  // up for this long: no flapping
   bool require_primary = true;
-  bool tls = false;          // the dialer speaks TLS: for what is told of failures
-  bool is_sentinel = false;  // knows neither TIME nor a role
+  bool tls = false;  // the dialer speaks TLS: for what is told of failures
+  // Who only tells where a primary is: knows neither TIME nor a role (a Sentinel), or may have any
+  // (a node of a Cluster).
+  bool hello_only = false;
   // Bytes queued towards Redis beyond which the connection is condemned: Redis has stopped reading.
   std::size_t max_unsent_bytes = 64u << 20;
   Rules rules;  // tests only

@@ -83,7 +83,7 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
   static LinkOptions options(const SentinelWatch& watch, const Endpoint& address) {
     LinkOptions link = watch.options_.link;
     link.endpoint = address;
-    link.is_sentinel = true;
+    link.hello_only = true;
     link.max_retry_ms = link.probe_interval_ms;
     return link;
   }

@@ -13,6 +13,7 @@ struct Endpoint {
   std::string host;           // name or address; empty for a unix socket
   std::uint16_t port = 6379;  // 0: nobody knows yet where it is
   std::string unix_path;      // non-empty: a unix socket
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
   bool known() const { return port != 0 || !unix_path.empty(); }
   std::string text() const {
     return unix_path.empty() ? host + ":" + std::to_string(port) : "unix:" + unix_path;

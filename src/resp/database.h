@@ -18,15 +18,15 @@ inline std::optional<std::uint8_t> database_number(std::string_view text) {
   return static_cast<std::uint8_t>(number);
 }
 
-// Redis' refusal, or "".
-inline std::string_view select_error(std::string_view text) {
+// Redis' refusal, or "", where there are `databases` of them.
+inline std::string_view select_error(std::string_view text, int databases = kDatabases) {
   using Int = std::numeric_limits<int>;
   std::int64_t number = 0;
   if (!parse_integer(text, number)) return "ERR value is not an integer or out of range";
   if (number < Int::min() || number > Int::max()) {
     return "ERR value is out of range, value must between -2147483648 and 2147483647";
   }
-  return database_number(text) ? "" : "ERR DB index is out of range";
+  return number >= 0 && number < databases ? "" : "ERR DB index is out of range";
 }
 
 }  // namespace stayd

@@ -148,4 +148,14 @@ bool InFlightTable::read_keys(const std::byte* slot, std::size_t slot_bytes,
   return !keys.empty();
 }
 
+std::vector<InFlightTable::Leftover> InFlightTable::take_leftovers(
+    const std::function<bool(const Leftover&)>& wanted) {
+  std::vector<Leftover> taken;
+  for (const Leftover& leftover : leftovers_) {
+    if (wanted(leftover)) taken.push_back(leftover);
+  }
+  std::erase_if(leftovers_, wanted);
+  return taken;
+}
+
 }  // namespace stayd

@@ -12,6 +12,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -56,6 +57,8 @@ class InFlightTable {
   };
   // What the last life left. Each keeps its slot until end().
   const std::vector<Leftover>& leftovers() const { return leftovers_; }
+  // Hands out those for which `wanted` is true, once.
+  std::vector<Leftover> take_leftovers(const std::function<bool(const Leftover&)>& wanted);
   // Slots, or the whole memory, that did not read and were cleared; 0: all was well.
   std::size_t ignored() const { return ignored_; }
 

@@ -17,11 +17,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/error.h"
+#include "base/slots.h"
 #include "base/types.h"
 #include "session/mutation.h"
 #include "store/in_flight.h"
@@ -59,8 +61,13 @@ struct ScanQuery {
   Hlc newer_than = 0;               // only rows with hlc > this
   RowState state = RowState::live;  // `live` (expired rows left out) or `tomb`
   bool with_expired = false;        // `live` rows whose expiry has passed too: Redis may hold older
-  std::size_t limit = 256;          // entries per page, at most 4,096
+  std::shared_ptr<const SlotSet> slots;  // only keys of these; nullptr: all
+  std::size_t limit = 256;               // entries per page, at most 4,096
 };
+
+inline bool in_slots(const ScanQuery& query, std::string_view full_key) {
+  return query.slots == nullptr || (*query.slots)[slot_of(key_of(full_key))];
+}
 
 struct StoreStats {
   std::uint64_t rows_estimate = 0;

@@ -1,0 +1,62 @@
+// Engine: its place in a Redis Cluster changes (docs/adr/0012).
+#include <utility>
+
+#include "base/error.h"
+#include "core/engine.h"
+
+namespace stayd {
+
+Handover Handover::of(const ShardPlace& place) {
+  const auto ours = [&](std::string_view key) { return place.owns(key_of(key)); };
+  Handover out;
+  out.adoption_complete = adoption_complete;
+  extract_if(tombs, ours, [&](const FullKey& key, Hlc hlc) { out.tombs.emplace(key, hlc); });
+  const auto split = [](auto& from, auto& to, const auto& moves) {
+    for (auto& one : from) {
+      if (moves(one)) to.push_back(one);
+    }
+    std::erase_if(from, moves);
+  };
+  split(unrecorded, out.unrecorded, [&](const auto& one) { return ours(one.key); });
+  split(placed, out.placed, ours);
+  split(leftovers, out.leftovers, ours);
+  split(wanted, out.wanted, [&](const auto& one) { return ours(one.key); });
+  return out;
+}
+
+void Engine::settle() {
+  for (Call* call : std::exchange(holding_, {})) reply_unknown(*call, UnknownPolicy::error);
+  if (!paying_.empty()) retry_paying();
+  run_ready();
+}
+
+Handover Engine::move(ShardPlace place) {
+  STAYD_ASSERT(under_way_ == 0 && !c_.up());
+  shard_.move(std::move(place));
+  const auto lost = [this](const FullKey& key) { return !c_.place.owns(key_of(key)); };
+  Handover out;
+  out.adoption_complete = adopter_.complete();
+  extract_if(c_.unwritten_tombs, lost,
+             [&](const FullKey& key, Hlc hlc) { out.tombs.emplace(key, hlc); });
+  extract_if(c_.placed, lost, [&](const FullKey& key, bool) { out.placed.push_back(key); });
+  out.unrecorded = c_.unrecorded.extract(lost);
+  out.leftovers = shard_.leftovers().give_up();
+  out.wanted = adopter_.give_up();
+  c_.debts.forget_if(lost);
+  c_.cache.clear();
+  absences_.clear();
+  cursors_.clear();
+  for (auto& [client, watch] : watches_) watch.in_doubt = true;
+  return out;
+}
+
+void Engine::take_over(Handover from) {
+  for (const auto& [key, hlc] : from.tombs) c_.unwritten_tombs.insert_or_assign(key, hlc);
+  for (const auto& one : from.unrecorded) c_.unrecorded.add(one.key, one.hlc, one.removal);
+  for (const FullKey& key : from.placed) c_.placed.insert_or_assign(key, true);
+  for (const FullKey& key : from.leftovers) shard_.leave(c_.in_flight.begin({key}), {key});
+  for (const auto& one : from.wanted) adopter_.want(one.key, one.force);
+  if (!from.adoption_complete && adopter_.complete()) adopter_.restart();
+}
+
+}  // namespace stayd

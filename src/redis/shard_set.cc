@@ -1,0 +1,213 @@
+#include "redis/shard_set.h"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+#include <utility>
+
+namespace stayd {
+
+namespace {
+
+constexpr std::string_view kFact = "cluster_shards";
+
+SlotSet all_slots() {
+  return SlotSet().set();
+}
+
+}  // namespace
+
+ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies, Store& store,
+                   Dialer& dialer, Counters& counters, EventSink& events, Random& random)
+    : options_(std::move(options)),
+      policies_(std::move(policies)),
+      store_(store),
+      dialer_(dialer),
+      counters_(counters),
+      events_(events),
+      random_(random) {
+  if (options_.cluster) {
+    shared_ = std::make_unique<SharedStore>(store);
+    load();
+    return;
+  }
+  Unit& one = units_.emplace_back();
+  one.slots = all_slots();
+  one.primary = options_.stack.link.endpoint;
+  one.stack = std::make_unique<ShardStack>(options_.stack, PolicyTable(policies_), store, dialer,
+                                           counters, events, random);
+}
+
+ShardSet::~ShardSet() = default;
+
+ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
+                                   const Endpoint& primary) {
+  Unit unit;
+  unit.id = std::move(id);
+  unit.version = version;
+  unit.slots = slots;
+  unit.primary = primary;
+  ShardPlace place(unit.id, slots, version);
+  unit.share = std::make_unique<StoreShare>(*shared_, "shard" + unit.id + ".");
+  unit.share->set_slots(place.slots());
+  StackOptions options = options_.stack;
+  options.link.endpoint = primary;
+  options.engine.address = primary.known() ? primary.text() : "of slots " + slot_ranges(slots);
+  options.engine.near_cache_bytes /= std::max<std::size_t>(units_.size(), 3);
+  unit.stack =
+      std::make_unique<ShardStack>(std::move(options), PolicyTable(policies_), *unit.share, dialer_,
+                                   counters_, events_, random_, &shared_->clock());
+  Engine& engine = unit.stack->engine();
+  engine.set_place(std::move(place));
+  engine.set_push_handler(push_handler_);
+  engine.on_slot_elsewhere([this] {
+    if (hint_) hint_();
+  });
+  return unit;
+}
+
+// --- the durable fact: "next NUMBER", then a line for each: "ID VERSION HOST PORT RANGES"
+
+void ShardSet::load() {
+  std::istringstream lines(store_.fact(kFact));
+  std::string line, word;
+  SlotSet seen;
+  while (std::getline(lines, line)) {
+    std::istringstream in(line);
+    in >> word;
+    if (word == "next") {
+      in >> next_id_;
+      continue;
+    }
+    std::uint64_t version = 0;
+    Endpoint primary;
+    in >> version >> primary.host >> primary.port;
+    std::string ranges;
+    std::getline(in >> std::ws, ranges);
+    const auto slots = parse_slot_ranges(ranges);
+    if (!slots || slots->none() || version == 0 || (*slots & seen).any()) continue;
+    seen |= *slots;
+    units_.push_back(make_unit(word, version, *slots, primary));
+  }
+  if (!seen.all()) {  // the first start; of a damaged fact, what is missing in it
+    units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}));
+  }
+}
+
+void ShardSet::save() {
+  std::string text = "next " + std::to_string(next_id_) + "\n";
+  for (const Unit& unit : units_) {
+    const std::string host = unit.primary.host.empty() ? "?" : unit.primary.host;
+    text += unit.id + " " + std::to_string(unit.version) + " " + host + " " +
+            std::to_string(unit.primary.port) + " " + slot_ranges(unit.slots) + "\n";
+  }
+  store_.put_fact(std::string(kFact), std::move(text));
+}
+
+// --- as one
+
+CallHandler& ShardSet::handler() {
+  return shared_ ? static_cast<CallHandler&>(router_) : units_.front().stack->engine();
+}
+
+void ShardSet::set_push_handler(ReplyHandler* handler) {
+  push_handler_ = handler;
+  for (Unit& unit : units_) unit.stack->engine().set_push_handler(handler);
+}
+
+void ShardSet::start(Now now) {
+  now_ = now;
+  for (Unit& unit : units_) unit.stack->start(now);
+  if (shared_) tell_router();
+}
+
+void ShardSet::set_now(Now now) {
+  now_ = now;
+  for (Unit& unit : units_) unit.stack->engine().set_now(now);
+}
+
+void ShardSet::on_tick(Now now) {
+  now_ = now;
+  for (Unit& unit : units_) unit.stack->on_tick(now);
+  if (plan_) {
+    for (Unit& unit : units_) unit.stack->engine().settle();
+    if (quiet()) carry_out();
+  }
+  const bool settled = now.mono_us - settled_us_ >= options_.settle_ms * 1000;
+  if (latest_ && !plan_ && settled) follow(*std::exchange(latest_, std::nullopt));
+}
+
+void ShardSet::move_to(const Endpoint& primary, std::string_view cause) {
+  units_.front().primary = primary;
+  units_.front().stack->move_to(primary, cause);
+}
+
+void ShardSet::replace_policies(const std::vector<SessionPolicy>& policies) {
+  policies_ = policies;
+  for (Unit& unit : units_) unit.stack->engine().replace_policies(PolicyTable(policies));
+}
+
+void ShardSet::set_password(const std::string& password) {
+  options_.stack.link.password = password;
+  for (Unit& unit : units_) unit.stack->set_password(password);
+}
+
+void ShardSet::restart_adoption() {
+  for (Unit& unit : units_) unit.stack->engine().restart_adoption();
+}
+
+bool ShardSet::up() const {
+  return std::ranges::all_of(units_, [](const Unit& unit) { return unit.stack->up(); });
+}
+
+Endpoint ShardSet::some_primary() const {
+  const auto up = std::ranges::find_if(units_, [](const Unit& unit) { return unit.stack->up(); });
+  return (up == units_.end() ? units_.front() : *up).primary;
+}
+
+std::size_t ShardSet::calls_under_way() const {
+  std::size_t calls = router_.waiting();
+  for (const Unit& unit : units_) calls += unit.stack->engine().calls_under_way();
+  return calls;
+}
+
+EngineStatus ShardSet::status() const {
+  EngineStatus all = units_.front().stack->engine().status();
+  if (!shared_) return all;
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    const EngineStatus one = i == 0 ? all : units_[i].stack->engine().status();
+    all.shards.push_back({one.shard, units_[i].id, slot_ranges(units_[i].slots)});
+    if (i == 0) continue;
+    if (one.shard.trust < all.shard.trust) all.shard = one.shard;
+    all.adoption_complete = all.adoption_complete && one.adoption_complete;
+    all.adopted += one.adopted;
+    all.adoption_scanned += one.adoption_scanned;
+    all.adoption_expected += one.adoption_expected;
+    all.ledger_ok = all.ledger_ok && one.ledger_ok;
+    all.to_read_back += one.to_read_back;
+    all.calls_under_way += one.calls_under_way;
+    all.cached_records += one.cached_records;
+    all.cached_bytes += one.cached_bytes;
+  }
+  all.shard.debts = 0;
+  all.shard.shared_unsafe = false;
+  for (const NamedShard& one : all.shards) {
+    all.shard.debts += one.status.debts;
+    all.shard.shared_unsafe = all.shard.shared_unsafe || one.status.shared_unsafe;
+  }
+  return all;
+}
+
+void ShardSet::tell_router() {
+  std::vector<CallHandler*> engines;
+  ShardRouter::Owners owners{};
+  for (std::size_t i = 0; i < units_.size(); ++i) {
+    engines.push_back(&units_[i].stack->engine());
+    for (std::size_t slot = 0; slot < owners.size(); ++slot) {
+      if (units_[i].slots[slot]) owners[slot] = static_cast<std::uint16_t>(i);
+    }
+  }
+  router_.set_owners(std::move(engines), owners);
+}
+
+}  // namespace stayd

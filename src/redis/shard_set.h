@@ -1,0 +1,120 @@
+// All the shards behind one Redis port: one, which holds everything, or those of a Redis Cluster,
+// as the topology names them (docs/adr/0012).
+//
+//   one:      handler() is its engine
+//   Cluster:  handler() is the router ─▶ engines, on shares of the ledger
+//
+// A new topology with the slots where they were moves connections, no more. When slots change their
+// shard: the router holds what is new for the shards concerned, their connections are given up, so
+// that what is under way ends by the ledger; then each engine gets its new place and, with the
+// slots that it gains, what the others held about their keys; then the router lets go.
+//
+// Which shard is which outlives a restart, and so does what is believed of each: a shard's facts
+// stand in the ledger under its number. Sans-I/O; loop thread only. Owns the shards; what it is
+// given outlives it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/shard_router.h"
+#include "core/store_share.h"
+#include "redis/shard_stack.h"
+#include "redis/topology.h"
+
+namespace stayd {
+
+struct ShardSetOptions {
+  StackOptions stack;  // of a Cluster: the endpoint is unused, the near cache is divided
+  bool cluster = false;
+  // Slots may change their shards one by one, many times a second; each change gives up
+  // connections. Meanwhile the ledger answers for slots that are elsewhere.
+  std::int64_t settle_ms = 1'000;
+};
+
+class ShardSet {
+ public:
+  static constexpr std::size_t kMaxShards =
+      500;  // half of Redis' own limit of nodes; more: refused
+
+  ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies, Store& store,
+           Dialer& dialer, Counters& counters, EventSink& events, Random& random);
+  ~ShardSet();
+
+  // `hint`: Redis says that a slot is elsewhere; may come often. Before start().
+  void on_slot_elsewhere(std::function<void()> hint) { hint_ = std::move(hint); }
+  void set_push_handler(ReplyHandler* handler);
+  void start(Now now);
+  void set_now(Now now);
+  void on_tick(Now now);
+  void on_turn_end() { store_.submit(); }
+
+  CallHandler& handler();
+  // Of one shard: the primary is elsewhere.
+  void move_to(const Endpoint& primary, std::string_view cause);
+  // Of a Cluster.
+  void on_topology(const Topology& topology);
+  void replace_policies(const std::vector<SessionPolicy>& policies);
+  void set_password(const std::string& password);
+  void restart_adoption();
+
+  bool up() const;                // every shard is connected
+  Endpoint some_primary() const;  // for what any node can do: one that is up, if there is any
+  std::size_t calls_under_way() const;
+  // Sums, and the shard that is least trusted; `shards`: each, of a Cluster.
+  EngineStatus status() const;
+
+ private:
+  struct Unit {
+    std::string id;
+    std::uint64_t version = 1;  // of its place
+    SlotSet slots;
+    Endpoint primary;
+    std::unique_ptr<StoreShare> share;  // nullptr: the one shard
+    std::unique_ptr<ShardStack> stack;
+  };
+  // What a topology makes of the units, by their index; further ones are new.
+  struct Plan {
+    std::vector<SlotSet> slots;
+    std::vector<Endpoint> primaries;
+    bool moves_slots = false;
+  };
+
+  void load();
+  void save();
+  Unit make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
+                 const Endpoint& primary);
+  Plan plan_for(const Topology& topology) const;
+  std::vector<std::optional<std::size_t>> match(const Topology& topology) const;
+  void follow(const Topology& topology);
+  void move_connections(const Plan& plan);
+  void begin(Plan plan);
+  bool quiet() const;
+  void carry_out();
+  void tell_router();
+
+  ShardSetOptions options_;
+  std::vector<SessionPolicy> policies_;
+  Store& store_;
+  Dialer& dialer_;
+  Counters& counters_;
+  EventSink& events_;
+  Random& random_;
+  std::function<void()> hint_;
+  ReplyHandler* push_handler_ = nullptr;
+  std::unique_ptr<SharedStore> shared_;  // nullptr: one shard
+  std::vector<Unit> units_;
+  std::uint64_t next_id_ = 1;
+  ShardRouter router_;
+  std::optional<Plan> plan_;        // under way: the shards concerned are being quieted
+  std::optional<Topology> latest_;  // came while that was so, or too soon behind it
+  std::int64_t settled_us_ = 0;     // when the last one was carried out
+  Now now_;
+};
+
+}  // namespace stayd

@@ -1,0 +1,54 @@
+#include "redis/shard_stack.h"
+
+#include <utility>
+
+namespace stayd {
+
+namespace {
+
+LinkOptions called(LinkOptions options, const char* name) {
+  options.client_name = name;
+  return options;
+}
+
+}  // namespace
+
+ShardStack::ShardStack(StackOptions options, PolicyTable policies, Store& store, Dialer& dialer,
+                       Counters& counters, EventSink& events, Random& random, HlcClock* clock)
+    : engine_(std::move(options.engine), std::move(policies), store, counters, events, random,
+              clock),
+      data_(called(options.link, "stayd-data"), dialer, engine_.data_events(), counters, random),
+      aux_(called(options.link, "stayd-aux"), dialer, engine_.aux_events(), counters, random),
+      pinned_(called(options.link, "stayd-client"), dialer, counters, random) {
+  engine_.attach(data_, aux_, &pinned_);
+}
+
+void ShardStack::start(Now now) {
+  engine_.start(now);
+  data_.start(now);
+  aux_.start(now);
+}
+
+void ShardStack::on_tick(Now now) {
+  data_.on_tick(now);
+  aux_.on_tick(now);
+  pinned_.on_tick(now);
+  engine_.on_tick(now);
+}
+
+// The connection that decides what is believed goes first: nothing new is sent to the one of
+// before.
+void ShardStack::move_to(const Endpoint& endpoint, std::string_view cause) {
+  if (endpoint.known()) engine_.set_address(endpoint.text());
+  data_.move_to(endpoint, cause);
+  aux_.move_to(endpoint, cause);
+  pinned_.move_to(endpoint, cause);
+}
+
+void ShardStack::set_password(const std::string& password) {
+  data_.set_password(password);
+  aux_.set_password(password);
+  pinned_.set_password(password);
+}
+
+}  // namespace stayd

@@ -1,0 +1,50 @@
+// One shard: its engine, and the connections that the engine works on.
+//
+//   Engine ─┬▶ Link (data)   session commands, heartbeats, repairs
+//           ├▶ Link (aux)    commands that may take long
+//           └▶ PinnedPool    connections of single clients
+//
+// Sans-I/O on a Dialer; loop thread only. Owns all four; what it is given outlives it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "core/engine.h"
+#include "redis/link.h"
+#include "redis/pinned_pool.h"
+
+namespace stayd {
+
+struct StackOptions {
+  EngineOptions engine;
+  LinkOptions link;  // its client_name is set for each connection
+};
+
+class ShardStack {
+ public:
+  // `clock`: see Engine.
+  ShardStack(StackOptions options, PolicyTable policies, Store& store, Dialer& dialer,
+             Counters& counters, EventSink& events, Random& random, HlcClock* clock = nullptr);
+
+  void start(Now now);
+  void on_tick(Now now);
+  // Redis is at another address: what is under way to the one of before is lost, later connections
+  // go there. An address that is not known(): nothing is dialled.
+  void move_to(const Endpoint& endpoint, std::string_view cause);
+  void set_password(const std::string& password);
+
+  Engine& engine() { return engine_; }
+  const Engine& engine() const { return engine_; }
+  const Endpoint& endpoint() const { return data_.endpoint(); }
+  bool up() const { return data_.up(); }
+
+ private:
+  Engine engine_;
+  Link data_;
+  Link aux_;
+  PinnedPool pinned_;
+};
+
+}  // namespace stayd
