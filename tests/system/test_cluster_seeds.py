@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lib.cluster_client import SLOTS
+from lib.clusters import ClusterSet
 from lib.failovers import users_at
 from lib.processes import free_port, wait_until
 from lib.users import SLACK, BusyUsers
@@ -26,7 +27,7 @@ def test_every_node_gets_another_address(clustered):
         stayd.wait_trusted(timeout=20)
     busy.end()
     ports = {shard.primary.port for shard in cluster.shards}
-    assert {int(one["address"].split(":")[1]) for one in stayd.shards()} == ports
+    assert ports_of(stayd) == ports
     assert stayd.metric("stayd_primary_switches_total") <= 3
     users.wait_in_redis(cluster)
     users.go_on(SLOWEST_S)
@@ -55,6 +56,7 @@ def test_seeds_with_a_password(make_cluster, make_stayd):
 def test_wrong_password(make_cluster, make_stayd):
     cluster = make_cluster(replicas=0)
     stayd = make_stayd(cluster.url.replace("secret", "wrong"))
+    users_at(stayd, 10).go_on(SLOWEST_S)
     says(stayd, "WRONGPASS")
     code, output = stayd.check()
     assert code == 1 and "WRONGPASS" in output, output
@@ -88,7 +90,7 @@ SEEDS = {
     "standalone": "cluster support disabled",
     "http": "",
     "nothing": "refused",
-    "silent": "",
+    "silent": "timed out",
     "empty": "",  # a node of a Cluster that has not been made yet
 }
 
@@ -104,38 +106,70 @@ def wrong_seed(request, network, make_redis):
 
 
 def says(stayd, *words):
-    """A line of the log, and why it is not ready."""
+    """In the log, for people."""
 
     def said():
-        return [line for line in stayd.log_lines() if all(word in line for word in words)]
+        lines = stayd.log_lines("cluster_lost")
+        return [line for line in lines if all(word in line for word in words)]
 
     return wait_until(said, 15 * SLACK, f"the log says {words}")[0]
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("wrong_seed", SEEDS, indirect=True)
-def test_wrong_seed(wrong_seed, clustered, make_stayd):
-    """Said in words, and what is in the ledger is served: of a Cluster that was there before."""
+def test_wrong_seed(wrong_seed, make_stayd):
+    """Said in words; what users write meanwhile is in the ledger."""
     name, port = wrong_seed
-    cluster, stayd = clustered(replicas=0)
-    users = users_at(stayd, 30)
-    good_url = stayd.options["redis.url"]
-    stayd.options["redis.url"] = f"redis+cluster://127.0.0.1:{port}"
-    stayd.stop()
-    stayd.start()
-    users.client = stayd.client()
-    said = says(stayd, f"127.0.0.1:{port}", SEEDS[name])
-    print(said)
+    stayd = make_stayd(f"redis+cluster://127.0.0.1:{port}")
+    users = users_at(stayd, 10)
+    print(says(stayd, f"127.0.0.1:{port}", SEEDS[name]))
     users.go_on(SLOWEST_S)
     code, output = stayd.check()
     print(output)
     assert code == 1 and f"127.0.0.1:{port}" in output and SEEDS[name] in output, output
-    stayd.options["redis.url"] = good_url
-    stayd.stop()
-    stayd.start()
+    assert f"127.0.0.1:{port}" in stayd.http("/readyz")[1]
+
+
+@pytest.mark.timeout(60)
+def test_url_becomes_wrong(clustered):
+    """The nodes are where they were: stayd knows them from before."""
+    cluster, stayd = clustered(replicas=0)
+    users = users_at(stayd, 30)
+    good_url = stayd.options["redis.url"]
+    stayd.options["redis.url"] = f"redis+cluster://127.0.0.1:{free_port()}"
+    stayd.restart()
     users.client = stayd.client()
+    users.go_on()
+    stayd.options["redis.url"] = good_url
+    stayd.restart()
+    users.client = stayd.client()
+    users.go_on()
     stayd.wait_trusted()
     users.wait_in_redis(cluster)
+
+
+@pytest.mark.timeout(90)
+def test_url_names_another_cluster(clustered, folder, make_redis, network):
+    """On the same ledger, while the one of before is up: it is left alone, and its sessions move."""
+    before, stayd = clustered(replicas=0)
+    users = users_at(stayd, 30)
+    (folder / "other").mkdir()
+    other = ClusterSet(folder / "other", make_redis, primaries=2, replicas=0, network=network)
+    stayd.options["redis.url"] = other.url
+    stayd.restart()
+    users.client = stayd.client()
+    users.go_on()
+    wait_until(lambda: ports_of(stayd) == {n.port for n in other.nodes}, 20, "stayd is at the other")
+    left = before.keys()
+    for _ in range(3):
+        users.go_on()
+    stayd.wait_trusted()
+    users.wait_in_redis(other)
+    assert before.keys() == left
+
+
+def ports_of(stayd):
+    return {int(one["address"].rsplit(":", 1)[1]) for one in stayd.shards()}
 
 
 @pytest.mark.timeout(60)
