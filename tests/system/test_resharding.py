@@ -6,7 +6,7 @@ import pytest
 
 from lib.cluster_client import entries_of, slot_of
 from lib.clusters import FAULTS
-from lib.failovers import users_at
+from lib.failovers import fail_over, users_at
 from lib.processes import wait_until
 from lib.users import BusyUsers, Users
 
@@ -107,15 +107,36 @@ def test_slot_moves_back_before_it_has_moved(clustered):
 
 @pytest.mark.timeout(120)
 def test_all_slots_of_a_shard_move_away(clustered):
-    """The last slot makes its primary a replica of who got it."""
+    """A shard comes, and goes: the last slot makes its primary a replica of who got it."""
     cluster, stayd = clustered(replicas=0)
     users, source = users_at(stayd, 30), cluster.shards[0]
+    slots = sorted(source.slots() & {slot_of(key) for key in users.live})
     busy = BusyUsers(users, SLOWEST_S)
-    cluster.move_slots(sorted(source.slots()), source, cluster.shards[1])
-    wait_until(lambda: source.primary.call("ROLE")[0] == b"slave", 20, "it has nothing to serve")
+    passing = cluster.add_shard()
+    cluster.move_slots(slots, source, passing)
+    wait_until(lambda: len(stayd.shards()) == 4, 10, "stayd knows four shards")
+    stayd.wait_trusted()
+    cluster.move_slots(slots, passing, source)
+    wait_until(lambda: passing.primary.call("ROLE")[0] == b"slave", 20, "it has nothing to serve")
+    wait_until(lambda: len(stayd.shards()) == 3, 10, "stayd knows three shards")
     busy.end()
-    wait_until(lambda: len(stayd.shards()) == 2, 10, "stayd knows two shards")
-    cluster.shards.remove(source)
+    cluster.shards.remove(passing)
+    settled(cluster, stayd, users)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("which", [min, max], ids=["lowest", "highest"])
+def test_slot_of_the_heartbeat_moves(clustered, which):
+    """stayd's own keys are in slots too, and MIGRATE takes them along."""
+    cluster, stayd = clustered()
+    source, target = cluster.shards[:2]
+    users = users_at(stayd, 30)
+    busy = BusyUsers(users, SLOWEST_S)
+    for _ in range(3):
+        cluster.move_slots([which(source.slots())], source, target)
+    busy.end()
+    settled(cluster, stayd, users)
+    fail_over("killed", FAULTS["killed"][0], target, users, SLOWEST_S)
     settled(cluster, stayd, users)
 
 
