@@ -88,10 +88,10 @@ def silent_server(network):
 # name -> what is said of it, beside its address
 SEEDS = {
     "standalone": "cluster support disabled",
-    "http": "",
+    "http": "closed the connection before its first answer",
     "nothing": "refused",
-    "silent": "timed out",
-    "empty": "",  # a node of a Cluster that has not been made yet
+    "silent": "no answer",
+    "empty": "no slots",  # a node of a Cluster that has not been made yet
 }
 
 
