@@ -8,6 +8,7 @@ namespace stayd {
 namespace {
 
 constexpr std::string_view kTopologyFact = "cluster_topology";
+constexpr std::string_view kSeedsFact = "cluster_seeds";  // that led to it
 
 EngineOptions engine_options(const Config& config) {
   EngineOptions options;
@@ -74,8 +75,10 @@ void Server::make_shards() {
 void Server::make_cluster_watch() {
   ClusterOptions options;
   options.seeds = config_.redis_target.seeds;
+  // Other seeds may be another Cluster's: its nodes say what is true then.
+  const bool same_seeds = ledger_->fact(kSeedsFact) == config_.redis_target.text();
   const std::string known = ledger_->fact(kTopologyFact);
-  if (!known.empty()) options.known = Topology::parse(known);
+  if (same_seeds && !known.empty()) options.known = Topology::parse(known);
   options.link = link_options("stayd-cluster");
   ClusterEvents& self = *this;
   cluster_ = std::make_unique<ClusterWatch>(std::move(options), redis_dialer(), self, log_,
@@ -85,6 +88,7 @@ void Server::make_cluster_watch() {
 
 void Server::on_topology(const Topology& topology) {
   ledger_->put_fact(std::string(kTopologyFact), topology.to_text());
+  ledger_->put_fact(std::string(kSeedsFact), config_.redis_target.text());
   shards_->on_topology(topology);
 }
 
