@@ -96,6 +96,7 @@ class Server final : private Ticker,
   void on_ready(std::uint32_t events) override;  // a signal
   void on_primary(const Endpoint& primary) override;
   void on_topology(const Topology& topology) override;
+  void on_node_serves(const Endpoint& node) override { shards_->hurry(node); }
   void tell_of_ledger(const EngineStatus& status);
   void each_second(Now now);
   std::string summary(const EngineStatus& status) const;

@@ -80,11 +80,12 @@ class ClusterWatch::Node final : public UpstreamEvents, public ReplyHandler {
     well_ = std::ranges::any_of(view->nodes, [](const auto& node) { return !node.slots.empty(); });
     if (!well_) fail("it knows of no slots: is it part of a Cluster yet?");
     watch_.map_.on_answer(address_, {std::move(*view), *state_ok}, watch_.now_.mono_us);
+    if (!std::exchange(serves_, *state_ok) && serves_) watch_.events_.on_node_serves(address_);
     watch_.answered_ = true;
   }
 
   void fail(std::string_view why) {
-    well_ = false;
+    well_ = serves_ = false;
     watch_.trouble_ = address_.text() + ": " + std::string(why);
   }
 
@@ -92,6 +93,7 @@ class ClusterWatch::Node final : public UpstreamEvents, public ReplyHandler {
   const Endpoint address_;
   std::optional<bool> state_ok_;  // of CLUSTER INFO, until CLUSTER NODES comes
   bool well_ = false;
+  bool serves_ = false;  // it has said cluster_state:ok last
   bool hinted_ = false;  // since it was last asked
   Link link_;
 };

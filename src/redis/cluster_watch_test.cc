@@ -122,6 +122,7 @@ class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public Ev
   }
 
   void on_topology(const Topology& topology) override { named += topology.text() + "\n"; }
+  void on_node_serves(const Endpoint& node) override { serve += node.host + " "; }
   void on_event(const Event& event) override {
     told += std::string(event.name) + " ";
     last_text = event.text;
@@ -132,7 +133,7 @@ class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public Ev
   Random random{1};
   Credentials credentials{"", *this, counters};
   Now now{1'000'000, 0};
-  std::string named, told, last_text;
+  std::string named, serve, told, last_text;
   std::optional<ClusterWatch> watch;
 };
 
@@ -183,6 +184,19 @@ TEST_F(ClusterWatchTest, SlotsMove) {
   tick();
   EXPECT_NE(last_text.find("8001-8002 moved from b:6379 to a:6379 (epoch 3)"), std::string::npos);
   EXPECT_EQ(counters.primary_switches, 0U);
+}
+
+// A shard that refused everything until then need not wait for its next try.
+TEST_F(ClusterWatchTest, TellsOfANodeThatServesAgain) {
+  settle();
+  EXPECT_EQ(serve, "a b ");
+  watch->doubt(true);
+  for (const bool ok : {false, false, true, true}) {
+    tick(260);
+    answer_text("a", nodes_text("a", {}), ok);
+    answer("b");
+  }
+  EXPECT_EQ(serve, "a b a ");
 }
 
 TEST_F(ClusterWatchTest, AsksRarelyAndOftenWhileInDoubt) {

@@ -140,6 +140,12 @@ void ShardSet::move_to(const Endpoint& primary, std::string_view cause) {
   units_.front().stack->move_to(primary, cause);
 }
 
+void ShardSet::hurry(const Endpoint& node) {
+  for (Unit& unit : units_) {
+    if (unit.stack->endpoint() == node) unit.stack->hurry();
+  }
+}
+
 void ShardSet::replace_policies(const std::vector<SessionPolicy>& policies) {
   policies_ = policies;
   for (Unit& unit : units_) unit.stack->engine().replace_policies(PolicyTable(policies));

@@ -36,6 +36,11 @@ class ShardStack {
   // Redis is at another address: what is under way to the one of before is lost, later connections
   // go there. An address that is not known(): nothing is dialled.
   void move_to(const Endpoint& endpoint, std::string_view cause);
+  // Dials at once, however long the wait would have been.
+  void hurry() {
+    data_.hurry();
+    aux_.hurry();
+  }
 
   Engine& engine() { return engine_; }
   const Engine& engine() const { return engine_; }
