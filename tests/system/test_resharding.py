@@ -77,6 +77,29 @@ def test_every_step_of_a_slot(clustered):
 
 
 @pytest.mark.timeout(120)
+def test_keys_that_are_no_sessions(make_cluster, make_stayd):
+    """They go where their slot goes: nothing of them is in the ledger."""
+    cluster = make_cluster(replicas=0)
+    stayd = make_stayd(cluster.url, config_text='[[sessions]]\nmatch = "sess:*"\n')
+    stayd.wait_trusted()
+    source, target = cluster.shards[:2]
+    tag = next(source.keys())
+    with stayd.client() as client:
+        for n in range(25):
+            assert client.call("SET", f"{{{tag}}}{n}", n) == "OK"
+        for step in cluster.steps_of_move(slot_of(tag), source, target):
+            for n in range(25):
+                assert client.call("GET", f"{{{tag}}}{n}") == str(n).encode(), (step, n)
+                assert client.call("SET", f"{{{tag}}}{n}", n) == "OK", (step, n)
+            assert client.call("SET", f"{{{tag}}}{step}", step) == "OK", step
+            assert client.call("INCR", f"{{{tag}}}count") > 0, step
+        stayd.wait_trusted()
+        assert client.call("GET", f"{{{tag}}}open") == b"open"
+        assert client.call("GET", f"{{{tag}}}count") == b"7"
+    assert len(target.primary.keys()) == 25 + 5 + 1 and not source.primary.keys()
+
+
+@pytest.mark.timeout(120)
 def test_slot_stays_half_open(clustered):
     """The tool that moved it died: its keys are answered for as long as it takes."""
     cluster, stayd = clustered()
