@@ -100,6 +100,43 @@ TEST(Canary, RefusesEverythingElse) {
   }
 }
 
+TEST(Canary, OfAClusterSaysForWhichPlaceItVouches) {
+  const Canary canary{3, 17, 123, 456, 9};
+  EXPECT_EQ(canary.text(), "2 3 17 123 456 9");
+  EXPECT_EQ(Canary::parse(canary.text())->place, 9u);
+  EXPECT_EQ(Canary::parse(canary.text())->position, 123u);
+  EXPECT_EQ(Canary::parse("1 3 17 123 456")->place, 0u);  // of no place at all
+  for (const char* text : {"2", "2 ", "2 1 1 1 1", "2 1 1 1 1 ", "2 1 1 1 1 1 ", "2 1 1 1 1 1 1",
+                           "2 1 1 1 1 x", "2 1 1 1 1 -1", "2  1 1 1 1 1", "20 1 1 1 1",
+                           "1 1 1 1 1 1", "2 1 1 1 1 99999999999999999999999"}) {
+    EXPECT_FALSE(Canary::parse(text).has_value()) << text;
+  }
+}
+
+TEST(SideKeys, OfAClusterStandInSlotsOfTheirShard) {
+  const SlotSet slots = *parse_slot_ranges("3-100 9000");
+  const ShardPlace place("12", slots, 5);
+  for (const auto& key : {canary_key(place, "77"), instances_key(place)}) {
+    EXPECT_EQ(slot_of(key), 9000) << key;
+    EXPECT_TRUE(is_side_key(key)) << key;
+  }
+  EXPECT_NE(canary_key(place, "77"), canary_key(ShardPlace("13", slots, 5), "77"));
+  EXPECT_EQ(canary_key(place, "77"), canary_key(ShardPlace("12", slots, 6), "77"));
+  for (const char* key : {"sess:1", "{}x", "we}ird{", "a{}b{c}", "{user}:1", ""}) {
+    EXPECT_EQ(slot_of(lease_key(place, key)), slot_of(key)) << key;
+    EXPECT_TRUE(is_side_key(lease_key(place, key)));
+  }
+  EXPECT_EQ(canary_key(ShardPlace(), "77"), "stayd:{}:canary:77");
+}
+
+TEST(Place, TrustEpochsOfShardsDiffer) {
+  const SlotSet slots = SlotSet().set(1);
+  EXPECT_EQ(ShardPlace().first_epoch(), 0u);
+  EXPECT_GT(ShardPlace("2", slots, 1).first_epoch(), ShardPlace("1", slots, 1).first_epoch());
+  EXPECT_TRUE(ShardPlace().owns("anything"));
+  EXPECT_FALSE(ShardPlace("1", SlotSet(), 1).owns("anything"));  // of a shard that ends
+}
+
 TEST(ReplyClass, ByTheFirstWord) {
   struct Case {
     const char* frame;

@@ -1,7 +1,7 @@
 #include "core/shard_router.h"
 
 #include <algorithm>
-#include <charconv>
+#include <set>
 #include <utility>
 
 #include "resp/reply.h"
@@ -15,6 +15,9 @@ constexpr std::string_view kCrossSlot =
     "-CROSSSLOT Keys in request don't hash to the same slot\r\n";
 constexpr std::string_view kOneDatabase =
     "-ERR stayd: a Redis Cluster has database 0 and no other\r\n";
+constexpr std::string_view kNull = "_\r\n";
+constexpr std::string_view kOk = "+OK\r\n";
+constexpr std::string_view kOddMset = "-ERR wrong number of arguments for 'mset' command\r\n";
 constexpr std::string_view kNotFlushed =
     "-ERR stayd: a shard of Redis is out, it cannot be flushed now\r\n";
 
@@ -105,9 +108,20 @@ ShardRouter::ShardRouter() : owners_(std::make_unique<Owners>()) {
 ShardRouter::~ShardRouter() = default;
 
 void ShardRouter::set_owners(std::vector<CallHandler*> engines, const Owners& owners) {
+  std::set<CallHandler*> changed;
+  for (std::size_t slot = 0; slot < owners.size() && !engines_.empty(); ++slot) {
+    CallHandler* const before = engines_[(*owners_)[slot]];
+    CallHandler* const after = engines[owners[slot]];
+    if (before != after) changed.insert({before, after});
+  }
   engines_ = std::move(engines);
   *owners_ = owners;
-  watching_.clear();  // the engines' own watches are in doubt
+  // Nobody has watched the keys in between: their EXEC is null.
+  for (auto& [client, watched] : watching_) {
+    if (!changed.contains(watched)) continue;
+    if (std::ranges::find(engines_, watched) != engines_.end()) watched->client_gone(client);
+    watched = nullptr;
+  }
 }
 
 void ShardRouter::hold(std::vector<bool> engines) {
@@ -152,6 +166,8 @@ void ShardRouter::route(Call& call) {
   if (!one) {
     const Join how = join_of_keys(*call.spec);
     if (how == Join::none) return call.sink->on_reply(call, kCrossSlot);
+    const bool odd = call.spec->name == "mset" && call.args.size() % 2 == 0;
+    if (odd) return call.sink->on_reply(call, kOddMset);
     return split_by_keys(call, how);
   }
   if (call.spec->name == "watch") return watch(call);
@@ -159,7 +175,7 @@ void ShardRouter::route(Call& call) {
 }
 
 void ShardRouter::to_engine(std::uint16_t engine, Call& call) {
-  if (!held_.empty() && held_[engine]) {
+  if (is_held(engine)) {
     waiting_.push_back(&call);
   } else {
     engines_[engine]->submit(call);
@@ -183,10 +199,7 @@ void ShardRouter::to_any(Call& call) {
 void ShardRouter::route_keyless(Call& call) {
   const auto& name = call.spec->name;
   if (name == "scan") return scan(call);
-  if (name == "unwatch") {
-    const auto watch = watching_.extract(call.client_id);
-    return watch.empty() ? to_any(call) : to_engine(watch.mapped(), call);
-  }
+  if (name == "unwatch") return unwatch(call);
   const Join how = join_of_all(*call.spec);
   if (how == Join::none) return to_any(call);
   if (call.spec->handling == Handling::flush) {
@@ -197,29 +210,65 @@ void ShardRouter::route_keyless(Call& call) {
   to_all(call, how);
 }
 
-// All its keys in one slot, and what it watches with the same engine.
-void ShardRouter::route_block(Call& call) {
+// Why a block is not run; empty: slots_ says where it may.
+std::string_view ShardRouter::refusal_of(const Call& block) {
   slots_.clear();
-  for (const auto& queued : call.block) {
-    if (needs_databases(*queued)) return call.sink->on_reply(call, kOneDatabase);
+  for (const auto& queued : block.block) {
+    if (needs_databases(*queued)) return kOneDatabase;
     add_slots(*queued, slots_);
   }
-  const auto watch = watching_.extract(call.client_id);
-  if (slots_.empty()) return watch.empty() ? to_any(call) : to_engine(watch.mapped(), call);
-  const bool one = std::ranges::all_of(slots_, [this](Slot slot) { return slot == slots_[0]; });
-  const auto engine = (*owners_)[slots_[0]];
-  const bool elsewhere = !watch.empty() && watch.mapped() != engine;
-  if (elsewhere) engines_[watch.mapped()]->client_gone(call.client_id);  // its watches end
-  if (!one || elsewhere) return call.sink->on_reply(call, kCrossSlot);
+  if (std::ranges::any_of(slots_, [this](Slot slot) { return slot != slots_[0]; })) {
+    return kCrossSlot;
+  }
+  const auto watch = watching_.find(block.client_id);
+  if (watch == watching_.end()) return {};
+  if (watch->second == nullptr) return kNull;
+  const bool elsewhere = !slots_.empty() && engines_[(*owners_)[slots_[0]]] != watch->second;
+  return elsewhere ? kCrossSlot : std::string_view();
+}
+
+void ShardRouter::route_block(Call& call) {
+  const std::string_view refusal = refusal_of(call);
+  if (!refusal.empty()) {
+    end_watch(call.client_id);
+    return call.sink->on_reply(call, refusal);
+  }
+  const auto watch = watching_.find(call.client_id);
+  if (watch == watching_.end()) {
+    return slots_.empty() ? to_any(call) : to_engine((*owners_)[slots_[0]], call);
+  }
+  const auto engine = index_of(watch->second);
+  if (!is_held(engine)) watching_.erase(watch);  // else it may be in doubt when this goes on
   to_engine(engine, call);
 }
 
 // A client watches keys of one engine at a time.
 void ShardRouter::watch(Call& call) {
   const auto engine = (*owners_)[slots_[0]];
-  const auto [at, fresh] = watching_.try_emplace(call.client_id, engine);
-  if (!fresh && at->second != engine) return call.sink->on_reply(call, kCrossSlot);
+  if (is_held(engine)) return to_engine(engine, call);
+  CallHandler* const here = engines_[engine];
+  CallHandler* const watched = watching_.try_emplace(call.client_id, here).first->second;
+  if (watched == nullptr) return call.sink->on_reply(call, kOk);  // EXEC is null in any case
+  if (watched != here) return call.sink->on_reply(call, kCrossSlot);
   to_engine(engine, call);
+}
+
+void ShardRouter::unwatch(Call& call) {
+  const auto watch = watching_.find(call.client_id);
+  if (watch == watching_.end()) return to_any(call);
+  const bool held = watch->second != nullptr && is_held(index_of(watch->second));
+  if (held) return waiting_.push_back(&call);
+  end_watch(call.client_id);
+  call.sink->on_reply(call, kOk);
+}
+
+void ShardRouter::end_watch(std::uint64_t client_id) {
+  const auto watch = watching_.extract(client_id);
+  if (!watch.empty() && watch.mapped() != nullptr) watch.mapped()->client_gone(client_id);
+}
+
+std::uint16_t ShardRouter::index_of(const CallHandler* engine) const {
+  return static_cast<std::uint16_t>(std::ranges::find(engines_, engine) - engines_.begin());
 }
 
 // --- several engines

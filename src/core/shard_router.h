@@ -46,17 +46,23 @@ class ShardRouter final : public CallHandler {
 
  private:
   class Split;
+  using Watches = std::map<std::uint64_t, CallHandler*>;
 
   void route(Call& call);
   void route_keyless(Call& call);
   void route_block(Call& call);
+  std::string_view refusal_of(const Call& block);
   void to_all(Call& call, Join how);
   void to_engine(std::uint16_t engine, Call& call);
+  bool is_held(std::uint16_t engine) const { return !held_.empty() && held_[engine]; }
   void to_any(Call& call);
   void split_by_keys(Call& call, Join how);
   void end(Split& split, std::string reply);
   void scan(Call& call);
   void watch(Call& call);
+  void unwatch(Call& call);
+  void end_watch(std::uint64_t client_id);
+  std::uint16_t index_of(const CallHandler* engine) const;
   bool any_held() const;
   // Adds the slots of a command's keys. False: the arguments make no sense; Redis says which.
   bool add_slots(const Call& call, std::vector<Slot>& slots);
@@ -67,11 +73,11 @@ class ShardRouter final : public CallHandler {
   std::deque<Call*> waiting_;
   std::map<Split*, std::unique_ptr<Split>> splits_;
   std::vector<std::unique_ptr<Split>>
-      ended_;  // inside their own last reply; freed at the next call
-  std::map<std::uint64_t, std::uint16_t> watching_;  // client -> engine of its WATCH
-  std::size_t turn_ = 0;                             // whose random key is told next
-  std::vector<std::uint32_t> positions_;             // scratch
-  std::vector<Slot> slots_;                          // scratch
+      ended_;             // inside their own last reply; freed at the next call
+  Watches watching_;      // client -> engine of its WATCH; nullptr: its slots have changed since
+  std::size_t turn_ = 0;  // whose random key is told next
+  std::vector<std::uint32_t> positions_;  // scratch
+  std::vector<Slot> slots_;               // scratch
 };
 
 }  // namespace stayd

@@ -57,7 +57,8 @@ const ConfigKey kKeys[] = {
      "The primary: redis://[user:password@]host:port/db, rediss:// (the same over TLS) or "
      "unix:///path?db=N; or the Sentinels that know it: "
      "redis+sentinel://[user:password@]host:port,host:port/name/db, where user and password are "
-     "those of Redis."},
+     "those of Redis; or some nodes of a Redis Cluster: "
+     "redis+cluster://[user:password@]host:port,host:port."},
     {"redis", "user", STAYD_FIELD(redis.user), "ACL user, if the URL has none."},
     {"redis", "password", STAYD_FIELD(redis.password), "Password, if the URL has none."},
     {"redis", "password_file", STAYD_FIELD(redis.password_file),
