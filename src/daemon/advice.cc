@@ -36,7 +36,8 @@ class Judge {
       add(Level::good, "version", fmt::format("Redis {}", version));
     }
     if (info_field(info_, "redis_mode") == "cluster") {
-      add(Level::problem, "mode", "this is a cluster node; cluster is not yet supported");
+      add(Level::problem, "mode",
+          "this is a node of a Cluster: the URL should be redis+cluster://");
     }
   }
 

@@ -196,8 +196,10 @@ std::optional<Topology> find_shards(const Config& config, const RedisTarget& as,
     map.add_seed(seed);
     auto answer = ask_node(seed, as, config);
     if (!answer) {
+      const std::string& why = answer.error().message;  // of a connect: begins with the address
       findings.push_back(
-          {Level::problem, "cluster", fmt::format("{}: {}", seed.text(), answer.error().message)});
+          {Level::problem, "cluster",
+           why.starts_with(seed.text()) ? why : fmt::format("{}: {}", seed.text(), why)});
       continue;
     }
     findings.push_back({answer->state_ok ? Level::good : Level::problem, "cluster",
@@ -225,6 +227,8 @@ void check_redis(const RedisTarget& target, const Config& config, std::string_vi
   }
   findings.push_back({Level::good, "redis", fmt::format("{} answers", target.endpoint.text())});
   for (Finding one : *redis) {
+    if (target.cluster() && one.subject == "mode")
+      continue;  // a node of a Cluster, as it should be
     if (target.cluster()) one.text = fmt::format("{}: {}", target.endpoint.text(), one.text);
     findings.push_back(std::move(one));
   }

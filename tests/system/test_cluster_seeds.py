@@ -88,7 +88,7 @@ def silent_server(network):
 # name -> what is said of it, beside its address
 SEEDS = {
     "standalone": "cluster support disabled",
-    "http": "closed the connection before its first answer",
+    "http": "closed",
     "nothing": "refused",
     "silent": "no answer",
     "empty": "no slots",  # a node of a Cluster that has not been made yet
