@@ -210,8 +210,10 @@ class ClusterSet:
         _ok(target.call("CLUSTER", "SETSLOT", slot, "NODE", target.id))
         yield "told"
         others = {shard.primary for shard in self.shards} - {source, target}
-        for node in (source, *others):  # one that has lost its last slot is no primary any more
-            _ok(node.call("CLUSTER", "SETSLOT", slot, "NODE", target.id))
+        for node in (source, *others):
+            reply = node.call("CLUSTER", "SETSLOT", slot, "NODE", target.id)
+            if "only with masters" not in reply:  # it has heard that its last slot is gone
+                _ok(reply)
         yield "closed"
 
     def give_up_move(self, slot, source, target):
