@@ -253,6 +253,9 @@ void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
       }
       return;
     case RepairOutcome::refused:
+      // Its slot may have come to rest elsewhere: what is owed is asked of Redis by nobody else.
+      if (!c_.place.everything()) events_.on_slot_elsewhere();
+      [[fallthrough]];
     case RepairOutcome::leased:
       pay_not_before_us_ =
           c_.deadline_us(outcome == RepairOutcome::leased ? kLeaseRetryMs : kPayRetryMs);
