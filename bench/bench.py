@@ -1,6 +1,6 @@
 """`./dev bench [PART] [flags]`: figures of stayd on this machine; docs/performance.md holds them.
 
-Without a part, all parts run with their default values (about nine minutes).
+Without a part, all parts run with their default values (about a quarter of an hour).
 """
 
 import argparse

@@ -6,6 +6,8 @@ each figure is the median of the runs. CPU time per command is read from /proc b
 run. At the end one client alone measures latency.
 
 `--targets redis-tls,stayd-tls`: the same with TLS, in front of stayd and behind it.
+`--targets cluster,stayd-cluster`: a Redis Cluster of three primaries, asked by `redis-benchmark
+--cluster`, and one behind stayd.
 """
 
 import os
@@ -20,19 +22,23 @@ from pathlib import Path
 from common import RedisServer, StaydServer
 
 from lib.certificates import Authority
+from lib.cluster_client import slot_of
+from lib.clusters import ClusterSet
 from lib.processes import Process, free_port, wait_until
 from lib.resp import Client, encode
 
 TICKS = os.sysconf("SC_CLK_TCK")
 KEYS = 100_000
 CASES = [("GET", 1), ("SET", 1), ("GET", 16), ("SET", 16)]
+LATENCY_KEY = "key:000000000001"
 
 
 class Target:
-    """What redis-benchmark talks to, and the processes whose CPU time it costs."""
+    """What redis-benchmark talks to, and the processes whose CPU time it costs: {name: [pid]}."""
 
-    def __init__(self, name, port, pids, authority=None):
+    def __init__(self, name, port, pids, authority=None, flags=()):
         self.name, self.port, self.pids, self.authority = name, port, pids, authority
+        self.flags = flags  # of redis-benchmark
         self.samples = {}  # (case) -> [(operations/s, {process: us/operation})]
 
     def client(self, timeout=5):
@@ -42,7 +48,7 @@ class Target:
             cafile=self.authority.ca_file))
 
     def cpu_seconds(self):
-        return {name: cpu_seconds(pid) for name, pid in self.pids.items()}
+        return {name: sum(map(cpu_seconds, pids)) for name, pids in self.pids.items()}
 
 
 def cpu_seconds(pid):
@@ -85,25 +91,43 @@ def haproxy(folder, redis):
     return port, Process("haproxy", argv, folder / "haproxy.log").start()
 
 
-def start_targets(folder, wanted):
-    """(targets, things to kill). Each target has a redis-server of its own."""
-    targets, started = [], []
+def start_targets(folder, wanted, started):
+    """Each target has a Redis of its own; `started` gets what is to be killed."""
     for name in wanted:
-        authority = Authority(folder / f"authority-{name}") if name.endswith("-tls") else None
-        redis = RedisServer(folder / f"redis-{name}", **redis_tls(authority)).start()
-        started.append(redis)
-        if name.startswith("redis"):
-            port = redis.config.get("tls-port", redis.port)
-            targets.append(Target(name, port, {"redis": redis.pid}, authority))
-            continue
-        if name.startswith("stayd"):
-            port, proxy = stayd(folder / name, redis, authority)
-        else:
-            port, proxy = {"nutcracker": nutcracker, "haproxy": haproxy}[name](folder, redis)
-        started.append(proxy)
-        targets.append(Target(name, port, {name: proxy.pid, "redis": redis.pid}, authority))
-        wait_until(lambda target=targets[-1]: answers(target), 10, f"{name} answers")
-    return targets, started
+        start = start_cluster if name.endswith("cluster") else start_single
+        target = start(folder, name, started)
+        wait_until(lambda target=target: answers(target), 10, f"{name} answers")
+        yield target
+
+
+def start_single(folder, name, started):
+    authority = Authority(folder / f"authority-{name}") if name.endswith("-tls") else None
+    redis = RedisServer(folder / f"redis-{name}", **redis_tls(authority)).start()
+    started.append(redis)
+    if name.startswith("redis"):
+        return Target(name, redis.named_port, {"redis": [redis.pid]}, authority)
+    if name.startswith("stayd"):
+        port, proxy = stayd(folder / name, redis, authority)
+    else:
+        port, proxy = {"nutcracker": nutcracker, "haproxy": haproxy}[name](folder, redis)
+    started.append(proxy)
+    return Target(name, port, {name: [proxy.pid], "redis": [redis.pid]}, authority)
+
+
+def start_cluster(folder, name, started):
+    def make_redis(**config):
+        started.append(RedisServer(folder / f"{name}{len(started)}", **config))
+        return started[-1].start()
+
+    cluster = ClusterSet(folder, make_redis, replicas=0)
+    pids = {"redis": [node.pid for node in cluster.nodes]}
+    if name == "cluster":
+        port = cluster.primary_of(slot_of(LATENCY_KEY)).port
+        return Target(name, port, pids, flags=["--cluster"])
+    server = StaydServer(folder / name, cluster.url).start()
+    started.append(server)
+    server.wait_trusted()
+    return Target(name, server.port, {name: [server.pid], **pids})
 
 
 def redis_tls(authority):
@@ -132,7 +156,7 @@ def stayd(folder, redis, authority):
 
 def answers(target):
     with target.client(timeout=1) as client:
-        return client.call("GET", "x") is None
+        return client.call("GET", LATENCY_KEY) is None
 
 
 # -- measuring ---------------------------------------------------------------------------------------
@@ -141,7 +165,7 @@ def answers(target):
 def throughput(target, command, depth, requests):
     """Operations per second and CPU microseconds per operation of each process."""
     argv = ["redis-benchmark", "-p", target.port, "-c", 50, "-d", 512, "-r", KEYS, "-P", depth]
-    argv += ["-n", requests, "-t", command.lower(), "--csv"]
+    argv += ["-n", requests, "-t", command.lower(), "--csv", *target.flags]
     if target.authority:
         argv += ["--tls", "--cacert", target.authority.ca_file]
     before = target.cpu_seconds()
@@ -158,8 +182,8 @@ def latency(target, count):
     """Round trips of one client, one command at a time: median, p99 and worst in microseconds."""
     times = []
     with target.client() as client:
-        client.call("SET", "key:000000000001", "x" * 512)
-        request = encode("GET", "key:000000000001")
+        client.call("SET", LATENCY_KEY, "x" * 512)
+        request = encode("GET", LATENCY_KEY)
         for _ in range(count):
             start = time.perf_counter_ns()
             client.raw(request)
@@ -180,7 +204,7 @@ def measure(targets, options):
                 target.samples.setdefault((command, depth), []).append(sample)
                 print(
                     f"run {round_number + 1}/{options.runs}  {command} depth {depth:2}  "
-                    f"{target.name:10} {sample[0]:10.0f}/s",
+                    f"{target.name:13} {sample[0]:10.0f}/s",
                     flush=True,
                 )
 
@@ -197,7 +221,7 @@ def report(targets, options):
                 f"{name} {statistics.median(costs[name] for _, costs in samples):.2f}"
                 for name in target.pids
             )
-            print(f"  {target.name:12}{rate:14,.0f}{rate / direct:11.2f}   {cpu}")
+            print(f"  {target.name:14}{rate:12,.0f}{rate / direct:11.2f}   {cpu}")
     print("\nlatency of one client, one GET at a time, microseconds")
     print(f"  {'':12}{'median':>10}{'p99':>10}{'p99.99':>10}")
     for target in targets:
@@ -216,7 +240,7 @@ def add_arguments(parser):
 def run(options, folder):
     started = []
     try:
-        targets, started = start_targets(folder, options.targets.split(","))
+        targets = list(start_targets(folder, options.targets.split(","), started))
         measure(targets, options)
         report(targets, options)
     finally:

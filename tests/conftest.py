@@ -11,8 +11,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lib.clusters import ClusterSet  # noqa: E402
 from lib.failure_page import row_of  # noqa: E402
 from lib.faultproxy import FaultProxy  # noqa: E402
+from lib.own_network import OwnNetwork  # noqa: E402
 from lib.servers import RedisServer, StaydServer  # noqa: E402
 
 
@@ -35,6 +37,13 @@ def folder():
     folder = Path(tempfile.mkdtemp(prefix="stayd-test-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def network():
+    """In which the test lives, and all that it starts. Asked for before what starts servers."""
+    with OwnNetwork() as network:
+        yield network
 
 
 @pytest.fixture
@@ -85,6 +94,26 @@ def make_stayd(folder, started):
         server = StaydServer(folder / f"stayd{len(started)}", redis_url, **options)
         started.append(server)
         return server.start(wait=wait) if wait != "never" else server
+
+    return make
+
+
+@pytest.fixture
+def make_cluster(network, folder, make_redis):
+    return lambda **options: ClusterSet(folder, make_redis, network=network, **options)
+
+
+@pytest.fixture
+def clustered(make_cluster, make_stayd):
+    """Makes a Cluster and a stayd that trusts every shard of it."""
+
+    def make(stayd_options=None, **options):
+        cluster = make_cluster(**options)
+        stayd = make_stayd(cluster.url, options={**cluster.options, **(stayd_options or {})})
+        stayd.wait_trusted()
+        stayd.wait_adopted()
+        assert len(stayd.shards()) == len(cluster.shards)
+        return cluster, stayd
 
     return make
 

@@ -14,7 +14,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -30,6 +29,7 @@
 #include "core/pinned.h"
 #include "core/policy.h"
 #include "core/shard.h"
+#include "core/slot_events.h"
 #include "core/status.h"
 #include "core/tomb_keeper.h"
 #include "resp/reply.h"
@@ -76,8 +76,9 @@ class Engine final : public CallHandler,
   // connections are given up.
   Handover move(ShardPlace place);
   void take_over(Handover from);
-  // Redis has a slot elsewhere than thought; may come often.
-  void on_slot_elsewhere(std::function<void()> hint) { slot_elsewhere_ = std::move(hint); }
+  void set_slot_events(SlotEvents* events) { slot_events_ = events; }
+  // To where its slot is; `asking`: is about to be. Another redirection is not followed.
+  void submit_redirected(Call& call, bool asking);
 
   // Runs the backfill from its beginning; until its end an outage has UNKNOWN again.
   void restart_adoption() { adopter_.restart(); }
@@ -347,7 +348,9 @@ class Engine final : public CallHandler,
     adopter_.want(key, true);
   }
   void on_redis_is_truth(std::string_view why) override;
-  void on_slot_elsewhere() override { slot_elsewhere_(); }
+  void on_slot_elsewhere() override {
+    if (slot_events_ != nullptr) slot_events_->on_slot_elsewhere();
+  }
   void on_push(std::string_view frame) override;
   void on_adopted(const FullKey& key) override {
     c_.cache.erase(key);
@@ -371,7 +374,7 @@ class Engine final : public CallHandler,
   Pinned* pinned_ = nullptr;
   std::map<std::uint64_t, Watch> watches_;
   ReplyHandler* push_handler_ = nullptr;
-  std::function<void()> slot_elsewhere_ = [] {};
+  SlotEvents* slot_events_ = nullptr;
 
   std::vector<SubOp> subs_;
   std::vector<std::uint32_t> free_subs_;

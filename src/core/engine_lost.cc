@@ -23,6 +23,10 @@ bool Engine::refused(Call& call, std::string_view frame) {
       if (c_.options.observe) return note_elsewhere(frame), false;
       ++c_.counters.refused_by_redis;
       shard_.note_refusal(reply_class, frame.substr(1));
+      if (reply_class == ReplyClass::elsewhere && !c_.place.everything()) {
+        // Redis would be asked again at once, and say the same: the ledger answers for these keys.
+        for (const FullKey& key : call.keys) shard_.owe(key, c_.hlc.next(c_.now.wall_ms));
+      }
       if (call.marked) {
         undo(call, {});
       } else if (call.is_block() || stand_in_supports(*call.spec, call.args)) {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "core/engine.h"
+#include "resp/request_parser.h"
 
 namespace stayd {
 
@@ -28,6 +29,18 @@ Handover Handover::of(const ShardPlace& place) {
 void Engine::note_elsewhere(std::string_view frame) {
   if (c_.place.everything() || classify_reply(frame) != ReplyClass::elsewhere) return;
   shard_.note_refusal(ReplyClass::elsewhere, frame.substr(1));
+}
+
+void Engine::submit_redirected(Call& call, bool asking) {
+  ++under_way_;
+  call.redirected = true;
+  if (!c_.up()) return fail_unavailable(call);
+  request_.clear();
+  if (asking) append_request(request_, {"ASKING"});
+  request_.append(call.raw);
+  call.stage = static_cast<std::uint8_t>(Stage::passthrough);
+  c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                    slow_deadline_us(), asking ? 2 : 1);
 }
 
 void Engine::settle() {

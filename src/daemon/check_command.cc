@@ -2,13 +2,19 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 #include <ostream>
 
+#include "base/info.h"
 #include "daemon/advice.h"
 #include "daemon/blocking_client.h"
 #include "daemon/commands.h"
+#include "daemon/password_command.h"
+#include "daemon/permissions.h"
+#include "redis/cluster_map.h"
 #include "redis/sentinel.h"
 
 namespace stayd {
@@ -77,18 +83,34 @@ Result<BlockingSocket> connect_to(const Endpoint& endpoint, const Config& config
   return socket;
 }
 
+// On a connection of its own.
+Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const Config& config) {
+  auto socket = connect_to(target.endpoint, config);
+  if (!socket) return socket.error();
+  RedisProbe probe(std::move(*socket));
+  if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
+  std::vector<std::string> patterns;
+  for (const SessionPolicy& policy : config.sessions) patterns.push_back(policy.match);
+  if (patterns.empty()) patterns.emplace_back("*");
+  return judge_permissions(probe, target.user, patterns);
+}
+
 // Everything asked of Redis, or why it could not be.
 Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const Config& config) {
+  auto permissions = probe_permissions(target, config);
+  if (!permissions) return permissions;
   auto socket = connect_to(target.endpoint, config);
   if (!socket) return socket.error();
   const auto certificate_ends_s = socket->certificate_ends_s();
   RedisProbe probe(std::move(*socket));
   if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
   const auto info = ask(probe, {"INFO"});
-  if (!info) return info.error();
   const auto offset = clock_offset(probe);
+  if ((!info || !offset) && has_problem(*permissions)) return permissions;
+  if (!info) return info.error();
   if (!offset) return offset.error();
   auto findings = judge_redis(*info, *offset);
+  findings.insert(findings.end(), permissions->begin(), permissions->end());
   if (target.tls) {
     const auto left_days = (certificate_ends_s - wall_ms() / 1'000) / 86'400;
     findings.push_back({left_days > 30 ? Level::good : Level::advice, "tls",
@@ -146,6 +168,115 @@ RedisTarget find_primary(const Config& config, std::vector<Finding>& findings) {
   return target;
 }
 
+// What one node of a Cluster says of all.
+Result<ClusterMap::Answer> ask_node(const Endpoint& node, const RedisTarget& as,
+                                    const Config& config) {
+  auto socket = connect_to(node, config);
+  if (!socket) return socket.error();
+  RedisProbe probe(std::move(*socket));
+  if (const auto in = log_in(probe, {as.user, as.password}); !in) return in.error();
+  const auto info = ask(probe, {"CLUSTER", "INFO"});
+  if (!info) return info.error();
+  const auto nodes = ask(probe, {"CLUSTER", "NODES"});
+  if (!nodes) return nodes.error();
+  const auto names = as.tls ? NodeNames::hostnames : NodeNames::addresses;
+  auto view = parse_cluster_nodes(*nodes, node, names);
+  if (!view) return make_error(Errc::unavailable, "its CLUSTER NODES is not what Redis answers");
+  if (std::ranges::all_of(view->nodes, [](const auto& one) { return one.slots.empty(); })) {
+    return make_error(Errc::unavailable, "it knows of no slots: is it part of a Cluster yet?");
+  }
+  return ClusterMap::Answer{std::move(*view), info_field(*info, "cluster_state") == "ok"};
+}
+
+// Asks every seed of the URL; nullopt: none of them names a topology.
+std::optional<Topology> find_shards(const Config& config, const RedisTarget& as,
+                                    std::vector<Finding>& findings) {
+  ClusterMap map;
+  for (const Endpoint& seed : as.seeds) {
+    map.add_seed(seed);
+    auto answer = ask_node(seed, as, config);
+    if (!answer) {
+      findings.push_back(
+          {Level::problem, "cluster", fmt::format("{}: {}", seed.text(), answer.error().message)});
+      continue;
+    }
+    findings.push_back({answer->state_ok ? Level::good : Level::problem, "cluster",
+                        fmt::format("{} knows {} nodes, cluster_state:{}", seed.text(),
+                                    answer->view.nodes.size(), answer->state_ok ? "ok" : "fail")});
+    map.on_answer(seed, std::move(*answer), 0);
+  }
+  map.elect(ClusterMap::kPatienceUs);
+  if (!map.followed()) return std::nullopt;
+  if (const auto uncovered = map.uncovered(); uncovered.any()) {
+    findings.push_back({Level::problem, "cluster",
+                        fmt::format("no node has the slots {}", slot_ranges_text(uncovered))});
+  }
+  return map.followed();
+}
+
+void check_redis(const RedisTarget& target, const Config& config, std::string_view what,
+                 std::vector<Finding>& findings) {
+  const auto redis = probe_redis(target, config);
+  if (!redis) {
+    findings.push_back({Level::problem, "redis",
+                        fmt::format("{} ({}); {} would be answered from the ledger alone",
+                                    redis.error().message, target.endpoint.text(), what)});
+    return;
+  }
+  findings.push_back({Level::good, "redis", fmt::format("{} answers", target.endpoint.text())});
+  for (Finding one : *redis) {
+    if (target.cluster()) one.text = fmt::format("{}: {}", target.endpoint.text(), one.text);
+    findings.push_back(std::move(one));
+  }
+}
+
+void check_cluster(RedisTarget target, const Config& config, std::vector<Finding>& findings) {
+  const auto topology = find_shards(config, target, findings);
+  if (!topology) {
+    findings.push_back({Level::problem, "cluster",
+                        fmt::format("no node names the shards of {}; sessions would be answered "
+                                    "from the ledger alone",
+                                    target.text())});
+    return;
+  }
+  for (const ClusterShard& shard : topology->shards) {
+    target.endpoint = shard.primary;
+    check_redis(target, config, "sessions of slots " + slot_ranges_text(shard.slots), findings);
+  }
+}
+
+// Of redis.password_command or redis.iam_cache, if there is one.
+bool find_password(const Config& config, std::string& password, std::vector<Finding>& findings) {
+  if (!config.redis.iam.cache.empty()) {
+    const auto keys = find_aws_keys(config.redis.aws);
+    if (!keys) {
+      findings.push_back(
+          {Level::problem, "password", "[redis] iam_cache: " + keys.error().message});
+      return false;
+    }
+    IamUser user = config.redis.iam;
+    user.user = config.redis_target.user;
+    password = iam_token(user, *keys, wall_ms());
+    findings.push_back(
+        {Level::good, "password", fmt::format("a token, signed with the key {}", keys->id)});
+    return true;
+  }
+  if (config.redis.password_command.empty()) return true;
+  auto printed = run_password_command(config.redis.password_command);
+  if (!printed) {
+    findings.push_back({Level::problem, "password",
+                        fmt::format("[redis] password_command: {}", printed.error().message)});
+    return false;
+  }
+  findings.push_back({Level::good, "password", "the command printed one"});
+  password = std::move(*printed);
+  return true;
+}
+
+bool target_is_known(const RedisTarget& target) {
+  return target.cluster() || target.endpoint.known();
+}
+
 DiskFacts look_at_disk(const std::string& path) {
   namespace fs = std::filesystem;
   DiskFacts disk;
@@ -184,20 +315,17 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
     findings.push_back(
         {Level::good, "sessions", fmt::format("{} key patterns", config.sessions.size())});
   }
-  const RedisTarget target = find_primary(config, findings);
-  const auto redis = target.endpoint.known()
-                         ? probe_redis(target, config)
-                         : Result<std::vector<Finding>>(
-                               make_error(Errc::unavailable, "no Sentinel names a primary"));
-  if (redis) {
-    findings.push_back({Level::good, "redis", fmt::format("{} answers", target.endpoint.text())});
-    findings.insert(findings.end(), redis->begin(), redis->end());
-  } else {
+  RedisTarget target = find_primary(config, findings);
+  if (!find_password(config, target.password, findings) || !target_is_known(target)) {
     findings.push_back(
         {Level::problem, "redis",
          fmt::format("{} ({}); sessions would be answered from the ledger alone",
-                     redis.error().message,
+                     target_is_known(target) ? "no password" : "no Sentinel names a primary",
                      target.endpoint.known() ? target.endpoint.text() : target.text())});
+  } else if (target.cluster()) {
+    check_cluster(std::move(target), config, findings);
+  } else {
+    check_redis(target, config, "sessions", findings);
   }
   const auto disk = judge_disk(look_at_disk(config.ledger.path));
   findings.insert(findings.end(), disk.begin(), disk.end());

@@ -128,7 +128,7 @@ TEST_F(Commands, CheckOfARedisThatRefuses) {
   const CannedServer server("-NOAUTH Authentication required.\r\n");
   redis_at(server.address());
   EXPECT_EQ(run_check(loaded_, terminal_), 1);
-  EXPECT_NE(out_.str().find("PROBLEM redis       INFO: NOAUTH Authentication required."),
+  EXPECT_NE(out_.str().find("PROBLEM redis       MULTI: NOAUTH Authentication required."),
             std::string::npos)
       << out_.str();
   EXPECT_NE(out_.str().find("ok      ledger"), std::string::npos) << out_.str();

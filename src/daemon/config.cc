@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "daemon/config_reader.h"
+#include "daemon/credentials.h"
 
 namespace stayd {
 
@@ -33,14 +34,11 @@ Result<std::string> read_file(const std::string& path) {
 void read_password(ConfigReader& reader, std::string_view key, const std::string& path,
                    std::string& password) {
   if (path.empty()) return;
-  const auto text = read_file(path);
-  if (!text) {
-    reader.problem(reader.origin(key), fmt::format("{}: {}", key, text.error().message));
-    return;
-  }
-  password = text->substr(0, text->find_first_of("\r\n"));
-  if (password.empty()) {
-    reader.problem(reader.origin(key), fmt::format("{}: {} is empty", key, path));
+  const auto first_line = read_password_file(path);
+  if (first_line) {
+    password = *first_line;
+  } else {
+    reader.problem(reader.origin(key), fmt::format("{}: {}", key, first_line.error().message));
   }
 }
 
@@ -134,6 +132,12 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
   Config& config = reader.config();
   if (config.ledger.path.empty()) {
     config.ledger.path = default_state_folder(sources.environment, sources.root);
+  }
+  config.redis.aws = aws_key_source(sources.environment);
+  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
+    if (config.redis.iam.region.empty()) {
+      config.redis.iam.region = value_or(sources.environment, name);
+    }
   }
   reader.finish();
   if (config.listen.password.empty()) {

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "core/policy.h"
+#include "daemon/iam_token.h"
 #include "daemon/redis_url.h"
 #include "daemon/units.h"
 #include "net/tls.h"
@@ -40,6 +41,10 @@ struct RedisConfig {
   std::string user;
   std::string password;
   std::string password_file;
+  std::vector<std::string> password_command;
+  Millis login_probe_interval{60'000};
+  IamUser iam;       // the user is redis_target's
+  AwsKeySource aws;  // from the environment, by load_config
   TlsOptions tls;
   std::string sentinel_user;
   std::string sentinel_password;
@@ -87,7 +92,7 @@ struct Config {
 
 // Reads the text of a stayd.toml and checks it. `name` stands in messages. Errors: `invalid`; one
 // sentence a line, each naming file, line and key. Opens no file: password files and the ledger's
-// default folder are `load_config`'s.
+// default folder are `load_config`'s. password_command is run by whoever needs the password.
 Result<Config> parse_config(std::string_view text, std::string_view name = "stayd.toml");
 
 // Where settings come from; a later one wins: defaults, file, environment, flags.

@@ -57,11 +57,27 @@ const ConfigKey kKeys[] = {
      "The primary: redis://[user:password@]host:port/db, rediss:// (the same over TLS) or "
      "unix:///path?db=N; or the Sentinels that know it: "
      "redis+sentinel://[user:password@]host:port,host:port/name/db, where user and password are "
-     "those of Redis."},
+     "those of Redis; or some nodes of a Redis Cluster: "
+     "redis+cluster://[user:password@]host:port,host:port."},
     {"redis", "user", STAYD_FIELD(redis.user), "ACL user, if the URL has none."},
     {"redis", "password", STAYD_FIELD(redis.password), "Password, if the URL has none."},
     {"redis", "password_file", STAYD_FIELD(redis.password_file),
-     "A file whose first line is that password; read again on SIGHUP."},
+     "A file whose first line is that password; looked at again for each new connection."},
+    {"redis", "password_command", STAYD_FIELD(redis.password_command),
+     "A program, by its whole path, and its arguments, that prints that password; run without a "
+     "shell, for new connections, each 5 s at most. It has 10 s."},
+    {"redis", "iam_cache", STAYD_FIELD(redis.iam.cache),
+     "ElastiCache with IAM: the name of the replication group, or of the serverless cache. For "
+     "each connection a token is signed with the AWS keys of the environment (AWS_ACCESS_KEY_ID "
+     "...) or of the shared credentials file."},
+    {"redis", "iam_region", STAYD_FIELD(redis.iam.region),
+     "Its region. Default: $AWS_REGION, $AWS_DEFAULT_REGION."},
+    {"redis", "iam_serverless", STAYD_FIELD(redis.iam.serverless),
+     "Whether that is a serverless cache."},
+    {"redis", "login_probe_interval", STAYD_FIELD(redis.login_probe_interval),
+     "How often another connection is made to see whether a login would still succeed. \"0s\": "
+     "never.",
+     "", 0, kHour},
     {"redis", "tls_ca_file", STAYD_FIELD(redis.tls.ca_file),
      "Whom Redis (rediss://, rediss+sentinel://) must be certified by, PEM. Empty: the authorities "
      "that the system trusts. These files are read again when they change."},
@@ -77,7 +93,7 @@ const ConfigKey kKeys[] = {
     {"redis", "sentinel_password", STAYD_FIELD(redis.sentinel_password),
      "Password of the Sentinels. Empty: they ask for none."},
     {"redis", "sentinel_password_file", STAYD_FIELD(redis.sentinel_password_file),
-     "A file whose first line is that password; read again on SIGHUP."},
+     "A file whose first line is that password; looked at again for each new connection."},
     {"redis", "connect_timeout", STAYD_FIELD(redis.connect_timeout),
      "Name resolution and connecting together.", "", 10, kMinute},
     {"redis", "retry_max", STAYD_FIELD(redis.retry_max),
@@ -310,7 +326,7 @@ std::string upper(std::string_view text) {
 }
 
 bool is_secret(const ConfigKey& key) {
-  return key.name == "password";
+  return key.name.ends_with("password");
 }
 
 }  // namespace

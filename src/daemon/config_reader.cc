@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace stayd {
 
@@ -62,19 +63,22 @@ void ConfigReader::check_order(std::string_view smaller, Millis a, std::string_v
                       strict ? "be shorter than" : "not exceed", larger, format_duration(b)));
 }
 
-// `key` is the password's, "redis.password"; its file's is "redis.password_file".
-void ConfigReader::check_passwords(std::string_view key, bool both) {
-  if (!both) return;
-  const std::size_t dot = key.find('.');
-  problem(origin(fmt::format("{}_file", key)),
-          fmt::format("[{0}] {1}_file stands beside [{0}] {1}; keep one of them",
-                      key.substr(0, dot), key.substr(dot + 1)));
+// At most one way to give a password.
+void ConfigReader::check_passwords(std::string_view section, std::initializer_list<Given> ways) {
+  std::string_view first;
+  for (const auto& [key, is_given] : ways) {
+    if (!is_given) continue;
+    if (std::exchange(first, first.empty() ? key : first).empty()) continue;
+    problem(
+        origin(fmt::format("{}.{}", section, key)),
+        fmt::format("[{0}] {1} stands beside [{0}] {2}; keep one of them", section, key, first));
+  }
 }
 
 void ConfigReader::check_sentinel() {
   const RedisConfig& redis = config_.redis;
-  check_passwords("redis.sentinel_password",
-                  !redis.sentinel_password.empty() && !redis.sentinel_password_file.empty());
+  check_passwords("redis", {{"sentinel_password", !redis.sentinel_password.empty()},
+                            {"sentinel_password_file", !redis.sentinel_password_file.empty()}});
   const bool password = !redis.sentinel_password.empty() || !redis.sentinel_password_file.empty();
   if (!redis.sentinel_user.empty() && !password) {
     problem(origin("redis.sentinel_user"),
@@ -102,6 +106,23 @@ void ConfigReader::check_tls() {
                                               : "redis.tls_server_name";
     problem(origin(key), "[redis] url is not rediss://: this connection would not be encrypted");
   }
+}
+
+void ConfigReader::check_iam() {
+  const IamUser& iam = config_.redis.iam;
+  if (iam.cache.empty()) {
+    if (iam.serverless) problem(origin("redis.iam_serverless"), "[redis] iam_cache is empty");
+    return;
+  }
+  const auto wrong = [&](std::string_view text) {
+    problem(origin("redis.iam_cache"), fmt::format("[redis] iam_cache {}", text));
+  };
+  if (config_.redis_target.user.empty()) wrong("needs redis.user, the id of the ElastiCache user");
+  if (iam.region.empty()) wrong("needs iam_region, or AWS_REGION in the environment");
+  if (!config_.redis_target.tls) wrong("needs TLS: a url with rediss://");
+  const bool upper = std::ranges::any_of(iam.cache, [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (upper)
+    wrong(fmt::format("= \"{}\" is not in lower case, as ElastiCache names it", iam.cache));
 }
 
 void ConfigReader::check_listen() {
@@ -145,7 +166,8 @@ void ConfigReader::check_listen() {
                           listen.http));
     }
   }
-  check_passwords("listen.password", !listen.password.empty() && !listen.password_file.empty());
+  check_passwords("listen", {{"password", !listen.password.empty()},
+                             {"password_file", !listen.password_file.empty()}});
 }
 
 void ConfigReader::check_redis() {
@@ -159,8 +181,19 @@ void ConfigReader::check_redis() {
   RedisTarget& to = config_.redis_target;
   if (!redis.user.empty()) to.user = redis.user;
   if (!redis.password.empty()) to.password = redis.password;
-  check_passwords("redis.password", !redis.password.empty() && !redis.password_file.empty());
-  if (!to.user.empty() && to.password.empty() && redis.password_file.empty()) {
+  check_passwords("redis", {{"password", !redis.password.empty()},
+                            {"password_file", !redis.password_file.empty()},
+                            {"password_command", !redis.password_command.empty()},
+                            {"iam_cache", !redis.iam.cache.empty()}});
+  check_iam();
+  const auto& command = redis.password_command;
+  if (!command.empty() && !command[0].starts_with('/')) {
+    problem(origin("redis.password_command"),
+            fmt::format("[redis] password_command: \"{}\" is not the whole path of a program",
+                        command[0]));
+  }
+  if (!to.user.empty() && to.password.empty() && redis.password_file.empty() && command.empty() &&
+      redis.iam.cache.empty()) {
     problem(origin(redis.user.empty() ? "redis.url" : "redis.user"),
             fmt::format("[redis] user \"{}\" has no password", to.user));
   }

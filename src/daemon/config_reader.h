@@ -2,6 +2,7 @@
 // share. One reader for one load; not shared between threads.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -37,9 +38,14 @@ class ConfigReader {
                    bool strict);
   void check_listen();
   void check_redis();
-  void check_passwords(std::string_view key, bool both);
+  struct Given {
+    std::string_view key;
+    bool is_given;
+  };
+  void check_passwords(std::string_view section, std::initializer_list<Given> ways);
   void check_sentinel();
   void check_tls();
+  void check_iam();
 
   Config config_;
   std::map<std::string, std::string, std::less<>> origins_;

@@ -165,6 +165,26 @@ TEST(Config, EveryMistakeNamesFileLineAndKey) {
        "of them"},
       {"[redis]\npassword = \"a\"\npassword_file = \"b\"\n",
        "stayd.toml:3: [redis] password_file stands beside [redis] password; keep one of them"},
+      {"[redis]\npassword_command = [\"/bin/x\"]\npassword_file = \"b\"\n",
+       "stayd.toml:2: [redis] password_command stands beside [redis] password_file; keep one of "
+       "them"},
+      {"[redis]\niam_cache = \"c\"\nuser = \"u\"\niam_region = \"r\"\nurl = \"redis://h\"\n",
+       "stayd.toml:2: [redis] iam_cache needs TLS: a url with rediss://"},
+      {"[redis]\niam_cache = \"C\"\nuser = \"u\"\niam_region = \"r\"\nurl = \"rediss://h\"\n",
+       "stayd.toml:2: [redis] iam_cache = \"C\" is not in lower case, as ElastiCache names it"},
+      {"[redis]\niam_cache = \"c\"\nurl = \"rediss://h\"\n",
+       "stayd.toml:2: [redis] iam_cache needs redis.user, the id of the ElastiCache user\n"
+       "stayd.toml:2: [redis] iam_cache needs iam_region, or AWS_REGION in the environment"},
+      {"[redis]\niam_cache = \"c\"\nuser = \"u\"\niam_region = \"r\"\nurl = \"rediss://h\"\n"
+       "password_file = \"f\"\n",
+       "stayd.toml:2: [redis] iam_cache stands beside [redis] password_file; keep one of them"},
+      {"[redis]\niam_serverless = true\n", "stayd.toml:2: [redis] iam_cache is empty"},
+      {"[redis]\npassword_command = [\"vault\", \"read\"]\n",
+       "stayd.toml:2: [redis] password_command: \"vault\" is not the whole path of a program"},
+      {"[redis]\nlogin_probe_interval = \"2h\"\n",
+       "stayd.toml:2: [redis] login_probe_interval = \"2h\" is not between \"0\" and \"1h\""},
+      {"[redis]\nsentinel_password = 5\n",
+       "stayd.toml:2: [redis] sentinel_password = (hidden) is not text in quotes"},
       {"[redis]\ncommand_deadline = \"200ms\"\n",
        "stayd.toml:2: [redis] command_deadline = \"200ms\" must not exceed command_deadline_max = "
        "\"100ms\""},

@@ -134,6 +134,20 @@ void add_certificates(Page& page,
               "certificate", ends);
 }
 
+void add_login_probes(Page& page, const std::vector<LoginProbeStatus>& probes) {
+  std::vector<std::pair<std::string, double>> failing, last_ok;
+  for (const LoginProbeStatus& probe : probes) {
+    failing.emplace_back(probe.address, number(probe.failing));
+    last_ok.emplace_back(probe.address, seconds(probe.last_ok_ms));
+  }
+  if (probes.empty()) return;
+  page.gauges("stayd_login_probe_failing",
+              "1 while new connections to Redis fail, though those in use work", "redis", failing);
+  page.gauges("stayd_login_probe_success_seconds",
+              "Unix time of the last connection of the probe that succeeded; 0: none yet", "redis",
+              last_ok);
+}
+
 void add_sentinels(Page& page, const SentinelStatus& sentinels) {
   page.gauge("stayd_sentinels_known", "Sentinels, named and learnt", number(sentinels.known));
   page.gauge("stayd_sentinels_answering", "Sentinels that name a primary at present",
@@ -171,6 +185,7 @@ std::string render_metrics(const PageInput& input) {
   add_ledger(page, input.engine);
   add_process(page, input.process, input.engine);
   add_certificates(page, input.process.certificates);
+  add_login_probes(page, input.process.login_probes);
   if (input.process.sentinels) add_sentinels(page, *input.process.sentinels);
   if (input.process.cluster) add_cluster(page, *input.process.cluster, input.engine.shards);
 #define X(name, help) page.counter("stayd_" #name "_total", help, number(input.counters.name));

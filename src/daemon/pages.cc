@@ -59,8 +59,9 @@ Readiness judge_readiness(const PageInput& input) {
   if (!trusted) {
     const std::string why =
         engine.shard.reason.empty() ? "" : fmt::format(" ({})", engine.shard.reason);
-    const bool no_sentinel = input.process.sentinels && input.process.sentinels->lost;
-    const bool never_tried = !no_sentinel && input.counters.connect_failures == 0 &&
+    const bool nobody_to_ask = (input.process.sentinels && input.process.sentinels->lost) ||
+                               (input.process.cluster && input.process.cluster->lost);
+    const bool never_tried = !nobody_to_ask && input.counters.connect_failures == 0 &&
                              input.counters.shard_trusted == 0 && input.counters.shard_out == 0;
     if (engine.shard.trust == Trust::out && never_tried) {
       // For the first moments: otherwise the first requests would meet a stayd that knows nothing.
@@ -89,6 +90,11 @@ Readiness judge_readiness(const PageInput& input) {
                       "are answered from the ledger",
                       cluster->uncovered));
     }
+  }
+  for (const LoginProbeStatus& probe : input.process.login_probes) {
+    if (!probe.failing) continue;
+    out.notes.push_back(
+        fmt::format("new connections to {} fail ({})", probe.address, probe.trouble));
   }
   if (engine.shard.shared_unsafe) {
     out.notes.push_back(

@@ -12,6 +12,7 @@
 #include "core/status.h"
 #include "observe/counters.h"
 #include "redis/cluster_watch.h"
+#include "redis/login_probe.h"
 #include "redis/sentinel.h"
 
 namespace stayd {
@@ -33,8 +34,9 @@ struct ProcessFacts {
   bool draining = false;
   // Ends of certificates, seconds since the epoch; 0: none, or not seen yet.
   std::vector<std::pair<std::string, std::int64_t>> certificates;
-  std::optional<SentinelStatus> sentinels;  // nullopt: the URL names no Sentinels
-  std::optional<ClusterStatus> cluster;     // nullopt: nor a Cluster
+  std::vector<LoginProbeStatus> login_probes;  // one for each primary
+  std::optional<SentinelStatus> sentinels;     // nullopt: the URL names no Sentinels
+  std::optional<ClusterStatus> cluster;        // nullopt: nor a Cluster
 };
 
 struct PageInput {

@@ -149,6 +149,21 @@ TEST_F(Pages, AnotherStaydOnTheSameRedisShowsEverywhere) {
   EXPECT_EQ(root.at_pointer("/shard/shared_unsafe").as_bool(), true);
 }
 
+TEST_F(Pages, ABotchedRotationShowsEverywhere) {
+  process_.login_probes = {{"cache:6379", false, "", 0, 1'080'000}};
+  EXPECT_EQ(page("/readyz").body, "ok\n");
+  const char* metric = "\nstayd_login_probe_failing{redis=\"cache:6379\"} ";
+  EXPECT_NE(page("/metrics").body.find(metric + std::string("0\n")), std::string::npos);
+  process_.login_probes[0] = {"cache:6379", true, "WRONGPASS no", 1'085'000, 1'080'000};
+  EXPECT_EQ(page("/readyz").status, 200);
+  EXPECT_EQ(page("/readyz").body, "ok\nnote: new connections to cache:6379 fail (WRONGPASS no)\n");
+  EXPECT_NE(page("/metrics").body.find(metric + std::string("1\n")), std::string::npos);
+  const auto root = boost::json::parse(page("/status.json").body);
+  EXPECT_EQ(root.at_pointer("/login_probes/0/failing").as_bool(), true);
+  EXPECT_EQ(root.at_pointer("/login_probes/0/trouble").as_string(), "WRONGPASS no");
+  EXPECT_EQ(root.at_pointer("/login_probes/0/last_ok_ms").to_number<int>(), 1'080'000);
+}
+
 TEST_F(Pages, StatusTableForPeople) {
   engine_.shard.trust = Trust::out;
   engine_.shard.reason = "Connection refused";

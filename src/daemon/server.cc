@@ -229,6 +229,7 @@ HttpResponse Server::answer(const HttpRequest& request) {
   facts_.draining = drain_until_us_ != 0;
   if (sentinels_) facts_.sentinels = sentinels_->status();
   if (cluster_) facts_.cluster = cluster_->status();
+  facts_.login_probes = shards_->login_probes();
   facts_.certificates = {{"listen", listen_files_.not_after_s()}};
   if (tls_) {
     facts_.certificates.emplace_back("redis", tls_->server_not_after_s());
@@ -290,8 +291,7 @@ void Server::reload() {
   std::vector<std::string> waiting;  // keys that only a restart takes up
   for (const ConfigKey& key : config_keys()) {
     const std::string path = key.path();
-    const bool taken = path == "log.level" || key.name.ends_with("password") ||
-                       key.name.ends_with("password_file");
+    const bool taken = path == "log.level" || RedisLogins::takes_up(key.name);
     if (!taken && show_config_value(fresh, key) != show_config_value(config_, key)) {
       waiting.push_back(path);
     }
@@ -299,10 +299,7 @@ void Server::reload() {
   log_.set_level(*parse_severity(fresh.log.level));
   shards_->replace_policies(fresh.sessions);
   fill_port(fresh);
-  shards_->set_password(fresh.redis_target.password);
-  pubsub_->set_password(fresh.redis_target.password);
-  if (cluster_) cluster_->set_password(fresh.redis_target.password);
-  if (sentinels_) sentinels_->set_password(fresh.redis.sentinel_password);
+  logins_->reload(fresh);
   config_.sessions = fresh.sessions;
   log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"
                                         : fmt::format("{} wait for a restart; the rest is taken up",

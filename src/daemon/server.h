@@ -15,6 +15,7 @@
 #include <string>
 
 #include "daemon/config.h"
+#include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/pages.h"
@@ -95,6 +96,7 @@ class Server final : private Ticker,
   void on_ready(std::uint32_t events) override;  // a signal
   void on_primary(const Endpoint& primary) override;
   void on_topology(const Topology& topology) override;
+  void on_node_serves(const Endpoint& node) override { shards_->hurry(node); }
   void tell_of_ledger(const EngineStatus& status);
   void each_second(Now now);
   std::string summary(const EngineStatus& status) const;
@@ -117,6 +119,7 @@ class Server final : private Ticker,
   std::unique_ptr<Ledger> ledger_;
   std::unique_ptr<AsioDialer> dialer_;
   std::unique_ptr<TlsDialer> tls_;  // nullptr: the URL is not rediss://
+  std::unique_ptr<RedisLogins> logins_;
   std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<EngineGate> gate_;
   std::unique_ptr<PubSubRelay> relay_;

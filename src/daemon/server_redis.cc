@@ -8,6 +8,7 @@ namespace stayd {
 namespace {
 
 constexpr std::string_view kTopologyFact = "cluster_topology";
+constexpr std::string_view kSeedsFact = "cluster_seeds";  // that led to it
 
 EngineOptions engine_options(const Config& config) {
   EngineOptions options;
@@ -30,8 +31,7 @@ EngineOptions engine_options(const Config& config) {
 LinkOptions Server::link_options(const char* name) const {
   LinkOptions options;
   options.endpoint = config_.redis_target.endpoint;
-  options.user = config_.redis_target.user;
-  options.password = config_.redis_target.password;
+  options.credentials = &logins_->redis();
   options.client_name = name;
   options.tls = config_.redis_target.tls;
   options.connect_timeout_ms = config_.redis.connect_timeout.count();
@@ -47,7 +47,9 @@ Result<void> Server::make_dialer() {
 }
 
 void Server::make_shards() {
-  ShardSetOptions options{.stack = {engine_options(config_), link_options("stayd")},
+  logins_ = std::make_unique<RedisLogins>(loop_, config_, log_, counters_);
+  ShardSetOptions options{.stack = {engine_options(config_), link_options("stayd"),
+                                    config_.redis.login_probe_interval.count()},
                           .cluster = config_.redis_target.cluster()};
   shards_ = std::make_unique<ShardSet>(std::move(options), config_.sessions, *ledger_,
                                        redis_dialer(), counters_, log_, random_);
@@ -64,7 +66,7 @@ void Server::make_shards() {
     shards_->set_now(now);
     loop_.request_turn_end(*gate_);
   });
-  shards_->on_slot_elsewhere([this] { cluster_->hint(); });
+  shards_->set_hint([this] { cluster_->hint(); });
   shards_->start(loop_.now());
   if (config_.redis_target.by_sentinel()) make_sentinels();
   if (config_.redis_target.cluster()) make_cluster_watch();
@@ -73,8 +75,10 @@ void Server::make_shards() {
 void Server::make_cluster_watch() {
   ClusterOptions options;
   options.seeds = config_.redis_target.seeds;
+  // Other seeds may be another Cluster's: its nodes say what is true then.
+  const bool same_seeds = ledger_->fact(kSeedsFact) == config_.redis_target.text();
   const std::string known = ledger_->fact(kTopologyFact);
-  if (!known.empty()) options.known = Topology::parse(known);
+  if (same_seeds && !known.empty()) options.known = Topology::parse(known);
   options.link = link_options("stayd-cluster");
   ClusterEvents& self = *this;
   cluster_ = std::make_unique<ClusterWatch>(std::move(options), redis_dialer(), self, log_,
@@ -86,6 +90,7 @@ void Server::make_cluster_watch() {
 
 void Server::on_topology(const Topology& topology) {
   ledger_->put_fact(std::string(kTopologyFact), topology.to_text());
+  ledger_->put_fact(std::string(kSeedsFact), config_.redis_target.text());
   shards_->on_topology(topology);
 }
 
@@ -94,8 +99,7 @@ void Server::make_sentinels() {
   options.sentinels = config_.redis_target.sentinels;
   options.primary_name = config_.redis_target.primary_name;
   options.link = link_options("stayd-sentinel");
-  options.link.user = config_.redis.sentinel_user;
-  options.link.password = config_.redis.sentinel_password;
+  options.link.credentials = &logins_->sentinels();
   SentinelEvents& self = *this;
   sentinels_ = std::make_unique<SentinelWatch>(std::move(options), redis_dialer(), self, log_,
                                                counters_, random_);

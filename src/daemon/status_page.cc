@@ -53,6 +53,18 @@ json::object cluster_object(const ClusterStatus& cluster, const std::vector<Name
           {"shards", std::move(each)}};
 }
 
+json::array login_probes_array(const std::vector<LoginProbeStatus>& probes) {
+  json::array out;
+  for (const LoginProbeStatus& probe : probes) {
+    out.push_back(json::object{{"redis", probe.address},
+                               {"failing", probe.failing},
+                               {"trouble", probe.trouble},
+                               {"since_ms", probe.since_ms},
+                               {"last_ok_ms", probe.last_ok_ms}});
+  }
+  return out;
+}
+
 json::array strings(const std::vector<std::string>& texts) {
   json::array out;
   for (const std::string& text : texts) out.push_back(json::value(text));
@@ -129,6 +141,7 @@ std::string render_status_json(const PageInput& input) {
         {"last_error", engine.store.last_error},
         {"last_error_at_ms", engine.store.last_error_at_ms}}},
       {"near_cache", {{"records", engine.cached_records}, {"bytes", engine.cached_bytes}}},
+      {"login_probes", login_probes_array(process.login_probes)},
       {"calls_under_way", engine.calls_under_way},
       {"process",
        {{"clients", process.clients},

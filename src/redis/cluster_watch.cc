@@ -21,7 +21,6 @@ class ClusterWatch::Node final : public UpstreamEvents, public ReplyHandler {
   }
 
   void on_tick() { link_.on_tick(watch_.now_); }
-  void set_password(const std::string& password) { link_.set_password(password); }
   // It answers, and belongs to a Cluster.
   bool well() const { return well_; }
 
@@ -81,11 +80,12 @@ class ClusterWatch::Node final : public UpstreamEvents, public ReplyHandler {
     well_ = std::ranges::any_of(view->nodes, [](const auto& node) { return !node.slots.empty(); });
     if (!well_) fail("it knows of no slots: is it part of a Cluster yet?");
     watch_.map_.on_answer(address_, {std::move(*view), *state_ok}, watch_.now_.mono_us);
+    if (!std::exchange(serves_, *state_ok) && serves_) watch_.events_.on_node_serves(address_);
     watch_.answered_ = true;
   }
 
   void fail(std::string_view why) {
-    well_ = false;
+    well_ = serves_ = false;
     watch_.trouble_ = address_.text() + ": " + std::string(why);
   }
 
@@ -93,6 +93,7 @@ class ClusterWatch::Node final : public UpstreamEvents, public ReplyHandler {
   const Endpoint address_;
   std::optional<bool> state_ok_;  // of CLUSTER INFO, until CLUSTER NODES comes
   bool well_ = false;
+  bool serves_ = false;  // it has said cluster_state:ok last
   bool hinted_ = false;  // since it was last asked
   Link link_;
 };
@@ -134,11 +135,6 @@ void ClusterWatch::on_tick(Now now) {
 void ClusterWatch::doubt(bool a_shard_is_lost) {
   if (a_shard_is_lost && !doubted_) next_ask_us_ = 0;
   doubted_ = a_shard_is_lost;
-}
-
-void ClusterWatch::set_password(const std::string& password) {
-  options_.link.password = password;
-  for (const auto& [address, node] : nodes_) node->set_password(password);
 }
 
 void ClusterWatch::ask_all() {

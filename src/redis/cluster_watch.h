@@ -45,6 +45,8 @@ class ClusterEvents {
   virtual ~ClusterEvents() = default;
   // Other places or primaries than before, or the first ones; on a tick. Valid during the call.
   virtual void on_topology(const Topology& topology) = 0;
+  // This node says that the Cluster serves, which it has denied, or it has not answered before.
+  virtual void on_node_serves(const Endpoint& node) = 0;
 };
 
 struct ClusterStatus {
@@ -70,7 +72,6 @@ class ClusterWatch {
   void doubt(bool a_shard_is_lost);
   // Redis has said that a slot is elsewhere.
   void hint() { hinted_ = true; }
-  void set_password(const std::string& password);
   ClusterStatus status() const;
   const std::optional<Topology>& topology() const { return map_.followed(); }
 

@@ -64,13 +64,15 @@ std::string nodes_text(const std::string& self, const Halves& halves) {
 class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public EventSink {
  protected:
   ClusterWatchTest() { start(); }
-  static ClusterOptions options() {
+  ClusterOptions options() {
     ClusterOptions out;
     out.seeds = {{"a", 6379, ""}, {"seed", 6379, ""}};
-    out.link.password = "secret";
+    credentials.offer("secret");
+    out.link.credentials = &credentials;
     return out;
   }
-  void start(ClusterOptions with = options()) {
+  void start() { start(options()); }
+  void start(ClusterOptions with) {
     dialer.wires.clear();
     watch.emplace(std::move(with), dialer, *this, *this, counters, random);
     watch->start(now);
@@ -120,6 +122,7 @@ class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public Ev
   }
 
   void on_topology(const Topology& topology) override { named += topology.text() + "\n"; }
+  void on_node_serves(const Endpoint& node) override { serve += node.host + " "; }
   void on_event(const Event& event) override {
     told += std::string(event.name) + " ";
     last_text = event.text;
@@ -128,8 +131,9 @@ class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public Ev
   FakeDialer dialer;
   Counters counters;
   Random random{1};
+  Credentials credentials{"", *this, counters};
   Now now{1'000'000, 0};
-  std::string named, told, last_text;
+  std::string named, serve, told, last_text;
   std::optional<ClusterWatch> watch;
 };
 
@@ -180,6 +184,19 @@ TEST_F(ClusterWatchTest, SlotsMove) {
   tick();
   EXPECT_NE(last_text.find("8001-8002 moved from b:6379 to a:6379 (epoch 3)"), std::string::npos);
   EXPECT_EQ(counters.primary_switches, 0U);
+}
+
+// A shard that refused everything until then need not wait for its next try.
+TEST_F(ClusterWatchTest, TellsOfANodeThatServesAgain) {
+  settle();
+  EXPECT_EQ(serve, "a b ");
+  watch->doubt(true);
+  for (const bool ok : {false, false, true, true}) {
+    tick(260);
+    answer_text("a", nodes_text("a", {}), ok);
+    answer("b");
+  }
+  EXPECT_EQ(serve, "a b a ");
 }
 
 TEST_F(ClusterWatchTest, AsksRarelyAndOftenWhileInDoubt) {
@@ -366,7 +383,7 @@ TEST_F(ClusterWatchTest, OverTlsNodesAreDialledByTheirHostnames) {
 }
 
 TEST_F(ClusterWatchTest, ANewPasswordIsUsedForTheNextConnection) {
-  watch->set_password("another");
+  credentials.offer("another");
   wire("a").events->on_closed(CloseReason::refused, "");
   tick(1'100);
   wire("a").sent.clear();

@@ -43,6 +43,10 @@ void Link::on_tick(Now now) {
   graveyard_.reset();
   switch (state_) {
     case State::idle:
+      if (not_serial_ && options_.credentials->serial() != *not_serial_) {
+        not_serial_.reset();
+        hurry();
+      }
       if (!stopped_ && options_.endpoint.known() && now.mono_us >= next_dial_us_) dial();
       break;
     case State::dialling:
@@ -56,6 +60,8 @@ void Link::on_tick(Now now) {
       } else if (transport_->unsent_bytes() + held_bytes_ > options_.max_unsent_bytes) {
         ++counters_.condemned_connections;
         finish(true, "Redis has stopped reading");
+      } else if (renew_us_ != 0 && now.mono_us >= renew_us_) {
+        log_in_again();
       }
       break;
   }
@@ -74,6 +80,12 @@ void Link::on_silence() {
 }
 
 void Link::dial() {
+  not_serial_.reset();
+  if (!knows_login()) {
+    if (options_.credentials->trouble().empty()) return;  // the next tick asks again
+    not_serial_ = options_.credentials->serial();
+    return finish(true, "no password: " + options_.credentials->trouble());
+  }
   ++counters_.connects;
   state_ = State::dialling;
   rest_.clear();
@@ -90,14 +102,7 @@ void Link::on_connected() {
   facts_.asked_wall_ms = now_.wall_ms;
   gate_deadline_us_ = now_.mono_us + options_.gate_deadline_ms * 1000;
   std::string out;
-  if (options_.password.empty()) {
-    append_request(out, {"HELLO", "3", "SETNAME", options_.client_name});
-  } else {
-    const std::string_view user =
-        options_.user.empty() ? "default" : std::string_view(options_.user);
-    append_request(
-        out, {"HELLO", "3", "AUTH", user, options_.password, "SETNAME", options_.client_name});
-  }
+  append_hello(out);
   if (!options_.hello_only) {
     append_request(out, {"TIME"});
     append_request(out, {"INFO"});
@@ -172,11 +177,13 @@ void Link::on_frame(std::string_view frame) {
 void Link::on_gate_frame(std::string_view frame) {
   const ReplyView reply(frame);
   if (reply.is_error()) {
+    if (refuses_login(reply.text()) && gate_step_ == 0) on_refusal();
     condemn(std::string(reply.text()));
     return;
   }
   switch (gate_step_++) {
     case 0: {  // HELLO: a map
+      if (options_.credentials != nullptr) options_.credentials->accepted(login_);
       auto pairs = reply.elements();
       ReplyView name;
       ReplyView value;
@@ -218,6 +225,7 @@ void Link::on_gate_info(const ReplyView& info) {
 void Link::come_up() {
   state_ = State::up;
   up_since_us_ = now_.mono_us;
+  plan_renewal();
   events_.on_upstream_up(facts_);
 }
 
@@ -310,6 +318,13 @@ void Link::on_closed(CloseReason reason, std::string_view detail) {
 }
 
 std::int64_t Link::retry_delay_ms() {
+  const auto refusal = std::exchange(refusal_, Refusal::none);
+  if (refusal == Refusal::try_another) return 0;
+  if (refusal == Refusal::wait) {
+    not_serial_ = options_.credentials->serial();
+    constexpr auto kPauseMs = Credentials::kRefusedPauseMs;
+    return kPauseMs + static_cast<std::int64_t>(random_.below(kPauseMs));
+  }
   const bool was_up = up_since_us_ != 0;
   const bool stable = was_up && now_.mono_us - up_since_us_ > options_.stable_after_ms * 1000;
   if (stable || !was_up) {

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,15 +23,16 @@
 #include "core/rules.h"
 #include "core/upstream.h"
 #include "observe/counters.h"
+#include "redis/credentials.h"
 #include "redis/transport.h"
 #include "resp/reply.h"
 
 namespace stayd {
 
 struct LinkOptions {
-  Endpoint endpoint;     // not known(): nothing is dialled until move_to()
-  std::string user;      // empty: the default user
-  std::string password;  // empty: no AUTH
+  Endpoint endpoint;  // not known(): nothing is dialled until move_to()
+  // What is logged in with; outlives the link. nullptr: nothing.
+  Credentials* credentials = nullptr;
   std::string client_name = "stayd";
   std::int64_t connect_timeout_ms = 500;
   std::int64_t gate_deadline_ms = 500;
@@ -38,6 +40,7 @@ struct LinkOptions {
   std::int64_t probe_interval_ms = 1000;  // while Redis is out: one probe at a time
   std::int64_t max_retry_ms = 30'000;     // reached only by flapping
   std::int64_t stable_after_ms = 10'000;  // up for this long: no flapping
+  bool newest_password = false;           // a probe: never the password before (credentials.h)
   bool require_primary = true;
   bool tls = false;  // the dialer speaks TLS: for what is told of failures
   // Who only tells where a primary is: knows neither TIME nor a role (a Sentinel), or may have any
@@ -48,7 +51,7 @@ struct LinkOptions {
   Rules rules;  // tests only
 };
 
-class Link final : public Upstream, private TransportEvents {
+class Link final : public Upstream, private TransportEvents, private ReplyHandler {
  public:
   // All references outlive the link.
   Link(LinkOptions options, Dialer& dialer, UpstreamEvents& events, Counters& counters,
@@ -59,8 +62,6 @@ class Link final : public Upstream, private TransportEvents {
   void on_tick(Now now);  // deadlines, redial
   // Ends the connection in order and stops dialling.
   void stop();
-  // The credentials for the next connection (rotation).
-  void set_password(std::string password) { options_.password = std::move(password); }
   // Dials at the next tick, however long the wait would have been (a hint that Redis is back).
   void hurry() { next_dial_us_ = 0; }
   // Redis is elsewhere: condemns the connection to where it was, and dials there at the next tick.
@@ -105,6 +106,16 @@ class Link final : public Upstream, private TransportEvents {
   void come_up();
   void finish(bool reset, std::string_view cause);
   std::int64_t retry_delay_ms();
+  // link_login.cc
+  bool knows_login();
+  void choose_login();
+  void append_hello(std::string& out);
+  void on_refusal();
+  void log_in_again();
+  void plan_renewal();
+  // Of a login on a connection that is up.
+  void on_upstream_reply(std::uint64_t, std::string_view frame) override;
+  void on_upstream_lost(std::uint64_t) override {}
 
   LinkOptions options_;
   Dialer& dialer_;
@@ -125,6 +136,11 @@ class Link final : public Upstream, private TransportEvents {
   std::deque<Held> held_;
   std::size_t held_bytes_ = 0;
   int gate_step_ = 0;
+  Login login_;                              // of the connection that is being made
+  std::optional<std::uint64_t> not_serial_;  // idle: dial when the password is another than this
+  enum class Refusal : std::uint8_t { none, wait, try_another };
+  Refusal refusal_ = Refusal::none;
+  std::int64_t renew_us_ = 0;  // up: when to log in again; 0: not
   GateFacts facts_;
   std::int64_t gate_deadline_us_ = 0;
   std::int64_t next_dial_us_ = 0;

@@ -3,41 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include "redis/fake_dialer_test.h"
 #include "resp/request_parser.h"
 
 namespace stayd {
 namespace {
 
 constexpr std::int64_t kDeadlineUs = 1'000'000;
-
-struct Wire {
-  TransportEvents* events = nullptr;
-  std::string sent;
-  bool closed = false;
-};
-
-class FakeTransport final : public Transport {
- public:
-  explicit FakeTransport(Wire& wire) : wire_(wire) {}
-  void write(std::string_view bytes) override { wire_.sent += bytes; }
-  std::size_t unsent_bytes() const override { return 0; }
-  void close(bool) override { wire_.closed = true; }
-
- private:
-  Wire& wire_;
-};
-
-struct FakeDialer final : Dialer {
-  std::unique_ptr<Transport> dial(const Endpoint& to, std::int64_t,
-                                  TransportEvents& events) override {
-    dialled += to.text() + " ";
-    wire.events = &events;
-    wire.closed = false;
-    return std::make_unique<FakeTransport>(wire);
-  }
-  Wire wire;
-  std::string dialled;
-};
 
 class LinkTest : public ::testing::Test, public UpstreamEvents, public ReplyHandler {
  protected:
@@ -59,19 +31,7 @@ class LinkTest : public ::testing::Test, public UpstreamEvents, public ReplyHand
     append_request(request, {word});
     link.send(request, db, *this, static_cast<std::uint64_t>(word[0]), deadline_us, 1, order);
   }
-  // The commands since it was last asked, with a space between any two words.
-  std::string sent() {
-    std::string out;
-    std::string bytes = std::exchange(dialer.wire.sent, "");
-    for (Args args; !bytes.empty();) {
-      RequestParser parser;
-      const auto outcome = parser.parse(bytes, RequestLimits{}, args);
-      EXPECT_EQ(outcome.status, RequestParser::Status::ready);
-      for (const auto word : args) out += (out.empty() ? "" : " ") + std::string(word);
-      bytes.erase(0, outcome.consumed);
-    }
-    return out;
-  }
+  std::string sent() { return words_of(std::exchange(dialer.wire.sent, "")); }
 
   void on_upstream_up(const GateFacts&) override {}
   void on_upstream_down(bool, std::string_view why) override { cause = why; }

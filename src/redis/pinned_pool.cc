@@ -105,6 +105,7 @@ bool PinnedPool::send(std::uint64_t client, std::string_view request, int db, Re
       connection = std::move(idle_.back());
       idle_.pop_back();
     }
+    if (connection->broken()) return false;  // there is no password to log in with yet
     it = used_.emplace(client, std::move(connection)).first;
   }
   it->second->send(request, db, handler, tag, deadline_us, replies);

@@ -25,7 +25,6 @@ class PinnedPool final : public Pinned {
   void release(std::uint64_t client) override;
   void drop(std::uint64_t client) override;
   void on_tick(Now now);
-  void set_password(const std::string& password) { options_.password = password; }
   // Redis is elsewhere: every connection is condemned, and later ones go there.
   void move_to(const Endpoint& endpoint, std::string_view cause);
   std::size_t size() const { return used_.size(); }

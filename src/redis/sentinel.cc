@@ -60,7 +60,6 @@ class SentinelWatch::Sentinel final : public UpstreamEvents, public ReplyHandler
   }
 
   void on_tick() { link_.on_tick(watch_.now_); }
-  void set_password(const std::string& password) { link_.set_password(password); }
 
   void ask() {
     if (!link_.up() || link_.pending() > 0) return;
@@ -204,11 +203,6 @@ void SentinelWatch::on_tick(Now now) {
 void SentinelWatch::doubt(bool primary_is_lost) {
   if (primary_is_lost && !doubted_) next_ask_us_ = 0;
   doubted_ = primary_is_lost;
-}
-
-void SentinelWatch::set_password(const std::string& password) {
-  options_.link.password = password;
-  for (const auto& [index, sentinel] : sentinels_) sentinel->set_password(password);
 }
 
 void SentinelWatch::ask_all() {

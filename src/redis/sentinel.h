@@ -71,7 +71,6 @@ class SentinelWatch {
   void on_tick(Now now);
   // The connection to the primary is lost (true: all are asked at once, and often) or works.
   void doubt(bool primary_is_lost);
-  void set_password(const std::string& password);
   SentinelStatus status() const;
 
  private:

@@ -43,11 +43,12 @@ class SentinelTest : public ::testing::Test, public SentinelEvents, public Event
     watch.start(now);
     tick();
   }
-  static SentinelOptions options() {
+  SentinelOptions options() {
     SentinelOptions out;
     out.sentinels = {{"s1", 26379, ""}, {"s2", 26379, ""}};
     out.primary_name = "main";
-    out.link.password = "secret";
+    credentials.offer("secret");
+    out.link.credentials = &credentials;
     return out;
   }
   void tick(std::int64_t ms = 5) {
@@ -98,6 +99,7 @@ class SentinelTest : public ::testing::Test, public SentinelEvents, public Event
   Random random{1};
   Now now{1'000'000, 0};
   std::string named, told;
+  Credentials credentials{"", *this, counters};
   SentinelWatch watch{options(), dialer, *this, *this, counters, random};
 };
 

@@ -60,9 +60,7 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
   Engine& engine = unit.stack->engine();
   engine.set_place(std::move(place));
   engine.set_push_handler(push_handler_);
-  engine.on_slot_elsewhere([this] {
-    if (hint_) hint_();
-  });
+  engine.set_slot_events(this);
   return unit;
 }
 
@@ -144,14 +142,21 @@ void ShardSet::move_to(const Endpoint& primary, std::string_view cause) {
   units_.front().stack->move_to(primary, cause);
 }
 
+void ShardSet::hurry(const Endpoint& node) {
+  for (Unit& unit : units_) {
+    if (unit.stack->endpoint() == node) unit.stack->hurry();
+  }
+}
+
 void ShardSet::replace_policies(const std::vector<SessionPolicy>& policies) {
   policies_ = policies;
   for (Unit& unit : units_) unit.stack->engine().replace_policies(PolicyTable(policies));
 }
 
-void ShardSet::set_password(const std::string& password) {
-  options_.stack.link.password = password;
-  for (Unit& unit : units_) unit.stack->set_password(password);
+std::vector<LoginProbeStatus> ShardSet::login_probes() const {
+  std::vector<LoginProbeStatus> out;
+  for (const Unit& unit : units_) out.push_back(unit.stack->login_probe());
+  return out;
 }
 
 void ShardSet::restart_adoption() {
@@ -198,6 +203,18 @@ EngineStatus ShardSet::status() const {
     all.shard.shared_unsafe = all.shard.shared_unsafe || one.status.shared_unsafe;
   }
   return all;
+}
+
+// "-MOVED SLOT HOST:PORT" or "-ASK SLOT HOST:PORT", of a key that is no session.
+void ShardSet::on_redirected(Call& call, std::string_view frame) {
+  const bool asking = frame.starts_with("-ASK ");
+  const auto address = frame.substr(0, frame.find('\r')).substr(frame.rfind(' ') + 1);
+  const auto unit = std::ranges::find_if(
+      units_, [&](const Unit& one) { return one.stack->endpoint().text() == address; });
+  if (unit == units_.end()) {
+    return call.sink->on_reply(call, "-ERR stayd: Redis is unavailable\r\n");
+  }
+  unit->stack->engine().submit_redirected(call, asking);
 }
 
 void ShardSet::tell_router() {

@@ -37,17 +37,17 @@ struct ShardSetOptions {
   std::int64_t settle_ms = 1'000;
 };
 
-class ShardSet {
+class ShardSet final : private SlotEvents {
  public:
   static constexpr std::size_t kMaxShards =
       500;  // half of Redis' own limit of nodes; more: refused
 
   ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies, Store& store,
            Dialer& dialer, Counters& counters, EventSink& events, Random& random);
-  ~ShardSet();
+  ~ShardSet() override;
 
   // `hint`: Redis says that a slot is elsewhere; may come often. Before start().
-  void on_slot_elsewhere(std::function<void()> hint) { hint_ = std::move(hint); }
+  void set_hint(std::function<void()> hint) { hint_ = std::move(hint); }
   void set_push_handler(ReplyHandler* handler);
   void start(Now now);
   void set_now(Now now);
@@ -59,13 +59,15 @@ class ShardSet {
   void move_to(const Endpoint& primary, std::string_view cause);
   // Of a Cluster.
   void on_topology(const Topology& topology);
+  // A shard whose primary is there is dialled at once, if it is not connected.
+  void hurry(const Endpoint& node);
   void replace_policies(const std::vector<SessionPolicy>& policies);
-  void set_password(const std::string& password);
   void restart_adoption();
 
   bool up() const;                // every shard is connected
   Endpoint some_primary() const;  // for what any node can do: one that is up, if there is any
   std::size_t calls_under_way() const;
+  std::vector<LoginProbeStatus> login_probes() const;
   // Sums, and the shard that is least trusted; `shards`: each, of a Cluster.
   EngineStatus status() const;
 
@@ -97,6 +99,10 @@ class ShardSet {
   bool concerned(std::size_t unit) const { return plan_->slots[unit] != units_[unit].slots; }
   bool quiet() const;
   void carry_out();
+  void on_slot_elsewhere() override {
+    if (hint_) hint_();
+  }
+  void on_redirected(Call& call, std::string_view frame) override;
   void tell_router();
 
   ShardSetOptions options_;

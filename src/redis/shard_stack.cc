@@ -19,7 +19,9 @@ ShardStack::ShardStack(StackOptions options, PolicyTable policies, Store& store,
               clock),
       data_(called(options.link, "stayd-data"), dialer, engine_.data_events(), counters, random),
       aux_(called(options.link, "stayd-aux"), dialer, engine_.aux_events(), counters, random),
-      pinned_(called(options.link, "stayd-client"), dialer, counters, random) {
+      pinned_(called(options.link, "stayd-client"), dialer, counters, random),
+      probe_(called(options.link, "stayd-probe"), options.login_probe_interval_ms, dialer, events,
+             counters, random) {
   engine_.attach(data_, aux_, &pinned_);
 }
 
@@ -33,6 +35,7 @@ void ShardStack::on_tick(Now now) {
   data_.on_tick(now);
   aux_.on_tick(now);
   pinned_.on_tick(now);
+  probe_.on_tick(now, data_.up());
   engine_.on_tick(now);
 }
 
@@ -43,12 +46,7 @@ void ShardStack::move_to(const Endpoint& endpoint, std::string_view cause) {
   data_.move_to(endpoint, cause);
   aux_.move_to(endpoint, cause);
   pinned_.move_to(endpoint, cause);
-}
-
-void ShardStack::set_password(const std::string& password) {
-  data_.set_password(password);
-  aux_.set_password(password);
-  pinned_.set_password(password);
+  if (endpoint.known()) probe_.move_to(endpoint);
 }
 
 }  // namespace stayd

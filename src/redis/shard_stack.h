@@ -3,8 +3,9 @@
 //   Engine ─┬▶ Link (data)   session commands, heartbeats, repairs
 //           ├▶ Link (aux)    commands that may take long
 //           └▶ PinnedPool    connections of single clients
+//   LoginProbe               would another connection be let in?
 //
-// Sans-I/O on a Dialer; loop thread only. Owns all four; what it is given outlives it.
+// Sans-I/O on a Dialer; loop thread only. Owns all of them; what it is given outlives it.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,7 @@
 
 #include "core/engine.h"
 #include "redis/link.h"
+#include "redis/login_probe.h"
 #include "redis/pinned_pool.h"
 
 namespace stayd {
@@ -20,6 +22,7 @@ namespace stayd {
 struct StackOptions {
   EngineOptions engine;
   LinkOptions link;  // its client_name is set for each connection
+  std::int64_t login_probe_interval_ms = 0;
 };
 
 class ShardStack {
@@ -33,18 +36,24 @@ class ShardStack {
   // Redis is at another address: what is under way to the one of before is lost, later connections
   // go there. An address that is not known(): nothing is dialled.
   void move_to(const Endpoint& endpoint, std::string_view cause);
-  void set_password(const std::string& password);
+  // Dials at once, however long the wait would have been.
+  void hurry() {
+    data_.hurry();
+    aux_.hurry();
+  }
 
   Engine& engine() { return engine_; }
   const Engine& engine() const { return engine_; }
   const Endpoint& endpoint() const { return data_.endpoint(); }
   bool up() const { return data_.up(); }
+  LoginProbeStatus login_probe() const { return probe_.status(); }
 
  private:
   Engine engine_;
   Link data_;
   Link aux_;
   PinnedPool pinned_;
+  LoginProbe probe_;
 };
 
 }  // namespace stayd

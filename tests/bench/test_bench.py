@@ -16,11 +16,14 @@ from lib.resp import Client
 ROOT = Path(__file__).resolve().parents[2]
 LOAD = ROOT / "build/release/bench/load/session_load"
 
+# part, or part-variant -> flags
 SMALL = {
     "throughput": "--requests 2000 --latency-count 100 --targets redis,stayd",
+    "throughput-cluster": "--requests 2000 --latency-count 100 --targets cluster,stayd-cluster",
     "outage": "--sessions 500 --rate 200 --before 0.5 --seconds 1.6",
     "recovery": "--sessions 500 --rate 200",
-    "failover": "--rate 100 --kinds cut_off --down-after 0.6",
+    "failover": "--of sentinel --rate 100 --kinds cut_off --down-after 0.6",
+    "failover-cluster": "--of cluster --rate 100 --kinds cut_off --down-after 0.6",
     "memory": "--connections 100 --sessions 500",
     "start": "--sessions 500",
 }
@@ -42,14 +45,15 @@ def bench(*args):
 
 
 @pytest.mark.timeout(120)  # Sentinels take their time to make the old primary a replica
-@pytest.mark.parametrize("part", SMALL)
-def test_part_runs(part):
-    assert SHOWS[part] in bench(part, "--runs", 1, *SMALL[part].split())
+@pytest.mark.parametrize("name", SMALL)
+def test_part_runs(name):
+    part = name.split("-")[0]
+    assert SHOWS[part] in bench(part, "--runs", 1, *SMALL[name].split())
 
 
 def test_help_names_every_part():
     text = bench("--help")
-    assert all(part in text for part in SMALL)
+    assert all(part in text for part in SHOWS)
 
 
 class Load:

@@ -1,5 +1,5 @@
-"""Two session libraries and a raw client, 500 requests/s together, while Sentinel fails over: every answer
-is judged by the checker of the simulator, and none is an error."""
+"""Two session libraries and a raw client, 500 requests/s together, while Sentinel or a Redis Cluster fails
+over, or slots move: every answer is judged by the checker of the simulator, and none is an error."""
 
 import time
 from pathlib import Path
@@ -10,8 +10,10 @@ from chaos.record import Recorder, lines_of, now_us
 from chaos.resp_stream import text_of
 from chaos.verdict import Occurrence, is_raw, judge
 from clients.apps import PYTHON, App
+from lib import clusters, sentinels
+from lib.clusters import ClusterSet
 from lib.processes import Process, wait_until
-from lib.sentinels import FAULTS, SentinelSet
+from lib.sentinels import SentinelSet
 from lib.users import SLACK
 
 CHAOS = Path(__file__).resolve().parents[1] / "chaos"
@@ -20,11 +22,16 @@ CALM_S = 3  # before the failover, and after it
 
 
 @pytest.fixture
-def servers(folder, make_redis, request):
-    made = SentinelSet(folder, make_redis, down_after_ms=FAULTS[request.param][1])
-    made.fault, made.name = FAULTS[request.param][0], request.param
+def sentinel_set(folder, make_redis, request):
+    made = SentinelSet(folder, make_redis, down_after_ms=sentinels.FAULTS[request.param][1])
     yield made
     made.end()
+
+
+@pytest.fixture
+def cluster(folder, network, make_redis, request):
+    node_timeout_ms = clusters.FAULTS[request.param][1]
+    return ClusterSet(folder, make_redis, node_timeout_ms=node_timeout_ms, network=network)
 
 
 class Crowd:
@@ -57,21 +64,22 @@ class Crowd:
 
 
 @pytest.fixture
-def apps(stayd, folder):
-    started = [App(name, stayd.port, folder) for name in LIBRARIES]
-    try:
-        yield [app.start() for app in started]
-    finally:
-        for app in started:
-            app.kill()
+def crowd_at(make_stayd, folder):
+    """Makes (stayd, a crowd at it) of a set of servers."""
+    ending = []
 
+    def make(servers):
+        stayd = make_stayd(servers.url, options=servers.options)
+        stayd.wait_trusted()
+        stayd.wait_adopted()
+        apps = [App(name, stayd.port, folder) for name in LIBRARIES]
+        ending.extend(apps)
+        ending.append(Crowd(folder, stayd, [app.start() for app in apps]))
+        return stayd, ending[-1]
 
-@pytest.fixture
-def stayd(servers, make_stayd):
-    server = make_stayd(servers.url, options=servers.options)
-    server.wait_trusted()
-    server.wait_adopted()
-    return server
+    yield make
+    for each in reversed(ending):
+        each.kill()
 
 
 def read_all(crowd, stayd, primary):
@@ -90,41 +98,79 @@ def read_all(crowd, stayd, primary):
     return len(keys)
 
 
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize(
-    "servers", ["killed_as_in_production", "frozen", "asked_for", "cut_off"], indirect=True
-)
-def test_nobody_notices(servers, stayd, apps, folder):
-    old, crowd = servers.primary, Crowd(folder, stayd, apps)
-    try:
-        time.sleep(CALM_S)
-        failover = Occurrence(servers.name, now_us())
-        servers.fault.put_in(servers)
-        port = wait_until(servers.promoted_port, 40 * SLACK, "a replica is promoted")
-        promoted_us = now_us()
-        address = f"127.0.0.1:{port}"
-        wait_until(lambda: stayd.status()["shard"]["address"] == address, 10, "stayd follows")
-        stayd.wait_trusted()
-        failover.out_us = now_us()
-        time.sleep(CALM_S)
-        servers.fault.take_out(servers)
-        wait_until(lambda: old.call("ROLE")[0] == b"slave", 30, "the old primary is a replica")
-        time.sleep(CALM_S)
-        crowd.stop()
-    finally:
-        crowd.kill()
+def fail_over(name, fault, shard, stayd, crowd):
+    """(what has happened when, the new primary's port)"""
+    old = shard.primary
+    time.sleep(CALM_S)
+    failover = Occurrence(name, now_us())
+    fault.put_in(shard)
+    port = wait_until(shard.promoted_port, 40 * SLACK, "a replica is promoted")
+    promoted_us, address = now_us(), f"127.0.0.1:{port}"
+    wait_until(
+        lambda: address in [one["address"] for one in stayd.shards()], 10 * SLACK, "stayd follows"
+    )
     stayd.wait_trusted()
-    keys = read_all(crowd, stayd, servers.redis_at(port))
-    verdict = judge(folder, [*crowd.paths(), crowd.path("final")], [failover], downs=[])
+    failover.out_us = now_us()
+    print(
+        f"{name}: promoted after {(promoted_us - failover.in_us) / 1e6:.1f} s, trusted "
+        f"{(failover.out_us - promoted_us) / 1e6:.2f} s later"
+    )
+    time.sleep(CALM_S)
+    fault.take_out(shard)
+    wait_until(lambda: old.call("ROLE")[0] == b"slave", 30, "the old primary is a replica")
+    time.sleep(CALM_S)
+    assert stayd.metric("stayd_primary_switches_total") == 1
+    return failover, port
+
+
+def judge_all(crowd, stayd, holder_of_all, occurrence):
+    crowd.stop()
+    stayd.wait_trusted()
+    keys = read_all(crowd, stayd, holder_of_all)
+    verdict = judge(crowd.folder, [*crowd.paths(), crowd.path("final")], [occurrence], downs=[])
     slowest_us = max(
         line["end_us"] - line["ask_us"]
         for line in lines_of(crowd.path("load"))
-        if is_raw(line) and line["end_us"] >= failover.in_us
+        if is_raw(line) and line["end_us"] >= occurrence.in_us
     )
     print(
-        f"{servers.name}: {verdict.counts.get('operations')} operations on {keys} sessions; "
-        f"promoted after {(promoted_us - failover.in_us) / 1e6:.1f} s, trusted "
-        f"{(failover.out_us - promoted_us) / 1e6:.2f} s later; slowest answer {slowest_us / 1e3:.0f} ms"
+        f"{occurrence.fault}: {verdict.counts.get('operations')} operations on {keys} sessions; "
+        f"slowest answer {slowest_us / 1e3:.0f} ms"
     )
     assert verdict.good, (verdict.violations, verdict.errors, verdict.problems, verdict.report)
-    assert stayd.metric("stayd_primary_switches_total") == 1
+
+
+WAYS = ["killed_as_in_production", "frozen", "asked_for", "cut_off"]
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name, sentinel_set", [(w, w) for w in WAYS], ids=WAYS, indirect=["sentinel_set"])
+def test_nobody_notices(name, sentinel_set, crowd_at):
+    stayd, crowd = crowd_at(sentinel_set)
+    fault = sentinels.FAULTS[name][0]
+    failover, port = fail_over(name, fault, sentinel_set, stayd, crowd)
+    judge_all(crowd, stayd, sentinel_set.holder_of_all(port), failover)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name, cluster", [(w, w) for w in WAYS], ids=WAYS, indirect=["cluster"])
+def test_nobody_notices_in_a_cluster(name, cluster, crowd_at):
+    stayd, crowd = crowd_at(cluster)
+    fault = clusters.FAULTS[name][0]
+    failover, _ = fail_over(name, fault, cluster.shards[0], stayd, crowd)
+    judge_all(crowd, stayd, cluster, failover)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("cluster", ["killed"], indirect=True)
+def test_nobody_notices_that_slots_move(cluster, crowd_at):
+    """400 of them, to a shard that is new."""
+    stayd, crowd = crowd_at(cluster)
+    time.sleep(CALM_S)
+    moving, source = Occurrence("slots_move", now_us()), cluster.shards[0]
+    cluster.move_slots(sorted(source.slots())[:400], source, cluster.add_shard())
+    cluster.wait_whole()
+    stayd.wait_trusted()
+    moving.out_us = now_us()
+    time.sleep(CALM_S)
+    judge_all(crowd, stayd, cluster, moving)

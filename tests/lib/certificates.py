@@ -3,6 +3,8 @@
 import subprocess
 from pathlib import Path
 
+from .processes import free_port
+
 
 def openssl(*args):
     subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True)
@@ -28,3 +30,23 @@ class Authority:
         openssl("x509", "-req", "-in", request, "-CA", self.ca_file, "-CAkey", self._key,
                 "-CAcreateserial", "-days", days, "-extfile", extensions, "-out", cert)
         return cert, key
+
+
+class ServerAuthority(Authority):
+    """Of redis-servers that know each other by TLS only, and ask their clients for a certificate."""
+
+    def server_settings(self):
+        """Of one server; its plain port stays, for the tests."""
+        port = free_port()
+        cert, key = self.issue(f"server{port}")
+        return {
+            "tls-port": port, "tls-cert-file": cert, "tls-key-file": key,
+            "tls-ca-cert-file": self.ca_file, "tls-replication": "yes",
+        }
+
+    def stayd_options(self):
+        cert, key = self.issue("stayd")
+        return {
+            "redis.tls_ca_file": self.ca_file,
+            "redis.tls_cert_file": cert, "redis.tls_key_file": key,
+        }

@@ -3,11 +3,12 @@
 Each Sentinel is redis-server in its Sentinel mode, on a port of its own.
 """
 
-from .certificates import Authority
+from .certificates import ServerAuthority
 from .processes import Process, free_port, wait_until
 from .resp import Client
 
 NAME = "main"
+APP = ["app", "on", ">secret", "~*", "&*", "+@all"]  # the user of each Redis that stayd is
 
 
 class Sentinel:
@@ -57,16 +58,12 @@ class SentinelSet:
     """`make_redis` is the fixture; its servers end with the test, the Sentinels with end()."""
 
     def __init__(self, folder, make_redis, down_after_ms=600, password=None, tls=False):
-        self.authority = Authority(folder / "authority") if tls else None
-        self.redises = []
-        for _ in range(3):
-            settings = self._tls_settings()
-            redis = make_redis(repl_diskless_sync_delay=0, **settings)
-            redis.named_port = settings.get("tls-port", redis.port)  # by which others know it
-            self.redises.append(redis)
+        self.authority = ServerAuthority(folder / "authority") if tls else None
+        self.redises = [
+            make_redis(repl_diskless_sync_delay=0, user=APP, **self._tls_settings())
+            for _ in range(3)
+        ]
         self.primary, *self.replicas = self.redises
-        for redis in self.redises:
-            redis.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
         for replica in self.replicas:
             assert replica.call("REPLICAOF", "127.0.0.1", self.primary.named_port) == "OK"
         self.sentinels = [
@@ -87,26 +84,12 @@ class SentinelSet:
         )
 
     def _tls_settings(self):
-        """Of one server; the plain port stays, for the tests."""
-        if not self.authority:
-            return {}
-        port = free_port()
-        cert, key = self.authority.issue(f"server{port}")
-        return {
-            "tls-port": port, "tls-cert-file": cert, "tls-key-file": key,
-            "tls-ca-cert-file": self.authority.ca_file, "tls-replication": "yes",
-        }
+        return self.authority.server_settings() if self.authority else {}
 
     @property
     def options(self):
-        """What stayd needs beside the URL: servers with TLS ask for a certificate."""
-        if not self.authority:
-            return {}
-        cert, key = self.authority.issue("stayd")
-        return {
-            "redis.tls_ca_file": self.authority.ca_file,
-            "redis.tls_cert_file": cert, "redis.tls_key_file": key,
-        }
+        """What stayd needs beside the URL."""
+        return self.authority.stayd_options() if self.authority else {}
 
     @property
     def url(self):
@@ -125,6 +108,13 @@ class SentinelSet:
     def redis_at(self, port):
         return next(redis for redis in self.redises if redis.named_port == port)
 
+    def holds(self, key):
+        return True
+
+    def holder_of_all(self, port):
+        """What must hold every session once `port` is promoted."""
+        return self.redis_at(port)
+
     def end(self):
         for sentinel in self.sentinels:
             if sentinel.process:
@@ -140,7 +130,6 @@ class Killed:
 
     def take_out(self, servers):
         servers.primary.start()
-        servers.primary.call("ACL", "SETUSER", "app", "on", ">secret", "~*", "&*", "+@all")
 
 
 class Frozen:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class RedisServer:
     """redis-server on a port of its own (and a unix socket), with no persistence unless asked.
 
-    `prefix` is a command that runs it: ["env", "TZ=UTC"].
+    `prefix` is a command that runs it: ["env", "TZ=UTC"]. A setting of several words is a list.
     """
 
     def __init__(
@@ -48,6 +49,11 @@ class RedisServer:
         return f"redis://{self.host}:{self.port}/0"
 
     @property
+    def named_port(self):
+        """By which other servers know it: with TLS the port that speaks it."""
+        return self.config.get("tls-port", self.port)
+
+    @property
     def socket_path(self):
         return str(self.folder / "redis.sock")
 
@@ -64,7 +70,7 @@ class RedisServer:
         if self.password:
             argv += ["--requirepass", self.password]
         for key, value in settings.items():
-            argv += ["--" + key, value]
+            argv += ["--" + key, *(value if isinstance(value, list) else [value])]
         self.process = Process(f"redis {self.port}", argv, self.folder / "redis.log").start()
         if ready:
             wait_until(self._answers, 10, f"redis on port {self.port} answers PING")
@@ -244,6 +250,14 @@ class StaydServer:
     def thaw(self):
         self.process.thaw()
 
+    def check(self):
+        """(exit code, output) of `stayd check` with the flags of this server."""
+        argv = [stayd_binary(), "check"]
+        for key, value in self.options.items():
+            argv += ["--" + key, value]
+        run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=30)
+        return run.returncode, run.stdout + run.stderr
+
     def restart(self, **options):
         """kill -9 and start again on the same ledger and ports."""
         self.kill()
@@ -272,25 +286,35 @@ class StaydServer:
         assert status == 200, f"/status.json says {status}: {body}"
         return json.loads(body)
 
+    def shards(self):
+        """Its page's part on the Redis, or on each shard of the Cluster."""
+        page = self.status()
+        return page["cluster"]["shards"] if "cluster" in page else [page["shard"]]
+
     def trust(self):
         """What it believes of Redis: "trusted", "suspect" or "out"."""
         return str(find(self.status(), "trust")).lower()
 
     def wait_trusted(self, timeout=10):
         """Redis is trusted and nothing is owed to it; otherwise says what is believed instead."""
-        shard = {}
+        doubtful = []
 
         def trusted():
-            shard.update(self.status()["shard"])
-            return shard["trust"] == "trusted" and not shard["debts"]
+            shards = self.shards()
+            doubtful[:] = [
+                f"{shard['address']} is {shard['trust']} ({shard['reason']}), {shard['debts']} debts"
+                for shard in shards
+                if shard["trust"] != "trusted" or shard["debts"]
+            ]
+            return shards and not doubtful
 
         try:
             wait_until(trusted, timeout, "")
         except AssertionError as error:
             recent = "\n  ".join(self.log_lines()[-8:])
             raise AssertionError(
-                f"after {timeout} s Redis is {shard.get('trust')} ({shard.get('reason')}), "
-                f"{shard.get('debts')} debts; {error}; the last of stayd's log:\n  {recent}"
+                f"after {timeout} s Redis {', '.join(doubtful) or 'is not found'}; {error}; the last of stayd's log:"
+                f"\n  {recent}"
             ) from None
 
     def wait_adopted(self, timeout=10):

@@ -5,6 +5,7 @@
 """
 
 import os
+import threading
 import time
 
 from .processes import wait_until
@@ -131,3 +132,29 @@ class Users:
                 f"{timeout} s after its return, Redis is wrong about {len(problems)} sessions:\n"
                 f"  {shown}"
             ) from None
+
+
+class BusyUsers(threading.Thread):
+    """Users who go on all the time; end() raises what went wrong for them."""
+
+    def __init__(self, users, limit_s):
+        super().__init__(daemon=True)
+        self.users, self.limit_s = users, limit_s
+        self.rounds, self.slowest, self.problem = 0, 0.0, None
+        self.ending = threading.Event()
+        self.start()
+
+    def run(self):
+        try:
+            while not self.ending.is_set():
+                self.users.go_on(self.limit_s)
+                self.rounds += 1
+                self.slowest = max(self.slowest, self.users.slowest)
+        except AssertionError as problem:
+            self.problem = problem
+
+    def end(self):
+        self.ending.set()
+        self.join()
+        if self.problem:
+            raise self.problem

@@ -2,15 +2,8 @@
 
 import pytest
 
-from lib.own_network import OwnNetwork
 from lib.processes import wait_until
 from lib.users import SILENT_LIMIT_S, SLACK, Users
-
-
-@pytest.fixture
-def network():
-    with OwnNetwork() as network:
-        yield network
 
 
 @pytest.fixture

@@ -4,17 +4,12 @@ back in, and what the failover lost is in the new primary within 3 s of the prom
 Real redis-servers: one primary, two replicas, three Sentinels, of which the URL names two.
 """
 
-import subprocess
-import time
-
 import pytest
 
+from lib.failovers import fail_over, users_at
 from lib.processes import wait_until
 from lib.sentinels import FAULTS, Killed, SentinelSet
-from lib.servers import stayd_binary
 from lib.users import SLACK, Users
-
-TRUSTED_WITHIN_S = 3
 
 
 @pytest.fixture
@@ -44,43 +39,7 @@ def test_failover(name, make_set, make_stayd):
     fault, down_after_ms = FAULTS[name.removesuffix("_over_tls")]
     servers = make_set(down_after_ms=down_after_ms, tls=name.endswith("tls"))
     stayd = stayd_at(servers, make_stayd)
-    users = Users(stayd)
-    users.login(12)
-    users.logout("sess:12")
-    slowest = 0.0
-    fault.put_in(servers)
-    old = servers.primary
-    if name == "cut_off":  # what is written now is lost with the failover
-        key = users.login()
-        with old.client() as direct:
-            direct.call("AUTH", "app", "secret")
-            assert direct.call("GET", key) is not None
-        assert all(replica.call("GET", key) is None for replica in servers.replicas)
-    promoted_port = None
-    give_up = time.monotonic() + 40
-    while promoted_port is None:
-        assert time.monotonic() < give_up, "the Sentinels promote nobody"
-        users.go_on()
-        slowest = max(slowest, users.slowest)
-        promoted_port = servers.promoted_port()
-    promoted = time.monotonic()
-    primary = servers.redis_at(promoted_port)
-
-    def followed():
-        users.go_on()
-        shard = stayd.status()["shard"]
-        return shard["trust"] == "trusted" and shard["address"] == f"127.0.0.1:{promoted_port}"
-
-    wait_until(followed, 10, "stayd trusts the new primary")
-    took = time.monotonic() - promoted
-    print(f"{name}: trusted {took:.2f} s after the promotion, slowest answer {slowest * 1e3:.0f} ms")
-    assert took <= TRUSTED_WITHIN_S * SLACK
-    users.wait_in_redis(primary)
-    fault.take_out(servers)
-    wait_until(lambda: old.call("ROLE")[0] == b"slave", 30, "the old primary is a replica")
-    users.go_on()
-    stayd.wait_trusted()
-    users.wait_in_redis(primary)
+    fail_over(name, fault, servers, users_at(stayd, 12))
     assert stayd.metric("stayd_primary_switches_total") == 1
 
 
@@ -88,9 +47,7 @@ def test_failover(name, make_set, make_stayd):
 def test_primary_returns_empty_before_the_failover(make_set, make_stayd):
     servers = make_set(down_after_ms=5_000)
     stayd = stayd_at(servers, make_stayd)
-    users = Users(stayd)
-    users.login(12)
-    users.logout("sess:12")
+    users = users_at(stayd, 12)
     Killed().put_in(servers)
     users.go_on()
     Killed().take_out(servers)
@@ -125,15 +82,6 @@ def test_all_sentinels_are_down(make_set, make_stayd):
     users.go_on()
 
 
-def check(stayd):
-    """(exit code, output) of `stayd check` with the flags of this server."""
-    argv = [stayd_binary(), "check"]
-    for key, value in stayd.options.items():
-        argv += ["--" + key, value]
-    run = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=30)
-    return run.returncode, run.stdout + run.stderr
-
-
 @pytest.mark.timeout(60)
 def test_sentinels_with_a_password_and_a_wrong_name(make_set, make_stayd):
     """A name that no Sentinel knows is said; the right one works, with the Sentinels' own password."""
@@ -143,11 +91,11 @@ def test_sentinels_with_a_password_and_a_wrong_name(make_set, make_stayd):
     )
     said = wait_until(lambda: wrong.log_lines("sentinels_lost"), 10 * SLACK, "it is said")[0]
     assert "mian" in said and "No such master with that name" in said
-    code, output = check(wrong)
+    code, output = wrong.check()
     assert code == 1 and "SENTINEL MASTER mian" in output, output
     assert "no Sentinel names a primary" in output, output
     stayd = stayd_at(servers, make_stayd, **{"redis.sentinel_password": "hidden"})
-    output = check(stayd)[1]
+    output = stayd.check()[1]
     for sentinel in servers.sentinels[:2]:
         named = f"127.0.0.1:{sentinel.port} names 127.0.0.1:{servers.primary.port}, epoch 0"
         assert named in output, output

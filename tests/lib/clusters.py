@@ -1,0 +1,304 @@
+"""A Redis Cluster for tests: its primaries are killed, frozen, cut off and failed over, its slots moved.
+
+Every node is a redis-server on ports of its own. What a node opens itself comes from an address of its
+own (127.0.0.11, 127.0.0.12, ...), so that an OwnNetwork can tell the nodes from their clients.
+"""
+
+import itertools
+
+from .certificates import ServerAuthority
+from .cluster_client import SLOTS, ClusterClient, entries_of, slot_of
+from .processes import free_port, wait_until
+from .sentinels import APP, Frozen, Killed
+
+NODES = "127.0.0.2-127.0.0.254"  # as nft writes it
+MIGRATE_KEYS = 10  # at a time, as redis-cli does
+
+
+class Shard:
+    """A primary and its replicas, as they were when all was well: follow() looks anew."""
+
+    def __init__(self, cluster, primary, replicas):
+        self.cluster, self.primary, self.replicas = cluster, primary, replicas
+
+    @property
+    def nodes(self):
+        return [self.primary, *self.replicas]
+
+    def promoted_port(self):
+        """The port of another primary than before, once a node of the cluster names it; else None."""
+        for entry in self.cluster.entries(but=self.primary):
+            node = self.cluster.redis_at(entry.port)
+            if entry.serves and node in self.replicas:
+                return node.named_port
+        return None
+
+    def wait_promoted(self, timeout=40):
+        """The new primary."""
+        port = wait_until(self.promoted_port, timeout, "a replica is promoted")
+        return self.cluster.redis_at(port)
+
+    def follow(self):
+        promoted = self.promoted_port()
+        if promoted:
+            nodes, self.primary = self.nodes, self.cluster.redis_at(promoted)
+            self.replicas = [node for node in nodes if node is not self.primary]
+
+    def holds(self, key):
+        return slot_of(key) in self.slots()
+
+    def holder_of_all(self, port):
+        """What must hold every session once `port` is promoted."""
+        return self.cluster
+
+    def keys(self, prefix="k:"):
+        """Names without end of keys whose slots are this shard's."""
+        slots = self.slots()
+        return (key for n in itertools.count() if slot_of(key := f"{prefix}{n}") in slots)
+
+    def slots(self):
+        """Those that its primary says it has."""
+        entries = entries_of(self.primary.call("CLUSTER", "NODES"))
+        return next(entry.slots for entry in entries if "myself" in entry.flags)
+
+
+class ClusterSet:
+    """`make_redis` is the fixture; its servers end with the test. `network`: the OwnNetwork in which all
+    this lives, if nodes are to be cut off. stayd is the user `app` of each node."""
+
+    def __init__(
+        self, folder, make_redis, primaries=3, replicas=1, node_timeout_ms=1000, tls=False,
+        password=None, full_coverage=True, network=None,
+    ):  # fmt: skip
+        self.make_redis, self.password, self.network = make_redis, password, network
+        self.authority = ServerAuthority(folder / "authority") if tls else None
+        self.settings = {
+            "cluster-enabled": "yes", "cluster-node-timeout": node_timeout_ms,
+            "cluster-require-full-coverage": "yes" if full_coverage else "no",
+            "cluster-announce-ip": "127.0.0.1", "protected-mode": "no",
+            "repl-diskless-sync-delay": 0, "user": APP,
+        }  # fmt: skip
+        if tls:
+            self.settings["tls-cluster"] = "yes"
+        if password:
+            self.settings["masterauth"] = password
+        self.nodes = []
+        self.shards = [
+            Shard(self, self._new_node(), [self._new_node() for _ in range(replicas)])
+            for _ in range(primaries)
+        ]
+        self._share_slots()
+        self._join(self.nodes)
+        for shard in self.shards:
+            for replica in shard.replicas:
+                _ok(replica.call("CLUSTER", "REPLICATE", shard.primary.id))
+        self.wait_whole()
+
+    def _new_node(self):
+        own = self.authority.server_settings() if self.authority else {}
+        own |= {"bind-source-addr": f"127.0.0.{11 + len(self.nodes)}", "cluster-port": free_port()}
+        node = self.make_redis(password=self.password, **self.settings, **own)
+        node.id = node.call("CLUSTER", "MYID").decode()
+        self.nodes.append(node)
+        return node
+
+    def _share_slots(self):
+        count = len(self.shards)
+        for n, shard in enumerate(self.shards):
+            first, end = SLOTS * n // count, SLOTS * (n + 1) // count
+            _ok(shard.primary.call("CLUSTER", "SET-CONFIG-EPOCH", n + 1))
+            _ok(shard.primary.call("CLUSTER", "ADDSLOTSRANGE", first, end - 1))
+
+    def _join(self, fresh):
+        for node in fresh:
+            for other in self.nodes[: self.nodes.index(node)]:
+                address = ("127.0.0.1", other.named_port, other.config["cluster-port"])
+                _ok(node.call("CLUSTER", "MEET", *address))
+        wait_until(self._all_know_all, 15, "every node knows the others")
+
+    def _all_know_all(self):
+        ids = {node.id for node in self.nodes}
+        return all(
+            {entry.id for entry in entries_of(node.call("CLUSTER", "NODES"))} == ids
+            for node in self.nodes
+        )
+
+    # -- what is asked of it -----------------------------------------------------------------------------
+
+    @property
+    def url(self):
+        """Names two of the nodes: the others are learnt."""
+        return self.url_of(self.nodes[:2])
+
+    def url_of(self, nodes):
+        hosts = ",".join(f"127.0.0.1:{node.named_port}" for node in nodes)
+        return f"{'rediss' if self.authority else 'redis'}+cluster://app:secret@{hosts}"
+
+    @property
+    def options(self):
+        """What stayd needs beside the URL."""
+        return self.authority.stayd_options() if self.authority else {}
+
+    def client(self, **options):
+        return ClusterClient(self, **options)
+
+    def call(self, *args):
+        """One command, to the primary of its first key, past stayd."""
+        with self.client() as client:
+            return client.call(*args)
+
+    def keys(self):
+        """All keys as text, without stayd's own."""
+        return set().union(*[shard.primary.keys() for shard in self.shards])
+
+    def entries(self, but=None):
+        """The Cluster as a node sees it that answers and can serve; [] without one."""
+        for node in self.nodes:
+            if node is not but and (found := _view(node)):
+                return found
+        return []
+
+    def primaries(self):
+        """{slot: node}"""
+        entries = [entry for entry in self.entries() if entry.serves]
+        return {slot: self.redis_at(entry.port) for entry in entries for slot in entry.slots}
+
+    def primary_of(self, slot):
+        return self.primaries()[slot]
+
+    def shard_of(self, key):
+        node = self.primary_of(slot_of(key))
+        return next(shard for shard in self.shards if node in shard.nodes)
+
+    def redis_at(self, port):
+        return next(node for node in self.nodes if port in (node.named_port, node.port))
+
+    # -- what is done with it ----------------------------------------------------------------------------
+
+    def wait_whole(self, timeout=30):
+        """Every node runs and serves, and the replicas are in step; the shards follow."""
+        wait_until(lambda: all(_view(node) for node in self.nodes), timeout, "every node serves")
+        wait_until(lambda: all(map(_in_step, self.nodes)), timeout, "the replicas are in step")
+        for shard in self.shards:
+            shard.follow()
+
+    def add_shard(self):
+        """A primary without slots."""
+        shard = Shard(self, self._new_node(), [])
+        self._join([shard.primary])
+        self.shards.append(shard)
+        self.wait_whole()
+        return shard
+
+    def move_slots(self, slots, source, target):
+        for slot in slots:
+            for _ in self.steps_of_move(slot, source, target):
+                pass
+
+    def steps_of_move(self, slot, source, target):
+        """Moves a slot key by key, as redis-cli does. A generator: "open", "some" (keys have gone), "all",
+        "told" (the target), "closed". Who does not go to its end leaves the slot half open."""
+        source, target = source.primary, target.primary
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id))
+        _ok(source.call("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id))
+        yield "open"
+        while keys := source.call("CLUSTER", "GETKEYSINSLOT", slot, MIGRATE_KEYS):
+            reply = self._migrate(source, target, keys)
+            assert reply in ("OK", "NOKEY"), reply
+            yield "some"
+        yield "all"
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "NODE", target.id))
+        yield "told"
+        others = {shard.primary for shard in self.shards} - {source, target}
+        for node in (source, *others):  # one that has lost its last slot is no primary any more
+            _ok(node.call("CLUSTER", "SETSLOT", slot, "NODE", target.id))
+        yield "closed"
+
+    def give_up_move(self, slot, source, target):
+        """Keys that have gone already are moved back; what the source has of them anew wins."""
+        source, target = source.primary, target.primary
+        _ok(source.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id))
+        for key in target.call("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
+            reply = self._migrate(target, source, [key])
+            if "BUSYKEY" in reply:
+                with target.client() as client:
+                    assert client.pipeline(["ASKING"], ["DEL", key]) == ["OK", 1]
+        _ok(target.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+
+    def _migrate(self, source, target, keys):
+        auth = ["AUTH", self.password] if self.password else []
+        address = ["127.0.0.1", target.named_port]
+        return source.call("MIGRATE", *address, "", 0, 5000, *auth, "KEYS", *keys)
+
+    def cut_off(self, node):
+        """From the other nodes, not from clients; network.heal() ends it."""
+        own = node.config["bind-source-addr"]
+        ports = f"{{ {node.named_port}, {node.config['cluster-port']} }}"
+        for rule in (
+            f"ip saddr {own}", f"ip daddr {own}",
+            f"ip saddr {NODES} tcp dport {ports}", f"ip daddr {NODES} tcp sport {ports}",
+        ):  # fmt: skip
+            self.network.drop(rule)
+
+    def move_address(self, node):
+        """Stops it and starts it with its data and on other ports."""
+        assert node.call("SAVE") == "OK"
+        node.kill()
+        node.port, node.config["cluster-port"] = free_port(), free_port()
+        if self.authority:
+            node.config["tls-port"] = free_port()
+        node.start()
+
+
+def _ok(reply):
+    assert reply == "OK", reply
+
+
+def _view(node):
+    """CLUSTER NODES of a node that runs and says that the cluster is well; else None."""
+    if not node.process.alive:
+        return None
+    try:
+        with node.client(timeout=0.5) as client:
+            info, text = client.pipeline(["CLUSTER", "INFO"], ["CLUSTER", "NODES"])
+    except OSError:
+        return None
+    return entries_of(text) if b"cluster_state:ok" in info else None
+
+
+def _in_step(node):
+    return node.info("replication").get("master_link_status", "up") == "up"
+
+
+# -- how a shard's primary fails: each is put in, and what it leaves behind taken out, of a Shard -------------
+
+
+class Asked:
+    """By an operator: the old primary is sound all the time."""
+
+    def put_in(self, shard):
+        _ok(shard.replicas[0].call("CLUSTER", "FAILOVER"))
+
+    def take_out(self, shard):
+        pass
+
+
+class CutOff:
+    """From the other nodes, but not from stayd: it accepts writes that will be lost."""
+
+    def put_in(self, shard):
+        shard.cluster.cut_off(shard.primary)
+
+    def take_out(self, shard):
+        shard.cluster.network.heal()
+
+
+# name -> (fault, cluster-node-timeout in ms)
+FAULTS = {
+    "killed": (Killed(), 1_000),
+    "killed_as_in_production": (Killed(), 5_000),
+    "frozen": (Frozen(), 1_000),
+    "asked_for": (Asked(), 1_000),
+    "cut_off": (CutOff(), 1_000),
+}
