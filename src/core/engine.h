@@ -300,7 +300,12 @@ class Engine final : public CallHandler,
   bool mark_block(Call& call);
   void send_block(Call& call);
   void on_block(Call& call, std::string_view frame);
+  void on_block_error(Call& call, std::string_view frame);
+  void note_refused_block(std::string_view frame);
   void run_block_standin(Call& call, std::vector<Mutation>& effects);
+
+  // --- engine_place.cc
+  void note_elsewhere(std::string_view frame);
 
   // --- engine_keyspace.cc: commands over keys, and flushes
   void submit_keyless(Call& call);

@@ -150,6 +150,36 @@ bool Engine::probes_hold(Call& call, ReplyView::Elements& elements) {
   return hold;
 }
 
+void Engine::on_block_error(Call& call, std::string_view frame) {
+  // Queue-time errors of our own making are caught before: Redis refused a command of the block.
+  const bool aborted = frame.starts_with("-EXECABORT");
+  const bool one_by_one = frame.starts_with("-ERR EXEC without MULTI");
+  if (call.pinned && (aborted || is_trouble(classify_reply(frame)))) {
+    // What it watched is watched no longer: the client looks again, the stand-in cannot.
+    if (!aborted) doubt_rows(call);
+    note_refused_block(frame);
+    return complete(call, "_\r\n");
+  }
+  if (refused(call, frame)) return;
+  if (aborted) {
+    note_refused_block(frame);
+    return reroute(call);
+  }
+  // Nothing was done, not even the logouts in it; or MULTI was denied, and all was done one by one.
+  if (call.held_from != 0 || one_by_one) doubt_rows(call);
+  complete(call, frame);
+}
+
+// EXECABORT does not tell why.
+void Engine::note_refused_block(std::string_view frame) {
+  ReplyClass reply_class = classify_reply(frame);
+  if (reply_class == ReplyClass::ordinary) {
+    reply_class = c_.place.everything() ? ReplyClass::no_memory : ReplyClass::elsewhere;
+  }
+  ++c_.counters.refused_by_redis;
+  shard_.note_refusal(reply_class, frame.substr(1));
+}
+
 void Engine::on_block(Call& call, std::string_view frame) {
   const ReplyView reply(frame);
   if (call.pinned && watches_.erase(call.client_id) != 0) {
@@ -162,21 +192,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
     ++c_.counters.replies_from_redis;
     return complete(call, frame);
   }
-  if (reply.is_error()) {
-    // Queue-time errors of our own making are caught before: Redis refused a command of the block.
-    if (refused(call, frame)) return;
-    if (reply.text().starts_with("EXECABORT")) {
-      ++c_.counters.refused_by_redis;
-      shard_.note_refusal(c_.place.everything() ? ReplyClass::no_memory : ReplyClass::elsewhere,
-                          reply.text());
-      return reroute(call);
-    }
-    // Nothing was done, not even the logouts in it; or MULTI was denied, and all was done one by
-    // one.
-    const bool one_by_one = reply.text().starts_with("ERR EXEC without MULTI");
-    if (call.held_from != 0 || one_by_one) doubt_rows(call);
-    return complete(call, frame);
-  }
+  if (reply.is_error()) return on_block_error(call, frame);
   auto elements = reply.elements();
   if (!probes_hold(call, elements)) return reroute(call);
   if (!memory_is_judged() && !call.pinned) return redo(call);

@@ -35,10 +35,12 @@ void Engine::collect_destination(Call& call) {
 }
 
 // A script that declares no keys: its arguments that are called as sessions are, count as its keys.
+// Of a Cluster those that this shard has: no script reaches others.
 void Engine::collect_arguments(Call& call) {
   if (!call.keys.empty() || !call.writes() || call.args.size() < 4 || call.args[2] != "0") return;
   for (std::size_t i = 3; i < call.args.size() && call.keys.size() < kMaxArgumentKeys; ++i) {
-    if (policies_.names(call.args[i])) call.keys.push_back(full_key(call.db, call.args[i]));
+    const bool ours = policies_.names(call.args[i]) && c_.place.owns(call.args[i]);
+    if (ours) call.keys.push_back(full_key(call.db, call.args[i]));
   }
 }
 

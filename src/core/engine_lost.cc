@@ -20,7 +20,7 @@ bool Engine::refused(Call& call, std::string_view frame) {
     case ReplyClass::wrong_node:
     case ReplyClass::no_memory:
     case ReplyClass::no_writes:
-      if (c_.options.observe) return false;
+      if (c_.options.observe) return note_elsewhere(frame), false;
       ++c_.counters.refused_by_redis;
       shard_.note_refusal(reply_class, frame.substr(1));
       if (reply_class == ReplyClass::elsewhere && !c_.place.everything()) {

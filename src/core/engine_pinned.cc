@@ -42,6 +42,7 @@ void Engine::send_pinned(Call& call, std::string_view request, std::uint32_t rep
 void Engine::on_blocking(Call& call, std::string_view frame) {
   if (!watches_.contains(call.client_id)) pinned_->release(call.client_id);
   const ReplyView reply(frame);
+  note_elsewhere(frame);
   ++c_.counters.replies_from_redis;
   if (reply.is_null() || reply.is_error() || !call.writes() || !is_session(call) ||
       c_.options.observe) {

@@ -22,7 +22,13 @@ Handover Handover::of(const ShardPlace& place) {
   split(placed, out.placed, ours);
   split(leftovers, out.leftovers, ours);
   split(wanted, out.wanted, [&](const auto& one) { return ours(one.key); });
+  split(told_absent, out.told_absent, [&](const auto& one) { return ours(one.second); });
   return out;
+}
+
+void Engine::note_elsewhere(std::string_view frame) {
+  if (c_.place.everything() || classify_reply(frame) != ReplyClass::elsewhere) return;
+  shard_.note_refusal(ReplyClass::elsewhere, frame.substr(1));
 }
 
 void Engine::submit_redirected(Call& call, bool asking) {
@@ -55,6 +61,10 @@ Handover Engine::move(ShardPlace place) {
   out.unrecorded = c_.unrecorded.extract(lost);
   out.leftovers = shard_.leftovers().give_up();
   out.wanted = adopter_.give_up();
+  for (const auto& told : told_absent_) {
+    if (lost(told.second)) out.told_absent.push_back(told);
+  }
+  std::erase_if(told_absent_, [&](const auto& told) { return lost(told.second); });
   c_.debts.forget_if(lost);
   c_.cache.clear();
   absences_.clear();
@@ -69,6 +79,7 @@ void Engine::take_over(Handover from) {
   for (const FullKey& key : from.placed) c_.placed.insert_or_assign(key, true);
   for (const FullKey& key : from.leftovers) shard_.leave(c_.in_flight.begin({key}), {key});
   for (const auto& one : from.wanted) adopter_.want(one.key, one.force);
+  told_absent_.insert(told_absent_.end(), from.told_absent.begin(), from.told_absent.end());
   if (!from.adoption_complete && adopter_.complete()) adopter_.restart();
 }
 

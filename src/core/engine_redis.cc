@@ -256,7 +256,12 @@ void Engine::handle_reply(std::uint64_t tag, std::string_view frame) {
       if (is_out(reply_class)) {
         shard_.note_refusal(reply_class, frame.substr(1));
         const bool redirected = reply_class == ReplyClass::elsewhere && !c_.place.everything();
-        return redirected ? complete(call, frame) : fail_unavailable(call);
+        if (!redirected) return fail_unavailable(call);
+        const auto watch = watches_.find(call.client_id);
+        const bool watching = static_cast<Stage>(call.stage) == Stage::watching;
+        if (!watching || watch == watches_.end()) return complete(call, frame);
+        watch->second.in_doubt = true;  // EXEC is null
+        return complete(call, "+OK\r\n");
       }
       ++c_.counters.replies_from_redis;
       return complete(call, frame);

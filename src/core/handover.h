@@ -3,6 +3,8 @@
 // slots that come are all written anew (gains.h). A plain value.
 #pragma once
 
+#include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "core/adopter.h"
@@ -17,7 +19,8 @@ struct Handover {
   std::vector<FullKey> placed;          // provisional rows that are known to be stayd's own
   std::vector<FullKey> leftovers;       // writes in doubt
   std::vector<Adopter::Wanted> wanted;  // to be read back
-  bool adoption_complete = true;        // false: Redis may hold keys there that nobody knows
+  std::vector<std::pair<std::uint64_t, FullKey>> told_absent;  // (client, key): for fences
+  bool adoption_complete = true;  // false: Redis may hold keys there that nobody knows
 
   // Takes out what `place` owns.
   Handover of(const ShardPlace& place);

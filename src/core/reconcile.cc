@@ -240,6 +240,7 @@ void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
 }
 
 void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
+  if (!c_.place.owns(key_of(key))) return;  // its slot has gone while the ledger was asked
   const bool moved_on = c_.debts.version(key) > hlc;  // written again while this was under way
   switch (outcome) {
     case RepairOutcome::confirmed:

@@ -1,8 +1,8 @@
 // MULTI, WATCH, and whatever comes while slots change their engine.
 #include <gtest/gtest.h>
 
-#include "core/fake_shards.h"
 #include "core/shard_router.h"
+#include "core/shard_router_test_util.h"
 
 namespace stayd {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/fake_shards.h"
+#include "core/shard_router_test_util.h"
 #include "resp/reply.h"
 
 namespace stayd {

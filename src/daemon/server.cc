@@ -146,7 +146,8 @@ void Server::on_tick(Now now) {
     cluster_->on_tick(now);
     // Any node tells what is published.
     const Endpoint node = shards_->some_primary();
-    if (!pubsub_->up() && node.known()) pubsub_->move_to(node, "this node does not answer");
+    const bool elsewhere = node.known() && node != pubsub_->endpoint();
+    if (!pubsub_->up() && elsewhere) pubsub_->move_to(node, "this node does not answer");
   }
   pubsub_->on_tick(now);
   relay_->on_tick(now);

@@ -84,6 +84,8 @@ void Server::make_cluster_watch() {
   cluster_ = std::make_unique<ClusterWatch>(std::move(options), redis_dialer(), self, log_,
                                             counters_, random_);
   cluster_->start(loop_.now());
+  // A life that ended while it was followed: the watch tells only of what is newer.
+  if (cluster_->topology()) shards_->on_topology(*cluster_->topology());
 }
 
 void Server::on_topology(const Topology& topology) {

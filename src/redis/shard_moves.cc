@@ -95,20 +95,19 @@ void ShardSet::move_connections(const Plan& plan) {
 
 // Nothing new for the shards concerned, and what is under way ends.
 void ShardSet::begin(Plan plan) {
-  std::vector<bool> concerned(units_.size());
-  for (std::size_t i = 0; i < units_.size(); ++i) concerned[i] = plan.slots[i] != units_[i].slots;
-  router_.hold(concerned);
   plan_ = std::move(plan);
+  std::vector<bool> held(units_.size());
+  for (std::size_t i = 0; i < units_.size(); ++i) held[i] = concerned(i);
+  router_.hold(std::move(held));
   for (std::size_t i = 0; i < units_.size(); ++i) {
-    if (concerned[i]) units_[i].stack->move_to({.port = 0}, kSlotsMove);
+    if (concerned(i)) units_[i].stack->move_to({.port = 0}, kSlotsMove);
   }
 }
 
 bool ShardSet::quiet() const {
   for (std::size_t i = 0; i < units_.size(); ++i) {
-    const bool concerned = plan_->slots[i] != units_[i].slots;
     const ShardStack& stack = *units_[i].stack;
-    if (concerned && (stack.engine().calls_under_way() > 0 || stack.up())) return false;
+    if (concerned(i) && (stack.engine().calls_under_way() > 0 || stack.up())) return false;
   }
   return true;
 }

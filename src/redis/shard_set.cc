@@ -128,7 +128,9 @@ void ShardSet::on_tick(Now now) {
   now_ = now;
   for (Unit& unit : units_) unit.stack->on_tick(now);
   if (plan_) {
-    for (Unit& unit : units_) unit.stack->engine().settle();
+    for (std::size_t i = 0; i < units_.size(); ++i) {
+      if (concerned(i)) units_[i].stack->engine().settle();
+    }
     if (quiet()) carry_out();
   }
   const bool settled = now.mono_us - settled_us_ >= options_.settle_ms * 1000;

@@ -96,6 +96,7 @@ class ShardSet final : private SlotEvents {
   void follow(const Topology& topology);
   void move_connections(const Plan& plan);
   void begin(Plan plan);
+  bool concerned(std::size_t unit) const { return plan_->slots[unit] != units_[unit].slots; }
   bool quiet() const;
   void carry_out();
   void on_slot_elsewhere() override {
