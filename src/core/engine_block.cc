@@ -169,6 +169,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
       ++c_.counters.refused_by_redis;
       shard_.note_refusal(c_.place.everything() ? ReplyClass::no_memory : ReplyClass::elsewhere,
                           reply.text());
+      if (!c_.place.everything()) note_redirected(call);
       return reroute(call);
     }
     // Nothing was done, not even the logouts in it; or MULTI was denied, and all was done one by
