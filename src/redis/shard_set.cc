@@ -198,6 +198,11 @@ EngineStatus ShardSet::status() const {
   return all;
 }
 
+const Engine& ShardSet::engine_of(Slot slot) const {
+  const auto has = [slot](const Unit& unit) { return unit.slots[slot]; };
+  return std::ranges::find_if(units_, has)->stack->engine();
+}
+
 void ShardSet::tell_router() {
   std::vector<CallHandler*> engines;
   ShardRouter::Owners owners{};

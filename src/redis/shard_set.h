@@ -68,6 +68,8 @@ class ShardSet {
   std::size_t calls_under_way() const;
   // Sums, and the shard that is least trusted; `shards`: each, of a Cluster.
   EngineStatus status() const;
+  // Of a Cluster: the one that the slot belongs to.
+  const Engine& engine_of(Slot slot) const;
 
  private:
   struct Unit {
