@@ -9,6 +9,14 @@
 
 namespace stayd::sim {
 
+namespace {
+
+constexpr FaultKind of_cluster(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
+  return {name, mean_us, strike, true, true};
+}
+
+}  // namespace
+
 std::span<const FaultKind> fault_kinds() {
   static constexpr std::array kKinds{
       FaultKind{"restart", 15 * kSecond, [](Faults& f) { return f.restart_redis(); }},
@@ -55,26 +63,13 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"hidden-failover", 15 * kSecond,
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
       FaultKind{"failover", 12 * kSecond, [](Faults& f) { return f.fail_over(); }},
+      of_cluster("slot-move", 6 * kSecond, [](Faults& f) { return f.move_slots(); }),
+      of_cluster("slot-move-and", 12 * kSecond,
+                 [](Faults& f) { return f.move_slots_and_strike(); }),
+      of_cluster("shard-out", 30 * kSecond, [](Faults& f) { return f.lose_shard(); }),
   };
   return kKinds;
 }
-
-namespace {
-
-const char* says(bool ServerFlags::* flag) {
-  if (flag == &ServerFlags::loading) return "Redis is loading";
-  if (flag == &ServerFlags::busy) return "Redis is busy";
-  if (flag == &ServerFlags::no_memory) return "Redis has no memory";
-  if (flag == &ServerFlags::misconf) return "Redis cannot persist";
-  if (flag == &ServerFlags::no_replicas) return "Redis lacks replicas";
-  if (flag == &ServerFlags::master_down) return "Redis is a replica without its primary";
-  if (flag == &ServerFlags::try_again) return "Redis is resharding";
-  if (flag == &ServerFlags::no_auth) return "Redis wants a password";
-  if (flag == &ServerFlags::full) return "Redis takes no more clients";
-  return "Redis is a replica";
-}
-
-}  // namespace
 
 Faults::Faults(World& world) : world_(world) {}
 
@@ -102,9 +97,17 @@ void Faults::note_loss(const std::string& text) {
   world_.users.loosen_roaming("W16: " + text);
 }
 
+std::string Faults::name_of(std::size_t shard) const {
+  return world_.servers.cluster() ? "Redis " + std::to_string(shard) : "Redis";
+}
+
 Instance& Faults::victim() {
   auto& all = world_.instances;
   return *all[all.size() == 1 ? 0 : random_->below(all.size())];
+}
+
+std::size_t Faults::struck() {
+  return world_.servers.cluster() ? random_->below(world_.servers.size()) : 0;
 }
 
 void Faults::start() {
@@ -128,12 +131,15 @@ void Faults::plan(const FaultKind& kind, std::int64_t mean_us) {
 void Faults::heal() {
   healed_ = true;
   note("faults end");
-  world_.redis.reply_delay_us = 0;
-  if (!old_primaries_.empty()) old_primaries_.back()->kill();
-  if (!world_.redis.listening()) world_.redis.start(0);
-  world_.redis.thaw();
-  world_.redis.flags = ServerFlags{};
-  world_.redis.denied.clear();
+  for (std::size_t i = 0; i < world_.servers.size(); ++i) {
+    RedisModel& redis = world_.servers[i];
+    redis.reply_delay_us = 0;
+    if (RedisModel* old = world_.servers.deposed(i)) old->kill();
+    if (!redis.listening()) redis.start(0);
+    redis.thaw();
+    redis.flags = ServerFlags{};
+    redis.denied.clear();
+  }
   for (const auto& one : world_.instances) {
     one->network().be_fast();
     one->network().speak();
@@ -142,152 +148,15 @@ void Faults::heal() {
   }
 }
 
-// --- Redis ----------------------------------------------------------------------------------
-
-bool Faults::restart_redis() {
-  if (!world_.redis.listening()) return false;
-  note("Redis is killed");
-  world_.redis.kill();
-  const auto how = adopted() ? random_->below(4) : 1;
-  later(between(10 * kMs, 10 * kSecond), [this, how] {
-    if (world_.redis.listening()) return;
-    bring_back(adopted() ? how : 1);  // a ledger that has started anew is not adopted yet
-  });
-  return true;
-}
-
-void Faults::bring_back(std::uint64_t how) {
-  RedisModel& redis = world_.redis;
-  if (how == 0) {
-    note_loss("Redis starts empty");
-    redis.start_empty();
-  } else if (how == 1) {
-    note("Redis starts with everything");
-    redis.start(0);
-  } else if (how == 2) {
-    note_loss("Redis starts without its last changes");
-    redis.start(std::min<std::size_t>(random_->below(20), redis.changes_since(world_.truth_us)));
-  } else {
-    note_loss("Redis starts from an old snapshot");
-    const std::int64_t when_us = world_.scheduler.now_us() - between(kSecond, 60 * kSecond);
-    redis.start(redis.changes_since(std::max(when_us, world_.truth_us)));
-  }
-  if (random_->chance(30)) {
-    redis.flags.loading = true;
-    later(between(50 * kMs, 3 * kSecond), [this] { world_.redis.flags.loading = false; });
-  }
-}
-
-// The address moves to a replica that lags behind: a dead primary, or two of them for a while.
-bool Faults::fail_over() {
-  RedisModel& redis = world_.redis;
-  if (!adopted()) return false;
-  if (!old_primaries_.empty()) old_primaries_.back()->kill();
-  const std::int64_t lag_us = random_->chance(40) ? 0 : between(kMs, 5 * kSecond);
-  const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);
-  note_loss("a replica takes over, " + std::to_string(lag_us / kMs) + " ms behind");
-  old_primaries_.push_back(redis.promote_replica(redis.changes_since(seen_us)));
-  depose(*old_primaries_.back());
-  return true;
-}
-
-bool Faults::two_primaries() const {
-  return !old_primaries_.empty() && old_primaries_.back()->listening();
-}
-
-void Faults::depose(RedisModel& old) {
-  const auto how = random_->below(3);
-  if (how == 0) return old.kill();
-  const std::int64_t until_us = between(10 * kMs, 10 * kSecond);
-  later(until_us, [this, &old, how] {
-    note(how == 1 ? "the old primary dies" : "the old primary becomes a replica");
-    if (how == 1) return old.kill();
-    old.flags.replica = true;
-    later(between(kMs, 3 * kSecond), [&old] { old.kill(); });
-  });
-}
-
-bool Faults::freeze_redis() {
-  if (!world_.redis.listening() || world_.redis.flags.frozen) return false;
-  note("Redis is frozen");
-  world_.redis.freeze();
-  later(between(20 * kMs, 8 * kSecond), [this] {
-    if (world_.redis.flags.frozen) note("Redis is thawed");
-    world_.redis.thaw();
-  });
-  return true;
-}
-
-bool Faults::refuse(bool ServerFlags::* flag) {
-  if (!world_.redis.listening()) return false;
-  note(says(flag));
-  world_.redis.flags.*flag = true;
-  later(between(50 * kMs, 8 * kSecond), [this, flag] {
-    note("Redis no longer refuses");
-    world_.redis.flags.*flag = false;
-  });
-  return true;
-}
-
-// What Redis loses before stayd has heard of it is lost.
-bool Faults::adopted() const {
-  bool any_alive = false;
-  for (const auto& one : world_.instances) {
-    if (!one->adopted()) return false;
-    any_alive = any_alive || one->alive();
-  }
-  return any_alive;
-}
-
-bool Faults::evict() {
-  if (!adopted() || !world_.redis.listening()) return false;
-  note("keys are evicted");
-  world_.redis.evict(1 + random_->below(20));
-  return true;
-}
-
-bool Faults::flush() {
-  if (!world_.redis.listening() || !adopted()) return false;
-  note_loss("somebody else sends FLUSHALL");
-  world_.redis.flush_all();
-  return true;
-}
-
-bool Faults::slow_redis() {
-  note("Redis is slow");
-  const std::int64_t lasts_us = between(100 * kMs, 5 * kSecond);
-  for (const auto& one : world_.instances) one->allow_slowness(lasts_us);
-  world_.redis.reply_delay_us = between(kMs, 150 * kMs);
-  later(lasts_us, [this] { world_.redis.reply_delay_us = 0; });
-  return true;
-}
-
-bool Faults::deny_command() {
-  static constexpr std::array kCommands = {
-      "get",    "set",     "setex", "expire", "hgetall", "hset", "del",     "unlink",
-      "exists", "evalsha", "incr",  "multi",  "scan",    "info", "hincrby", "select"};
-  if (!world_.redis.listening()) return false;
-  const char* command = kCommands[random_->below(kCommands.size())];
-  note(std::string("Redis denies ") + command);
-  const std::int64_t lasts_us = between(50 * kMs, 8 * kSecond);
-  world_.redis.denied.insert(command);
-  for (const auto& one : world_.instances) one->excuse(Excuse::denied, lasts_us);
-  later(lasts_us, [this, command] {
-    note(std::string("Redis allows ") + command);
-    world_.redis.denied.erase(command);
-    if (!old_primaries_.empty()) old_primaries_.back()->denied.erase(command);
-  });
-  return true;
-}
-
 // --- strangers --------------------------------------------------------------------------------
 
 std::optional<FullKey> Faults::pick_key() {
-  const auto& data = world_.redis.data();
-  if (data.empty() || !world_.redis.listening() || !adopted()) return std::nullopt;
+  const RedisModel& redis = world_.servers[struck()];
+  const auto& data = redis.data();
+  if (data.empty() || !redis.listening() || !adopted()) return std::nullopt;
   auto it = data.begin();
   std::advance(it, static_cast<std::ptrdiff_t>(random_->below(data.size())));
-  if (is_side_key(key_of(it->first))) return std::nullopt;
+  if (is_side_key(key_of(it->first)) || !redis.owns(it->first)) return std::nullopt;
   return it->first;
 }
 
@@ -296,7 +165,7 @@ bool Faults::delete_past_stayd() {
   if (!key) return false;
   note("a stranger deletes " + std::string(key_of(*key)));
   world_.users.in_doubt(*key, {.commands = {{"DEL", std::string(key_of(*key))}}});
-  world_.redis.remove(*key);
+  world_.servers.of(*key).remove(*key);
   return true;
 }
 
@@ -304,7 +173,7 @@ bool Faults::delete_past_stayd() {
 bool Faults::write_past_stayd() {
   const auto key = pick_key();
   if (!key) return false;
-  const Record& before = world_.redis.data().at(*key);
+  const Record& before = world_.servers.of(*key).data().at(*key);
   if (before.type() != ValueType::string || key_of(*key).starts_with("count:")) return false;
   note("a stranger writes " + std::string(key_of(*key)));
   const std::string value = "stranger" + std::to_string(random_->below(1'000'000));
@@ -313,7 +182,7 @@ bool Faults::write_past_stayd() {
   world_.users.not_compared.insert(*key);
   Record record;
   record.value = value;
-  world_.redis.put(*key, std::move(record));
+  world_.servers.of(*key).put(*key, std::move(record));
   return true;
 }
 

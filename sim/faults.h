@@ -28,6 +28,7 @@ struct FaultKind {
   std::int64_t mean_us;     // between two of them, before the seed's own factor
   bool (*strike)(Faults&);  // false: not possible just now
   bool drawn = true;        // false: only when asked for (docs/proof/simulator.md)
+  bool of_cluster = false;  // nothing of the kind happens to a single Redis
 };
 std::span<const FaultKind> fault_kinds();
 
@@ -37,8 +38,6 @@ class Faults {
   void start();
   // Ends every fault under way; none follows.
   void heal();
-  // A primary that was deposed still serves its connections.
-  bool two_primaries() const;
 
   // --- the kinds; false: not possible just now
   bool restart_redis();
@@ -68,6 +67,9 @@ class Faults {
   bool fail_disk(FaultyStore::Operation operation);
   bool flip_bit();
   bool jump_clock();
+  bool move_slots();
+  bool move_slots_and_strike();
+  bool lose_shard();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);
@@ -76,11 +78,16 @@ class Faults {
   Instance& victim();  // of a fault that strikes one stayd; drawn when there are several
   void note(const std::string& text);
   bool adopted() const;
-  void await_reconcile(int looked, Instance& one);
+  void await_reconcile(int looked, Instance& one, std::size_t shard);
   bool kill(Instance& one);
   void slow_disk_of(Instance& one);
   bool cut_power_of(Instance& one);
-  void bring_back(std::uint64_t how);
+  // Of a fault that strikes one Redis; drawn when there are several.
+  std::size_t struck();
+  std::string name_of(std::size_t shard) const;
+  bool restart_redis(std::size_t shard);
+  bool fail_over(std::size_t shard);
+  void bring_back(std::size_t shard, std::uint64_t how);
   void note_loss(const std::string& text);
   std::optional<FullKey> pick_key();  // of Redis; not stayd's own
   void depose(RedisModel& old);
@@ -89,7 +96,7 @@ class Faults {
   std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind
   Random* random_ = nullptr;                      // of the kind that strikes
   bool healed_ = false;
-  std::vector<std::unique_ptr<RedisModel>> old_primaries_;  // the last one may still serve
+  std::size_t moved_from_ = 0, moved_to_ = 0;  // the last slots
 };
 
 }  // namespace stayd::sim

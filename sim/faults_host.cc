@@ -61,12 +61,14 @@ bool Faults::repeat_backfill() {
 bool Faults::fail_over_in_a_pause() {
   const auto& all = world_.instances;
   const auto paused = [](const auto& one) { return one->paused(); };
-  if (!adopted() || !world_.redis.listening() || std::ranges::any_of(all, paused)) return false;
+  const std::size_t shard = struck();
+  if (!adopted() || !world_.servers[shard].listening() || std::ranges::any_of(all, paused))
+    return false;
   const std::int64_t lasts_us = 3500 * kMs + between(0, 2 * kSecond);
   for (const auto& one : all) one->pause(lasts_us);
   const std::int64_t until_us = world_.scheduler.now_us() + lasts_us;
-  later(between(kSecond, 3 * kSecond), [this, until_us] {
-    RedisModel& redis = world_.redis;
+  later(between(kSecond, 3 * kSecond), [this, shard, until_us] {
+    RedisModel& redis = world_.servers[shard];
     if (!redis.listening() || !adopted()) return;
     // A kill may have ended the pause, and a short one may have begun.
     const auto still = [until_us](const auto& one) { return one->paused_until_us() == until_us; };
@@ -81,20 +83,21 @@ bool Faults::fail_over_in_a_pause() {
 
 // Redis is lost, and something again while stayd brings it up to date.
 bool Faults::strike_twice() {
-  if (!restart_redis()) return false;
-  await_reconcile(0, victim());
+  const std::size_t shard = struck();
+  if (!restart_redis(shard)) return false;
+  await_reconcile(0, victim(), shard);
   return true;
 }
 
-void Faults::await_reconcile(int looked, Instance& one) {
+void Faults::await_reconcile(int looked, Instance& one, std::size_t shard) {
   if (looked > 20'000) return;
-  later(kMs / 2, [this, looked, &one] {
-    if (!one.alive() || one.status().shard.trust != Trust::suspect) {
-      return await_reconcile(looked + 1, one);
+  later(kMs / 2, [this, looked, &one, shard] {
+    if (!one.alive() || one.trust(shard) != Trust::suspect) {
+      return await_reconcile(looked + 1, one, shard);
     }
-    later(between(0, 8 * kMs), [this, &one] {
+    later(between(0, 8 * kMs), [this, &one, shard] {
       const auto what = random_->below(3);
-      if (what == 0) restart_redis();
+      if (what == 0) restart_redis(shard);
       if (what == 1) lose_connection();
       if (what == 2) kill(one);
     });
@@ -167,8 +170,9 @@ bool Faults::jump_clock() {
   const bool of_redis = random_->chance(50);
   const std::string off = " is off by " + std::to_string(offset_ms) + " ms";
   if (of_redis) {
-    note("Redis' clock" + off);
-    world_.redis.clock_offset_ms = offset_ms;
+    const std::size_t shard = struck();
+    note(name_of(shard) + (world_.servers.cluster() ? "'s clock" : "' clock") + off);
+    world_.servers[shard].clock_offset_ms = offset_ms;
   } else {
     Instance& one = victim();
     one.note("-- stayd's clock" + off);

@@ -1,28 +1,45 @@
 #include "sim/instance.h"
 
+#include <set>
+#include <sstream>
+
 namespace stayd::sim {
 
 namespace {
-constexpr std::int64_t kTickUs = 5 * kMs;
-}
 
-Instance::Instance(Scheduler& scheduler, Random& random, RedisModel& redis, Diary& diary,
+constexpr std::int64_t kTickUs = 5 * kMs;
+// Until a topology that was asked for is there.
+constexpr std::int64_t kAnswerUs = 30 * kMs;
+
+}  // namespace
+
+Instance::Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary& diary,
                    InstanceOptions options, std::string name)
     : scheduler_(scheduler),
       random_(random),
+      servers_(servers),
       diary_(diary),
       options_(std::move(options)),
       name_(std::move(name)),
-      network_(scheduler, random, redis,
-               [this](std::function<void()> action) { deliver(std::move(action)); }),
+      network_(
+          scheduler, random, [this](const Endpoint& endpoint) { return servers_.at(endpoint); },
+          [this](std::function<void()> action) { deliver(std::move(action)); }),
       disk_(scheduler, random,
-            [this](std::function<void()> action) { deliver(std::move(action)); }) {}
+            [this](std::function<void()> action) { deliver(std::move(action)); }) {
+  if (!servers_.cluster()) return;
+  ear_ = servers_.listen([this](const Topology& topology) { on_topology(topology); });
+}
 
 void Instance::start() {
   STAYD_ASSERT(!alive());
   ++life_;
   note("stayd starts");
   engine_random_ = std::make_unique<Random>(random_.next());
+  servers_.cluster() ? start_set() : start_engine();
+  tick(life_);
+}
+
+void Instance::start_engine() {
   engine_ = std::make_unique<Engine>(options_.engine, PolicyTable(options_.policies), disk_,
                                      counters_, *this, *engine_random_);
   LinkOptions link;
@@ -38,7 +55,28 @@ void Instance::start() {
     data_->start(now());
     aux_->start(now());
   });
-  tick(life_);
+}
+
+void Instance::start_set() {
+  ShardSetOptions options;
+  options.cluster = true;
+  options.stack.engine = options_.engine;
+  options.stack.link.max_retry_ms = 8000;
+  options.stack.link.rules = options_.engine.rules;
+  set_ = std::make_unique<ShardSet>(options, options_.policies, disk_, network_, counters_, *this,
+                                    *engine_random_);
+  set_->on_slot_elsewhere([this] {
+    if (!std::exchange(asks_, true)) servers_.tell(ear_, kAnswerUs);
+  });
+  turn([this] { set_->start(now()); });
+  servers_.tell(ear_, kAnswerUs);
+}
+
+void Instance::on_topology(const Topology& topology) {
+  deliver([this, topology] {
+    asks_ = false;
+    if (set_) set_->on_topology(topology);
+  });
 }
 
 void Instance::kill() {
@@ -50,6 +88,8 @@ void Instance::kill() {
   data_.reset();
   aux_.reset();
   engine_.reset();
+  set_.reset();
+  asks_ = false;
   disk_.crash();
 }
 
@@ -63,13 +103,7 @@ void Instance::pause(std::int64_t duration_us) {
     note("stayd goes on");
     // The timer and the sockets are ready at once; the loop takes them in either order.
     const bool tick_first = random_.chance(50);
-    if (tick_first) {
-      turn([this] {
-        data_->on_tick(now());
-        aux_->on_tick(now());
-        engine_->on_tick(now());
-      });
-    }
+    if (tick_first) turn([this] { tick_all(); });
     while (!waiting_.empty() && life == life_) {
       const auto action = std::move(waiting_.front());
       waiting_.pop_front();
@@ -89,33 +123,76 @@ void Instance::deliver(std::function<void()> action) {
 }
 
 void Instance::turn(const std::function<void()>& action) {
-  engine_->set_now(now());
+  set_ ? set_->set_now(now()) : engine_->set_now(now());
   action();
-  engine_->on_turn_end();
+  set_ ? set_->on_turn_end() : engine_->on_turn_end();
+}
+
+void Instance::tick_all() {
+  if (set_) return set_->on_tick(now());
+  data_->on_tick(now());
+  aux_->on_tick(now());
+  engine_->on_tick(now());
 }
 
 void Instance::submit(Call& call) {
-  deliver([this, &call] { engine_->submit(call); });
+  deliver([this, &call] { set_ ? set_->handler().submit(call) : engine_->submit(call); });
 }
 
 bool Instance::in_step() const {
   if (!alive() || paused()) return false;
-  const EngineStatus status = engine_->status();
-  return status.shard.trust == Trust::trusted && status.shard.writes_closed &&
-         status.shard.debts == 0 && status.shard.debts_complete && status.adoption_complete &&
-         status.to_read_back == 0;
+  const EngineStatus status = this->status();
+  const auto good = [](const ShardStatus& shard) {
+    return shard.trust == Trust::trusted && shard.writes_closed && shard.debts == 0 &&
+           shard.debts_complete;
+  };
+  if (!status.adoption_complete || status.to_read_back != 0 || !good(status.shard)) return false;
+  return std::ranges::all_of(status.shards, [&](const auto& one) { return good(one.status); }) &&
+         follows_topology();
+}
+
+bool Instance::follows_topology() const {
+  if (!set_) return true;
+  std::set<std::string> follows, is;
+  for (const NamedShard& one : set_->status().shards) {
+    follows.insert(one.status.address + " " + one.slots);
+  }
+  for (const ClusterShard& one : servers_.topology().shards) {
+    is.insert(one.primary.text() + " " + slot_ranges(one.slots));
+  }
+  return follows == is && !servers_.moving();
+}
+
+bool Instance::adopted() const {
+  if (alive()) return status().adoption_complete;
+  if (!servers_.cluster()) return disk_.fact("adoption") == "done";
+  std::istringstream lines(disk_.fact("cluster_shards"));
+  bool any = false, all = true;
+  for (std::string line; std::getline(lines, line);) {
+    const std::string id = line.substr(0, line.find(' '));
+    if (id == "next") continue;
+    any = true;
+    all = all && disk_.fact("shard" + id + ".adoption") == "done";
+  }
+  return any && all;
+}
+
+Trust Instance::trust(std::size_t shard) const {
+  if (!set_) return engine_->status().shard.trust;
+  const SlotSet& slots = servers_.slots(shard);
+  std::size_t lowest = 0;
+  while (lowest + 1 < slots.size() && !slots[lowest]) ++lowest;
+  return set_->engine_of(static_cast<Slot>(lowest)).status().shard.trust;
+}
+
+std::size_t Instance::calls_under_way() const {
+  return set_ ? set_->calls_under_way() : engine_->status().calls_under_way;
 }
 
 void Instance::tick(std::uint64_t life) {
   scheduler_.after(kTickUs, [this, life] {
     if (life != life_) return;
-    if (!paused()) {
-      turn([this] {
-        data_->on_tick(now());
-        aux_->on_tick(now());
-        engine_->on_tick(now());
-      });
-    }
+    if (!paused()) turn([this] { tick_all(); });
     tick(life);
   });
 }

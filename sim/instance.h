@@ -1,5 +1,6 @@
-// One stayd process in the simulator: the real Engine and two real Links on simulated network and
-// disk. Can be killed, started again and paused. One loop; owned by the World.
+// One stayd process in the simulator: the real Engine and two real Links, or of a Redis Cluster the
+// real ShardSet, on simulated network and disk. Can be killed, started again and paused. One loop;
+// owned by the World.
 #pragma once
 
 #include <algorithm>
@@ -14,10 +15,12 @@
 #include "base/random.h"
 #include "core/engine.h"
 #include "redis/link.h"
+#include "redis/shard_set.h"
 #include "sim/diary.h"
 #include "sim/disk.h"
 #include "sim/network.h"
 #include "sim/scheduler.h"
+#include "sim/servers.h"
 
 namespace stayd::sim {
 
@@ -32,10 +35,10 @@ struct InstanceOptions {
 class Instance final : public EventSink {
  public:
   // `name` stands in the diary before what this one does; empty where it is the only one.
-  Instance(Scheduler& scheduler, Random& random, RedisModel& redis, Diary& diary,
+  Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary& diary,
            InstanceOptions options, std::string name);
 
-  bool alive() const { return engine_ != nullptr; }
+  bool alive() const { return engine_ != nullptr || set_ != nullptr; }
   void start();
   // kill -9: nothing is said to anybody; what the disk has written stays.
   void kill();
@@ -63,15 +66,19 @@ class Instance final : public EventSink {
 
   // Requires alive().
   void submit(Call& call);
-  void restart_adoption() { engine_->restart_adoption(); }
-  EngineStatus status() const { return engine_->status(); }
+  void restart_adoption() { set_ ? set_->restart_adoption() : engine_->restart_adoption(); }
+  EngineStatus status() const { return set_ ? set_->status() : engine_->status(); }
+  // As the shard of this key sees it.
+  EngineStatus status_of(const FullKey& key) const {
+    return set_ ? set_->engine_of(slot_of(key_of(key))).status() : engine_->status();
+  }
+  Trust trust(std::size_t shard) const;
+  std::size_t calls_under_way() const;
   // Works, believes Redis, and owes nothing to anybody.
   bool in_step() const;
   const std::string& name() const { return name_; }
   // Has heard of everything that Redis held at first; dead or alive.
-  bool adopted() const {
-    return alive() ? status().adoption_complete : disk_.fact("adoption") == "done";
-  }
+  bool adopted() const;
   const Counters& counters() const { return counters_; }
 
   // The host's clock, which may differ from the others'.
@@ -85,6 +92,11 @@ class Instance final : public EventSink {
   void note(const std::string& text) { diary_.note(name_ + text); }
 
  private:
+  void start_engine();
+  void start_set();
+  void on_topology(const Topology& topology);
+  bool follows_topology() const;
+  void tick_all();
   void on_event(const Event& event) override;
   void deliver(std::function<void()> action);
   void turn(const std::function<void()>& action);
@@ -97,6 +109,7 @@ class Instance final : public EventSink {
 
   Scheduler& scheduler_;
   Random& random_;
+  Servers& servers_;
   Diary& diary_;
   InstanceOptions options_;
   std::string name_;
@@ -106,6 +119,9 @@ class Instance final : public EventSink {
   std::unique_ptr<Random> engine_random_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Link> data_, aux_;
+  std::unique_ptr<ShardSet> set_;  // of a Cluster, instead of these
+  std::size_t ear_ = 0;            // hears of the Cluster's topology
+  bool asks_ = false;              // ... and has asked for it
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;

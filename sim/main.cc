@@ -92,6 +92,9 @@ int main(int argc, char** argv) {
   runner.world.instances.reset();
   app.add_option("--instances", runner.world.instances, "stayds on one Redis, 1 to 5; else drawn")
       ->check(CLI::Range(1, 5));
+  app.add_option("--shards", runner.world.shards, "of a Redis Cluster, 2 or 3; 1: one Redis")
+      ->check(CLI::Range(1, 3))
+      ->capture_default_str();
   auto* nightly = app.add_option("--nightly", options.nightly_hours, "seeds for so many hours (4)")
                       ->expected(0, 1)
                       ->default_str("4");

@@ -25,8 +25,11 @@ class Network::SimTransport final : public Transport {
   WirePtr wire_;
 };
 
-Network::Network(Scheduler& scheduler, Random& random, RedisModel& redis, Deliver deliver)
-    : scheduler_(scheduler), random_(random), redis_(redis), deliver_(std::move(deliver)) {}
+Network::Network(Scheduler& scheduler, Random& random, Resolve resolve, Deliver deliver)
+    : scheduler_(scheduler),
+      random_(random),
+      resolve_(std::move(resolve)),
+      deliver_(std::move(deliver)) {}
 
 Network::~Network() {
   for (const WirePtr& wire : wires_) drop_held(*wire);
@@ -79,7 +82,7 @@ void Network::speak() {
   }
 }
 
-std::unique_ptr<Transport> Network::dial(const Endpoint&, std::int64_t connect_timeout_ms,
+std::unique_ptr<Transport> Network::dial(const Endpoint& endpoint, std::int64_t connect_timeout_ms,
                                          TransportEvents& events) {
   std::erase_if(wires_, [](const WirePtr& wire) {
     if (wire->client != nullptr || (wire->peer != nullptr && wire->peer->open)) return false;
@@ -89,7 +92,7 @@ std::unique_ptr<Transport> Network::dial(const Endpoint&, std::int64_t connect_t
   auto wire = std::make_shared<Wire>();
   wire->client = &events;
   wires_.push_back(wire);
-  to_server(wire, [this, wire] { connect(wire); });
+  to_server(wire, [this, wire, endpoint] { connect(wire, endpoint); });
   scheduler_.after(connect_timeout_ms * kMs, [this, wire] {
     deliver_([this, wire] {
       if (wire->client != nullptr && !wire->connected) {
@@ -100,15 +103,16 @@ std::unique_ptr<Transport> Network::dial(const Endpoint&, std::int64_t connect_t
   return std::make_unique<SimTransport>(*this, wire);
 }
 
-void Network::connect(const WirePtr& wire) {
+void Network::connect(const WirePtr& wire, const Endpoint& endpoint) {
   if (wire->client == nullptr) return;
-  if (!redis_.listening()) {
+  RedisModel* const redis = resolve_(endpoint);
+  if (redis == nullptr || !redis->listening()) {
     to_client(wire, [this, wire] { end_client(wire, CloseReason::refused, "Connection refused"); });
     return;
   }
-  auto peer = redis_.accept();
+  auto peer = redis->accept();
   wire->peer = peer;
-  wire->run_id = redis_.run_id();
+  wire->run_id = redis->run_id();
   // The server's end does not keep the wire alive: a wire nobody listens on any more is dropped.
   peer->send = [this, weak = std::weak_ptr(wire)](std::string bytes) {
     const WirePtr wire = weak.lock();
@@ -130,7 +134,7 @@ void Network::connect(const WirePtr& wire) {
     wire->connected = true;
     wire->client->on_connected();
   });
-  redis_.greet(peer);
+  redis->greet(peer);
 }
 
 void Network::flush(const WirePtr& wire) {

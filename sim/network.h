@@ -34,7 +34,10 @@ class Network final : public Dialer {
   // `deliver` runs an event inside the client's process, or drops it when the process is dead.
   using Deliver = std::function<void(std::function<void()>)>;
 
-  Network(Scheduler& scheduler, Random& random, RedisModel& redis, Deliver deliver);
+  // Who listens at an address; nullptr: nobody.
+  using Resolve = std::function<RedisModel*(const Endpoint&)>;
+
+  Network(Scheduler& scheduler, Random& random, Resolve resolve, Deliver deliver);
   ~Network() override;
 
   std::unique_ptr<Transport> dial(const Endpoint& endpoint, std::int64_t connect_timeout_ms,
@@ -62,7 +65,7 @@ class Network final : public Dialer {
   std::int64_t delay();
   void to_server(const WirePtr& wire, std::function<void()> action);
   void to_client(const WirePtr& wire, std::function<void()> action);
-  void connect(const WirePtr& wire);
+  void connect(const WirePtr& wire, const Endpoint& endpoint);
   void flush(const WirePtr& wire);
   static void drop_held(Wire& wire);
   void close_client(const WirePtr& wire);
@@ -70,7 +73,7 @@ class Network final : public Dialer {
 
   Scheduler& scheduler_;
   Random& random_;
-  RedisModel& redis_;
+  Resolve resolve_;
   Deliver deliver_;
   std::vector<WirePtr> wires_;
 };

@@ -29,13 +29,13 @@ void World::check_logouts_of_power_cut(const Instance& one, const std::set<FullK
 
 // I8: Redis is trusted up to S, and the ledger holds everything up to S; unless it has lost its end
 // and was filled from Redis.
-void World::check_position(const Instance& one) {
-  if (filled_anew_.contains(&one) && !ledgers_lost_.contains(&one)) return;
+void World::check_position(const Instance& one, std::size_t shard) {
+  if (filled_anew_.contains({&one, shard}) && !ledgers_lost_.contains({&one, shard})) return;
   const Store& ledger = one.disk();
-  for (int db = 0; db < kDatabases; ++db) {
-    const auto held = redis.data().find(full_key(db, canary_key({}, ledger.fact("instance"))));
-    if (held == redis.data().end()) continue;
-    const auto canary = Canary::parse(std::get<std::string>(held->second.value));
+  const std::string name = "}:canary:" + ledger.fact("instance");
+  for (const auto& [key, record] : servers[shard].data()) {
+    if (!is_side_key(key_of(key)) || key_of(key).find(name) == std::string_view::npos) continue;
+    const auto canary = Canary::parse(std::get<std::string>(record.value));
     if (!canary || canary->position <= ledger.highest_hlc()) continue;
     users.fail({}, "trusted up to a version that the ledger does not have");
   }
@@ -48,7 +48,7 @@ void World::check_deletion_by_stranger() {
   users.ask(key, {.commands = {{"SET", name, "v"}}});
   pass(100 * kMs);
   users.done_by_stranger(key, {.commands = {{"DEL", name}}});
-  redis.remove(key);
+  servers.of(key).remove(key);
   users.ask(key, {.commands = {{"GET", name}}});
   pass(100 * kMs);
 }

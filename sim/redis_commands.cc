@@ -1,5 +1,6 @@
 // What the simulated Redis answers: refusals, MULTI, commands on records by the stand-in, and the
 // few commands about the server itself.
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -74,6 +75,35 @@ bool RedisModel::refuse(const CommandSpec& spec, std::string& out) const {
   return false;
 }
 
+// What a Cluster's node says of keys that are not all here.
+bool RedisModel::redirect(const std::vector<FullKey>& keys, std::string& out) const {
+  if (!place || keys.empty()) return false;
+  const Slot slot = slot_of(key_of(keys.front()));
+  const auto same = [&](const FullKey& key) { return slot_of(key_of(key)) == slot; };
+  const auto here = [&](const FullKey& key) { return data_.contains(key); };
+  if (!std::ranges::all_of(keys, same)) {
+    write_error(out, "CROSSSLOT Keys in request don't hash to the same slot");
+  } else if (!place->own[slot]) {
+    write_error(out, "MOVED " + std::to_string(slot) + " " + place->address_of(slot));
+  } else if (!place->migrating[slot] || std::ranges::all_of(keys, here)) {
+    return false;
+  } else if (std::ranges::any_of(keys, here)) {
+    write_error(out, "TRYAGAIN Multiple keys request during rehashing of slot");
+  } else {
+    write_error(out, "ASK " + std::to_string(slot) + " " + place->migrates_to);
+  }
+  return true;
+}
+
+bool RedisModel::redirect(int db, const CommandSpec& spec, const Args& args,
+                          std::string& out) const {
+  std::vector<std::uint32_t> positions;
+  if (!place || !find_keys(spec, args, positions)) return false;
+  std::vector<FullKey> keys;
+  for (const auto position : positions) keys.push_back(full_key(db, args[position]));
+  return redirect(keys, out);
+}
+
 void RedisModel::command(Peer& peer, const Args& args, std::string& out) {
   ++group_;
   const CommandSpec* spec = find_command(args);
@@ -83,7 +113,7 @@ void RedisModel::command(Peer& peer, const Args& args, std::string& out) {
     write_error(refusal, unknown_command_error(args));
   } else if (!arity_fits(*spec, args.size())) {
     write_error(refusal, wrong_arity_error(*spec));
-  } else {
+  } else if (!redirect(peer.db, *spec, args, refusal)) {
     refuse(*spec, refusal);
   }
   if (!refusal.empty()) {
@@ -113,6 +143,14 @@ void RedisModel::exec(Peer& peer, std::string& out) {
   const auto queued = std::move(peer.queued);
   peer.queued.clear();
   std::string refusal;
+  std::vector<FullKey> keys;
+  for (const Words& words : queued) {
+    const Args args(words.begin(), words.end());
+    std::vector<std::uint32_t> positions;
+    find_keys(*find_command(args), args, positions);
+    for (const auto position : positions) keys.push_back(full_key(peer.db, args[position]));
+  }
+  if (!peer.dirty && redirect(keys, out)) return;
   for (const Words& words : queued) {
     const Args args(words.begin(), words.end());
     if (refusal.empty()) refuse(*find_command(args), refusal);

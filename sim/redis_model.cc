@@ -141,6 +141,15 @@ void RedisModel::put(const FullKey& key, Record record) {
   set(key, std::move(record));
 }
 
+void RedisModel::migrate(FullKey key, RedisModel& to) {
+  Record record = data_.at(key);
+  // Its time to live goes along, whatever the clock there says.
+  if (record.expires_at_ms != 0) record.expires_at_ms += to.clock_offset_ms - clock_offset_ms;
+  to.put(key, std::move(record));
+  ++group_;
+  set(key, std::nullopt);
+}
+
 std::size_t RedisModel::changes_since(std::int64_t time_us) const {
   std::size_t count = 0;
   for (auto it = journal_.rbegin(); it != journal_.rend() && it->time_us > time_us; ++it) ++count;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/slots.h"
 #include "resp/command_table.h"
 #include "resp/request_parser.h"
 #include "session/record.h"
@@ -57,6 +58,14 @@ struct Peer {
 
 class RedisModel {
  public:
+  // What a primary of a Redis Cluster knows of slots.
+  struct Place {
+    SlotSet own;
+    SlotSet migrating;  // of its own: keys that it lacks may be elsewhere
+    std::string migrates_to;
+    std::function<std::string(Slot)> address_of;  // whoever has it
+  };
+
   RedisModel(Scheduler& scheduler, Random& random);
 
   // --- the network's side
@@ -94,6 +103,11 @@ class RedisModel {
   void remove(const FullKey& key);
   void put(const FullKey& key, Record record);
 
+  // --- as a shard of a Cluster
+  std::optional<Place> place;  // nullopt: standalone
+  bool owns(const FullKey& key) const { return !place || place->own[slot_of(key_of(key))]; }
+  void migrate(FullKey key, RedisModel& to);  // MIGRATE ... REPLACE
+
   const std::map<FullKey, Record>& data() const { return data_; }
   // Every key that was ever evicted, or deleted past stayd: found when it is next read; and an old
   // snapshot may lack it again.
@@ -122,6 +136,8 @@ class RedisModel {
   // redis_commands.cc
   void command(Peer& peer, const Args& args, std::string& out);
   bool refuse(const CommandSpec& spec, std::string& out) const;
+  bool redirect(int db, const CommandSpec& spec, const Args& args, std::string& out) const;
+  bool redirect(const std::vector<FullKey>& keys, std::string& out) const;
   void queue(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);
   void exec(Peer& peer, std::string& out);
   void run(Peer& peer, const CommandSpec& spec, const Args& args, std::string& out);

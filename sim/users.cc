@@ -129,7 +129,7 @@ bool Users::excused(const UnderWay& one) const {
   if (histories_.at(one.key).loose()) return true;
   const bool only_redis_can = key_of(one.key).starts_with("script:");
   if (only_redis_can) return true;
-  const EngineStatus status = one.at->status();
+  const EngineStatus status = one.at->status_of(one.key);
   const bool known = status.adoption_complete && !unreadable(one);
   return !known;
 }
@@ -175,7 +175,7 @@ void Users::on_reply(Call& call, std::string_view reply) {
     on_error(*mine);
     return mine->then("");
   }
-  const EngineStatus status = mine->at->status();
+  const EngineStatus status = mine->at->status_of(mine->key);
   const bool trusted = status.shard.trust == Trust::trusted;
   const bool lacked = mine->lacked || redis_lacks(mine->key);
   if (unreadable(*mine) && !history.loose() && (!trusted || lacked || history.may_be_fenced())) {

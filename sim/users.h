@@ -50,6 +50,7 @@ struct UsersOptions {
   std::int64_t bound_us = 300 * kMs;     // every call is answered within this
   std::array<int, kHabits> weights{};    // of the kinds of users
   std::int64_t expiry_slack_ms = kExpirySlackMs;
+  bool one_database = false;  // as of a Redis Cluster
   // Of the sessions, when there are several stayds: their commands go to any of them.
   std::optional<int> roaming_percent;
 };

@@ -43,7 +43,7 @@ void Users::open_session() {
   const bool returns = session->habit == Habit::returning;
   const auto number = returns ? random_.below(kOldKeys) : ++names_;
   session->name = kNames[static_cast<std::size_t>(session->habit)] + std::to_string(number);
-  const int db = !returns && random_.chance(20) ? 3 : 0;
+  const int db = !returns && random_.chance(20) && !options_.one_database ? 3 : 0;
   session->key = full_key(db, session->name);
   if (session->habit == Habit::fenced) history(session->key).start_with({.fenced = true});
   session->left = 5 + static_cast<int>(random_.below(60));

@@ -32,10 +32,16 @@ std::string text_of(const Row& row) {
 
 std::vector<std::string> Witness::changes() {
   std::vector<std::string> out;
-  const auto held = redis_.data().find(key_);
-  std::string now = held == redis_.data().end() ? "nothing" : text_of(held->second);
-  if (now != in_redis_) out.push_back("   Redis: " + now);
-  in_redis_ = std::move(now);
+  std::string now;
+  in_redis_.resize(servers_.size());
+  for (std::size_t i = 0; i < servers_.size(); ++i) {
+    const auto held = servers_[i].data().find(key_);
+    now = held == servers_[i].data().end() ? "nothing" : text_of(held->second);
+    if (servers_.cluster() && !servers_[i].owns(key_)) now += ", not its own";
+    const std::string number = servers_.cluster() ? " " + std::to_string(i) : "";
+    if (now != in_redis_[i]) out.push_back("   Redis" + number + ": " + now);
+    in_redis_[i] = std::move(now);
+  }
   in_ledgers_.resize(instances_.size());
   for (std::size_t i = 0; i < instances_.size(); ++i) {
     const auto& rows = instances_[i]->disk().rows();

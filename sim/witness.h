@@ -6,25 +6,25 @@
 #include <vector>
 
 #include "sim/instance.h"
-#include "sim/redis_model.h"
+#include "sim/servers.h"
 
 namespace stayd::sim {
 
 class Witness {
  public:
   // All outlive the witness.
-  Witness(const RedisModel& redis, const Instances& instances, FullKey key)
-      : redis_(redis), instances_(instances), key_(std::move(key)) {}
+  Witness(const Servers& servers, const Instances& instances, FullKey key)
+      : servers_(servers), instances_(instances), key_(std::move(key)) {}
 
   const FullKey& key() const { return key_; }
   // What has changed since the last time, a line each.
   std::vector<std::string> changes();
 
  private:
-  const RedisModel& redis_;
+  const Servers& servers_;
   const Instances& instances_;
   FullKey key_;
-  std::string in_redis_;
+  std::vector<std::string> in_redis_;  // by shard
   std::vector<std::string> in_ledgers_;
 };
 

@@ -21,26 +21,37 @@ World::World(WorldOptions o)
     : given(std::move(o)),
       options(draw(given)),
       random(options.seed),
-      redis(scheduler, random),
+      servers(scheduler, random, stream(options.seed, "servers"), options.shards),
+      redis(servers[0]),
       instances(make_instances()),
       instance(*instances.front()),
       users(scheduler, stream(options.seed, "users"), instances, options.users),
       faults_(*this) {
-  users.redis_lacks = [this](const FullKey& key) { return !redis.data().contains(key); };
-  redis.clock_offset_ms = options.redis_ahead_ms;
-  users.redis_evicted = [this](const FullKey& key) { return redis.taken().contains(key); };
-  users.redis_is_split = [this] { return faults_.two_primaries(); };
-  if (instances.size() > 1) redis.on_evicted = [this](const FullKey& key) { on_evicted(key); };
-  if (options.fill_redis) fill_redis();
-  if (options.backfill_held_us != 0) {
-    redis.flags.no_scan = true;
-    scheduler.after(options.backfill_held_us, [this] { redis.flags.no_scan = false; });
-  }
+  users.redis_lacks = [this](const FullKey& key) { return servers.lack(key); };
+  users.redis_evicted = [this](const FullKey& key) { return servers.ever_took(key); };
+  users.redis_is_split = [this] { return servers.two_primaries(); };
+  set_up_servers();
   if (options.watched) {
-    witness_.emplace(redis, instances, *options.watched);
+    witness_.emplace(servers, instances, *options.watched);
     diary.on_note = [this](const std::string& text) { note_watched("   " + text); };
   }
   for (const auto& one : instances) one->start();
+}
+
+void World::set_up_servers() {
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    servers[i].clock_offset_ms = options.redis_ahead_ms;
+    if (instances.size() == 1) continue;
+    servers[i].on_evicted = [this, i](const FullKey& key) {
+      if (servers[i].owns(key)) on_evicted(key);
+    };
+  }
+  if (options.fill_redis) fill_redis();
+  if (options.backfill_held_us == 0) return;
+  for (std::size_t i = 0; i < servers.size(); ++i) servers[i].flags.no_scan = true;
+  scheduler.after(options.backfill_held_us, [this] {
+    for (std::size_t i = 0; i < servers.size(); ++i) servers[i].flags.no_scan = false;
+  });
 }
 
 Instances World::make_instances() {
@@ -48,7 +59,7 @@ Instances World::make_instances() {
   for (int i = 1; i <= *options.instances; ++i) {
     const std::string name = *options.instances == 1 ? "" : std::to_string(i) + ": ";
     made.push_back(
-        std::make_unique<Instance>(scheduler, random, redis, diary, options.instance, name));
+        std::make_unique<Instance>(scheduler, random, servers, diary, options.instance, name));
   }
   for (const auto& one : made) {
     one->watch([this, one = one.get()](const Event& event) { on_event(*one, event); });
@@ -64,10 +75,10 @@ void World::fill_redis() {
     state.record.value = "old:v" + std::to_string(i);
     if (random.chance(80)) {
       state.expires_from_ms = state.expires_to_ms = scheduler.wall_ms() + 3600'000;
-      state.record.expires_at_ms = state.expires_to_ms + redis.clock_offset_ms;
+      state.record.expires_at_ms = state.expires_to_ms + options.redis_ahead_ms;
     }
     const FullKey key = full_key(0, "old:" + std::to_string(i));
-    redis.put(key, state.record);
+    servers.of(key).put(key, state.record);
     state.record.expires_at_ms = 0;
     users.history(key).start_with(state);
   }
@@ -121,7 +132,7 @@ void World::cut_power(Instance& one) {
     }
   }
   const std::set<FullKey> buried = acknowledged_tombs(one);
-  ledgers_lost_.insert(&one);
+  for (std::size_t i = 0; i < servers.size(); ++i) ledgers_lost_.insert({&one, i});
   for (const FullKey& key : one.disk().lose_power()) {
     users.loosen(key, "W5: lost with the power");
     users.not_compared.insert(key);
@@ -131,12 +142,13 @@ void World::cut_power(Instance& one) {
 
 bool World::equal_in_redis(const FullKey& key) const {
   const auto& rows = users.home(key).disk().rows();
-  const auto held = redis.data().find(key);
+  const auto& data = servers.of(key).data();
+  const auto held = data.find(key);
   const auto known = rows.find(key);
-  const bool in_redis = held != redis.data().end();
+  const bool in_redis = held != data.end();
   const bool in_ledger = known != rows.end() && known->second.meta.state == RowState::live;
   if (!in_redis || !in_ledger) return in_redis == in_ledger;
-  const auto held_until_ms = expiry_in_redis(held->second);
+  const auto held_until_ms = expiry_in_redis(key, held->second);
   const auto known_until_ms = expiry_in_ledger(key, known->second.record);
   // Without what jumps of the clocks excuse: the copy has strayed that far already.
   const bool same_expiry = (held_until_ms == 0) == (known_until_ms == 0) &&
@@ -145,12 +157,23 @@ bool World::equal_in_redis(const FullKey& key) const {
          held->second.value == known->second.record.value;
 }
 
+// Which one a stayd speaks of: "Redis redis:7000 is trusted".
+std::size_t World::shard_of(const Event& event) const {
+  for (const auto& [name, value] : event.fields) {
+    if (name == "redis") return servers.shard_at(value);
+  }
+  const std::string_view text = event.text;
+  const auto at = text.find(' ') + 1;
+  return servers.shard_at(text.substr(at, text.find(' ', at) - at));
+}
+
 // The ledger starts anew from what Redis holds: where they differ, what the ledger knew is lost,
 // and nowhere else. From then on they are equal again.
 void World::on_event(const Instance& one, const Event& event) {
+  const Part part = {&one, shard_of(event)};
   if (event.name == "shard_trusted") {
-    if (filled_anew_.contains(&one)) ledgers_lost_.erase(&one);  // killed before, it does so again
-    check_position(one);
+    if (filled_anew_.contains(part)) ledgers_lost_.erase(part);  // killed before, it does so again
+    check_position(one, part.second);
   }
   static constexpr std::array kNoTrust = {"shard_out", "shard_suspect", "no_memory",
                                           "writes_refused", "shared_unsafe_over"};
@@ -158,11 +181,13 @@ void World::on_event(const Instance& one, const Event& event) {
     users.loosen_roaming("W16: " + std::string(event.name));
   }
   if (event.name != "redis_is_truth") return;
-  if (!ledgers_lost_.contains(&one)) users.fail({}, "the ledger is taken for lost, and is not");
-  filled_anew_.insert(&one);
+  if (!ledgers_lost_.contains(part)) users.fail({}, "the ledger is taken for lost, and is not");
+  filled_anew_.insert(part);
   truth_us = scheduler.now_us();
   const std::string_view why = "W6: Redis is the truth";
-  const auto here = [&](const FullKey& key) { return &users.home(key) == &one; };
+  const auto here = [&](const FullKey& key) {
+    return &users.home(key) == &one && servers.shard_of(key) == part.second;
+  };
   users.loosen_under_way(one, why);
   for (const auto& [key, history] : users.histories()) {
     if (here(key) && (!equal_in_redis(key) || history.may_be_fenced())) users.loosen(key, why);
@@ -210,9 +235,15 @@ std::string World::out_of_step() const {
   for (const auto& one : instances) {
     if (one->in_step()) continue;
     const EngineStatus status = one->alive() ? one->status() : EngineStatus{};
-    return one->name() + status.shard.reason + ", debts " + std::to_string(status.shard.debts) +
-           ", to read back " + std::to_string(status.to_read_back) + ", adopted " +
-           std::to_string(status.adoption_complete);
+    std::string out = one->name() + status.shard.reason + ", debts " +
+                      std::to_string(status.shard.debts) + ", to read back " +
+                      std::to_string(status.to_read_back) + ", adopted " +
+                      std::to_string(status.adoption_complete);
+    for (const NamedShard& shard : status.shards) {
+      out += "; " + shard.slots + " at " + shard.status.address + ": " + shard.status.reason +
+             ", debts " + std::to_string(shard.status.debts);
+    }
+    return servers.cluster() ? out + "; is: " + servers.topology().text() : out;
   }
   return "";
 }
@@ -239,7 +270,7 @@ bool World::heal_and_check() {
   pass(kQuietUs);
   if (users.failed()) return false;
   std::uint64_t calls = 0;
-  for (const auto& one : instances) calls += one->alive() ? one->status().calls_under_way : 0;
+  for (const auto& one : instances) calls += one->alive() ? one->calls_under_way() : 0;
   if (users.under_way() != 0 || calls != 0) {
     users.fail({}, std::to_string(users.under_way()) + " calls were never answered");
     return false;
@@ -250,8 +281,7 @@ bool World::heal_and_check() {
 }
 
 void World::compare() {
-  std::set<FullKey> keys;
-  for (const auto& [key, record] : redis.data()) keys.insert(key);
+  std::set<FullKey> keys = servers.keys();
   for (const auto& one : instances) {
     for (const auto& [key, row] : one->disk().rows()) keys.insert(key);
   }
@@ -266,11 +296,12 @@ void World::compare() {
 // A session that roams is nobody's but Redis'.
 void World::compare_roaming(const FullKey& key) {
   const auto wall_ms = scheduler.wall_ms();
-  const auto held = redis.data().find(key);
-  const bool in_redis = held != redis.data().end() && !held->second.expired(wall_ms);
+  const auto& data = servers.of(key).data();
+  const auto held = data.find(key);
+  const bool in_redis = held != data.end() && !held->second.expired(wall_ms);
   KeyHistory& history = users.history(key);
   auto record = in_redis ? std::optional(held->second) : std::nullopt;
-  if (record) record->expires_at_ms = expiry_in_redis(*record);
+  if (record) record->expires_at_ms = expiry_in_redis(key, *record);
   if (!history.may_be(record, wall_ms, "Redis")) users.fail(key, history.why());
 }
 
@@ -280,10 +311,11 @@ void World::compare_key(const FullKey& key) {
   if (users.roams(key)) return compare_roaming(key);
   const auto wall_ms = scheduler.wall_ms();
   const auto& rows = users.home(key).disk().rows();
-  const auto held = redis.data().find(key);
+  const RedisModel& server = servers.of(key);
+  const auto held = server.data().find(key);
   const auto known = rows.find(key);
   const bool in_redis =
-      held != redis.data().end() && !held->second.expired(wall_ms + redis.clock_offset_ms);
+      held != server.data().end() && !held->second.expired(wall_ms + server.clock_offset_ms);
   const Row row = known == rows.end() ? Row{} : known->second;
   const bool in_ledger = row.meta.live_at(wall_ms + users.home(key).disk().clock_offset_ms);
   if (row.meta.stale) return users.fail(key, "the ledger's row is still stale");
@@ -291,7 +323,7 @@ void World::compare_key(const FullKey& key) {
     return expires_at_ms != 0 && expires_at_ms < wall_ms + expiry_slack_ms();
   };
   if (in_redis && !in_ledger) {
-    if (about_to_expire(expiry_in_redis(held->second))) return;
+    if (about_to_expire(expiry_in_redis(key, held->second))) return;
     // W14: no ledger has ever had it, and an old snapshot brings back what Redis had lost.
     if (known == rows.end() && users.history(key).loose()) return;
     return users.fail(key, "Redis holds a key that the ledger does not");
@@ -299,7 +331,7 @@ void World::compare_key(const FullKey& key) {
   if (in_ledger && !in_redis) {
     if (about_to_expire(expiry_in_ledger(key, row.record))) return;
     // Lost without notice, or never ours: put back when it is read.
-    if (redis.taken().contains(key) || row.meta.adopted) {
+    if (servers.ever_took(key) || row.meta.adopted) {
       const bool hash = row.meta.type == ValueType::hash;
       users.ask(key, {.commands = {{hash ? "HGETALL" : "GET", std::string(key_of(key))}}});
       return pass(300 * kMs);
@@ -310,7 +342,7 @@ void World::compare_key(const FullKey& key) {
     if (held->second.value != row.record.value) {
       return users.fail(key, "Redis and the ledger hold different values");
     }
-    const auto difference = expiry_in_redis(held->second) - expiry_in_ledger(key, row.record);
+    const auto difference = expiry_in_redis(key, held->second) - expiry_in_ledger(key, row.record);
     const bool one_never = (held->second.expires_at_ms == 0) != (row.record.expires_at_ms == 0);
     if (one_never || std::abs(difference) > expiry_slack_ms()) {
       return users.fail(

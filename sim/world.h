@@ -1,7 +1,7 @@
-// The whole simulated world of one seed: a Redis, stayds on networks and disks of their own, users,
-// faults, and the checks at the end. A run has two phases: faults, then healing, after which
-// everything must be in step again (I14 of docs/architecture.md). The same options give the same
-// run, and the same hash, in every build.
+// The whole simulated world of one seed: a Redis or a Redis Cluster, stayds on networks and disks
+// of their own, users, faults, and the checks at the end. A run has two phases: faults, then
+// healing, after which everything must be in step again (I14 of docs/architecture.md). The same
+// options give the same run, and the same hash, in every build.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,13 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "sim/faults.h"
 #include "sim/instance.h"
 #include "sim/redis_model.h"
 #include "sim/scheduler.h"
+#include "sim/servers.h"
 #include "sim/swarm.h"
 #include "sim/users.h"
 #include "sim/witness.h"
@@ -24,6 +26,7 @@ struct WorldOptions {
   std::uint64_t seed = 1;
   double minutes = 10;               // of faults, simulated
   std::optional<int> instances = 1;  // stayds; drawn if not given
+  int shards = 1;                    // more: of a Redis Cluster
   bool faults = true;                // a random subset, at random rates
   bool fill_redis = true;            // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
@@ -61,7 +64,8 @@ class World {
   Scheduler scheduler;
   Diary diary{scheduler};
   Random random;
-  RedisModel redis;
+  Servers servers;
+  RedisModel& redis;  // the first one
   const Instances instances;
   Instance& instance;  // the first one
   Users users;
@@ -71,20 +75,23 @@ class World {
 
  private:
   Instances make_instances();
+  void set_up_servers();
   void note_watched(std::string text);
   bool stop();  // something impossible has happened
   void on_evicted(const FullKey& key);
   void on_stray(std::string_view bytes);
   void on_event(const Instance& one, const Event& event);
+  std::size_t shard_of(const Event& event) const;
   // promises.cc
   std::set<FullKey> acknowledged_tombs(const Instance& one) const;
   void check_logouts_of_power_cut(const Instance& one, const std::set<FullKey>& buried);
-  void check_position(const Instance& one);
+  void check_position(const Instance& one, std::size_t shard);
   void check_deletion_by_stranger();
   bool equal_in_redis(const FullKey& key) const;
   // By the true time; 0: never.
-  std::int64_t expiry_in_redis(const Record& record) const {
-    return record.expires_at_ms == 0 ? 0 : record.expires_at_ms - redis.clock_offset_ms;
+  std::int64_t expiry_in_redis(const FullKey& key, const Record& record) const {
+    const auto offset_ms = servers.of(key).clock_offset_ms;
+    return record.expires_at_ms == 0 ? 0 : record.expires_at_ms - offset_ms;
   }
   std::int64_t expiry_in_ledger(const FullKey& key, const Record& record) const {
     const auto offset_ms = users.home(key).disk().clock_offset_ms;
@@ -99,8 +106,10 @@ class World {
   void compare_key(const FullKey& key);
   void compare_roaming(const FullKey& key);
 
-  std::set<const Instance*> ledgers_lost_;  // an end, by a power cut; until Redis is the truth
-  std::set<const Instance*> filled_anew_;   // from Redis
+  // What a stayd's ledger knows of one shard.
+  using Part = std::pair<const Instance*, std::size_t>;
+  std::set<Part> ledgers_lost_;  // an end, by a power cut; until Redis is the truth
+  std::set<Part> filled_anew_;   // from Redis
   Faults faults_;
   std::optional<Witness> witness_;
 };

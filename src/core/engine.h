@@ -28,6 +28,7 @@
 #include "core/handover.h"
 #include "core/pinned.h"
 #include "core/policy.h"
+#include "core/redirected.h"
 #include "core/shard.h"
 #include "core/slot_events.h"
 #include "core/status.h"
@@ -204,6 +205,7 @@ class Engine final : public CallHandler,
   void on_aux(Call& call, std::string_view frame);
   void on_removal(Call& call, std::string_view frame);
   bool refused(Call& call, std::string_view frame);
+  void note_redirected(const Call& call);
   void ask_for_late_expiry(const Call& call);
   void record(Call& call, std::string_view frame);
   void complete_recorded(Call& call, std::string_view frame);
@@ -369,6 +371,7 @@ class Engine final : public CallHandler,
   Adopter adopter_;
   TombKeeper tomb_keeper_;
   Absences absences_;  // empty once adoption is complete
+  Redirected redirected_;
   AuxSide aux_side_;
   Upstream* aux_ = nullptr;
   Pinned* pinned_ = nullptr;

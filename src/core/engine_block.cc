@@ -163,6 +163,7 @@ void Engine::on_block_error(Call& call, std::string_view frame) {
   if (refused(call, frame)) return;
   if (aborted) {
     note_refused_block(frame);
+    if (!c_.place.everything()) note_redirected(call);
     return reroute(call);
   }
   // Nothing was done, not even the logouts in it; or MULTI was denied, and all was done one by one.

@@ -23,10 +23,7 @@ bool Engine::refused(Call& call, std::string_view frame) {
       if (c_.options.observe) return note_elsewhere(frame), false;
       ++c_.counters.refused_by_redis;
       shard_.note_refusal(reply_class, frame.substr(1));
-      if (reply_class == ReplyClass::elsewhere && !c_.place.everything()) {
-        // Redis would be asked again at once, and say the same: the ledger answers for these keys.
-        for (const FullKey& key : call.keys) shard_.owe(key, c_.hlc.next(c_.now.wall_ms));
-      }
+      if (reply_class == ReplyClass::elsewhere && !c_.place.everything()) note_redirected(call);
       if (call.marked) {
         undo(call, {});
       } else if (call.is_block() || stand_in_supports(*call.spec, call.args)) {
@@ -39,6 +36,10 @@ bool Engine::refused(Call& call, std::string_view frame) {
     default:
       return false;
   }
+}
+
+void Engine::note_redirected(const Call& call) {
+  for (const FullKey& key : call.keys) redirected_.add(key, c_.now.mono_us);
 }
 
 void Engine::on_upstream_lost(std::uint64_t tag) {

@@ -68,6 +68,7 @@ Handover Engine::move(ShardPlace place) {
   c_.debts.forget_if(lost);
   c_.cache.clear();
   absences_.clear();
+  redirected_.clear();
   cursors_.clear();
   for (auto& [client, watch] : watches_) watch.in_doubt = true;
   return out;

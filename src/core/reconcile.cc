@@ -109,7 +109,7 @@ void Shard::decide() {
   first_contact_ = away_too_long_ = false;
   reconcile_position_ = lowest;
   reconcile_place_ = place;
-  const bool gained = gains_.since(place).any();
+  const bool gained = gained_since(place).any();
   intact = intact && !gained;
   if (c_.options.observe) {  // nothing is ever written to Redis but the heartbeat
     c_.debts.clear();
@@ -162,6 +162,11 @@ void Shard::note_flush(int db, Hlc hlc) {
   }
 }
 
+// What has gone again since then is another shard's to pay.
+SlotSet Shard::gained_since(std::uint64_t place) const {
+  return c_.place.everything() ? SlotSet() : gains_.since(place) & *c_.place.slots();
+}
+
 void Shard::plan_scans() {
   overflows_at_scan_ = c_.debts.overflows();
   if (c_.rules.tombstones_are_replayed) {  // no scan finds those in memory only
@@ -170,7 +175,7 @@ void Shard::plan_scans() {
       if (!c_.shared || hlc > reconcile_position_) owe(key, hlc);
     }
   }
-  const SlotSet gained = gains_.since(reconcile_place_);
+  const SlotSet gained = gained_since(reconcile_place_);
   for (const RowState state : {RowState::tomb, RowState::live}) {
     if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
     for (int db = 0; db < kDatabases; ++db) {

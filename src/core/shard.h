@@ -126,6 +126,7 @@ class Shard final : public UpstreamEvents,
   void begin_reconcile();
   void ask();     // scripts, CLIENT KILL of old connections, every canary
   void decide();  // what has this memory lost?
+  SlotSet gained_since(std::uint64_t place) const;
   void plan_scans();
   void flush_again();
   void next_scan();

@@ -217,6 +217,11 @@ void ShardSet::on_redirected(Call& call, std::string_view frame) {
   unit->stack->engine().submit_redirected(call, asking);
 }
 
+const Engine& ShardSet::engine_of(Slot slot) const {
+  const auto has = [slot](const Unit& unit) { return unit.slots[slot]; };
+  return std::ranges::find_if(units_, has)->stack->engine();
+}
+
 void ShardSet::tell_router() {
   std::vector<CallHandler*> engines;
   ShardRouter::Owners owners{};

@@ -70,6 +70,8 @@ class ShardSet final : private SlotEvents {
   std::vector<LoginProbeStatus> login_probes() const;
   // Sums, and the shard that is least trusted; `shards`: each, of a Cluster.
   EngineStatus status() const;
+  // Of a Cluster: the one that the slot belongs to.
+  const Engine& engine_of(Slot slot) const;
 
  private:
   struct Unit {
