@@ -65,7 +65,7 @@ void Instance::start_set() {
   options.stack.link.rules = options_.engine.rules;
   set_ = std::make_unique<ShardSet>(options, options_.policies, disk_, network_, counters_, *this,
                                     *engine_random_);
-  set_->on_slot_elsewhere([this] {
+  set_->set_hint([this] {
     if (!std::exchange(asks_, true)) servers_.tell(ear_, kAnswerUs);
   });
   turn([this] { set_->start(now()); });
