@@ -206,5 +206,37 @@ TEST_F(DividedTest, AWatchedBlockThatMeetsMovedIsNull) {
   EXPECT_EQ(again.reply, "_\r\n");
 }
 
+// --- keys that are no sessions
+
+class ProxiedTest : public ShardSetTest {
+ protected:
+  ProxiedTest() {
+    start({{.match = "only:*"}});
+    reshard({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+    EXPECT_TRUE(settled());
+    node("x").slots.reset(slot_of(moving));
+    node("y").slots.set(slot_of(moving));
+    node("x").other = "y:6379";
+  }
+  const std::string moving = key_in("100-199");
+};
+
+TEST_F(ProxiedTest, TheyFollowMovedToAKnownShard) {
+  node("y").data[moving] = "a";
+  EXPECT_EQ(reply_to({"get", moving}), "$1\r\na\r\n");
+  node("x").other = "unknown:6379";
+  EXPECT_EQ(reply_to({"get", moving}), "-ERR stayd: Redis is unavailable\r\n");
+  EXPECT_GT(hints, 0);
+}
+
+// It would stand in the way of everybody's commands.
+TEST_F(ProxiedTest, ABlockingCommandIsNotSentOnAConnectionOfAll) {
+  EXPECT_TRUE(reply_to({"blpop", moving, "0"}).starts_with("-MOVED "));
+  run(1'000);
+  EXPECT_EQ(trust_of("y"), Trust::trusted);
+  EXPECT_TRUE(std::ranges::none_of(
+      node("y").seen, [](const std::string& one) { return one.starts_with("blpop"); }));
+}
+
 }  // namespace
 }  // namespace stayd

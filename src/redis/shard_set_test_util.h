@@ -69,7 +69,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
     options.cluster = true;
     set = std::make_unique<ShardSet>(std::move(options), std::move(policies), store, cluster,
                                      counters, *this, random);
-    set->on_slot_elsewhere([this] { ++hints; });
+    set->set_hint([this] { ++hints; });
     set->start(now);
   }
   // kill -9, and a new life.
