@@ -224,9 +224,7 @@ void Engine::complete(Call& call, std::string_view reply) {
     c_.keys.dequeue(call);
   }
   kick(call.keys);  // its last write may have left the table before
-  const bool redirected =
-      !c_.place.everything() && !call.redirected && classify_reply(reply) == ReplyClass::elsewhere;
-  if (redirected && slot_events_ != nullptr) {
+  if (may_follow(call) && is_redirection(reply)) {
     slot_events_->on_redirected(call, reply);
   } else {
     call.sink->on_reply(call, reply);

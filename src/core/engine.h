@@ -273,12 +273,10 @@ class Engine final : public CallHandler,
   void send_block(Call& call);
   void on_block(Call& call, std::string_view frame);
   void on_block_error(Call& call, std::string_view frame);
-  void note_refused_block(std::string_view frame);
   void run_block_standin(Call& call, std::vector<Mutation>& effects);
 
-  // --- engine_place.cc
   void note_elsewhere(std::string_view frame);
-
+  bool may_follow(const Call& call) const;
   // --- engine_keyspace.cc: commands over keys, and flushes
   void submit_keyless(Call& call);
   void note_unmirrored(const Call& call);

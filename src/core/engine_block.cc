@@ -154,31 +154,28 @@ void Engine::on_block_error(Call& call, std::string_view frame) {
   // Queue-time errors of our own making are caught before: Redis refused a command of the block.
   const bool aborted = frame.starts_with("-EXECABORT");
   const bool one_by_one = frame.starts_with("-ERR EXEC without MULTI");
-  if (call.pinned && (aborted || is_trouble(classify_reply(frame)))) {
+  if (aborted) {  // it does not tell why
+    ++c_.counters.refused_by_redis;
+    shard_.note_refusal(c_.place.everything() ? ReplyClass::no_memory : ReplyClass::elsewhere,
+                        frame.substr(1));
+  }
+  const ReplyClass reply_class = classify_reply(frame);
+  if (call.pinned && (aborted || is_trouble(reply_class))) {
     // What it watched is watched no longer: the client looks again, the stand-in cannot.
-    if (!aborted) doubt_rows(call);
-    note_refused_block(frame);
+    if (!aborted) {
+      shard_.note_refusal(reply_class, frame.substr(1));
+      doubt_rows(call);
+    }
     return complete(call, "_\r\n");
   }
-  if (refused(call, frame)) return;
   if (aborted) {
-    note_refused_block(frame);
     if (!c_.place.everything()) note_redirected(call);
     return reroute(call);
   }
+  if (refused(call, frame)) return;
   // Nothing was done, not even the logouts in it; or MULTI was denied, and all was done one by one.
   if (call.held_from != 0 || one_by_one) doubt_rows(call);
   complete(call, frame);
-}
-
-// EXECABORT does not tell why.
-void Engine::note_refused_block(std::string_view frame) {
-  ReplyClass reply_class = classify_reply(frame);
-  if (reply_class == ReplyClass::ordinary) {
-    reply_class = c_.place.everything() ? ReplyClass::no_memory : ReplyClass::elsewhere;
-  }
-  ++c_.counters.refused_by_redis;
-  shard_.note_refusal(reply_class, frame.substr(1));
 }
 
 void Engine::on_block(Call& call, std::string_view frame) {

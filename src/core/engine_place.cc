@@ -31,16 +31,25 @@ void Engine::note_elsewhere(std::string_view frame) {
   shard_.note_refusal(ReplyClass::elsewhere, frame.substr(1));
 }
 
+// On the connections that clients share. Once.
+bool Engine::may_follow(const Call& call) const {
+  return !c_.place.everything() && slot_events_ != nullptr && !call.redirected &&
+         static_cast<Stage>(call.stage) != Stage::blocking;
+}
+
 void Engine::submit_redirected(Call& call, bool asking) {
   ++under_way_;
   call.redirected = true;
-  if (!c_.up()) return fail_unavailable(call);
+  const auto handling = call.spec->handling;
+  const bool slow = handling != Handling::read && handling != Handling::write;
+  Upstream& upstream = slow ? *aux_ : *c_.upstream;
+  if (!upstream.up()) return fail_unavailable(call);
   request_.clear();
   if (asking) append_request(request_, {"ASKING"});
   request_.append(call.raw);
   call.stage = static_cast<std::uint8_t>(Stage::passthrough);
-  c_.upstream->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
-                    slow_deadline_us(), asking ? 2 : 1);
+  upstream.send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
+                slow ? slow_deadline_us() : command_deadline_us(), asking ? 2 : 1);
 }
 
 void Engine::settle() {

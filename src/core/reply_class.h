@@ -25,6 +25,11 @@ inline constexpr std::string_view kGuardMiss = "STAYDMISS";
 // `reply`: a complete frame, or the text of an error without '-'. Looks at the first word only.
 ReplyClass classify_reply(std::string_view frame);
 
+// Of a Cluster: where the slot is, or the key. (TRYAGAIN does not say.)
+inline bool is_redirection(std::string_view frame) {
+  return frame.starts_with("-MOVED ") || frame.starts_with("-ASK ");
+}
+
 // Not applied, because of Redis' own troubles.
 inline bool is_trouble(ReplyClass reply_class) {
   return reply_class == ReplyClass::shard_out || reply_class == ReplyClass::elsewhere ||

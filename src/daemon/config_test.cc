@@ -142,8 +142,7 @@ TEST(Config, EveryMistakeNamesFileLineAndKey) {
        "stayd.toml:2: [listen] password = (hidden) is not text in quotes"},
       {"[redis]\nurl = \"redis+cluster://h/1\"\n",
        "stayd.toml:2: [redis] url: a Cluster has database 0 and no other, and its URL no "
-       "parameters: "
-       "redis+cluster://[user:password@]host[:port],host[:port]"},
+       "parameters: redis+cluster://[user:password@]host[:port],host[:port]"},
       {"[redis]\nurl = \"rediss://h\"\ntls_cert_file = \"c\"\n",
        "stayd.toml:3: [redis] tls_cert_file needs tls_key_file beside it"},
       {"[listen]\ntls = [\"127.0.0.1:6390\"]\n",

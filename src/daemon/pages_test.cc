@@ -149,6 +149,51 @@ TEST_F(Pages, AnotherStaydOnTheSameRedisShowsEverywhere) {
   EXPECT_EQ(root.at_pointer("/shard/shared_unsafe").as_bool(), true);
 }
 
+TEST_F(Pages, ShardsOfAClusterShowEachForItself) {
+  EXPECT_EQ(page("/metrics").body.find("stayd_cluster_"), std::string::npos);
+  EXPECT_EQ(page("/status.json").body.find("\"cluster\""), std::string::npos);
+  NamedShard well{engine_.shard, "1", "0-8191"}, out{engine_.shard, "4", "8192-16383"};
+  out.status.trust = Trust::out;
+  out.status.address = "other:6379";
+  out.status.debts = 9;
+  engine_.shards = {well, out};
+  process_.cluster.emplace();
+  process_.cluster->known = 6;
+  process_.cluster->asked = 5;
+  process_.cluster->answering = 4;
+  process_.cluster->config_epoch = 77;
+  const std::string metrics = page("/metrics").body;
+  for (const char* line : {"stayd_cluster_nodes_known 6\n", "stayd_cluster_nodes_asked 5\n",
+                           "stayd_cluster_nodes_answering 4\n", "stayd_cluster_config_epoch 77\n",
+                           "stayd_cluster_shard_trusted{shard=\"1\"} 1\n",
+                           "stayd_cluster_shard_trusted{shard=\"4\"} 0\n",
+                           "stayd_cluster_shard_debts{shard=\"1\"} 0\n",
+                           "stayd_cluster_shard_debts{shard=\"4\"} 9\n"}) {
+    EXPECT_NE(metrics.find(line), std::string::npos) << line;
+  }
+  const auto cluster =
+      boost::json::parse(page("/status.json").body).as_object().at("cluster").as_object();
+  EXPECT_EQ(cluster.at("known").to_number<int>(), 6);
+  const auto& shard = cluster.at("shards").as_array().at(1).as_object();
+  EXPECT_EQ(shard.at("id").as_string(), "4");
+  EXPECT_EQ(shard.at("slots").as_string(), "8192-16383");
+  EXPECT_EQ(shard.at("address").as_string(), "other:6379");
+  EXPECT_EQ(shard.at("debts").to_number<int>(), 9);
+}
+
+TEST_F(Pages, AClusterInTroubleIsToldAndServesOn) {
+  process_.cluster.emplace();
+  process_.cluster->lost = true;
+  process_.cluster->trouble = "n1:6379: Connection refused";
+  process_.cluster->uncovered = "5-7";
+  engine_.shards = {{engine_.shard, "1", "0-16383"}};
+  const HttpPage ready = page("/readyz");
+  EXPECT_EQ(ready.status, 200);
+  EXPECT_NE(ready.body.find("no node of the Cluster answers (n1:6379: Connection refused)"),
+            std::string::npos);
+  EXPECT_NE(ready.body.find("no shard of the Cluster has the slots 5-7"), std::string::npos);
+}
+
 TEST_F(Pages, ABotchedRotationShowsEverywhere) {
   process_.login_probes = {{"cache:6379", false, "", 0, 1'080'000}};
   EXPECT_EQ(page("/readyz").body, "ok\n");

@@ -97,16 +97,23 @@ TEST(RedisUrl, Sentinel) {
 }
 
 TEST(RedisUrl, Cluster) {
-  const auto url = parse_redis_url("rediss+cluster://bob:p%40ss@n1,n2:6380,[::1]/0");
+  const auto url = parse_redis_url("redis+cluster://bob:p%40ss@n1,n2:7000,[::1]");
   ASSERT_TRUE(url) << url.error().message;
   ASSERT_TRUE(url->cluster());
-  EXPECT_TRUE(url->tls);
-  EXPECT_EQ(url->text(), "the Cluster of n1:6379,n2:6380,::1:6379");
+  EXPECT_FALSE(url->by_sentinel());
+  EXPECT_FALSE(url->tls);
+  EXPECT_EQ(url->text(), "the Cluster of n1:6379,n2:7000,::1:6379");
   EXPECT_EQ(url->user, "bob");
   EXPECT_EQ(url->password, "p@ss");
   EXPECT_FALSE(url->endpoint.known());
-  EXPECT_FALSE(url->by_sentinel());
-  EXPECT_FALSE(parse_redis_url("redis://h")->cluster());
+  EXPECT_EQ(url->db, 0);
+  for (const char* same : {"redis+cluster://n1", "redis+cluster://n1/", "redis+cluster://n1/0"}) {
+    const auto one = parse_redis_url(same);
+    ASSERT_TRUE(one) << same;
+    EXPECT_EQ(one->text(), "the Cluster of n1:6379");
+  }
+  EXPECT_TRUE(parse_redis_url("rediss+cluster://n1")->tls);
+  EXPECT_FALSE(parse_redis_url("redis://n1")->cluster());
 }
 
 TEST(RedisUrl, Refusals) {
@@ -114,7 +121,13 @@ TEST(RedisUrl, Refusals) {
     const char* url;
     const char* says;
   } cases[] = {
-      {"rediss+cluster://h/1", "a Cluster has database 0 and no other"},
+      {"redis+cluster://", "\"\" is not host or host:port"},
+      {"redis+cluster://a,,b", "\"\" is not host or host:port"},
+      {"redis+cluster://a:0", "\"a:0\" is not host or host:port"},
+      {"redis+cluster://a/1", "a Cluster has database 0 and no other"},
+      {"redis+cluster://a/main", "a Cluster has database 0 and no other"},
+      {"rediss+cluster://a?x=1", "its URL no parameters"},
+      {"redis+clusters://a", "did you mean redis+cluster://?"},
       {"rediss://h?x=1", "a redis URL takes no parameters"},
       {"redis+sentinel://a,b", "the name that the Sentinels know the primary by is missing"},
       {"redis+sentinel://a,b/", "the name that the Sentinels know the primary by is missing"},
@@ -125,9 +138,6 @@ TEST(RedisUrl, Refusals) {
       {"redis+sentinel://a/main?db=1", "takes no parameters"},
       {"redis+sentinel://1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17/main", "at most 16 Sentinels"},
       {"redis+sentinal://a/main", "did you mean redis+sentinel://?"},
-      {"redis+cluster://a,,b", "\"\" is not host or host:port"},
-      {"redis+cluster://a?db=0", "its URL no parameters"},
-      {"redis+clutser://a", "did you mean redis+cluster://?"},
       {"redi://h", "did you mean redis://?"},
       {"127.0.0.1:6379", "a URL is needed"},
       {"redis://h/99", "\"99\" is not a database number from 0 to 15"},

@@ -24,6 +24,7 @@ class FakeNode {
  public:
   std::map<std::string, std::string, std::less<>> data;
   SlotSet slots = SlotSet().set();
+  std::string other = "elsewhere:6379";  // where other slots are, as it says
   std::string run_id = "first";
   bool listens = true;
   std::vector<std::string> seen;  // "set a 1", without what stayd asks for itself
@@ -64,7 +65,7 @@ class FakeNode {
     if (words[0] == "evalsha" && words[2] != "0") key = words[3];
     if (std::ranges::find(kKeyed, words[0]) != kKeyed.end()) key = words[1];
     if (key.empty() || slots[slot_of(key)]) return "";
-    return "-MOVED " + std::to_string(slot_of(key)) + " elsewhere:6379\r\n";
+    return "-MOVED " + std::to_string(slot_of(key)) + " " + other + "\r\n";
   }
   std::string exec(Client& client) {
     const auto queued = std::exchange(client.queued, {});

@@ -276,6 +276,19 @@ TEST_P(StoreBehaviour, ScanPagesInKeyOrder) {
   EXPECT_EQ(keys_of(scan({.newer_than = 10})), (Keys{"15/", "15/\xff"}));
 }
 
+TEST_P(StoreBehaviour, ScanOfSlotsWalksPastOthers) {
+  std::vector<Store::Change> others;  // more than a page may look at
+  for (int i = 0; i < 9'000; ++i)
+    others.push_back({put(full_key(0, "{a}" + std::to_string(i)), 1, "x")});
+  store().apply(std::move(others), Durability::written);
+  for (const char* key : {"{b}1", "{b}2"}) apply(put(full_key(0, key), 2, "x"));
+  apply(tomb(full_key(0, "{b}t"), 3, 2'000'000));
+  const auto wanted = std::make_shared<const SlotSet>(SlotSet().set(slot_of("b")));
+  EXPECT_EQ(keys_of(scan({.slots = wanted, .limit = 1})), (Keys{"0/{b}1", "0/{b}2"}));
+  EXPECT_EQ(keys_of(scan({.state = RowState::tomb, .slots = wanted})), (Keys{"0/{b}t"}));
+  EXPECT_TRUE(scan({.slots = std::make_shared<const SlotSet>()}).empty());
+}
+
 TEST_P(StoreBehaviour, ScanByStateLeavesExpiredOut) {
   apply(put(full_key(0, "a"), 1, "x", subject_->wall_ms + 10));
   apply(put(full_key(0, "b"), 2, "x"));
