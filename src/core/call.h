@@ -159,6 +159,8 @@ class CallHandler {
   virtual void submit(Call& call) = 0;
   // True while Redis answers: INFO, CONFIG and COMMAND go there; otherwise the port answers itself.
   virtual bool redis_answers() const = 0;
+  // True when a flush would not be refused: several engines flush all, or none.
+  virtual bool may_flush() const { return redis_answers(); }
   // The client of `client_id` is gone: its own upstream connection, watches and blocked commands
   // end.
   virtual void client_gone(std::uint64_t client_id) = 0;

@@ -68,6 +68,7 @@ class Engine final : public CallHandler,
   // CallHandler
   void submit(Call& call) override;
   bool redis_answers() const override { return c_.up(); }
+  bool may_flush() const override { return c_.up() && shard_.trusted(); }
   void client_gone(std::uint64_t client_id) override;
 
   // engine_place.cc: which slots of a Redis Cluster are this engine's (docs/adr/0012).

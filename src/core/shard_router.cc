@@ -204,7 +204,7 @@ void ShardRouter::route_keyless(Call& call) {
   if (how == Join::none) return to_any(call);
   if (call.spec->handling == Handling::flush) {
     const bool all = std::ranges::all_of(
-        engines_, [](const CallHandler* engine) { return engine->redis_answers(); });
+        engines_, [](const CallHandler* engine) { return engine->may_flush(); });
     if (!all) return call.sink->on_reply(call, kNotFlushed);
   }
   to_all(call, how);

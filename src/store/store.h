@@ -115,8 +115,10 @@ class Store {
 
   virtual void scan(ScanQuery query, StoreToken token) = 0;
 
-  // Every row of `db` older than `hlc` becomes void at once, durably (R18). db -1: all databases.
-  virtual void flush(int db, Hlc hlc, StoreToken token) = 0;
+  // Every row of `db` becomes void at once, durably (R18); db -1: all databases. Or, row by row,
+  // those in `slots` (nullptr: not so) that are older than `hlc`. The highest version is `hlc` at
+  // least.
+  virtual void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) = 0;
   // R18: SWAPDB.
   virtual void swap_databases(int a, int b, StoreToken token) = 0;
 

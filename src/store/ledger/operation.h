@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,7 +36,9 @@ struct ScanOne {
 struct FlushOne {
   int db = -1;
   Hlc hlc = 0;
+  std::shared_ptr<const SlotSet> slots;
   StoreToken token = 0;
+  std::int64_t wall_ms = 0;
 };
 struct SwapOne {
   int a = 0;

@@ -261,11 +261,12 @@ void Worker::scan(ScanOne& operation) {
 
 void Worker::flush(const FlushOne& operation) {
   commit();
+  if (const std::optional<Error> error = unusable()) return report_applied(operation.token, *error);
+  if (operation.slots != nullptr) forget_slots(operation);
   LedgerInfo next = info_;
   next.highest_hlc = std::max(next.highest_hlc, operation.hlc);
-  if (const std::optional<Error> error = unusable()) return report_applied(operation.token, *error);
   rocksdb::WriteBatch batch;
-  for (int db = 0; db < kDatabases; ++db) {
+  for (int db = 0; db < kDatabases && operation.slots == nullptr; ++db) {
     if (operation.db >= 0 && operation.db != db) continue;
     const std::string from = row_key(info_.spaces, full_key(db, ""));
     const std::string to(1, static_cast<char>(from[0] + 1));
@@ -274,6 +275,33 @@ void Worker::flush(const FlushOne& operation) {
     }
   }
   write_now(batch, next, operation.token, "cannot flush a database");
+}
+
+// Row by row. What is not forgotten for an error is told by the write behind it.
+void Worker::forget_slots(const FlushOne& operation) {
+  for (const RowState state : {RowState::tomb, RowState::live}) {
+    ScanQuery query{
+        .db = operation.db, .state = state, .with_expired = true, .slots = operation.slots};
+    query.limit = kForgottenAtOnce;
+    for (bool done = false; !done;) {
+      const auto page = Rows(*database_, info_.spaces).scan(query, operation.wall_ms);
+      if (!page) return note_error(page.error());
+      std::vector<Store::Change> changes;
+      for (const ScanEntry& entry : page->entries) {
+        if (entry.meta.hlc >= operation.hlc) continue;
+        Store::Change& change = changes.emplace_back();
+        change.mutation.kind = Mutation::Kind::forget;
+        change.mutation.key = entry.key;
+        change.mutation.hlc = operation.hlc;
+      }
+      if (!changes.empty()) {
+        gather(changes.data(), changes.size(), Durability::written, operation.wall_ms);
+        commit();
+      }
+      query.after = page->next;
+      done = page->done;
+    }
+  }
 }
 
 void Worker::swap(const SwapOne& operation) {

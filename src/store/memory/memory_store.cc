@@ -112,10 +112,12 @@ ScanPage MemoryStore::scan_now(const ScanQuery& query, std::int64_t wall_ms) con
   return page;
 }
 
-void MemoryStore::flush(int db, Hlc hlc, StoreToken token) {
-  gather([this, db, hlc, token] {
-    std::erase_if(rows_, [db, hlc](const auto& entry) {
-      return (db < 0 || db_of(entry.first) == db) && entry.second.meta.hlc < hlc;
+void MemoryStore::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
+  gather([this, db, hlc, slots = std::move(slots), token] {
+    std::erase_if(rows_, [&](const auto& entry) {
+      const auto& [key, row] = entry;
+      if (db >= 0 && db_of(key) != db) return false;
+      return slots == nullptr || ((*slots)[slot_of(key_of(key))] && row.meta.hlc < hlc);
     });
     highest_hlc_ = std::max(highest_hlc_, hlc);
     sync();
