@@ -84,15 +84,19 @@ class Search {
         return;
       }
       if (steps_.size() > 1) break;
+      // What nobody disturbs any more goes the same way again from a world that has been met.
+      if (steps_.front().kind == Kind::wait && !is_new()) return;
       take(steps_.front());
     }
-    if (!met_.insert(limits_.raw ? raw_identity() : identity(world_)).second) return;
+    if (!is_new()) return;
     ++result_.states;
     Frame& frame = stack_.emplace_back();
     frame.steps = steps_;
     frame.depth = path_.size();
     arena::save(frame.world);
   }
+
+  bool is_new() { return met_.insert(limits_.raw ? raw_identity() : identity(world_)).second; }
 
   const Limits limits_;
   World* const world_;

@@ -48,9 +48,14 @@ std::vector<Fault> every_fault_but(Fault one) {
   return others;
 }
 
-// Few enough for two of them in CI, three at night.
-std::vector<Fault> worst_faults() {
-  return {Fault::lose_late, Fault::restart, Fault::flush, Fault::kill};
+// After one of these every moment of its end is tried too: two of all kinds are for the night.
+std::vector<Fault> lasting_faults() {
+  return {Fault::split, Fault::freeze};
+}
+std::vector<Fault> sudden_faults() {
+  std::vector<Fault> others = every_fault_but(Fault::split);
+  std::erase(others, Fault::freeze);
+  return others;
 }
 
 }  // namespace
@@ -107,20 +112,20 @@ std::vector<Story> all_stories() {
                  .ci_faults = 1,
                  .nightly_faults = 2,
                  .initial = text("old")});
-  // Two faults of the worst kinds, three at night.
+  // Two faults.
   all.push_back({.name = "over",
                  .about = "a logout, then a read",
                  .tabs = {{{del(), get()}}},
-                 .faults = worst_faults(),
+                 .faults = sudden_faults(),
+                 .nightly_kinds = lasting_faults(),
                  .ci_faults = 2,
-                 .nightly_faults = 3,
                  .initial = text("old")});
   all.push_back({.name = "kept",
                  .about = "a save, then a read",
                  .tabs = {{{set("new"), get()}}},
-                 .faults = worst_faults(),
+                 .faults = sudden_faults(),
+                 .nightly_kinds = lasting_faults(),
                  .ci_faults = 2,
-                 .nightly_faults = 3,
                  .initial = text("old")});
   all.push_back({.name = "leave",
                  .about = "save and log out, another tab reads twice",

@@ -31,10 +31,10 @@ struct GateFacts {
   std::int64_t client_id = 0;  // ours, for CLIENT KILL ID once condemned
   std::string version;
   std::uint64_t evicted_keys = 0;
-  bool may_evict = false;  // a memory limit with a policy other than noeviction
   // Redis' clock, read after asked_wall_ms of ours and before the gate was passed.
   std::int64_t redis_wall_ms = 0;
   std::int64_t asked_wall_ms = 0;
+  bool may_evict = false;  // a memory limit with a policy other than noeviction
 };
 
 class UpstreamEvents {
