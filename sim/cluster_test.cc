@@ -91,6 +91,33 @@ TEST_F(ACluster, AFailoverLosesNothing) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// What the ledger knows of a shard that is out went with what another one had lost in a power cut:
+// its logouts came back, and its sessions were logged out.
+TEST_F(ACluster, ALedgerThatLostItsEndStartsAnewForTheShardThatTells) {
+  const FullKey logged_out = key_of_shard(0, 1);
+  ask(here, {"SET", "a"});
+  ask(logged_out, {"SET", "v"});
+  ask(there, {"SET", "b"});
+  world.pass(2 * kSecond);
+  world.servers[0].kill();
+  world.pass(100 * kMs);
+  EXPECT_EQ(ask(logged_out, {"DEL"}), ":1");
+  world.pass(kSecond);
+  world.instance.disk().sync_interval_us = 10 * kSecond;
+  for (int i = 0; i < 20; ++i) ask(key_of_shard(1, i), {"SET", "c"});
+  world.pass(2 * kSecond);  // a heartbeat tells of them
+  world.cut_power();
+  world.instance.start();
+  world.pass(kSecond);
+  ASSERT_NE(world.truth_us, 0);
+  EXPECT_EQ(ask(here, {"GET"}), "\"a\"");
+  EXPECT_EQ(ask(logged_out, {"GET"}), "nil");
+  world.servers[0].start(0);
+  world.settle();
+  EXPECT_EQ(ask(logged_out, {"GET"}), "nil");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 TEST_F(ACluster, KeysMoveWithTheirSlots) {
   ask(here, {"SET", "v1"});
   ASSERT_TRUE(move_everything(0, 1));

@@ -80,7 +80,9 @@ class Disk final : public Store {
     gather().load_meta(std::move(key), token);
   }
   void scan(ScanQuery query, StoreToken token) override { gather().scan(std::move(query), token); }
-  void flush(int db, Hlc hlc, StoreToken token) override { gather().flush(db, hlc, token); }
+  void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) override {
+    gather().flush(db, hlc, std::move(slots), token);
+  }
   void swap_databases(int a, int b, StoreToken token) override {
     gather().swap_databases(a, b, token);
   }

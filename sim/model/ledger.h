@@ -60,9 +60,9 @@ class Ledger final : public Store {
     gathered_ = true;
     memory_.scan(std::move(query), token);
   }
-  void flush(int db, Hlc hlc, StoreToken token) override {
+  void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) override {
     gathered_ = true;
-    memory_.flush(db, hlc, token);
+    memory_.flush(db, hlc, std::move(slots), token);
   }
   void swap_databases(int a, int b, StoreToken token) override {
     gathered_ = true;

@@ -254,7 +254,7 @@ void Engine::on_flush(Call& call, std::string_view frame) {
     call.held.assign(frame);
     call.stage = static_cast<std::uint8_t>(Stage::recording);
     // Everything sent before the flush has been recorded by now: replies come in order.
-    c_.store.flush(db, call.hlc, store_token(call, SubKind::marked, 0));
+    c_.store.flush(db, call.hlc, nullptr, store_token(call, SubKind::marked, 0));
     c_.cache.clear();
     ++c_.counters.replies_from_redis;
     return;
@@ -272,9 +272,10 @@ void Engine::on_redis_is_truth(std::string_view why) {
   c_.cache.clear();
   c_.unrecorded.clear();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key
-  // Of a Cluster's ledger: what stood there before this life. Each shard finds it out for itself.
+  // Of a shard of a Cluster: its own rows that stood there before this life. What another shard
+  // knows of its memory it finds out for itself, and may still owe it.
   c_.store.flush(-1, c_.place.everything() ? c_.hlc.next(c_.now.wall_ms) : shard_.ledger_top() + 1,
-                 0);
+                 nullptr, 0);
   // What was logged out in this life, and is in memory only, stays so.
   for (auto& [key, hlc] : c_.unwritten_tombs) hlc = c_.hlc.next(c_.now.wall_ms);
 }

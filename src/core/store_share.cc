@@ -54,8 +54,9 @@ void StoreShare::scan(ScanQuery query, StoreToken token) {
   shared_.store_.scan(std::move(query), shared_.outer(number_, token));
 }
 
-void StoreShare::flush(int db, Hlc hlc, StoreToken token) {
-  shared_.store_.flush(db, hlc, shared_.outer(number_, token));
+void StoreShare::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
+  if (slots == nullptr) slots = slots_;
+  shared_.store_.flush(db, hlc, std::move(slots), shared_.outer(number_, token));
 }
 
 void StoreShare::swap_databases(int a, int b, StoreToken token) {

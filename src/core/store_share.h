@@ -61,7 +61,7 @@ class StoreShare final : public Store {
   void load(FullKey key, StoreToken token) override;
   void load_meta(FullKey key, StoreToken token) override;
   void scan(ScanQuery query, StoreToken token) override;
-  void flush(int db, Hlc hlc, StoreToken token) override;
+  void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) override;
   void swap_databases(int a, int b, StoreToken token) override;
   void put_fact(std::string name, std::string value) override;
   std::string fact(std::string_view name) const override;

@@ -297,17 +297,33 @@ TEST_P(StoreBehaviour, FlushVoidsOneDatabaseOrAll) {
     apply(put(full_key(db, "a"), ++hlc, "x"));
     apply(tomb(full_key(db, "t"), ++hlc, 9'000'000));
   }
-  store().flush(1, 20, ++token_);
+  store().flush(1, 20, nullptr, ++token_);
   settle(token_);
   EXPECT_EQ(keys_of(scan({})), (Keys{"0/a", "2/a"}));
   EXPECT_EQ(keys_of(scan({.state = RowState::tomb})), (Keys{"0/t", "2/t"}));
   EXPECT_EQ(store().highest_hlc(), 20U);
   store().apply_one(put(full_key(1, "late"), 21, "x"), 0, Durability::written);
-  store().flush(-1, 22, ++token_);
+  store().flush(-1, 22, nullptr, ++token_);
   store().apply_one(put(full_key(1, "after"), 23, "x"), 0, Durability::written);
   settle(token_);
   EXPECT_EQ(keys_of(scan({})), (Keys{"1/after"}));
   EXPECT_TRUE(scan({.state = RowState::tomb}).empty());
+}
+
+TEST_P(StoreBehaviour, FlushVoidsSlots) {
+  apply(put(full_key(0, "{a}1"), 1, "x"));
+  apply(elements(full_key(0, "{a}h"), 2, ValueType::hash, {{"f", false, "v", 0}}));
+  apply(tomb(full_key(0, "{a}t"), 3, 9'000'000));
+  apply(put(full_key(0, "{b}1"), 4, "x"));
+  apply(tomb(full_key(0, "{b}t"), 5, 9'000'000));
+  apply(put(full_key(0, "{a}late"), 6, "x"));
+  SlotSet slots;
+  slots.set(slot_of("a"));
+  store().flush(-1, 6, std::make_shared<const SlotSet>(slots), ++token_);
+  settle(token_);
+  EXPECT_EQ(keys_of(scan({})), (Keys{"0/{a}late", "0/{b}1"}));
+  EXPECT_EQ(keys_of(scan({.state = RowState::tomb})), (Keys{"0/{b}t"}));
+  EXPECT_EQ(load(full_key(0, "{a}h")).meta.state, RowState::absent);
 }
 
 TEST_P(StoreBehaviour, SwapDatabases) {
@@ -324,7 +340,7 @@ TEST_P(StoreBehaviour, SwapDatabases) {
   EXPECT_EQ(std::get<HashValue>(load(full_key(0, "h")).record.value).size(), 1U);
   EXPECT_EQ(keys_of(scan({})), (Keys{"0/a", "0/h", "5/a"}));
   store().swap_databases(0, 0, ++token_);
-  store().flush(0, 9, ++token_);
+  store().flush(0, 9, nullptr, ++token_);
   settle(token_);
   EXPECT_EQ(keys_of(scan({})), (Keys{"5/a"}));
 }

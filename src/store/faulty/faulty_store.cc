@@ -83,10 +83,10 @@ void FaultyStore::scan(ScanQuery query, StoreToken token) {
   if (!skips(fault)) inner_.scan(std::move(query), token);
 }
 
-void FaultyStore::flush(int db, Hlc hlc, StoreToken token) {
+void FaultyStore::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
   const std::optional<Fault> fault = meet(Operation::flush);
   if (token != 0) token = expect(token, Operation::flush, fault);
-  if (!skips(fault)) inner_.flush(db, hlc, token);
+  if (!skips(fault)) inner_.flush(db, hlc, std::move(slots), token);
 }
 
 void FaultyStore::swap_databases(int a, int b, StoreToken token) {

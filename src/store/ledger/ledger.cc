@@ -84,8 +84,8 @@ void Ledger::scan(ScanQuery query, StoreToken token) {
   gathered_.emplace_back(ScanOne{std::move(query), token, wall_ms_()});
 }
 
-void Ledger::flush(int db, Hlc hlc, StoreToken token) {
-  gathered_.emplace_back(FlushOne{db, hlc, token});
+void Ledger::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
+  gathered_.emplace_back(FlushOne{db, hlc, std::move(slots), token});
 }
 
 void Ledger::swap_databases(int a, int b, StoreToken token) {

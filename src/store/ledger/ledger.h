@@ -53,7 +53,7 @@ class Ledger final : public Store {
   void load_meta(FullKey key, StoreToken token) override;
   void scan(ScanQuery query, StoreToken token) override;
   // Reported by on_applied.
-  void flush(int db, Hlc hlc, StoreToken token) override;
+  void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) override;
   void swap_databases(int a, int b, StoreToken token) override;
   void put_fact(std::string name, std::string value) override;
   std::string fact(std::string_view name) const override;

@@ -163,7 +163,7 @@ TEST_F(LedgerSync, AFailedSyncIsReportedToThoseWhoWaitedAndNothingIsBelievedAfte
 TEST_F(LedgerSync, AFlushEndsTheWaiting) {
   ASSERT_NO_FATAL_FAILURE(log_out_slowly("t", 1));
   log_out("u", 2);
-  test_->ledger->flush(0, ++hlc_, 3);  // syncs all there is
+  test_->ledger->flush(0, ++hlc_, nullptr, 3);  // syncs all there is
   test_->until(3);
   EXPECT_EQ(error_of(1), "");
   EXPECT_EQ(error_of(2), "");

@@ -35,6 +35,7 @@ struct ScanOne {
 struct FlushOne {
   int db = -1;
   Hlc hlc = 0;
+  std::shared_ptr<const SlotSet> slots;
   StoreToken token = 0;
 };
 struct SwapOne {

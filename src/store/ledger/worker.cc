@@ -267,6 +267,11 @@ void Worker::flush(const FlushOne& operation) {
   rocksdb::WriteBatch batch;
   for (int db = 0; db < kDatabases; ++db) {
     if (operation.db >= 0 && operation.db != db) continue;
+    if (operation.slots) {
+      const Result<void> deleted = delete_slots(operation, db, batch);
+      if (!deleted) return report_applied(operation.token, deleted.error());
+      continue;
+    }
     const std::string from = row_key(info_.spaces, full_key(db, ""));
     const std::string to(1, static_cast<char>(from[0] + 1));
     for (auto* family : {database_->meta(), database_->elements(), database_->tombs()}) {
@@ -274,6 +279,26 @@ void Worker::flush(const FlushOne& operation) {
     }
   }
   write_now(batch, next, operation.token, "cannot flush a database");
+}
+
+// One by one: other slots have rows in between. Elements without a row are dropped by the filter.
+Result<void> Worker::delete_slots(const FlushOne& operation, int db, rocksdb::WriteBatch& batch) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db()->NewIterator(options, database_->meta()));
+  const std::string prefix = row_key(info_.spaces, full_key(db, ""));
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    const std::string_view key = it->key().ToStringView();
+    if (!in_slots(operation.slots, key)) continue;
+    const Result<StoredRow> row = decode_row_header(it->value().ToStringView());
+    if (row && row->meta.hlc >= operation.hlc) continue;
+    for (auto* family : {database_->meta(), database_->tombs()}) {
+      batch.Delete(family, it->key()).PermitUncheckedError();
+    }
+  }
+  if (!it->status().ok()) return to_error(it->status(), "cannot flush slots");
+  return {};
 }
 
 void Worker::swap(const SwapOne& operation) {

@@ -73,6 +73,7 @@ class Worker {
   void load(LoadOne& operation);
   void scan(ScanOne& operation);
   void flush(const FlushOne& operation);
+  Result<void> delete_slots(const FlushOne& operation, int db, rocksdb::WriteBatch& batch);
   void swap(const SwapOne& operation);
 
   void commit();
