@@ -35,6 +35,13 @@ class ACluster : public ::testing::Test {
     EXPECT_EQ(world.users.under_way(), 0U);
     return world.users.last_reply();
   }
+  // What is missing has not been evicted, a new process says so too.
+  void evict_nothing() {
+    world.servers[0].may_evict = world.servers[1].may_evict = false;
+    for (int i = 0; i < 8; ++i) world.instance.network().lose_one(0);
+    world.pass(kSecond);
+    world.settle();
+  }
   bool move_everything(std::size_t from, std::size_t to) {
     return world.servers.move_slots(from, to, SlotSet().set(), 1, kMs);
   }
@@ -134,6 +141,7 @@ TEST_F(ACluster, KeysMoveWithTheirSlots) {
 // The heartbeat that the new primary has vouches for what it had before the slots came: their keys
 // were written long before it, and are lost all the same.
 TEST_F(ACluster, AFailoverRightAfterSlotsCameLogsNobodyOut) {
+  evict_nothing();
   ask(here, {"SET", "v"});
   world.pass(3 * kSecond);
   const std::int64_t seen_us = world.scheduler.now_us();
@@ -151,6 +159,7 @@ TEST_F(ACluster, AFailoverRightAfterSlotsCameLogsNobodyOut) {
 
 // Part of the slots: the shard's heartbeat stays under its name.
 TEST_F(ACluster, AFailoverRightAfterSomeSlotsCameLogsNobodyOut) {
+  evict_nothing();
   ask(here, {"SET", "v"});
   world.pass(3 * kSecond);
   const std::int64_t seen_us = world.scheduler.now_us();
@@ -163,6 +172,23 @@ TEST_F(ACluster, AFailoverRightAfterSomeSlotsCameLogsNobodyOut) {
   world.kill_stayd();  // it is durable
   world.instance.start();
   world.settle();
+  EXPECT_EQ(ask(here, {"GET"}), "\"v\"");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+// Each shard counts its evictions by itself: the row tells how many there were elsewhere.
+TEST_F(ACluster, WhatIsEvictedAfterItsSlotCameIsPutBack) {
+  const FullKey evicted = key_of_shard(0, 1);
+  ask(evicted, {"SET", "v"});
+  world.servers[0].evict_one(evicted);
+  world.pass(4 * kSecond);
+  ask(here, {"SET", "v"});
+  SlotSet slot;
+  slot.set(slot_of(key_of(here)));
+  ASSERT_TRUE(world.servers.move_slots(0, 1, slot, 1, kMs));
+  wait_until_moved();
+  world.settle();
+  world.servers[1].evict_one(here);
   EXPECT_EQ(ask(here, {"GET"}), "\"v\"");
   EXPECT_TRUE(world.heal_and_check());
 }
