@@ -35,6 +35,13 @@ class ACluster : public ::testing::Test {
     EXPECT_EQ(world.users.under_way(), 0U);
     return world.users.last_reply();
   }
+  // What is missing has not been evicted, a new process says so too.
+  void evict_nothing() {
+    world.servers[0].may_evict = world.servers[1].may_evict = false;
+    for (int i = 0; i < 8; ++i) world.instance.network().lose_one(0);
+    world.pass(kSecond);
+    world.settle();
+  }
   bool move_everything(std::size_t from, std::size_t to) {
     return world.servers.move_slots(from, to, SlotSet().set(), 1, kMs);
   }
@@ -91,6 +98,33 @@ TEST_F(ACluster, AFailoverLosesNothing) {
   EXPECT_TRUE(world.heal_and_check());
 }
 
+// What the ledger knows of a shard that is out went with what another one had lost in a power cut:
+// its logouts came back, and its sessions were logged out.
+TEST_F(ACluster, ALedgerThatLostItsEndStartsAnewForTheShardThatTells) {
+  const FullKey logged_out = key_of_shard(0, 1);
+  ask(here, {"SET", "a"});
+  ask(logged_out, {"SET", "v"});
+  ask(there, {"SET", "b"});
+  world.pass(2 * kSecond);
+  world.servers[0].kill();
+  world.pass(100 * kMs);
+  EXPECT_EQ(ask(logged_out, {"DEL"}), ":1");
+  world.pass(kSecond);
+  world.instance.disk().sync_interval_us = 10 * kSecond;
+  for (int i = 0; i < 20; ++i) ask(key_of_shard(1, i), {"SET", "c"});
+  world.pass(2 * kSecond);  // a heartbeat tells of them
+  world.cut_power();
+  world.instance.start();
+  world.pass(kSecond);
+  ASSERT_NE(world.truth_us, 0);
+  EXPECT_EQ(ask(here, {"GET"}), "\"a\"");
+  EXPECT_EQ(ask(logged_out, {"GET"}), "nil");
+  world.servers[0].start(0);
+  world.settle();
+  EXPECT_EQ(ask(logged_out, {"GET"}), "nil");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 TEST_F(ACluster, KeysMoveWithTheirSlots) {
   ask(here, {"SET", "v1"});
   ASSERT_TRUE(move_everything(0, 1));
@@ -107,6 +141,7 @@ TEST_F(ACluster, KeysMoveWithTheirSlots) {
 // The heartbeat that the new primary has vouches for what it had before the slots came: their keys
 // were written long before it, and are lost all the same.
 TEST_F(ACluster, AFailoverRightAfterSlotsCameLogsNobodyOut) {
+  evict_nothing();
   ask(here, {"SET", "v"});
   world.pass(3 * kSecond);
   const std::int64_t seen_us = world.scheduler.now_us();
@@ -124,6 +159,7 @@ TEST_F(ACluster, AFailoverRightAfterSlotsCameLogsNobodyOut) {
 
 // Part of the slots: the shard's heartbeat stays under its name.
 TEST_F(ACluster, AFailoverRightAfterSomeSlotsCameLogsNobodyOut) {
+  evict_nothing();
   ask(here, {"SET", "v"});
   world.pass(3 * kSecond);
   const std::int64_t seen_us = world.scheduler.now_us();
@@ -136,6 +172,23 @@ TEST_F(ACluster, AFailoverRightAfterSomeSlotsCameLogsNobodyOut) {
   world.kill_stayd();  // it is durable
   world.instance.start();
   world.settle();
+  EXPECT_EQ(ask(here, {"GET"}), "\"v\"");
+  EXPECT_TRUE(world.heal_and_check());
+}
+
+// Each shard counts its evictions by itself: the row tells how many there were elsewhere.
+TEST_F(ACluster, WhatIsEvictedAfterItsSlotCameIsPutBack) {
+  const FullKey evicted = key_of_shard(0, 1);
+  ask(evicted, {"SET", "v"});
+  world.servers[0].evict_one(evicted);
+  world.pass(4 * kSecond);
+  ask(here, {"SET", "v"});
+  SlotSet slot;
+  slot.set(slot_of(key_of(here)));
+  ASSERT_TRUE(world.servers.move_slots(0, 1, slot, 1, kMs));
+  wait_until_moved();
+  world.settle();
+  world.servers[1].evict_one(here);
   EXPECT_EQ(ask(here, {"GET"}), "\"v\"");
   EXPECT_TRUE(world.heal_and_check());
 }

@@ -274,7 +274,8 @@ void RedisModel::info(const Args& args, std::string& out) {
       {"server", "# Server\r\nredis_version:7.0.15\r\nrun_id:" + run_id_ + "\r\n"},
       {"persistence",
        std::string("# Persistence\r\nloading:") + (flags.loading ? "1" : "0") + "\r\n"},
-      {"memory", "# Memory\r\nmaxmemory:1000000\r\nmaxmemory_policy:allkeys-random\r\n"},
+      {"memory", std::string("# Memory\r\nmaxmemory:1000000\r\nmaxmemory_policy:") +
+                     (may_evict ? "allkeys-random" : "noeviction") + "\r\n"},
       {"stats", "# Stats\r\nevicted_keys:" + std::to_string(evicted_keys_) + "\r\n"},
       {"replication", std::string("# Replication\r\nrole:") +
                           (flags.replica || flags.master_down ? "slave" : "master") + "\r\n"},

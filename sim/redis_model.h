@@ -81,6 +81,7 @@ class RedisModel {
   std::set<std::string, std::less<>> denied;  // commands that the user may not run (NOPERM)
   std::int64_t reply_delay_us = 0;            // every command takes this much longer
   std::int64_t clock_offset_ms = 0;           // of its host's clock
+  bool may_evict = true;                      // as its maxmemory-policy says
   void kill();
   // Starts again with what is left after the last `lost_changes` changes are undone.
   void start(std::size_t lost_changes);

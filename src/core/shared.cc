@@ -66,7 +66,9 @@ void Shard::set_shared(bool shared) {
 }
 
 bool Shard::was_lost(const RowMeta& meta, std::uint64_t evicted_keys) {
-  const bool evicted = evicted_since(meta.mark, evicted_keys);
+  // Another shard's count, when the slot has come since: it says nothing of this memory.
+  const bool of_another = (meta.mark.epoch ^ c_.mark.epoch) >> kEpochBits != 0;
+  const bool evicted = evicted_since(meta.mark, evicted_keys) || of_another;
   if (!c_.shared) return evicted;
   return meta.adopted && meta.mark.epoch != c_.mark.epoch;
 }

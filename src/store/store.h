@@ -65,8 +65,8 @@ struct ScanQuery {
   std::size_t limit = 256;               // entries per page, at most 4,096
 };
 
-inline bool in_slots(const ScanQuery& query, std::string_view full_key) {
-  return query.slots == nullptr || (*query.slots)[slot_of(key_of(full_key))];
+inline bool in_slots(const std::shared_ptr<const SlotSet>& slots, std::string_view full_key) {
+  return slots == nullptr || (*slots)[slot_of(key_of(full_key))];
 }
 
 struct StoreStats {
@@ -115,9 +115,8 @@ class Store {
 
   virtual void scan(ScanQuery query, StoreToken token) = 0;
 
-  // Every row of `db` becomes void at once, durably (R18); db -1: all databases. Or, row by row,
-  // those in `slots` (nullptr: not so) that are older than `hlc`. The highest version is `hlc` at
-  // least.
+  // Every row of `db` older than `hlc` becomes void at once, durably (R18). db -1: all databases.
+  // `slots`: only rows of these; nullptr: all.
   virtual void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) = 0;
   // R18: SWAPDB.
   virtual void swap_databases(int a, int b, StoreToken token) = 0;

@@ -323,6 +323,22 @@ TEST_P(StoreBehaviour, FlushVoidsOneDatabaseOrAll) {
   EXPECT_TRUE(scan({.state = RowState::tomb}).empty());
 }
 
+TEST_P(StoreBehaviour, FlushVoidsSlots) {
+  apply(put(full_key(0, "{a}1"), 1, "x"));
+  apply(elements(full_key(0, "{a}h"), 2, ValueType::hash, {{"f", false, "v", 0}}));
+  apply(tomb(full_key(0, "{a}t"), 3, 9'000'000));
+  apply(put(full_key(0, "{b}1"), 4, "x"));
+  apply(tomb(full_key(0, "{b}t"), 5, 9'000'000));
+  apply(put(full_key(0, "{a}late"), 6, "x"));
+  SlotSet slots;
+  slots.set(slot_of("a"));
+  store().flush(-1, 6, std::make_shared<const SlotSet>(slots), ++token_);
+  settle(token_);
+  EXPECT_EQ(keys_of(scan({})), (Keys{"0/{a}late", "0/{b}1"}));
+  EXPECT_EQ(keys_of(scan({.state = RowState::tomb})), (Keys{"0/{b}t"}));
+  EXPECT_EQ(load(full_key(0, "{a}h")).meta.state, RowState::absent);
+}
+
 TEST_P(StoreBehaviour, SwapDatabases) {
   apply(put(full_key(0, "a"), 1, "zero"));
   apply(put(full_key(5, "a"), 2, "five"));

@@ -85,7 +85,7 @@ void Ledger::scan(ScanQuery query, StoreToken token) {
 }
 
 void Ledger::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
-  gathered_.emplace_back(FlushOne{db, hlc, std::move(slots), token, wall_ms_()});
+  gathered_.emplace_back(FlushOne{db, hlc, std::move(slots), token});
 }
 
 void Ledger::swap_databases(int a, int b, StoreToken token) {

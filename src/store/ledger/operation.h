@@ -38,7 +38,6 @@ struct FlushOne {
   Hlc hlc = 0;
   std::shared_ptr<const SlotSet> slots;
   StoreToken token = 0;
-  std::int64_t wall_ms = 0;
 };
 struct SwapOne {
   int a = 0;

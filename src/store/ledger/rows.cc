@@ -146,7 +146,7 @@ Result<bool> Rows::scan_database(const ScanQuery& query, int db, std::int64_t wa
     ++visited;
     Candidate candidate;
     page.next = full_key(db, view(it->key()).substr(1));
-    if (!in_slots(query, page.next)) continue;
+    if (!in_slots(query.slots, page.next)) continue;
     if (tombs) {
       const std::optional<TombEntry> entry = decode_tomb(view(it->value()));
       if (entry && entry->hlc <= query.newer_than) continue;

@@ -261,13 +261,17 @@ void Worker::scan(ScanOne& operation) {
 
 void Worker::flush(const FlushOne& operation) {
   commit();
-  if (const std::optional<Error> error = unusable()) return report_applied(operation.token, *error);
-  if (operation.slots != nullptr) forget_slots(operation);
   LedgerInfo next = info_;
   next.highest_hlc = std::max(next.highest_hlc, operation.hlc);
+  if (const std::optional<Error> error = unusable()) return report_applied(operation.token, *error);
   rocksdb::WriteBatch batch;
-  for (int db = 0; db < kDatabases && operation.slots == nullptr; ++db) {
+  for (int db = 0; db < kDatabases; ++db) {
     if (operation.db >= 0 && operation.db != db) continue;
+    if (operation.slots) {
+      const Result<void> deleted = delete_slots(operation, db, batch);
+      if (!deleted) return report_applied(operation.token, deleted.error());
+      continue;
+    }
     const std::string from = row_key(info_.spaces, full_key(db, ""));
     const std::string to(1, static_cast<char>(from[0] + 1));
     for (auto* family : {database_->meta(), database_->elements(), database_->tombs()}) {
@@ -277,31 +281,24 @@ void Worker::flush(const FlushOne& operation) {
   write_now(batch, next, operation.token, "cannot flush a database");
 }
 
-// Row by row. What is not forgotten for an error is told by the write behind it.
-void Worker::forget_slots(const FlushOne& operation) {
-  for (const RowState state : {RowState::tomb, RowState::live}) {
-    ScanQuery query{
-        .db = operation.db, .state = state, .with_expired = true, .slots = operation.slots};
-    query.limit = kForgottenAtOnce;
-    for (bool done = false; !done;) {
-      const auto page = Rows(*database_, info_.spaces).scan(query, operation.wall_ms);
-      if (!page) return note_error(page.error());
-      std::vector<Store::Change> changes;
-      for (const ScanEntry& entry : page->entries) {
-        if (entry.meta.hlc >= operation.hlc) continue;
-        Store::Change& change = changes.emplace_back();
-        change.mutation.kind = Mutation::Kind::forget;
-        change.mutation.key = entry.key;
-        change.mutation.hlc = operation.hlc;
-      }
-      if (!changes.empty()) {
-        gather(changes.data(), changes.size(), Durability::written, operation.wall_ms);
-        commit();
-      }
-      query.after = page->next;
-      done = page->done;
+// One by one: other slots have rows in between. Elements without a row are dropped by the filter.
+Result<void> Worker::delete_slots(const FlushOne& operation, int db, rocksdb::WriteBatch& batch) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db()->NewIterator(options, database_->meta()));
+  const std::string prefix = row_key(info_.spaces, full_key(db, ""));
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    const std::string_view key = it->key().ToStringView();
+    if (!in_slots(operation.slots, key)) continue;
+    const Result<StoredRow> row = decode_row_header(it->value().ToStringView());
+    if (row && row->meta.hlc >= operation.hlc) continue;
+    for (auto* family : {database_->meta(), database_->tombs()}) {
+      batch.Delete(family, it->key()).PermitUncheckedError();
     }
   }
+  if (!it->status().ok()) return to_error(it->status(), "cannot flush slots");
+  return {};
 }
 
 void Worker::swap(const SwapOne& operation) {

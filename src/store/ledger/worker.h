@@ -46,7 +46,6 @@ class Worker {
 
   // Batches end at these; a group is never split.
   static constexpr std::size_t kMaxBatchOperations = 1'024;
-  static constexpr std::size_t kForgottenAtOnce = 256;  // rows, with all their elements
   static constexpr std::size_t kMaxBatchBytes = std::size_t{4} << 20;
 
  private:
@@ -74,7 +73,7 @@ class Worker {
   void load(LoadOne& operation);
   void scan(ScanOne& operation);
   void flush(const FlushOne& operation);
-  void forget_slots(const FlushOne& operation);
+  Result<void> delete_slots(const FlushOne& operation, int db, rocksdb::WriteBatch& batch);
   void swap(const SwapOne& operation);
 
   void commit();

@@ -103,7 +103,7 @@ ScanPage MemoryStore::scan_now(const ScanQuery& query, std::int64_t wall_ms) con
     const bool wanted = query.state == RowState::tomb ? row.meta.state == RowState::tomb
                         : query.with_expired          ? row.meta.state == RowState::live
                                                       : row.meta.live_at(wall_ms);
-    if (!wanted || row.meta.hlc <= query.newer_than || !in_slots(query, key)) continue;
+    if (!wanted || row.meta.hlc <= query.newer_than || !in_slots(query.slots, key)) continue;
     if (page.entries.size() >= limit) return page;
     page.next = key;
     page.entries.push_back({key, row.meta});
@@ -114,10 +114,9 @@ ScanPage MemoryStore::scan_now(const ScanQuery& query, std::int64_t wall_ms) con
 
 void MemoryStore::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
   gather([this, db, hlc, slots = std::move(slots), token] {
-    std::erase_if(rows_, [&](const auto& entry) {
-      const auto& [key, row] = entry;
-      if (db >= 0 && db_of(key) != db) return false;
-      return slots == nullptr || ((*slots)[slot_of(key_of(key))] && row.meta.hlc < hlc);
+    std::erase_if(rows_, [db, hlc, &slots](const auto& entry) {
+      return (db < 0 || db_of(entry.first) == db) && entry.second.meta.hlc < hlc &&
+             in_slots(slots, entry.first);
     });
     highest_hlc_ = std::max(highest_hlc_, hlc);
     sync();
