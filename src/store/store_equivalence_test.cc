@@ -190,8 +190,8 @@ void one_step(Pair& pair, Generator& make, StoreToken& token) {
   } else {
     ++token;
     const int db = static_cast<int>(make.below(3)) - 1;
-    pair.a().flush(db, 0, nullptr, token);
-    pair.b().flush(db, 0, nullptr, token);
+    pair.a().flush(db, ~Hlc{0} >> 1, nullptr, token);
+    pair.b().flush(db, ~Hlc{0} >> 1, nullptr, token);
   }
 }
 
