@@ -134,6 +134,7 @@ void Adopter::on_databases(std::string_view info) {
   cursor_ = "0";
   if (dbs_.empty()) {
     complete_ = true;
+    completed_us_ = c_.now.mono_us;
     save_progress();
   }
 }
@@ -161,8 +162,9 @@ void Adopter::on_scan_page(std::string_view frame) {
   auto elements = keys.elements();
   ReplyView key;
   while (elements.next(key)) {
-    if (is_side_key(key.text()) || !c_.place.owns(key.text())) continue;
-    items_.push_back({full_key(dbs_.back(), key.text()), 0, false});
+    // Of a Cluster: keys of slots, too, that came before anybody has said so. No other engine sees
+    // them here.
+    if (!is_side_key(key.text())) items_.push_back({full_key(dbs_.back(), key.text()), 0, false});
   }
   page_is_scan_ = true;
   scanned_ += items_.size();
@@ -230,7 +232,7 @@ void Adopter::on_value(std::size_t index, const ReplyView& reply) {
   const std::uint64_t tag = generation_ << 20 | index;
   auto record = parse_read_back(reply, c_.redis_offset_ms);
   if (!record || (!record->exists() && !item.force)) {
-    failed_ = failed_ || !record;
+    failed_ = failed_ || (!record && c_.place.owns(key_of(item.key)));  // else on its way
     if (record) events_.on_not_found(item.key);
     return !record && !page_is_scan_ ? put_off(index) : item_done();
   }
@@ -339,6 +341,7 @@ void Adopter::item_done() {
   cursor_ = "0";
   if (dbs_.empty()) {
     complete_ = true;
+    completed_us_ = c_.now.mono_us;
     save_progress();
     c_.events.on_event({Severity::info,
                         "adoption_complete",

@@ -31,6 +31,7 @@ class AdopterEvents {
 };
 
 inline constexpr std::size_t kMaxHints = 1024;
+inline constexpr std::int64_t kUnnoticedUs = 15'000'000;  // until a topology is known, at most
 
 class Adopter final : private ReplyHandler, private StoreClient, private MissingKeysEvents {
  public:
@@ -40,6 +41,11 @@ class Adopter final : private ReplyHandler, private StoreClient, private Missing
   void start();  // reads the durable facts
   // True when every key that Redis held at first contact is in the ledger: no row means no key.
   bool complete() const { return complete_; }
+  // And since so long that no slot can have come or gone unnoticed while it went on: a key that
+  // moved then was seen by neither engine's scan.
+  bool settled() const {
+    return complete_ && (completed_us_ == 0 || c_.now.mono_us - completed_us_ > kUnnoticedUs);
+  }
   void on_tick(bool trusted);
   void on_link_lost();
   // Reads `key` from Redis soon; `force`: what Redis holds replaces the row. Bounded: beyond 65,536
@@ -97,6 +103,7 @@ class Adopter final : private ReplyHandler, private StoreClient, private Missing
   AdopterEvents& events_;
   MissingKeys missing_;
   bool complete_ = false;
+  std::int64_t completed_us_ = 0;  // in this life
   Step step_ = Step::idle;
   std::vector<int> dbs_;  // still to scan, the current one last
   std::string cursor_ = "0";

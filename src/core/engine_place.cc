@@ -63,7 +63,7 @@ Handover Engine::move(ShardPlace place) {
   shard_.move(std::move(place));
   const auto lost = [this](const FullKey& key) { return !c_.place.owns(key_of(key)); };
   Handover out;
-  out.adoption_complete = adopter_.complete();
+  out.adoption_complete = adopter_.settled();
   extract_if(c_.unwritten_tombs, lost,
              [&](const FullKey& key, Hlc hlc) { out.tombs.emplace(key, hlc); });
   extract_if(c_.placed, lost, [&](const FullKey& key, bool) { out.placed.push_back(key); });

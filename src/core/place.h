@@ -14,8 +14,6 @@
 
 namespace stayd {
 
-inline constexpr unsigned kEpochBits = 20;  // of a shard's own, below its number
-
 class ShardPlace {
  public:
   ShardPlace() = default;  // everything
@@ -38,7 +36,7 @@ class ShardPlace {
   std::uint32_t first_epoch() const {
     std::uint32_t number = 0;
     std::from_chars(id_.data(), id_.data() + id_.size(), number);
-    return number << kEpochBits;
+    return number << 20;
   }
 
   // Hash tags of side keys: of those that concern the whole memory, and of those beside a key.

@@ -66,9 +66,10 @@ void Shard::set_shared(bool shared) {
 }
 
 bool Shard::was_lost(const RowMeta& meta, std::uint64_t evicted_keys) {
-  // Another shard's count, when the slot has come since: it says nothing of this memory.
-  const bool of_another = (meta.mark.epoch ^ c_.mark.epoch) >> kEpochBits != 0;
-  const bool evicted = evicted_since(meta.mark, evicted_keys) || of_another;
+  // Of a Cluster: what was confirmed by another memory says little of this one. It may be another
+  // shard's, which counts its own evictions, or one whose slot was on its way when it failed.
+  const bool other_memory = !c_.place.everything() && meta.mark.epoch != c_.mark.epoch;
+  const bool evicted = evicted_since(meta.mark, evicted_keys) || other_memory;
   if (!c_.shared) return evicted;
   return meta.adopted && meta.mark.epoch != c_.mark.epoch;
 }

@@ -92,6 +92,7 @@ Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const 
   std::vector<std::string> patterns;
   for (const SessionPolicy& policy : config.sessions) patterns.push_back(policy.match);
   if (patterns.empty()) patterns.emplace_back("*");
+  if (target.cluster()) patterns.push_back("stayd:{*");  // with a hash tag for each slot
   return judge_permissions(probe, target.user, patterns);
 }
 
