@@ -73,6 +73,7 @@ class ClusterWatchTest : public ::testing::Test, public ClusterEvents, public Ev
   }
   void start() { start(options()); }
   void start(ClusterOptions with) {
+    watch.reset();  // before what it is connected to
     dialer.wires.clear();
     watch.emplace(std::move(with), dialer, *this, *this, counters, random);
     watch->start(now);
