@@ -4,6 +4,7 @@
 //   stayd:{TAG}:canary:INSTANCE   heartbeat, one per instance and database (R11), 30 days
 //   stayd:{TAG}:instances         who else is here: hash of instance -> last seen, 60 s
 //   stayd:{TAG}:lease:HASH        repair lease of one key (R7), 2 s
+//   stayd:{TAG}:standby           that a Redis which is not in use takes writes, 60 s
 //
 // TAG is empty in a standalone Redis. In a Cluster it places the lease in the slot of its key, and
 // the others in the highest slot of their shard; INSTANCE is then followed by ".SHARD".

@@ -137,6 +137,12 @@ void ShardSet::on_tick(Now now) {
   if (latest_ && !plan_ && settled) follow(*std::exchange(latest_, std::nullopt));
 }
 
+void ShardSet::log_in_with(Credentials* credentials, bool tls) {
+  options_.stack.link.credentials = credentials;
+  options_.stack.link.tls = tls;
+  for (Unit& unit : units_) unit.stack->log_in_with(credentials, tls);
+}
+
 void ShardSet::move_to(const Endpoint& primary, std::string_view cause) {
   units_.front().primary = primary;
   units_.front().stack->move_to(primary, cause);

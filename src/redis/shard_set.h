@@ -46,7 +46,7 @@ class ShardSet final : private SlotEvents {
            Dialer& dialer, Counters& counters, EventSink& events, Random& random);
   ~ShardSet() override;
 
-  // `hint`: Redis says that a slot is elsewhere; may come often. Before start().
+  // `hint`: Redis says that a slot is elsewhere; may come often.
   void set_hint(std::function<void()> hint) { hint_ = std::move(hint); }
   void set_push_handler(ReplyHandler* handler);
   void start(Now now);
@@ -55,6 +55,8 @@ class ShardSet final : private SlotEvents {
   void on_turn_end() { store_.submit(); }
 
   CallHandler& handler();
+  // Another Redis (regions): move_to(), or on_topology(), follows, and leads there.
+  void log_in_with(Credentials* credentials, bool tls);
   // Of one shard: the primary is elsewhere.
   void move_to(const Endpoint& primary, std::string_view cause);
   // Of a Cluster.
