@@ -63,6 +63,11 @@ class Engine final : public CallHandler,
   void on_turn_end() { c_.store.submit(); }
   // Redis is elsewhere, as events and the status name it.
   void set_address(std::string address) { c_.options.address = std::move(address); }
+  // Of several Redises, the one of this name is used from now on: its connections follow.
+  void change_memory(std::string region) {
+    c_.options.region = std::move(region);
+    shard_.change_memory();
+  }
   void replace_policies(PolicyTable policies) { policies_ = std::move(policies); }
 
   // CallHandler
@@ -369,6 +374,7 @@ class Engine final : public CallHandler,
   double p99_us_ = 0;  // decaying estimate of Redis' slow replies
   bool ledger_ok_ = true;
   bool told_unmirrored_ = false;
+  std::uint64_t truths_ = 0;
 };
 
 }  // namespace stayd

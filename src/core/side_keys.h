@@ -7,7 +7,9 @@
 //   stayd:{TAG}:standby           that a Redis which is not in use takes writes, 60 s
 //
 // TAG is empty in a standalone Redis. In a Cluster it places the lease in the slot of its key, and
-// the others in the highest slot of their shard; INSTANCE is then followed by ".SHARD".
+// the others in the highest slot of their shard; INSTANCE is then followed by ".SHARD". Where there
+// are several Redises it is followed by "@NAME": a heartbeat that was copied from another one says
+// nothing of this memory.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +38,11 @@ inline std::string instances_key(const ShardPlace& place) {
   return side_key(place.tag(), "instances");
 }
 
-inline std::string canary_key(const ShardPlace& place, std::string_view instance) {
+inline std::string canary_key(const ShardPlace& place, std::string_view instance,
+                              std::string_view region = {}) {
   std::string key = side_key(place.tag(), "canary:").append(instance);
   if (!place.everything()) key.append(".").append(place.id());
+  if (!region.empty()) key.append("@").append(region);
   return key;
 }
 

@@ -210,8 +210,9 @@ TEST_F(Pages, ABotchedRotationShowsEverywhere) {
 }
 
 TEST_F(Pages, RegionsShowEverywhere) {
-  process_.regions = {{"a", "one:6379", false, true, true, false, 0, "one:6379: connect timed out"},
-                      {"b", "two:6379", true, false, false, false, 0, ""}};
+  process_.regions = {
+      {"a", "one:6379", false, true, true, true, false, 0, "one:6379: connect timed out"},
+      {"b", "two:6379", true, false, false, true, false, 0, ""}};
   EXPECT_EQ(page("/readyz").body,
             "ok\nnote: Redis a could not be used (one:6379: connect timed out)\n"
             "note: Redis b is used in place of the one that is preferred\n");

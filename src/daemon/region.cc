@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/place.h"
+#include "redis/shard_set.h"
 
 namespace stayd {
 
@@ -109,6 +110,13 @@ void Region::hint() {
   if (cluster_) cluster_->hint();
 }
 
+std::string Region::trouble() const {
+  if (!standby_.trouble().empty() || !void_) return standby_.trouble();
+  return "the ledger was started anew since it was used, and has none of the logouts of before: "
+         "empty it (FLUSHALL), then `stayd switch " +
+         name() + " --force`";
+}
+
 void Region::set_in_use(bool in_use) {
   in_use_ = in_use;
   if (in_use_) standby_.stop();
@@ -131,6 +139,9 @@ void Region::look_after_standby() {
     return standby_.set_primaries(std::move(primaries), "no Sentinel names its primary");
   }
   if (!topology()) return standby_.set_primaries({}, "no node names its shards");
+  if (topology()->shards.size() > ShardSet::kMaxShards) {
+    return standby_.set_primaries({}, "it has too many shards");
+  }
   if (!topology()->covered().all()) return standby_.set_primaries({}, "slots belong to no node");
   for (const ClusterShard& shard : topology()->shards) {
     if (!shard.primary.known()) return standby_.set_primaries({}, "a shard has no address");

@@ -74,8 +74,13 @@ class Region final : private SentinelEvents, private ClusterEvents {
 
   bool drained() const { return drained_; }
   void set_drained(bool drained) { drained_ = drained; }
-  RegionHealth health() const { return {standby_.well(), standby_.well_since_us(), drained_}; }
-  std::string trouble() const { return standby_.trouble(); }
+  // What it holds is older than the ledger's beginning.
+  bool is_void() const { return void_; }
+  void set_void(bool is_void) { void_ = is_void; }
+  RegionHealth health() const {
+    return {standby_.well() && !void_, standby_.well_since_us(), drained_};
+  }
+  std::string trouble() const;
 
   const SentinelWatch* sentinels() const { return sentinels_.get(); }
   const ClusterWatch* cluster() const { return cluster_.get(); }
@@ -101,6 +106,7 @@ class Region final : private SentinelEvents, private ClusterEvents {
   Standby standby_;
   bool in_use_ = false;
   bool drained_ = false;
+  bool void_ = false;
 };
 
 }  // namespace stayd

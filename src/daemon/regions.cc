@@ -13,15 +13,30 @@ namespace {
 constexpr std::string_view kInUseFact = "region_in_use";
 constexpr std::string_view kByHandFact = "region_by_hand";
 constexpr std::string_view kDrainedFact = "regions_drained";  // names, apart by spaces
-constexpr std::string_view kKnownFact = "regions_known";      // whose keys are all in the ledger
+constexpr std::string_view kKnownFact = "regions_known";      // taken over once: "NAME=ADDRESS"
+constexpr std::string_view kUsedFact = "regions_used";        // ever
+constexpr std::string_view kVoidFact = "regions_void";        // older than the ledger's beginning
 constexpr std::int64_t kChoiceUs = 100'000;
 
-bool lists(const std::string& names, std::string_view name) {
-  std::istringstream in(names);
+bool lists(const std::string& entries, std::string_view entry) {
+  std::istringstream in(entries);
   for (std::string one; in >> one;) {
-    if (one == name) return true;
+    if (one == entry) return true;
   }
   return false;
+}
+
+// A name that is used for another URL is another Redis.
+std::string entry_of(const Region& region) {
+  std::string entry = region.name() + "=" + region.target().text();
+  std::ranges::replace(entry, ' ', '_');
+  return entry;
+}
+
+// It holds nothing that the ledger does not, as far as that can be helped: it may be left.
+bool all_known(const EngineStatus& status) {
+  const bool all = status.ledger_ok && status.to_read_back == 0;
+  return status.adoption_complete && (all || status.shard.trust != Trust::trusted);
 }
 
 RegionOptions options_of(const RegionsConfig& config) {
@@ -43,6 +58,7 @@ Regions::Regions(const Config& config, Region::Parts parts)
   for (std::size_t i = 0; i < regions_.size() && several(); ++i) {
     const std::string& name = regions_[i]->name();
     regions_[i]->set_drained(lists(parts_.ledger.fact(kDrainedFact), name));
+    regions_[i]->set_void(lists(parts_.ledger.fact(kVoidFact), entry_of(*regions_[i])));
     if (parts_.ledger.fact(kInUseFact) == name) in_use_ = i;
     if (parts_.ledger.fact(kByHandFact) == name) by_hand_ = i;
   }
@@ -64,16 +80,20 @@ void Regions::attach(ShardSet& shards, EngineGate& gate, Link& pubsub) {
   pubsub_ = &pubsub;
   now_ = parts_.loop.now();
   for (std::size_t i = 0; i < regions_.size(); ++i) regions_[i]->watch(i == in_use_);
+  of_another_ = shards.status().adoption_complete;
   shards.set_hint([this] { in_use().hint(); });
   // A life that ended while it was followed: the watch tells only of what is newer.
   if (in_use().topology()) shards.on_topology(*in_use().topology());
 }
 
 void Regions::reload(const Config& fresh) {
-  regions_.front()->reload(fresh.redis);
-  for (std::size_t i = 1; i < regions_.size() && i <= fresh.standby.size(); ++i) {
-    if (fresh.standby[i - 1].name == regions_[i]->name()) regions_[i]->reload(fresh.standby[i - 1]);
-  }
+  const auto take_up = [this](const RedisConfig& config) {
+    for (const auto& region : regions_) {
+      if (region->name() == config.name) region->reload(config);
+    }
+  };
+  take_up(fresh.redis);
+  for (const RedisConfig& one : fresh.standby) take_up(one);
 }
 
 // --- where the one in use is
@@ -109,8 +129,7 @@ void Regions::on_tick(Now now) {
   follow_with_pubsub();
   if (!several()) return;
   if (pending_) {
-    const bool quiet = shards_->calls_under_way() == 0 || !shards_->up();
-    if (quiet || now.mono_us >= pending_->until_us) carry_out();
+    go_on();
   } else if (now.mono_us >= next_choice_us_) {
     next_choice_us_ = now.mono_us + kChoiceUs;
     choose();
@@ -132,39 +151,76 @@ std::size_t Regions::preferred() const {
 
 void Regions::choose() {
   const EngineStatus status = shards_->status();
-  note_known(status.adoption_complete);
+  note_truth(status);
+  take_over(status);
   tell_of_health();
   std::vector<RegionHealth> health;
   for (const auto& region : regions_) health.push_back(region->health());
   const RegionInUse facts{.index = in_use_,
                           .trusted = status.shard.trust == Trust::trusted,
                           .out = status.shard.trust == Trust::out,
-                          .known = status.adoption_complete,
+                          .known = all_known(status),
                           .drained = in_use().drained()};
   const auto to = choice_.decide(now_, facts, health, preferred());
-  if (choice_.waits_for_backfill() && !std::exchange(told_waits_, true)) {
-    parts_.log.on_event(
-        {Severity::warning,
-         "region_switch_waits",
-         fmt::format("Redis {} would be left for another, but its keys are not all in "
-                     "the ledger yet: who has a session only there would be logged out "
-                     "(stayd switch NAME --force does it all the same)",
-                     in_use().name()),
-         {}});
-  }
-  if (!choice_.waits_for_backfill()) told_waits_ = false;
+  tell_of_waiting();
   if (!to) return;
   constexpr std::string_view kWhy[] = {"it is out", "the other one comes first and is well again",
                                        "it is drained"};
-  begin(to->to, std::string(kWhy[static_cast<std::size_t>(to->cause)]));
+  begin(to->to, std::string(kWhy[static_cast<std::size_t>(to->cause)]),
+        to->cause != RegionCause::failover);
 }
 
-// A Redis that was taken over once is not taken over again when it is used again.
-void Regions::note_known(bool complete) {
-  std::string names = parts_.ledger.fact(kKnownFact);
-  if (!complete || lists(names, in_use().name())) return;
-  names += names.empty() ? in_use().name() : " " + in_use().name();
-  parts_.ledger.put_fact(std::string(kKnownFact), std::move(names));
+void Regions::tell_of_waiting() {
+  if (!choice_.waits_for_backfill()) {
+    told_waits_ = false;
+    return;
+  }
+  if (std::exchange(told_waits_, true)) return;
+  parts_.log.on_event(
+      {Severity::warning,
+       "region_switch_waits",
+       fmt::format("Redis {} would be left for another, but the ledger does not have "
+                   "everything of it yet: who has a session only there would be "
+                   "logged out (stayd switch NAME --force does it all the same)",
+                   in_use().name()),
+       {}});
+}
+
+void Regions::note_list(std::string_view fact, const std::string& entry, bool listed) {
+  std::istringstream in(parts_.ledger.fact(fact));
+  std::string entries = listed ? entry : "";
+  for (std::string one; in >> one;) {
+    if (one != entry) entries += (entries.empty() ? "" : " ") + one;
+  }
+  if (entries != parts_.ledger.fact(fact)) {
+    parts_.ledger.put_fact(std::string(fact), std::move(entries));
+  }
+}
+
+bool Regions::is_known(std::size_t region) const {
+  return lists(parts_.ledger.fact(kKnownFact), entry_of(*regions_[region]));
+}
+
+// One that is trusted for the first time is taken over, once.
+void Regions::take_over(const EngineStatus& status) {
+  if (status.shard.trust == Trust::trusted && !taking_over_) {
+    taking_over_ = true;
+    if (of_another_ && !is_known(in_use_)) return shards_->restart_adoption();
+  }
+  const bool ended = taking_over_ && status.adoption_complete;
+  if (ended && !is_known(in_use_)) note_list(kKnownFact, entry_of(in_use()), true);
+}
+
+// The ledger has started anew from what the one in use holds, without the logouts of before: what
+// the others hold of that time would be let in again.
+void Regions::note_truth(const EngineStatus& status) {
+  if (std::exchange(truths_, status.truths) >= status.truths) return;
+  for (std::size_t i = 0; i < regions_.size(); ++i) {
+    const bool used = lists(parts_.ledger.fact(kUsedFact), entry_of(*regions_[i]));
+    if (i == in_use_ || !used) continue;
+    regions_[i]->set_void(true);
+    note_list(kVoidFact, entry_of(*regions_[i]), true);
+  }
 }
 
 void Regions::tell_of_health() {
@@ -190,44 +246,67 @@ void Regions::tell_of_health() {
 
 // --- going there
 
-void Regions::begin(std::size_t to, std::string why) {
+void Regions::begin(std::size_t to, std::string why, bool planned) {
   gate_->hold();
-  pending_ = Pending{to, std::move(why), now_.mono_us + kDrainUs};
+  pending_ = Pending{to, std::move(why), planned, now_.mono_us + kDrainUs};
 }
 
-void Regions::lead_to(Region& region, std::string_view cause) {
-  dialer_.use(region.dialer());
-  const bool tls = region.target().tls;
-  shards_->log_in_with(&region.credentials(), tls);
-  pubsub_->log_in_with(&region.credentials(), tls);
-  if (region.topology()) {
-    shards_->on_topology(*region.topology());
-    pubsub_->move_to(region.topology()->shards.front().primary, cause);
-  } else {
-    shards_->move_to(region.primary(), cause);
-    pubsub_->move_to(region.primary(), cause);
+void Regions::go_on() {
+  const bool late = now_.mono_us >= pending_->until_us;
+  if (pending_->arriving) {
+    if (!shards_->up() && !late) return;
+    pending_.reset();
+    return gate_->release();
   }
+  const bool quiet = shards_->calls_under_way() == 0 || !shards_->up();
+  const bool known = !pending_->planned || all_known(shards_->status());
+  if ((!quiet || !known) && !late) return;
+  known ? carry_out() : give_up_switch();
+}
+
+void Regions::give_up_switch() {
+  parts_.log.on_event({Severity::warning,
+                       "region_switch_waits",
+                       fmt::format("Redis {} is not left for another: the ledger cannot take what "
+                                   "only this one has",
+                                   in_use().name()),
+                       {}});
+  pending_.reset();
+  gate_->release();
+}
+
+void Regions::lead_to(Region& region) {
+  const std::string cause = fmt::format("Redis {} is used from now on", region.name());
+  const Topology* topology = region.topology() ? &*region.topology() : nullptr;
+  const bool tls = region.target().tls;
+  dialer_.use(region.dialer());
+  shards_->lead_to({region.name(), region.primary(), topology, &region.credentials(), tls}, cause);
+  pubsub_->log_in_with(&region.credentials(), tls);
+  pubsub_->move_to(topology ? topology->shards.front().primary : region.primary(), cause);
 }
 
 void Regions::carry_out() {
-  const Pending pending = *std::exchange(pending_, std::nullopt);
+  take_over(shards_->status());
   Region& from = in_use();
-  in_use_ = pending.to;
+  in_use_ = pending_->to;
   Region& to = in_use();
   parts_.ledger.put_fact(std::string(kInUseFact), to.name());
+  for (const Region* one : {&from, &to}) note_list(kUsedFact, entry_of(*one), true);
   ++parts_.counters.region_switches;
   parts_.log.on_event(
       {Severity::warning,
        "region_switched",
        fmt::format("Redis {} ({}) is used from now on, not {} ({}): {}", to.name(),
-                   to.target().text(), from.name(), from.target().text(), pending.why),
+                   to.target().text(), from.name(), from.target().text(), pending_->why),
        {}});
   from.set_in_use(false);
   to.set_in_use(true);
-  lead_to(to, fmt::format("Redis {} is used from now on", to.name()));
-  if (!lists(parts_.ledger.fact(kKnownFact), to.name())) shards_->restart_adoption();
+  taking_over_ = false;
+  of_another_ = true;
+  lead_to(to);
   choice_.switched(now_);
-  gate_->release();
+  pending_->arriving = true;
+  pending_->until_us = now_.mono_us + (pending_->planned ? kArriveUs : 0);
 }
 
 // --- by hand
@@ -235,26 +314,30 @@ void Regions::carry_out() {
 Result<std::string> Regions::switch_to(std::string_view name, bool force) {
   const auto to = index_of(name);
   if (!to) return make_error(Errc::invalid, fmt::format("no [[redis]] is called \"{}\"", name));
+  if (pending_) return make_error(Errc::invalid, "another switch is under way; try again");
   Region& region = *regions_[*to];
   if (*to != in_use_) {
+    if (region.is_void() && force) {
+      region.set_void(false);
+      note_list(kVoidFact, entry_of(region), false);
+    }
     if (!region.health().well) {
       return make_error(Errc::invalid, fmt::format("{} is not well: {}", name, region.trouble()));
     }
-    if (!shards_->status().adoption_complete && !force) {
+    if (!all_known(shards_->status()) && !force) {
       return make_error(Errc::invalid,
-                        fmt::format("not every key of {} is in the ledger yet: who has a session "
-                                    "only there would be logged out; --force does it all the same",
+                        fmt::format("the ledger does not have everything of {} yet: who has a "
+                                    "session only there would be logged out; --force does it all "
+                                    "the same",
                                     in_use().name()));
     }
   }
-  if (region.drained()) {
-    region.set_drained(false);
-    save_drained();
-  }
+  region.set_drained(false);
+  note_list(kDrainedFact, region.name(), false);
   by_hand_ = *to;
   parts_.ledger.put_fact(std::string(kByHandFact), std::string(name));
   if (*to == in_use_) return fmt::format("{} is in use and stays so", name);
-  if (!pending_) begin(*to, "it was told to");
+  begin(*to, "it was told to", !force);
   return fmt::format("{} is used from now on", name);
 }
 
@@ -270,18 +353,10 @@ Result<std::string> Regions::drain(std::string_view name, bool drained) {
   const auto index = index_of(name);
   if (!index) return make_error(Errc::invalid, fmt::format("no [[redis]] is called \"{}\"", name));
   regions_[*index]->set_drained(drained);
-  save_drained();
+  note_list(kDrainedFact, regions_[*index]->name(), drained);
   if (!drained) return fmt::format("{} may be used again", name);
   return *index == in_use_ ? fmt::format("{} is left as soon as another is well", name)
                            : fmt::format("{0} is not used until `stayd undrain {0}`", name);
-}
-
-void Regions::save_drained() {
-  std::string names;
-  for (const auto& region : regions_) {
-    if (region->drained()) names += (names.empty() ? "" : " ") + region->name();
-  }
-  parts_.ledger.put_fact(std::string(kDrainedFact), std::move(names));
 }
 
 std::vector<RegionStatus> Regions::status() const {
@@ -297,6 +372,7 @@ std::vector<RegionStatus> Regions::status() const {
                    .in_use = i == in_use_,
                    .preferred = i == preferred(),
                    .drained = one.drained(),
+                   .known = is_known(i),
                    .well = health.well,
                    .well_since_ms = since_ms,
                    .trouble = i == in_use_ ? "" : one.trouble()});

@@ -2,7 +2,8 @@
 // the shards, the ledger and the clients stay when it becomes another:
 //
 //   RegionChoice, `stayd switch` ─▶ new commands wait (EngineGate) ─▶ those under way end, for
-//   kDrainUs at most ─▶ connections, logins and topology are the other one's ─▶ go on
+//   kDrainUs at most ─▶ connections, logins and topology are the other one's ─▶ once it is there,
+//   after kArriveUs at most, new commands go on
 //
 // The other Redis is a memory like one that was away: SUSPECT until every row that it may lack is
 // written to it, tombstones first; the ledger answers meanwhile. Which one is in use, which was
@@ -28,6 +29,7 @@ namespace stayd {
 class Regions final : private RegionEvents {
  public:
   static constexpr std::int64_t kDrainUs = 100'000;
+  static constexpr std::int64_t kArriveUs = 150'000;
 
   Regions(const Config& config, Region::Parts parts);
   ~Regions() override;
@@ -63,10 +65,13 @@ class Regions final : private RegionEvents {
    private:
     Dialer* dialer_ = nullptr;
   };
+  // A switch under way: what is under way ends, then the other one is dialled.
   struct Pending {
     std::size_t to;
     std::string why;
+    bool planned;  // the one in use works, and is left only with all that it knows
     std::int64_t until_us;
+    bool arriving = false;
   };
 
   bool several() const { return regions_.size() > 1; }
@@ -76,13 +81,18 @@ class Regions final : private RegionEvents {
   void on_topology(Region& region, const Topology& topology) override;
   void on_node_serves(Region& region, const Endpoint& node) override;
   void choose();
-  void begin(std::size_t to, std::string why);
+  void begin(std::size_t to, std::string why, bool planned);
+  void go_on();
+  void give_up_switch();
   void carry_out();
-  void lead_to(Region& region, std::string_view cause);
+  void lead_to(Region& region);
   void follow_with_pubsub();
-  void note_known(bool complete);
+  bool is_known(std::size_t region) const;
+  void take_over(const EngineStatus& status);
+  void note_truth(const EngineStatus& status);
+  void tell_of_waiting();
   void tell_of_health();
-  void save_drained();
+  void note_list(std::string_view fact, const std::string& entry, bool listed);
 
   Region::Parts parts_;
   SwitchedDialer dialer_;
@@ -92,6 +102,9 @@ class Regions final : private RegionEvents {
   std::optional<std::size_t> by_hand_;
   std::vector<bool> told_well_;  // by index
   bool told_waits_ = false;
+  bool taking_over_ = false;  // the backfill of the one in use has begun since it is in use
+  bool of_another_ = false;   // ... until then: that of another one has ended, or is under way
+  std::uint64_t truths_ = 0;  // of the engines, as far as it was noted
   std::optional<Pending> pending_;
   ShardSet* shards_ = nullptr;
   EngineGate* gate_ = nullptr;

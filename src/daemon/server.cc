@@ -249,7 +249,7 @@ void Server::drain(Now now) {
     if (late || resp_->connections() == 0) loop_.stop();
     return;
   }
-  if (!late && shards_->calls_under_way() > 0) return;
+  if (!late && shards_->calls_under_way() + gate_->waiting() > 0) return;
   closing_ = true;
   drain_until_us_ = now.mono_us + kFlushUs;
   resp_->close_all();

@@ -7,9 +7,11 @@ namespace stayd {
 
 namespace {
 
-EngineOptions engine_options(const Config& config, const RedisTarget& target) {
+EngineOptions engine_options(const Config& config, const RedisTarget& target,
+                             const std::string& region) {
   EngineOptions options;
   options.address = target.text();
+  options.region = config.standby.empty() ? "" : region;
   options.command_deadline_ms = config.redis.command_deadline.count();
   options.command_deadline_max_ms = config.redis.command_deadline_max.count();
   options.slow_deadline_ms = config.redis.slow_deadline.count();
@@ -42,8 +44,8 @@ Result<void> Server::make_regions() {
 void Server::make_shards() {
   Region& region = regions_->in_use();
   ShardSetOptions options{
-      .stack = {engine_options(config_, region.target()), region.link_options("stayd"),
-                config_.redis.login_probe_interval.count()},
+      .stack = {engine_options(config_, region.target(), region.name()),
+                region.link_options("stayd"), config_.redis.login_probe_interval.count()},
       .cluster = region.target().cluster()};
   shards_ = std::make_unique<ShardSet>(std::move(options), config_.sessions, *ledger_,
                                        regions_->dialer(), counters_, log_, random_);

@@ -74,6 +74,7 @@ json::array regions_array(const std::vector<RegionStatus>& regions) {
                                {"in_use", region.in_use},
                                {"preferred", region.preferred},
                                {"drained", region.drained},
+                               {"known", region.known},
                                {"well", region.well},
                                {"well_since_ms", region.well_since_ms},
                                {"trouble", region.trouble}});

@@ -58,6 +58,7 @@ struct RegionStatus {
   bool in_use = false;
   bool preferred = false;
   bool drained = false;
+  bool known = false;              // it was taken over once, to the end
   bool well = false;               // of those not in use
   std::int64_t well_since_ms = 0;  // wall clock, while it is
   std::string trouble;             // why it is not

@@ -137,12 +137,6 @@ void ShardSet::on_tick(Now now) {
   if (latest_ && !plan_ && settled) follow(*std::exchange(latest_, std::nullopt));
 }
 
-void ShardSet::log_in_with(Credentials* credentials, bool tls) {
-  options_.stack.link.credentials = credentials;
-  options_.stack.link.tls = tls;
-  for (Unit& unit : units_) unit.stack->log_in_with(credentials, tls);
-}
-
 void ShardSet::move_to(const Endpoint& primary, std::string_view cause) {
   units_.front().primary = primary;
   units_.front().stack->move_to(primary, cause);
@@ -198,6 +192,7 @@ EngineStatus ShardSet::status() const {
     all.adoption_expected += one.adoption_expected;
     all.ledger_ok = all.ledger_ok && one.ledger_ok;
     all.to_read_back += one.to_read_back;
+    all.truths += one.truths;
     all.calls_under_way += one.calls_under_way;
     all.cached_records += one.cached_records;
     all.cached_bytes += one.cached_bytes;

@@ -55,8 +55,16 @@ class ShardSet final : private SlotEvents {
   void on_turn_end() { store_.submit(); }
 
   CallHandler& handler();
-  // Another Redis (regions): move_to(), or on_topology(), follows, and leads there.
-  void log_in_with(Credentials* credentials, bool tls);
+  // Another Redis is used from now on: the one of that name, at `primary` or, of a Cluster, where
+  // `topology` says. What was planned for the one of before is dropped.
+  struct Destination {
+    std::string region;
+    Endpoint primary;
+    const Topology* topology = nullptr;
+    Credentials* credentials = nullptr;
+    bool tls = false;
+  };
+  void lead_to(const Destination& to, std::string_view cause);
   // Of one shard: the primary is elsewhere.
   void move_to(const Endpoint& primary, std::string_view cause);
   // Of a Cluster.

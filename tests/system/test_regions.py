@@ -6,6 +6,7 @@ Real redis-servers (and Clusters) that know nothing of each other.
 
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -65,6 +66,7 @@ def wait_in_use(stayd, name, timeout=10):
     """`name` is used, trusted, and every key of it is in the ledger."""
     wait_until(lambda: in_use(stayd) == name, timeout * SLACK, f"{name} is used")
     stayd.wait_trusted()
+    wait_until(lambda: regions(stayd)[name]["known"], 10 * SLACK, f"{name} is taken over")
     stayd.wait_adopted()
 
 
@@ -295,3 +297,52 @@ def test_clusters(make_cluster, start):
     users.go_on(SLOWEST_S)
     users.wait_in_redis(b)
     assert len(stayd.shards()) == 3
+
+
+@pytest.mark.timeout(60)
+def test_away_for_long_while_the_second_was_used(two, make_stayd):
+    """stayd was away for longer than max_island, the second is out when it is back: the first, which is older
+    than the ledger, is not the truth."""
+    a, b, stayd, users = two
+    users.go_on()
+    assert run(stayd, "switch", "b")[0] == 0
+    users.go_on()
+    time.sleep(1)
+    stayd.stop()
+    b.kill()
+    time.sleep(1.5)
+    stayd.options["max_island"] = "1s"
+    stayd.start()
+    users.client = stayd.client()
+    wait_in_use(stayd, "a")
+    users.go_on()
+    users.wait_in_redis(a)
+    assert not stayd.log_lines("redis_is_truth")
+
+
+@pytest.mark.timeout(60)
+def test_ledger_started_anew(two):
+    """From the second: what the first still holds of before is older than any logout that is known."""
+    a, b, stayd, users = two
+    assert run(stayd, "switch", "b")[0] == 0
+    wait_in_use(stayd, "b")
+    users.logout(list(users.live)[0])
+    time.sleep(1)  # a heartbeat there vouches for all of it
+    stayd.stop()
+    time.sleep(1.5)
+    stayd.options["max_island"] = "1s"
+    stayd.start()
+    users.client = stayd.client()
+    wait_until(lambda: stayd.log_lines("redis_is_truth"), 10, "the ledger starts anew")
+    stayd.wait_adopted()
+    users.read_all()
+    wait_until(lambda: "started anew" in regions(stayd)["a"]["trouble"], 10, "a is not used")
+    assert "started anew" in run(stayd, "switch", "a")[1]
+    b.kill()
+    with pytest.raises(AssertionError):
+        wait_in_use(stayd, "a", timeout=FAILOVER_S + 2)
+    users.go_on()
+    assert a.call("FLUSHALL") == "OK"
+    assert run(stayd, "switch", "a", "--force")[0] == 0
+    users.go_on()
+    users.wait_in_redis(a)
