@@ -1,7 +1,7 @@
 // `stayd serve`: the one obvious place that wires. Makes every part, hands each what it needs, and
 // runs the loop until it is told to stop.
 //
-//   RespListener ─ ClientSession ─▶ EngineGate ─▶ ShardSet ─▶ AsioDialer ─▶ Redis
+//   RespListener ─ ClientSession ─▶ EngineGate ─▶ ShardSet ─▶ SocketDialer ─▶ Redis
 //   HttpServer ─▶ pages                             └─▶ Ledger
 //   SentinelWatch, ClusterWatch ─▶ Sentinels, nodes of a Cluster: where its connections go
 //   PubSubHub ─ PubSubRelay ─▶ Link (pubsub), made when the first client listens
@@ -23,7 +23,7 @@
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "net/resp_listener.h"
-#include "net/socket_transport.h"
+#include "net/socket_dialer.h"
 #include "net/tls_dialer.h"
 #include "redis/cluster_watch.h"
 #include "redis/link.h"
@@ -117,7 +117,8 @@ class Server final : private Ticker,
   PortContext port_;
   std::unique_ptr<Waker> ledger_waker_;
   std::unique_ptr<Ledger> ledger_;
-  std::unique_ptr<AsioDialer> dialer_;
+  std::unique_ptr<SystemResolver> resolver_;
+  std::unique_ptr<SocketDialer> dialer_;
   std::unique_ptr<TlsDialer> tls_;  // nullptr: the URL is not rediss://
   std::unique_ptr<RedisLogins> logins_;
   std::unique_ptr<ShardSet> shards_;

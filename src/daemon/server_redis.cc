@@ -40,7 +40,8 @@ LinkOptions Server::link_options(const char* name) const {
 }
 
 Result<void> Server::make_dialer() {
-  dialer_ = std::make_unique<AsioDialer>(loop_);
+  resolver_ = std::make_unique<SystemResolver>(loop_);
+  dialer_ = std::make_unique<SocketDialer>(loop_, *resolver_, log_, counters_);
   if (!config_.redis_target.tls) return {};
   tls_ = std::make_unique<TlsDialer>(loop_, *dialer_, log_);
   return tls_->start(config_.redis.tls);
