@@ -68,6 +68,7 @@ void Server::make_shards() {
     loop_.request_turn_end(*gate_);
   });
   shards_->set_hint([this] { cluster_->hint(); });
+  shards_->set_node_of([this](std::string_view place) { return cluster_->address_of(place); });
   shards_->start(loop_.now());
   if (config_.redis_target.by_sentinel()) make_sentinels();
   if (config_.redis_target.cluster()) make_cluster_watch();
