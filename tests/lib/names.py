@@ -4,8 +4,8 @@
     names.aliases["redis.test"] = "node1.test"     a CNAME
     names.fault = "silent"     or "refused" (SERVFAIL), "unknown" (NXDOMAIN), "empty"; None: well
 
-Several addresses are told in an order drawn by lot, at most `names.at_most` of them. Needs root: port
-53, and a mount of /etc/resolv.conf that only the program sees.
+Several addresses are told in an order drawn by lot. Needs root: port 53, and a mount of /etc/resolv.conf
+that only the program sees.
 """
 
 import ipaddress
@@ -28,7 +28,6 @@ class NameServer:
         port = free_port()
         self.address = f"127.53.{port >> 8}.{port & 255}"
         self.addresses, self.aliases = {}, {}
-        self.at_most = None
         self.fault = None
         self.asked = 0
         self.questions = Counter()  # for IPv4 addresses, by name
@@ -88,7 +87,7 @@ class NameServer:
         addresses = self.addresses.get(name, [])
         addresses = [addresses] if isinstance(addresses, str) else list(addresses)
         self._lot.shuffle(addresses)
-        for text in addresses[: self.at_most]:
+        for text in addresses:
             address = ipaddress.ip_address(text)
             if kind == (TYPE_A if address.version == 4 else TYPE_AAAA):
                 records.append(_record(owner, kind, address.packed))

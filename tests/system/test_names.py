@@ -8,6 +8,7 @@ import pytest
 from lib.certificates import Authority
 from lib.names import NameServer
 from lib.processes import free_port, wait_until
+from lib.sentinels import NAME, Sentinel
 from lib.users import SILENT_LIMIT_S, SLACK, BusyUsers, Users
 
 WATCH_S = 5  # a name in use is asked so often
@@ -220,6 +221,30 @@ def test_name_moves_back_and_forth(start, redis, replica, names, row):
     users.wait_in_redis(old)
 
 
+class Watchers:
+    """Clients that stay, and whose WATCH needs a connection to Redis each."""
+
+    def __init__(self, stayd):
+        self.stayd, self.clients = stayd, []
+
+    def add(self):
+        """The values that the last one sees in EXEC; None: it has to try again."""
+        if len(self.clients) == 40:
+            self.end()
+        client = self.stayd.client()
+        self.clients.append(client)
+        watched, _, _, seen = client.pipeline(
+            ["WATCH", "sess:1"], ["MULTI"], ["GET", "sess:1"], ["EXEC"]
+        )
+        client.call("WATCH", "sess:1")
+        return seen if watched == "OK" else None
+
+    def end(self):
+        for client in self.clients:
+            client.close()
+        self.clients = []
+
+
 @pytest.mark.timeout(60)
 def test_one_name_one_redis(start, redis, make_redis, names, row):
     """A second Redis has taken the name over, and the first lives on: as long as one connection is to the
@@ -231,15 +256,13 @@ def test_one_name_one_redis(start, redis, make_redis, names, row):
     users.login(10)
     names.aliases["redis.test"] = "node2.test"
     ended = time.monotonic() + WATCH_S + 5
-    with stayd.client() as watcher:
-        while not moves(stayd) and time.monotonic() < ended:
-            with stayd.client() as fresh:  # its WATCH makes a connection of its own
-                fresh.call("WATCH", "sess:1")
-                answers = fresh.pipeline(["MULTI"], ["GET", "sess:1"], ["EXEC"])
-            assert answers[-1] in ([b"user-1"], None), answers
-            assert watcher.call("GET", "sess:1") == b"user-1"
-            at_first, at_second = connections(redis), connections(other)
-            assert not (at_first & at_second) or moves(stayd), (at_first, at_second)
+    watchers = Watchers(stayd)
+    while not moves(stayd) and time.monotonic() < ended:
+        assert watchers.add() in ([users.live["sess:1"]], None)
+        at_first, at_second = connections(redis), connections(other)
+        assert not (at_first and at_second) or moves(stayd), (at_first, at_second)
+        users.go_on()
+    watchers.end()
     stayd.wait_trusted()
     assert not connections(redis)
     users.wait_in_redis(other)
@@ -275,29 +298,25 @@ def test_name_moves_over_tls(make_redis, make_stayd, folder, names, row):
 @pytest.mark.timeout(60)
 def test_addresses_in_any_order(start, make_redis, redis, names, row):
     """Of several addresses, in another order each time, the one that is used is used on."""
-    others = [make_redis(host=f"127.0.0.{n}", port=redis.port) for n in (2, 3)]
+    servers = [redis] + [make_redis(host=f"127.0.0.{n}", port=redis.port) for n in (2, 3)]
     del names.aliases["redis.test"]
-    names.addresses["redis.test"] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
+    names.addresses["redis.test"] = "127.0.0.3"  # that the resolver puts last
     stayd = start()
     stayd.wait_trusted()
+    names.addresses["redis.test"] = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
     users = Users(stayd)
     users.login(10)
-    before, asked = stayd.metric("stayd_connects_total"), names.questions["redis.test"]
-    clients = 0
+    asked = names.questions["redis.test"]
     ended = time.monotonic() + 15
+    watchers = Watchers(stayd)
     while time.monotonic() < ended:
         users.go_on(SILENT_LIMIT_S)
-        with stayd.client() as watcher:
-            clients += 1
-            watcher.call("WATCH", "sess:1")
-            assert watcher.pipeline(["MULTI"], ["GET", "sess:1"], ["EXEC"])[-1][0] is not None
-        used = [server for server in (redis, *others) if connections(server)]
-        assert len(used) == 1, [server.host for server in used]
+        assert watchers.add()[0] is not None
+        assert [server.host for server in servers if connections(server)] == ["127.0.0.3"]
+    watchers.end()
     assert names.questions["redis.test"] - asked >= 2
     assert stayd.metric("stayd_shard_out_total") == stayd.metric("stayd_name_moves_total") == 0
-    pinned = stayd.metric("stayd_connects_total") - before
-    assert pinned <= clients + 1
-    users.wait_in_redis(used[0])
+    users.wait_in_redis(servers[2])
 
 
 @pytest.mark.timeout(60)
@@ -305,7 +324,7 @@ def test_all_addresses_are_tried(network, start, redis, replica, make_redis, nam
     """One is a black hole, nobody listens at another, one is a replica: the primary is found."""
     del names.aliases["redis.test"]
     network.drop(f"ip daddr 127.0.0.4 tcp dport {redis.port}")
-    names.addresses["redis.test"] = [f"127.0.0.{n}" for n in (1, 2, 3, 4)]
+    names.addresses["redis.test"] = [f"127.0.0.{n}" for n in (1, 2, 3, 4)] + ["::1"]
     stayd = start()
     users = Users(stayd)
     stayd.wait_trusted(timeout=15)
@@ -317,3 +336,40 @@ def test_all_addresses_are_tried(network, start, redis, replica, make_redis, nam
         stayd.wait_trusted(timeout=15)
     users.wait_in_redis(redis)
     assert not stayd.metric("stayd_name_moves_total")
+
+
+# -- Sentinels ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(60)
+def test_sentinels_by_name(make_redis, make_stayd, folder, names, row):
+    """One name for all Sentinels, on one port; the first one dies and the name leads to another."""
+    primary = make_redis()
+    replica = make_redis(repl_diskless_sync_delay=0)
+    primary.config_set(repl_diskless_sync_delay=0)
+    follow(replica, primary)
+    port = free_port()
+    sentinels = [
+        Sentinel(folder / f"sentinel{n}", primary, 2, 600, host=f"127.0.0.{n}", port=port).start()
+        for n in (1, 2, 3)
+    ]
+    try:
+        wait_until(lambda: all(s.knows()[1] == 2 for s in sentinels), 15, "they know each other")
+        names.addresses["sentinel.test"] = "127.0.0.1"
+        url = f"redis+sentinel://sentinel.test:{port}/{NAME}"
+        stayd = make_stayd(url, prefix=names.prefix(folder))
+        stayd.wait_trusted()
+        users = Users(stayd)
+        users.login(10)
+        sentinels[0].process.kill()
+        names.addresses["sentinel.test"] = "127.0.0.2"
+        wait_until(lambda: moves(stayd), 10, "it has moved")
+        primary.kill()
+        wait_until(
+            lambda: users.go_on() or sentinels[1].primary_port() == replica.port, 20, "promoted"
+        )
+        stayd.wait_trusted(timeout=20)
+        users.wait_in_redis(replica)
+    finally:
+        for sentinel in sentinels:
+            sentinel.process.kill()
