@@ -22,6 +22,7 @@ class Sentinel:
         lines = [
             f"port {self.port}",
             f"bind {host}",
+            f"sentinel announce-ip {host}",
             f"dir {folder}",
             f"sentinel monitor {NAME} 127.0.0.1 {primary.named_port} {quorum}",
             f"sentinel down-after-milliseconds {NAME} {down_after_ms}",
