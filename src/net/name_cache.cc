@@ -42,13 +42,14 @@ bool NameCache::has_left(const std::string& host, const Address& used, Now now) 
   Name& name = use(host, now);
   const auto seen =
       std::ranges::find_if(name.seen, [&](const Seen& s) { return s.address.same_host(used); });
-  const unsigned missing = seen == name.seen.end() ? name.enough : seen->missing;
+  const bool known = seen != name.seen.end();
+  const unsigned missing = known ? seen->missing : among(name.good, used) ? 0 : name.enough;
   const bool left = missing >= name.enough && !name.good.empty();
   const std::int64_t pause_us = missing > 0 && !left ? kAskAgainUs : kWatchUs;
   if (!name.asking && (name.asked_us == INT64_MIN || now.mono_us - name.asked_us >= pause_us)) {
     ask(host, name, now);
   }
-  if (left && seen != name.seen.end()) seen->left = true;
+  if (left && known) seen->left = true;
   return left;
 }
 

@@ -159,6 +159,18 @@ TEST_F(NameCacheTest, AnyOrderOfTheSameAddresses) {
   }
 }
 
+TEST_F(NameCacheTest, MoreAddressesThanAreRemembered) {
+  std::string all;
+  for (std::size_t i = 1; i <= 2 * NameCache::kMaxSeen; ++i)
+    all += "10.0.0." + std::to_string(i) + " ";
+  dial();
+  answer(all);
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(left_after(all));
+  for (std::size_t i = 1; i <= 2 * NameCache::kMaxSeen; ++i) {
+    EXPECT_FALSE(left("10.0.0." + std::to_string(i))) << i;
+  }
+}
+
 // Each answer holds one of two addresses: soon nobody is sent away any more.
 TEST_F(NameCacheTest, ANameThatGivesAPartAtATime) {
   dial();

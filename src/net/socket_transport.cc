@@ -149,8 +149,9 @@ void SocketTransport::fail_errno(int error) {
 
 void SocketTransport::fail(CloseReason reason, std::string detail) {
   if (failed_ || state_ == State::closed) return;
-  if (state_ == State::open && reason != CloseReason::moved) note_end();
-  drop_socket(false);
+  const bool moved = reason == CloseReason::moved;
+  if (state_ == State::open && !moved) note_end();
+  drop_socket(moved);  // what is on its way to where Redis was shall not get there
   failed_ = true;
   reason_ = reason;
   detail_ = std::move(detail);

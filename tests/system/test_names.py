@@ -122,7 +122,7 @@ def test_stop_while_the_name_server_is_silent(start, redis, names, row):
     redis.kill()
     wait_until(lambda: names.asked > asked, 10, "the name is asked")
     began = time.monotonic()
-    stayd.stop()
+    assert stayd.stop() == 0
     assert time.monotonic() - began < 2 * SLACK
 
 
