@@ -64,6 +64,13 @@ def moves(stayd):
     return [json.loads(line)["message"] for line in stayd.log_lines('"name_moved"')]
 
 
+def given_up(stayd):
+    """Connections that ended because of the name; a busy machine has other reasons as well."""
+    reasons = ("redis.test is 127", "redis.test is used at")
+    outs = stayd.log_lines('"shard_out"')
+    return moves(stayd) + [line for line in outs if any(reason in line for reason in reasons)]
+
+
 def test_name_is_unknown(start, names, row):
     del names.aliases["redis.test"]
     stayd = start(wait="live")
@@ -103,14 +110,12 @@ def test_name_server_fails_while_all_is_well(start, names, row, fault):
     users.login(10)
     with row.shows(stayd):
         busy = BusyUsers(users, 1.0)
-        before = stayd.metrics()
         names.fault = fault
         wait_until(lambda: stayd.log_lines('"name_unanswered"'), 25, "it is said")
         names.fault = None
         wait_until(lambda: stayd.log_lines('"name_answered"'), 25, "it is said")
         busy.end()
-        for name in ("stayd_shard_out_total", "stayd_name_moves_total"):
-            assert stayd.metrics()[name] == before[name]
+    assert not given_up(stayd)
 
 
 def test_stop_while_the_name_server_is_silent(start, redis, names, row):
@@ -170,6 +175,7 @@ def test_name_moves(start, redis, replica, names, row, old, late):
         stayd.wait_trusted(timeout=10)
         took = time.monotonic() - moved
     busy.end()
+    assert given_up(stayd)
     print(f"{old.__name__}, {late}: trusted {took:.2f} s after the name has moved")
     questions = names.questions["redis.test"]
     assert questions <= time.monotonic() - began + 3, "more than one question a second"
@@ -319,7 +325,7 @@ def test_addresses_in_any_order(start, make_redis, redis, names, row):
         assert [server.host for server in servers if connections(server)] == ["127.0.0.3"]
     watchers.end()
     assert names.questions["redis.test"] - asked >= 2
-    assert stayd.metric("stayd_shard_out_total") == stayd.metric("stayd_name_moves_total") == 0
+    assert not given_up(stayd)
     users.wait_in_redis(servers[2])
 
 
