@@ -17,6 +17,7 @@ EngineOptions engine_options(const Config& config) {
   options.command_deadline_max_ms = config.redis.command_deadline_max.count();
   options.slow_deadline_ms = config.redis.slow_deadline.count();
   options.heartbeat_interval_ms = config.redis.heartbeat_interval.count();
+  options.heartbeats_follow_writes = config.redis.hidden_servers;
   options.heartbeat_deadline_ms = config.redis.heartbeat_deadline.count();
   options.max_island_ms = config.max_island.count();
   options.near_cache_bytes = config.near_cache_size.bytes;
