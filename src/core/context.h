@@ -30,6 +30,7 @@ struct EngineOptions {
   std::int64_t command_deadline_max_ms = 100;
   std::int64_t slow_deadline_ms = 5000;  // commands on the auxiliary connection
   std::int64_t heartbeat_interval_ms = 400;
+  bool heartbeats_follow_writes = false;  // R16: a proxy hides which server answers
   std::int64_t heartbeat_deadline_ms = 300;
   std::int64_t heartbeat_gap_ms = 3000;         // R12: older than this, nothing is trusted
   std::int64_t max_island_ms = 15 * 60 * 1000;  // R4: stayd away for longer: Redis is the truth

@@ -17,6 +17,7 @@ constexpr int kGoodBeats = 3;  // half-open -> closed
 
 void Shard::send_heartbeats() {
   last_beat_sent_us_ = c_.now.mono_us;
+  beat_at_ = {position(), c_.hlc.last()};
   const auto deadline = c_.deadline_us(c_.options.heartbeat_deadline_ms);
   ++beats_;
   std::string request;

@@ -273,7 +273,10 @@ void Shard::on_tick() {
   if (step_ == Step::reading_back) leftovers_.on_tick();
   const auto interval =
       step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
-  if (may_beat() && c_.now.mono_us - last_beat_sent_us_ >= interval * 1000) {
+  const bool due = c_.now.mono_us - last_beat_sent_us_ >= interval * 1000;
+  const bool follows =
+      c_.options.heartbeats_follow_writes && trust_ == Trust::trusted && written_since_the_beat();
+  if (may_beat() && (due || follows)) {
     send_heartbeats();
     if (c_.now.mono_us - last_look_us_ >= kLookIntervalUs) {
       look_around(c_.deadline_us(c_.options.heartbeat_deadline_ms));

@@ -139,6 +139,7 @@ class Shard final : public UpstreamEvents,
   void tell_unreachable();
   void send_heartbeats();
   void on_flush_reply(int db);
+  bool written_since_the_beat() const { return beat_at_ != std::pair(position(), c_.hlc.last()); }
   bool may_beat() const { return beats_under_way_ == 0 && flushes_under_way_ == 0; }
   void look_around(std::int64_t deadline_us);
   void on_time(int look, std::string_view frame);
@@ -201,6 +202,7 @@ class Shard final : public UpstreamEvents,
   std::map<Hlc, int> held_;
 
   std::int64_t last_beat_sent_us_ = 0;
+  std::pair<Hlc, Hlc> beat_at_;  // position(), and the clock, when it was sent
   std::int64_t last_beat_ok_us_ = 0;
   std::int64_t last_look_us_ = 0;
   int look_ = 0;                      // the last one's number, for its TIME

@@ -56,6 +56,7 @@ struct RedisConfig {
   Millis command_deadline_max{100};
   Millis slow_deadline{5'000};
   Millis heartbeat_interval{400};
+  bool hidden_servers = false;
   Millis heartbeat_deadline{300};
 
   RedisTarget target;  // worked out of the above

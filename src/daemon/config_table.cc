@@ -112,6 +112,9 @@ const ConfigKey kKeys[] = {
       2 * kSecond},
     {"redis", "heartbeat_deadline", STAYD_FIELD(redis.heartbeat_deadline),
      "A heartbeat without a reply by then condemns the connection.", "", 10, 2 * kSecond},
+    {"redis", "hidden_servers", STAYD_FIELD(redis.hidden_servers),
+     "A proxy that speaks Redis moves to another primary without closing connections: a heartbeat "
+     "follows each write within 5 ms."},
 
     {"regions", "failover", STAYD_FIELD(regions.failover),
      "auto: when the Redis in use is out, the next of the [[redis]] blocks that is well takes its "

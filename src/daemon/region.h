@@ -72,6 +72,11 @@ class Region final : private SentinelEvents, private ClusterEvents {
   const Endpoint& primary() const { return primary_; }
   const std::optional<Topology>& topology() const;  // of a Cluster
 
+  // Of a node of a Cluster that is called so.
+  std::optional<Endpoint> address_of(std::string_view place) const {
+    return cluster_ ? cluster_->address_of(place) : std::nullopt;
+  }
+
   bool drained() const { return drained_; }
   void set_drained(bool drained) { drained_ = drained; }
   // What it holds is older than the ledger's beginning.

@@ -1,7 +1,7 @@
 // `stayd serve`: the one obvious place that wires. Makes every part, hands each what it needs, and
 // runs the loop until it is told to stop.
 //
-//   RespListener ─ ClientSession ─▶ EngineGate ─▶ ShardSet ─▶ AsioDialer ─▶ Redis
+//   RespListener ─ ClientSession ─▶ EngineGate ─▶ ShardSet ─▶ SocketDialer ─▶ Redis
 //   HttpServer ─▶ pages                             └─▶ Ledger
 //   Regions ─▶ Sentinels, nodes of a Cluster, other Redises: where its connections go
 //   PubSubHub ─ PubSubRelay ─▶ Link (pubsub), made when the first client listens
@@ -23,8 +23,9 @@
 #include "daemon/regions.h"
 #include "net/http_server.h"
 #include "net/loop.h"
+#include "net/name_resolver.h"
 #include "net/resp_listener.h"
-#include "net/socket_transport.h"
+#include "net/socket_dialer.h"
 #include "redis/link.h"
 #include "redis/shard_set.h"
 #include "store/ledger/ledger.h"
@@ -87,7 +88,8 @@ class Server final : private Ticker, private Pollable {
   PortContext port_;
   std::unique_ptr<Waker> ledger_waker_;
   std::unique_ptr<Ledger> ledger_;
-  std::unique_ptr<AsioDialer> dialer_;
+  std::unique_ptr<SystemResolver> resolver_;
+  std::unique_ptr<SocketDialer> dialer_;
   std::unique_ptr<Regions> regions_;
   std::unique_ptr<ShardSet> shards_;
   std::unique_ptr<EngineGate> gate_;

@@ -16,6 +16,7 @@ EngineOptions engine_options(const Config& config, const RedisTarget& target,
   options.command_deadline_max_ms = config.redis.command_deadline_max.count();
   options.slow_deadline_ms = config.redis.slow_deadline.count();
   options.heartbeat_interval_ms = config.redis.heartbeat_interval.count();
+  options.heartbeats_follow_writes = config.redis.hidden_servers;
   options.heartbeat_deadline_ms = config.redis.heartbeat_deadline.count();
   options.max_island_ms = config.max_island.count();
   options.near_cache_bytes = config.near_cache_size.bytes;
@@ -35,7 +36,8 @@ std::pair<std::string_view, bool> region_of(std::string_view query) {
 }  // namespace
 
 Result<void> Server::make_regions() {
-  dialer_ = std::make_unique<AsioDialer>(loop_);
+  resolver_ = std::make_unique<SystemResolver>(loop_);
+  dialer_ = std::make_unique<SocketDialer>(loop_, *resolver_, log_, counters_);
   regions_ = std::make_unique<Regions>(
       config_, Region::Parts{loop_, *dialer_, *ledger_, log_, counters_, random_});
   return regions_->start();

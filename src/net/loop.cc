@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <mutex>
 #include <utility>
 #include <vector>
@@ -18,7 +16,6 @@
 #include "base/error.h"
 
 namespace stayd {
-namespace asio = boost::asio;
 namespace {
 
 constexpr int kBatch = 256;
@@ -95,9 +92,6 @@ struct Loop::Impl {
   std::vector<std::function<void()>> posted;  // under `mutex`
   std::vector<std::function<void()>> working;
 
-  asio::io_context io{1};
-  asio::executor_work_guard<asio::io_context::executor_type> io_stays{io.get_executor()};
-
   std::vector<TurnEnd*> hooks;
   std::vector<TurnEnd*> running;
   std::vector<Ticker*> tickers;
@@ -118,10 +112,6 @@ Loop::Loop()
 }
 
 Loop::~Loop() = default;
-
-asio::io_context& Loop::io() {
-  return impl_->io;
-}
 
 void Loop::run() {
   while (!impl_->stopped.exchange(false)) turn(kTickMs);
@@ -187,7 +177,6 @@ void Loop::tick_if_due() {
   Impl& d = *impl_;
   if (now_.mono_us < d.next_tick_us) return;
   d.next_tick_us = now_.mono_us + kTickMs * 1000;
-  d.io.poll();
   for (std::size_t i = 0; i < d.tickers.size(); ++i) {
     if (d.tickers[i] != nullptr) d.tickers[i]->on_tick(now_);
   }

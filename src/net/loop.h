@@ -4,7 +4,7 @@
 //                                        parse, submit, reply   one send() per socket
 //
 // Sockets are watched, level-triggered: a wake-up costs its recv() and send(), nothing to re-arm,
-// and a turn knows its end. Name resolution is Asio's, whose completions run with the next tick.
+// and a turn knows its end. Other threads (the ledger's, name resolution) hand in their work.
 //
 // Thread rule: everything on the loop's thread, except stop(), post() and Waker::wake().
 #pragma once
@@ -17,10 +17,6 @@
 
 #include "base/types.h"
 #include "base/waker.h"
-
-namespace boost::asio {
-class io_context;
-}
 
 namespace stayd {
 
@@ -87,8 +83,6 @@ class Loop {
 
   // Shared by all sockets of the loop, for one recv() and its handling.
   char* buffer() { return buffer_.get(); }
-  // For name resolution only: polled at each tick.
-  boost::asio::io_context& io();
 
  private:
   struct Impl;

@@ -13,7 +13,7 @@
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "net/resp_listener.h"
-#include "net/socket_transport.h"
+#include "net/socket_dialer.h"
 #include "resp/request_parser.h"
 
 namespace stayd {
@@ -28,6 +28,21 @@ bool run_until(Loop& loop, Condition condition) {
   }
   return true;
 }
+
+struct NoLog final : EventSink {
+  void on_event(const Event&) override {}
+};
+
+struct TestDialer {
+  explicit TestDialer(Loop& loop) : resolver(loop), dialer(loop, resolver, log, counters) {}
+  auto dial(const Endpoint& endpoint, std::int64_t timeout_ms, TransportEvents& events) {
+    return dialer.dial(endpoint, timeout_ms, events);
+  }
+  SystemResolver resolver;
+  NoLog log;
+  Counters counters;
+  SocketDialer dialer;
+};
 
 // Answers a command with its first argument.
 struct EchoEngine final : CallHandler {
@@ -222,7 +237,7 @@ TEST(SocketTransport, TalksOverTcpNameAndUnixSocket) {
   Port port;
   ASSERT_TRUE(port.listener->listen("127.0.0.1:0"));
   ASSERT_TRUE(port.listener->listen("unix:" + path, ListenOptions{.unix_mode = 0600}));
-  AsioDialer dialer(port.loop);
+  TestDialer dialer(port.loop);
   const Endpoint endpoints[] = {{.host = "127.0.0.1", .port = port.listener->port()},
                                 {.host = "localhost", .port = port.listener->port()},
                                 {.host = "localhost", .port = port.listener->port()},
@@ -249,7 +264,7 @@ TEST(SocketTransport, SaysWhyItFailed) {
   ASSERT_TRUE(port.listener->listen("127.0.0.1:0"));
   const std::uint16_t free_port = port.listener->port();
   port.listener->stop_accepting();
-  AsioDialer dialer(port.loop);
+  TestDialer dialer(port.loop);
   const auto reason_of = [&](const Endpoint& endpoint) {
     Recorder events;
     const auto transport = dialer.dial(endpoint, 2000, events);
@@ -272,7 +287,7 @@ TEST(SocketTransport, ConnectDeadline) {
   ASSERT_EQ(::listen(listener, 0), 0);
   socklen_t size = sizeof address;
   getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
-  AsioDialer dialer(loop);
+  TestDialer dialer(loop);
   const Endpoint endpoint{.host = "127.0.0.1", .port = ntohs(address.sin_port)};
   Recorder fill[3];
   std::vector<std::unique_ptr<Transport>> queue;
@@ -296,7 +311,7 @@ struct SelfDestroyer final : TransportEvents {
 TEST(SocketTransport, MayBeDestroyedInItsOwnEvent) {
   Port port;
   ASSERT_TRUE(port.listener->listen("127.0.0.1:0"));
-  AsioDialer dialer(port.loop);
+  TestDialer dialer(port.loop);
   SelfDestroyer events;
   events.transport =
       dialer.dial({.host = "127.0.0.1", .port = port.listener->port()}, 1000, events);

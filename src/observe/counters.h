@@ -45,6 +45,8 @@ namespace stayd {
   X(condemned_connections, "Connections to Redis closed because of a late or impossible reply")    \
   X(primary_switches, "Times Sentinels or a Cluster named another primary")                        \
   X(region_switches, "Times another [[redis]] was used from then on")                              \
+  X(name_moves, "Times a name of Redis led to another address than before")                        \
+  X(name_failures, "Questions for a name of Redis without an answer")                              \
   X(ledger_errors, "Ledger operations that failed")                                                \
   X(protocol_errors, "Client connections closed for protocol errors")                              \
   X(tls_handshakes_failed, "Clients whose TLS handshake failed, or took too long")                 \

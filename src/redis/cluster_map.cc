@@ -283,6 +283,16 @@ SlotSet ClusterMap::uncovered() const {
   return followed_ ? ~followed_->covered() : ~SlotSet{};
 }
 
+std::optional<Endpoint> ClusterMap::address_of(std::string_view place) const {
+  for (const auto& [address, node] : nodes_) {
+    for (const ClusterNode& told : node.answer.view.nodes) {
+      const Endpoint other{told.other_host, told.address.port, ""};
+      if (told.address.text() == place || other.text() == place) return told.address;
+    }
+  }
+  return std::nullopt;
+}
+
 std::vector<Endpoint> ClusterMap::to_ask() const {
   std::set<std::string> followed;
   if (followed_) {

@@ -29,6 +29,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "redis/cluster_nodes.h"
@@ -62,6 +63,8 @@ class ClusterMap {
   const std::optional<Topology>& followed() const { return followed_; }
   // Slots that the topology gives nobody.
   SlotSet uncovered() const;
+  // The node that MOVED or ASK call "host:port": by whichever of its names they do.
+  std::optional<Endpoint> address_of(std::string_view place) const;
   // At most kMaxAsked: seeds, then primaries, then the others.
   std::vector<Endpoint> to_ask() const;
   std::size_t known() const { return nodes_.size(); }                                // addresses

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace stayd {
 
@@ -38,7 +39,8 @@ bool is_id(std::string_view text) {
   });
 }
 
-bool read_address(std::string_view text, NodeNames names, Endpoint& address) {
+bool read_address(std::string_view text, NodeNames names, ClusterNode& node) {
+  Endpoint& address = node.address;
   std::string_view place = take(text, ',');
   const std::string_view hostname = take(text, ',');
   place = place.substr(0, place.find('@'));
@@ -47,11 +49,13 @@ bool read_address(std::string_view text, NodeNames names, Endpoint& address) {
   if (!read_number(place.substr(colon + 1), address.port)) return false;
   std::string_view host = place.substr(0, colon);
   const bool named = !hostname.empty() && hostname != "?" && hostname.find('=') == hostname.npos;
-  if (names == NodeNames::hostnames && named) host = hostname;
+  std::string_view other = named ? hostname : std::string_view();
+  if (names == NodeNames::hostnames && named) std::swap(host, other);
   const auto printable = [](char c) { return c > ' ' && c <= '~'; };
   if (!std::ranges::all_of(host, printable)) return false;
   if (host.empty() || host == "?") address.port = 0;
   if (address.port != 0) address.host = host;
+  if (address.port != 0) node.other_host = other;
   return true;
 }
 
@@ -88,7 +92,7 @@ bool read_line(std::string_view text, NodeNames names, Line& line) {
   const std::string_view epoch = take(text, ' ');
   const std::string_view link = take(text, ' ');
   std::int64_t at = 0;
-  if (!is_id(id) || !read_address(address, names, line.node.address)) return false;
+  if (!is_id(id) || !read_address(address, names, line.node)) return false;
   if (!read_flags(flags, line) || (primary != "-" && !is_id(primary))) return false;
   if (!read_number(ping, at) || !read_number(pong, at)) return false;
   if (!read_number(epoch, line.node.config_epoch)) return false;

@@ -22,6 +22,7 @@ namespace stayd {
 struct ClusterNode {
   std::string id;
   Endpoint address;                // not known(): the node that was asked does not know it either
+  std::string other_host;          // its host name beside an address, or the other way round
   bool primary = false;            // takes writes, or would if it had slots
   std::string primary_id;          // of a replica, if it is known
   bool failing = false;            // the node that was asked does not reach it

@@ -96,6 +96,17 @@ TEST(ClusterNodes, HostnamesAndIpv6) {
   const auto named = summary("hostname_ipv6", NodeNames::hostnames);
   EXPECT_NE(named.find("7c9e host-1.example.com:27802 "), std::string::npos);
   EXPECT_NE(named.find("ae98 127.0.0.1:27801 "), std::string::npos);
+  for (const auto names : {NodeNames::addresses, NodeNames::hostnames}) {
+    const auto view = parse_cluster_nodes(text_of("hostname_ipv6"), {}, names);
+    ASSERT_TRUE(view);
+    std::string both;
+    for (const auto& node : view->nodes) both += node.address.host + "," + node.other_host + " ";
+    const bool by_name = names == NodeNames::hostnames;
+    EXPECT_NE(
+        both.find(by_name ? "host-1.example.com,127.0.0.1 " : "127.0.0.1,host-1.example.com "),
+        std::string::npos)
+        << both;
+  }
 }
 
 // Asked over TLS, a node names the ports for TLS.

@@ -73,6 +73,9 @@ class ClusterWatch {
   // Redis has said that a slot is elsewhere.
   void hint() { hinted_ = true; }
   ClusterStatus status() const;
+  std::optional<Endpoint> address_of(std::string_view place) const {
+    return map_.address_of(place);
+  }
   const std::optional<Topology>& topology() const { return map_.followed(); }
 
  private:

@@ -314,10 +314,12 @@ void Link::on_closed(CloseReason reason, std::string_view detail) {
     cause += " before its first answer";
     if (!options_.tls) cause += ": is this a port with TLS (rediss://)?";
   }
+  moved_ = reason == CloseReason::moved;
   finish(true, cause);
 }
 
 std::int64_t Link::retry_delay_ms() {
+  if (std::exchange(moved_, false)) return 0;  // not more often than names are asked
   const auto refusal = std::exchange(refusal_, Refusal::none);
   if (refusal == Refusal::try_another) return 0;
   if (refusal == Refusal::wait) {

@@ -152,6 +152,7 @@ class Link final : public Upstream, private TransportEvents, private ReplyHandle
   std::int64_t gate_deadline_us_ = 0;
   std::int64_t next_dial_us_ = 0;
   std::int64_t up_since_us_ = 0;
+  bool moved_ = false;  // what ends is where Redis was
   int flaps_ = 0;
   bool in_feed_ = false;
   bool condemn_requested_ = false;

@@ -71,6 +71,19 @@ TEST_F(LinkTest, MovesToAnotherAddress) {
   EXPECT_EQ(dialer.dialled, ":6379 b:6379 ");
 }
 
+// What its name has left is no flapping: there is another place to go to.
+TEST_F(LinkTest, DialsAtOnceWhereTheNameLeads) {
+  send("a", 0);
+  dialer.wire.events->on_closed(CloseReason::moved, "redis is 10.0.0.2 now");
+  EXPECT_EQ(lost, "a");
+  EXPECT_EQ(cause, "redis is 10.0.0.2 now");
+  link.on_tick({5'000, 0});
+  EXPECT_EQ(dialer.dialled, ":6379 :6379 ");
+  dialer.wire.events->on_closed(CloseReason::refused, "refused");
+  link.on_tick({10'000, 0});
+  EXPECT_EQ(dialer.dialled, ":6379 :6379 ");
+}
+
 TEST_F(LinkTest, DialsNothingUntilItIsToldWhere) {
   LinkOptions options;
   options.endpoint.port = 0;

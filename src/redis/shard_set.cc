@@ -209,7 +209,9 @@ EngineStatus ShardSet::status() const {
 // "-MOVED SLOT HOST:PORT" or "-ASK SLOT HOST:PORT", of a key that is no session.
 void ShardSet::on_redirected(Call& call, std::string_view frame) {
   const bool asking = frame.starts_with("-ASK ");
-  const auto address = frame.substr(0, frame.find('\r')).substr(frame.rfind(' ') + 1);
+  const auto place = frame.substr(0, frame.find('\r')).substr(frame.rfind(' ') + 1);
+  const auto node = node_of_ ? node_of_(place) : std::nullopt;
+  const std::string address = node ? node->text() : std::string(place);
   const auto unit = std::ranges::find_if(
       units_, [&](const Unit& one) { return one.stack->endpoint().text() == address; });
   if (unit == units_.end()) {

@@ -48,6 +48,10 @@ class ShardSet final : private SlotEvents {
 
   // `hint`: Redis says that a slot is elsewhere; may come often.
   void set_hint(std::function<void()> hint) { hint_ = std::move(hint); }
+  // Which node of the Cluster is called "host:port"; without it only by the address it is dialled
+  // at.
+  using NodeOf = std::function<std::optional<Endpoint>(std::string_view place)>;
+  void set_node_of(NodeOf node_of) { node_of_ = std::move(node_of); }
   void set_push_handler(ReplyHandler* handler);
   void start(Now now);
   void set_now(Now now);
@@ -125,6 +129,7 @@ class ShardSet final : private SlotEvents {
   EventSink& events_;
   Random& random_;
   std::function<void()> hint_;
+  NodeOf node_of_;
   ReplyHandler* push_handler_ = nullptr;
   std::unique_ptr<SharedStore> shared_;  // nullptr: one shard
   std::vector<Unit> units_;

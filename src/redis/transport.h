@@ -26,6 +26,7 @@ enum class CloseReason : std::uint8_t {
   reset,    // RST, EPIPE
   eof,      // FIN
   resolve,  // the name did not resolve
+  moved,    // the name has left the address: Redis is elsewhere
   other,
 };
 
@@ -56,7 +57,8 @@ class Dialer {
  public:
   virtual ~Dialer() = default;
   // Starts connecting (deadline `connect_timeout_ms`, name resolution included and off the loop);
-  // TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. Events never arrive during this call.
+  // TCP_NODELAY, TCP_USER_TIMEOUT 5 s, keepalive 5/2/3. Events never arrive during this call. A
+  // name is asked anew, and again while the transport is open: one that it leaves is closed.
   // `events` outlives the transport.
   virtual std::unique_ptr<Transport> dial(const Endpoint& endpoint, std::int64_t connect_timeout_ms,
                                           TransportEvents& events) = 0;

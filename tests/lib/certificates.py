@@ -35,10 +35,12 @@ class Authority:
 class ServerAuthority(Authority):
     """Of redis-servers that know each other by TLS only, and ask their clients for a certificate."""
 
+    HOSTS = "IP:127.0.0.1,DNS:localhost,DNS:*.redis.test"
+
     def server_settings(self):
         """Of one server; its plain port stays, for the tests."""
         port = free_port()
-        cert, key = self.issue(f"server{port}")
+        cert, key = self.issue(f"server{port}", self.HOSTS)
         return {
             "tls-port": port, "tls-cert-file": cert, "tls-key-file": key,
             "tls-ca-cert-file": self.ca_file, "tls-replication": "yes",

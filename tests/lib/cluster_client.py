@@ -78,10 +78,10 @@ class ClusterClient:
                 raise
             if not isinstance(reply, ErrorReply) or not reply.startswith(("MOVED ", "ASK ")):
                 return reply
-            port = int(reply.rsplit(":", 1)[1])
+            node = self.cluster.redis_named(reply.rsplit(" ", 1)[1])
             if reply.startswith("ASK "):
-                return self._to(self.cluster.redis_at(port)).pipeline(["ASKING"], [*args])[1]
-            self.primaries[slot] = self.cluster.redis_at(port)
+                return self._to(node).pipeline(["ASKING"], [*args])[1]
+            self.primaries[slot] = node
         return reply
 
     def pipeline(self, *commands, timeout=None):
@@ -94,6 +94,6 @@ class ClusterClient:
         return self.primaries[slot]
 
     def _to(self, node):
-        if node.port not in self.clients:
-            self.clients[node.port] = node.client(**self.options)
-        return self.clients[node.port]
+        if node not in self.clients:
+            self.clients[node] = node.client(**self.options)
+        return self.clients[node]

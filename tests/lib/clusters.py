@@ -25,23 +25,26 @@ class Shard:
     def nodes(self):
         return [self.primary, *self.replicas]
 
-    def promoted_port(self):
-        """The port of another primary than before, once a node of the cluster names it; else None."""
+    def promoted(self):
+        """Another primary than before, once a node of the cluster names it; else None."""
         for entry in self.cluster.entries(but=self.primary):
-            node = self.cluster.redis_at(entry.port)
+            node = self.cluster.node(entry.id)
             if entry.serves and node in self.replicas:
-                return node.named_port
+                return node
         return None
+
+    def promoted_port(self):
+        node = self.promoted()
+        return node and node.named_port
 
     def wait_promoted(self, timeout=40):
         """The new primary."""
-        port = wait_until(self.promoted_port, timeout, "a replica is promoted")
-        return self.cluster.redis_at(port)
+        return wait_until(self.promoted, timeout, "a replica is promoted")
 
     def follow(self):
-        promoted = self.promoted_port()
+        promoted = self.promoted()
         if promoted:
-            nodes, self.primary = self.nodes, self.cluster.redis_at(promoted)
+            nodes, self.primary = self.nodes, promoted
             self.replicas = [node for node in nodes if node is not self.primary]
 
     def holds(self, key):
@@ -64,20 +67,23 @@ class Shard:
 
 class ClusterSet:
     """`make_redis` is the fixture; its servers end with the test. `network`: the OwnNetwork in which all
-    this lives, if nodes are to be cut off. stayd is the user `app` of each node."""
+    this lives, if nodes are to be cut off. stayd is the user `app` of each node. `host`: of the nth node,
+    127.0.0.1 for all if it is None; `port`: of all nodes, which have a host each then. `node_config`: of
+    the nth node, more settings. `user`: more rules of stayd's user."""
 
     def __init__(
         self, folder, make_redis, primaries=3, replicas=1, node_timeout_ms=1000, tls=False,
-        password=None, full_coverage=True, network=None,
+        password=None, full_coverage=True, network=None, host=None, port=None, node_config=None,
+        user=(),
     ):  # fmt: skip
         self.make_redis, self.password, self.network = make_redis, password, network
         self.authority = ServerAuthority(folder / "authority") if tls else None
         self.settings = {
             "cluster-enabled": "yes", "cluster-node-timeout": node_timeout_ms,
             "cluster-require-full-coverage": "yes" if full_coverage else "no",
-            "cluster-announce-ip": "127.0.0.1", "protected-mode": "no",
-            "repl-diskless-sync-delay": 0, "user": APP,
+            "protected-mode": "no", "repl-diskless-sync-delay": 0, "user": [*APP, *user],
         }  # fmt: skip
+        self.host, self.port, self.node_config = host, port, node_config
         if tls:
             self.settings["tls-cluster"] = "yes"
         if password:
@@ -95,9 +101,15 @@ class ClusterSet:
         self.wait_whole()
 
     def _new_node(self):
+        n = len(self.nodes)
+        host = self.host(n) if self.host else "127.0.0.1"
         own = self.authority.server_settings() if self.authority else {}
-        own |= {"bind-source-addr": f"127.0.0.{11 + len(self.nodes)}", "cluster-port": free_port()}
-        node = self.make_redis(password=self.password, **self.settings, **own)
+        own |= {"bind-source-addr": host if self.host else f"127.0.0.{11 + n}"}
+        own |= {"cluster-port": free_port(), "cluster-announce-ip": host}
+        own |= self.node_config(n) if self.node_config else {}
+        node = self.make_redis(
+            host=host, port=self.port, password=self.password, **{**self.settings, **own}
+        )
         node.id = node.call("CLUSTER", "MYID").decode()
         self.nodes.append(node)
         return node
@@ -112,7 +124,7 @@ class ClusterSet:
     def _join(self, fresh):
         for node in fresh:
             for other in self.nodes[: self.nodes.index(node)]:
-                address = ("127.0.0.1", other.named_port, other.config["cluster-port"])
+                address = (other.host, other.named_port, other.config["cluster-port"])
                 _ok(node.call("CLUSTER", "MEET", *address))
         wait_until(self._all_know_all, 15, "every node knows the others")
 
@@ -131,8 +143,12 @@ class ClusterSet:
         return self.url_of(self.nodes[:2])
 
     def url_of(self, nodes):
-        hosts = ",".join(f"127.0.0.1:{node.named_port}" for node in nodes)
-        return f"{'rediss' if self.authority else 'redis'}+cluster://app:secret@{hosts}"
+        hosts = [f"[{node.host}]" if ":" in node.host else node.host for node in nodes]
+        places = ",".join(f"{host}:{node.named_port}" for host, node in zip(hosts, nodes))
+        return self.url_at(places)
+
+    def url_at(self, places):
+        return f"{'rediss' if self.authority else 'redis'}+cluster://app:secret@{places}"
 
     @property
     def options(self):
@@ -161,7 +177,7 @@ class ClusterSet:
     def primaries(self):
         """{slot: node}"""
         entries = [entry for entry in self.entries() if entry.serves]
-        return {slot: self.redis_at(entry.port) for entry in entries for slot in entry.slots}
+        return {slot: self.node(entry.id) for entry in entries for slot in entry.slots}
 
     def primary_of(self, slot):
         return self.primaries()[slot]
@@ -169,6 +185,16 @@ class ClusterSet:
     def shard_of(self, key):
         node = self.primary_of(slot_of(key))
         return next(shard for shard in self.shards if node in shard.nodes)
+
+    def node(self, id):
+        return next(node for node in self.nodes if node.id == id)
+
+    def redis_named(self, place):
+        """By what MOVED and ASK say, "host:port"."""
+        host, port = place.rsplit(":", 1)
+        at = [node for node in self.nodes if int(port) in (node.named_port, node.port)]
+        names = lambda node: (node.host, node.config.get("cluster-announce-hostname"))  # noqa: E731
+        return at[0] if len(at) == 1 else next(node for node in at if host in names(node))
 
     def redis_at(self, port):
         return next(node for node in self.nodes if port in (node.named_port, node.port))
@@ -230,7 +256,7 @@ class ClusterSet:
 
     def _migrate(self, source, target, keys):
         auth = ["AUTH", self.password] if self.password else []
-        address = ["127.0.0.1", target.named_port]
+        address = [target.host, target.named_port]
         return source.call("MIGRATE", *address, "", 0, 5000, *auth, "KEYS", *keys)
 
     def cut_off(self, node):

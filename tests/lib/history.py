@@ -7,7 +7,11 @@ time.monotonic(). Thread-safe.
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from .processes import wait_until
+from .resp import Closed, ErrorReply
 
 INFINITY = float("inf")
 
@@ -39,6 +43,10 @@ class History:
         event = Event(kind, key, value, start, time.monotonic() if acked else INFINITY)
         with self.lock:
             self.events.append(event)
+
+    def wait_progress(self, events):
+        count = len(self.events)
+        wait_until(lambda: len(self.events) > count + events, 20, "users make progress")
 
     def violations(self, stale_is_wrong=True):
         """Sentences, one per broken promise; empty when all was well."""
@@ -92,3 +100,52 @@ def _present_problem(read, writes, logouts, stale_is_wrong):
             continue
         return None
     return problem
+
+
+@contextmanager
+def recorded_users(stayd, count):
+    """So many users in parallel, while what is inside happens; gives their history. At the end all of it must
+    have been right, and nothing an error."""
+    history, errors, stop = History(), [], threading.Event()
+    threads = [
+        threading.Thread(target=_run_user, args=(stayd, f"u{n}", history, stop, errors))
+        for n in range(count)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield history
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(15)
+    assert history.violations() == []
+    assert errors == []
+
+
+def _run_user(stayd, name, history, stop, redo_errors):
+    """Logs in, reads, changes and logs out, over and over, until `stop`."""
+    client = stayd.client(timeout=10)
+    turn = 0
+    while not stop.is_set():
+        turn += 1
+        key, value = f"sess:{name}-{turn}", f"{name}-{turn}"
+        for step in range(6):
+            start = time.monotonic()
+            try:
+                if step in (0, 2):
+                    value += "+"
+                    acked = client.call("SET", key, value, "EX", 1000) == "OK"
+                    history.write(key, value.encode(), start, acked)
+                elif step == 4:
+                    acked = client.call("DEL", key) in (0, 1)
+                    history.logout(key, start, acked)
+                else:
+                    seen = client.call("GET", key)
+                    if isinstance(seen, ErrorReply):
+                        redo_errors.append(f"GET {key} -> {seen}")
+                    else:
+                        history.read(key, seen, start)
+            except (Closed, OSError) as error:
+                redo_errors.append(f"{key} step {step}: {error}")
+                client = stayd.client(timeout=10)

@@ -12,13 +12,17 @@ APP = ["app", "on", ">secret", "~*", "&*", "+@all"]  # the user of each Redis th
 
 
 class Sentinel:
-    def __init__(self, folder, primary, quorum, down_after_ms, password=None, tls=None):
-        self.folder, self.port, self.password = folder, free_port(), password
+    def __init__(
+        self, folder, primary, quorum, down_after_ms, password=None, tls=None,
+        host="127.0.0.1", port=None,
+    ):  # fmt: skip
+        self.folder, self.host, self.port, self.password = folder, host, port or free_port(), password
         self.named_port = tls["tls-port"] if tls else self.port  # in the URL
         self.folder.mkdir(parents=True, exist_ok=True)
         lines = [
             f"port {self.port}",
-            "bind 127.0.0.1",
+            f"bind {host}",
+            f"sentinel announce-ip {host}",
             f"dir {folder}",
             f"sentinel monitor {NAME} 127.0.0.1 {primary.named_port} {quorum}",
             f"sentinel down-after-milliseconds {NAME} {down_after_ms}",
@@ -38,7 +42,7 @@ class Sentinel:
         return self
 
     def call(self, *args):
-        with Client(self.port) as client:
+        with Client((self.host, self.port)) as client:
             if self.password:
                 client.call("AUTH", self.password)
             return client.call(*args)

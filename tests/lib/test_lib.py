@@ -1,10 +1,12 @@
 """The harness' own tests: a harness that lies makes every other test worthless."""
 
+import subprocess
 import time
 
 import pytest
 
 from lib.history import History
+from lib.names import NameServer
 from lib.processes import Process
 from lib.resp import Client, Closed, ErrorReply, Push, Status
 from lib.servers import find, is_side_key
@@ -258,3 +260,29 @@ def test_find_and_side_keys():
     assert find({"a": [{"b": 0}]}, "b") == 0
     assert find({"a": 1}, "b") is None
     assert is_side_key("stayd:{}:canary:a") and not is_side_key("sess:1")
+
+
+def test_name_server(folder):
+    names = NameServer()
+    names.aliases["redis.test"] = "node.test"
+    names.addresses["node.test"] = ["127.0.0.5", "127.0.0.6", "::1"]
+
+    def resolve(name="redis.test"):
+        """What a program is told; its own exit code without an answer."""
+        argv = [*names.prefix(folder), "getent", "ahosts", name]
+        run = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+        return run.returncode or {line.split()[0] for line in run.stdout.splitlines()}
+
+    try:
+        assert resolve() == {"127.0.0.5", "127.0.0.6", "::1"}
+        assert names.questions["redis.test"] == 1
+        assert resolve("other.test") == 2
+        for names.fault in ("refused", "unknown", "empty", "silent"):
+            assert resolve() == 2, names.fault
+        names.fault = None
+        names.aliases["redis.test"] = "other.test"
+        assert resolve() == 2
+        names.addresses["other.test"] = "127.0.0.7"
+        assert resolve() == {"127.0.0.7"}
+    finally:
+        names.close()

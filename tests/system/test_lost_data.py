@@ -1,13 +1,9 @@
 """Redis works and has forgotten: emptied, rolled back, flushed, evicted. Its nil is not believed."""
 
-import threading
-import time
-
 import pytest
 
-from lib.history import History
+from lib.history import recorded_users
 from lib.processes import wait_until
-from lib.resp import Closed, ErrorReply
 from lib.users import Users
 
 
@@ -122,61 +118,18 @@ def test_known_before_stayd_came(redis, make_stayd):
             assert client.call("GET", f"sess:{number}") == f"user-{number}".encode()
 
 
-def run_user(stayd, name, history, stop, redo_errors):
-    """Logs in, reads, changes and logs out, over and over, until `stop`."""
-    client = stayd.client(timeout=10)
-    turn = 0
-    while not stop.is_set():
-        turn += 1
-        key, value = f"sess:{name}-{turn}", f"{name}-{turn}"
-        for step in range(6):
-            start = time.monotonic()
-            try:
-                if step in (0, 2):
-                    value += "+"
-                    acked = client.call("SET", key, value, "EX", 1000) == "OK"
-                    history.write(key, value.encode(), start, acked)
-                elif step == 4:
-                    acked = client.call("DEL", key) in (0, 1)
-                    history.logout(key, start, acked)
-                else:
-                    seen = client.call("GET", key)
-                    if isinstance(seen, ErrorReply):
-                        redo_errors.append(f"GET {key} -> {seen}")
-                    else:
-                        history.read(key, seen, start)
-            except (Closed, OSError) as error:
-                redo_errors.append(f"{key} step {step}: {error}")
-                client = stayd.client(timeout=10)
-
-
 @pytest.mark.timeout(120)
 def test_history_of_many_users_through_many_losses(stayd, redis):
     """Eight users in parallel; Redis is killed, emptied, rolled back and flushed meanwhile."""
-    history, errors, stop = History(), [], threading.Event()
-    threads = [
-        threading.Thread(target=run_user, args=(stayd, f"u{n}", history, stop, errors))
-        for n in range(8)
-    ]
-    for thread in threads:
-        thread.start()
     losses = [
         redis.restart_empty,
         lambda: redis.call("FLUSHALL"),
         lambda: redis.restart_from(snapshot),
         redis.restart_empty,
     ]
-    try:
+    with recorded_users(stayd, 8) as history:
         for lose in losses:
             snapshot = redis.snapshot()
-            count = len(history.events)
-            wait_until(lambda n=count: len(history.events) > n + 300, 20, "users make progress")
+            history.wait_progress(300)
             lose()
-            count = len(history.events)
-            wait_until(lambda n=count: len(history.events) > n + 300, 20, "users make progress")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join(15)
-    assert history.violations() == []
-    assert errors == []
+            history.wait_progress(300)

@@ -1,0 +1,149 @@
+#include "net/name_resolver.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <cstring>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace stayd {
+
+Address Address::with_port(std::uint16_t port) const {
+  Address out = *this;
+  if (storage.ss_family == AF_INET) {
+    reinterpret_cast<sockaddr_in*>(&out.storage)->sin_port = htons(port);
+  } else if (storage.ss_family == AF_INET6) {
+    reinterpret_cast<sockaddr_in6*>(&out.storage)->sin6_port = htons(port);
+  }
+  return out;
+}
+
+bool Address::same_host(const Address& other) const {
+  if (storage.ss_family != other.storage.ss_family) return false;
+  const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
+  const auto* other4 = reinterpret_cast<const sockaddr_in*>(&other.storage);
+  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+  const auto* other6 = reinterpret_cast<const sockaddr_in6*>(&other.storage);
+  switch (storage.ss_family) {
+    case AF_INET:
+      return v4->sin_addr.s_addr == other4->sin_addr.s_addr;
+    case AF_INET6:
+      return v6->sin6_scope_id == other6->sin6_scope_id &&
+             std::memcmp(&v6->sin6_addr, &other6->sin6_addr, sizeof v6->sin6_addr) == 0;
+    default:
+      return false;
+  }
+}
+
+std::string Address::host_text() const {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (storage.ss_family == AF_INET) {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage);
+    inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+  } else if (storage.ss_family == AF_INET6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
+    inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+  }
+  return text;
+}
+
+Address Address::numeric(const std::string& text) {
+  Address out;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&out.storage);
+  if (inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    out.size = sizeof *v4;
+    return out;
+  }
+  const bool bracketed = text.size() > 1 && text.front() == '[' && text.back() == ']';
+  const std::string bare = bracketed ? text.substr(1, text.size() - 2) : text;
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&out.storage);
+  if (inet_pton(AF_INET6, bare.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    out.size = sizeof *v6;
+  }
+  return out;
+}
+
+namespace {
+
+// Takes as long as the system's resolver does.
+NameAnswer look_up(const std::string& host) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
+  if (error != 0) return {{}, ::gai_strerror(error)};
+  NameAnswer answer;
+  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
+    Address address;
+    if (one->ai_addrlen > sizeof address.storage) continue;
+    std::memcpy(&address.storage, one->ai_addr, one->ai_addrlen);
+    address.size = one->ai_addrlen;
+    answer.addresses.push_back(address);
+  }
+  ::freeaddrinfo(found);
+  if (answer.addresses.empty()) answer.error = "it has no address";
+  return answer;
+}
+
+}  // namespace
+
+struct SystemResolver::Way {
+  std::mutex mutex;
+  SystemResolver* resolver = nullptr;  // nullptr: it has ended
+};
+
+SystemResolver::SystemResolver(Loop& loop) : loop_(loop), way_(std::make_shared<Way>()) {
+  way_->resolver = this;
+}
+
+SystemResolver::~SystemResolver() {
+  const std::lock_guard lock(way_->mutex);
+  way_->resolver = nullptr;
+}
+
+void SystemResolver::ask(const std::string& host, Done done) {
+  const std::uint64_t id = next_id_++;
+  asked_.emplace(id, std::move(done));
+  if (threads_ == kMaxThreads) {
+    queue_.emplace_back(id, host);
+  } else {
+    start(id, host);
+  }
+}
+
+void SystemResolver::start(std::uint64_t id, const std::string& host) {
+  ++threads_;
+  // The answer comes as work of the loop, in which the resolver may have ended as well.
+  const auto tell = [](const std::shared_ptr<Way>& way, std::uint64_t of, NameAnswer answer) {
+    const std::lock_guard lock(way->mutex);
+    if (way->resolver == nullptr) return;
+    way->resolver->loop_.post([way, of, answer = std::move(answer)]() mutable {
+      SystemResolver* const self = way->resolver;
+      if (self != nullptr) self->on_answer(of, std::move(answer));
+    });
+  };
+  try {
+    std::thread([tell, way = way_, id, host] { tell(way, id, look_up(host)); }).detach();
+  } catch (const std::system_error& error) {
+    tell(way_, id, {{}, error.what()});
+  }
+}
+
+void SystemResolver::on_answer(std::uint64_t id, NameAnswer answer) {
+  --threads_;
+  if (!queue_.empty()) {
+    const auto [next, host] = std::move(queue_.front());
+    queue_.pop_front();
+    start(next, host);
+  }
+  const auto node = asked_.extract(id);
+  if (!node.empty()) node.mapped()(std::move(answer));
+}
+
+}  // namespace stayd
