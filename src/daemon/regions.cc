@@ -235,13 +235,19 @@ void Regions::tell_of_health() {
     const std::string trouble = one.trouble();
     if (well == told_well_[i] || (!well && trouble.empty())) continue;
     told_well_[i] = well;
-    parts_.log.on_event(
-        {well ? Severity::info : Severity::warning,
-         well ? "region_well" : "region_ill",
-         well ? fmt::format("Redis {}, not in use, takes writes: it can be used", one.name())
-              : fmt::format("Redis {}, not in use, is not well ({}): it cannot be used", one.name(),
-                            trouble),
-         {}});
+    if (well) {
+      parts_.log.on_event(
+          {Severity::info,
+           "region_well",
+           fmt::format("Redis {}, not in use, takes writes: it can be used", one.name()),
+           {}});
+    } else {
+      parts_.log.on_event({Severity::warning,
+                           "region_ill",
+                           fmt::format("Redis {}, not in use, is not well ({}): it cannot be used",
+                                       one.name(), trouble),
+                           {}});
+    }
   }
 }
 
