@@ -15,6 +15,7 @@ enum class Stage : std::uint8_t {
   aux,            //   on the auxiliary connection
   tomb,           //   the tombstone is being written before Redis is asked
   removal,        //   the removal is on its way
+  waited,         //   done; replicas are waited for before the client is told
   marking,        //   rows are being marked stale before an opaque write
   opaque,         //   it is on its way, with what becomes of its keys
   opaque_alone,   //   refused with what stands around it, it says why

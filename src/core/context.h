@@ -34,6 +34,9 @@ struct EngineOptions {
   std::int64_t max_island_ms = 15 * 60 * 1000;  // R4: stayd away for longer: Redis is the truth
   std::int64_t hold_ms = 5000;                  // unknown = "hold"
   std::size_t near_cache_bytes = 16u << 20;
+  // Confirmed logouts wait so long, at most, until so many replicas have them; 0: they do not.
+  std::int64_t logout_wait_ms = 0;
+  std::int64_t logout_wait_replicas = 1;
   bool observe = false;        // adopt only; never answer instead of Redis
   bool strict_logout = false;  // refuse a logout that cannot be made durable
   bool blind_accept = true;    // R5: the ledger cannot be read, a SUSPECT Redis can

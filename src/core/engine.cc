@@ -17,6 +17,7 @@ Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counte
       shard_(c_, *this),
       adopter_(c_, shard_, *this),
       tomb_keeper_(c_),
+      logout_wait_(c_, *this),
       aux_side_(*this) {
   store.set_events(&c_.ops);
 }
@@ -24,6 +25,7 @@ Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counte
 void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned) {
   c_.upstream = &data;
   aux_ = &aux;
+  logout_wait_.attach(aux);
   pinned_ = pinned;
 }
 
@@ -43,6 +45,7 @@ void Engine::on_tick(Now now) {
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
+  logout_wait_.on_tick();
   redirected_.on_tick(now.mono_us);
   if (!paying_.empty()) retry_paying();
   if (!c_.rules.late_replies_condemn) reroute_lost();
@@ -209,6 +212,17 @@ void Engine::run_ready() {
 
 void Engine::complete(Call& call, std::string_view reply) {
   --under_way_;
+  let_go(call);
+  if (may_follow(call) && is_redirection(reply)) {
+    slot_events_->on_redirected(call, reply);
+  } else {
+    call.sink->on_reply(call, reply);
+  }
+  run_ready();
+}
+
+// What is left of it is its reply: others may have its keys, and S passes it.
+void Engine::let_go(Call& call) {
   if (call.slot != InFlightTable::kNone) {
     c_.in_flight.end(std::exchange(call.slot, InFlightTable::kNone));
   }
@@ -224,12 +238,6 @@ void Engine::complete(Call& call, std::string_view reply) {
     c_.keys.dequeue(call);
   }
   kick(call.keys);  // its last write may have left the table before
-  if (may_follow(call) && is_redirection(reply)) {
-    slot_events_->on_redirected(call, reply);
-  } else {
-    call.sink->on_reply(call, reply);
-  }
-  run_ready();
 }
 
 void Engine::fail_unavailable(Call& call) {
@@ -296,6 +304,8 @@ StoreToken Engine::store_token(Call& call, SubKind kind, std::uint32_t key_index
 void Engine::advance(Call& call) {
   switch (static_cast<Stage>(call.stage)) {
     case Stage::recording:
+      if (call.logged_out) return tell_removed(call, call.held);
+      return complete(call, call.held);
     case Stage::standin_record:
       return complete(call, call.held);
     case Stage::tomb:

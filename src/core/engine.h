@@ -27,6 +27,7 @@
 #include "core/context.h"
 #include "core/engine_errors.h"
 #include "core/handover.h"
+#include "core/logout_wait.h"
 #include "core/pinned.h"
 #include "core/policy.h"
 #include "core/redirected.h"
@@ -43,6 +44,7 @@ class Engine final : public CallHandler,
                      private ReplyHandler,
                      private StoreClient,
                      private ShardEvents,
+                     private LogoutWaitEvents,
                      private AdopterEvents {
  public:
   // `clock`: of the ledger's versions, when several engines share one; outlives them.
@@ -144,6 +146,7 @@ class Engine final : public CallHandler,
   void run_ready();
   void kick(const std::vector<FullKey>& keys);
   void complete(Call& call, std::string_view reply);
+  void let_go(Call& call);
   void fail_unavailable(Call& call);
   const SessionPolicy* policy_of(const Call& call) const;
   bool is_session(const Call& call) const { return policy_of(call) != nullptr; }
@@ -175,6 +178,8 @@ class Engine final : public CallHandler,
   void on_write(Call& call, std::string_view frame);
   void on_aux(Call& call, std::string_view frame);
   void on_removal(Call& call, std::string_view frame);
+  void tell_removed(Call& call, std::string_view reply);
+  void on_waited(Call& call) override { complete(call, call.held); }
   bool refused(Call& call, std::string_view frame);
   void note_redirected(const Call& call);
   void ask_for_late_expiry(const Call& call);
@@ -339,6 +344,7 @@ class Engine final : public CallHandler,
   Shard shard_;
   Adopter adopter_;
   TombKeeper tomb_keeper_;
+  LogoutWait logout_wait_;
   Absences absences_;  // empty once adoption is complete
   Redirected redirected_;
   AuxSide aux_side_;

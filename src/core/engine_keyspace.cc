@@ -92,7 +92,8 @@ void Engine::note_unmirrored(const Call& call) {
 void Engine::send_dbsize(Call& call) {
   request_.clear();
   append_request(request_, {"MULTI"});
-  append_request(request_, {"EXISTS", shard_.canary_name(), instances_key(c_.place)});
+  append_request(request_, {"EXISTS", shard_.canary_name(), instances_key(c_.place),
+                            wait_key(c_.place, c_.instance)});
   request_.append(call.raw);
   append_request(request_, {"EXEC"});
   aux_->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),

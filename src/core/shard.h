@@ -82,6 +82,8 @@ class Shard final : public UpstreamEvents,
   void note_refusal(ReplyClass reply_class, std::string_view text);
   // The auxiliary connection's id in Redis; 0: it has ended.
   void note_aux_client(std::int64_t id, const std::string& run_id);
+  // Both connections lead to the same process.
+  bool aux_is_beside() const { return aux_client_ != 0 && aux_run_id_ == facts_.run_id; }
   // Something contradicts what we believe.
   void suspect(std::string_view why);
   // R4: Redis' evicted_keys as just read; true when keys were evicted since `mark`.

@@ -93,7 +93,8 @@ Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const 
   for (const SessionPolicy& policy : config.sessions) patterns.push_back(policy.match);
   if (patterns.empty()) patterns.emplace_back("*");
   if (target.cluster()) patterns.push_back("stayd:{*");  // with a hash tag for each slot
-  return judge_permissions(probe, target.user, patterns);
+  const bool wait = config.redis.logout_wait.count() != 0;
+  return judge_permissions(probe, target.user, patterns, LogoutsWait(wait));
 }
 
 // Everything asked of Redis, or why it could not be.

@@ -56,6 +56,8 @@ struct RedisConfig {
   Millis slow_deadline{5'000};
   Millis heartbeat_interval{400};
   Millis heartbeat_deadline{300};
+  Millis logout_wait{0};
+  std::int64_t logout_wait_replicas = 1;
 };
 
 struct LedgerConfig {

@@ -110,6 +110,12 @@ const ConfigKey kKeys[] = {
       2 * kSecond},
     {"redis", "heartbeat_deadline", STAYD_FIELD(redis.heartbeat_deadline),
      "A heartbeat without a reply by then condemns the connection.", "", 10, 2 * kSecond},
+    {"redis", "logout_wait", STAYD_FIELD(redis.logout_wait),
+     "How long the client of a logout that Redis has confirmed waits, at most, until replicas have "
+     "it too. \"0s\": not at all.",
+     "", 0, kSecond},
+    {"redis", "logout_wait_replicas", STAYD_FIELD(redis.logout_wait_replicas),
+     "How many replicas that are.", "", 1, 16},
 
     {"ledger", "path", STAYD_FIELD(ledger.path),
      "The ledger's folder, created with mode 0700. Default: $STATE_DIRECTORY, /var/lib/stayd for "

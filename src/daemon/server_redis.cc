@@ -18,6 +18,8 @@ EngineOptions engine_options(const Config& config) {
   options.slow_deadline_ms = config.redis.slow_deadline.count();
   options.heartbeat_interval_ms = config.redis.heartbeat_interval.count();
   options.heartbeat_deadline_ms = config.redis.heartbeat_deadline.count();
+  options.logout_wait_ms = config.redis.logout_wait.count();
+  options.logout_wait_replicas = config.redis.logout_wait_replicas;
   options.max_island_ms = config.max_island.count();
   options.near_cache_bytes = config.near_cache_size.bytes;
   options.observe = config.mode == "observe";

@@ -24,6 +24,7 @@ namespace stayd {
   X(fenced_writes, "Late writes of logged-out sessions that were dropped")                         \
   X(logouts, "Tombstones written")                                                                 \
   X(logouts_degraded, "Logouts acknowledged without a durable tombstone")                          \
+  X(logouts_unreplicated, "Logouts acknowledged before as many replicas had them as asked for")    \
   X(adopted_keys, "Keys taken over from Redis into the ledger")                                    \
   X(repairs, "Rows written to Redis from the ledger")                                              \
   X(repairs_refused, "Repairs that Redis refused")                                                 \
