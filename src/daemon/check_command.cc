@@ -97,6 +97,26 @@ Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const 
   return judge_permissions(probe, target.user, patterns, LogoutsWait(wait));
 }
 
+// A number that CONFIG GET gives.
+std::optional<std::int64_t> config_number(RedisProbe& probe, std::string_view name) {
+  const auto frame = probe.call({"CONFIG", "GET", name});
+  if (!frame || ReplyView(*frame).is_error()) return std::nullopt;
+  auto elements = ReplyView(*frame).elements();
+  ReplyView key, value;
+  if (!elements.next(key) || !elements.next(value)) return std::nullopt;
+  return parse_integer(value.text());
+}
+
+ReplicationFacts replication_facts(RedisProbe& probe, const RedisTarget& target) {
+  ReplicationFacts facts;
+  const auto max_lag = config_number(probe, "min-replicas-max-lag");
+  if (max_lag) facts.min_replicas = config_number(probe, "min-replicas-to-write");
+  facts.max_lag_s = max_lag.value_or(0);
+  if (target.by_sentinel()) facts.promoter = "the Sentinels";
+  if (target.cluster()) facts.promoter = "the Cluster";
+  return facts;
+}
+
 // Everything asked of Redis, or why it could not be.
 Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const Config& config) {
   auto permissions = probe_permissions(target, config);
@@ -112,6 +132,10 @@ Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const Config
   if (!info) return info.error();
   if (!offset) return offset.error();
   auto findings = judge_redis(*info, *offset);
+  if (info_field(*info, "role") == "master") {
+    const auto replicas = judge_replicas(*info, replication_facts(probe, target));
+    findings.insert(findings.end(), replicas.begin(), replicas.end());
+  }
   findings.insert(findings.end(), permissions->begin(), permissions->end());
   if (target.tls) {
     const auto left_days = (certificate_ends_s - wall_ms() / 1'000) / 86'400;

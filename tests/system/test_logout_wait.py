@@ -6,6 +6,7 @@ import time
 import pytest
 
 from lib.processes import wait_until
+from lib.replication import make_pair
 from lib.sentinels import SentinelSet
 from lib.users import SLACK
 
@@ -14,27 +15,16 @@ WAIT = {"redis.logout_wait": "300ms"}
 UNREPLICATED = "stayd_logouts_unreplicated_total"
 
 
-def in_step(replica):
-    info = replica.info("replication")
-    return info["master_link_status"] == "up" and info["master_sync_in_progress"] == "0"
-
-
 @pytest.fixture
 def pair(make_redis):
-    """(primary, replica) in step."""
-    primary, replica = (make_redis(repl_diskless_sync_delay=0) for _ in range(2))
-    assert replica.call("REPLICAOF", "127.0.0.1", primary.port) == "OK"
-    wait_until(lambda: in_step(replica), 10, "the replica is in step")
-    return primary, replica
+    """(primary, replica)"""
+    return make_pair(make_redis)
 
 
 @pytest.fixture
 def far_pair(make_redis, make_proxy):
     """The same; what the primary executes reaches the replica 30 ms later."""
-    primary, replica = (make_redis(repl_diskless_sync_delay=0) for _ in range(2))
-    way = make_proxy(primary.port)
-    assert replica.call("REPLICAOF", "127.0.0.1", way.port) == "OK"
-    wait_until(lambda: in_step(replica), 10, "the replica is in step")
+    primary, replica, way = make_pair(make_redis, make_proxy)
     way.delay(30)
     return primary, replica
 
