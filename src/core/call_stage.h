@@ -34,6 +34,7 @@ enum class Stage : std::uint8_t {
   missing_verify,
   loading,         // stand-in path: rows are being loaded
   standin_record,  //   effects are being recorded
+  replica,         // nobody here knows: a replica is asked
   held_unknown,    // waits for an answer, then error
 };
 

@@ -18,14 +18,16 @@ Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counte
       adopter_(c_, shard_, *this),
       tomb_keeper_(c_),
       logout_wait_(c_, *this),
+      replica_reads_(c_, *this),
       aux_side_(*this) {
   store.set_events(&c_.ops);
 }
 
-void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned) {
+void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned, Replica* replica) {
   c_.upstream = &data;
   aux_ = &aux;
   logout_wait_.attach(aux);
+  replica_reads_.attach(replica, aux);
   pinned_ = pinned;
 }
 
@@ -38,6 +40,7 @@ void Engine::start(Now now) {
   }
   shard_.start();
   adopter_.start();
+  replica_reads_.start();
 }
 
 void Engine::on_tick(Now now) {
@@ -46,6 +49,7 @@ void Engine::on_tick(Now now) {
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
   logout_wait_.on_tick();
+  replica_reads_.on_tick(shard_.last_beat_ok_ms(), shard_.trust());
   redirected_.on_tick(now.mono_us);
   if (!paying_.empty()) retry_paying();
   if (!c_.rules.late_replies_condemn) reroute_lost();
@@ -339,6 +343,7 @@ void Engine::advance(Call& call) {
 
 void Engine::on_trust(Trust trust) {
   if (trust == Trust::out) adopter_.on_link_lost();
+  replica_reads_.on_trust(trust);
   if (trust != Trust::suspect) reroute_lost();
   if (trust == Trust::trusted && c_.rules.near_cache_is_emptied) c_.cache.clear();
   std::vector<Call*> fronts;
@@ -368,6 +373,7 @@ EngineStatus Engine::status() const {
   out.to_read_back = std::max(adopter_.waiting(), c_.unrecorded.size());
   out.mode = c_.options.observe ? "observe" : "protect";
   out.calls_under_way = under_way_;
+  out.replicas_known = replica_reads_.known();
   out.cached_records = c_.cache.size();
   out.cached_bytes = c_.cache.bytes();
   out.store = c_.store.stats();

@@ -31,6 +31,7 @@
 #include "core/pinned.h"
 #include "core/policy.h"
 #include "core/redirected.h"
+#include "core/replica_reads.h"
 #include "core/shard.h"
 #include "core/slot_events.h"
 #include "core/status.h"
@@ -45,17 +46,19 @@ class Engine final : public CallHandler,
                      private StoreClient,
                      private ShardEvents,
                      private LogoutWaitEvents,
+                     private ReplicaReadsEvents,
                      private AdopterEvents {
  public:
   // `clock`: of the ledger's versions, when several engines share one; outlives them.
   Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
          EventSink& events, Random& random, HlcClock* clock = nullptr);
 
-  // `data` carries session commands; `aux` commands that may take long. Both outlive the engine;
-  // their UpstreamEvents are data_events() and aux_events().
-  void attach(Upstream& data, Upstream& aux, Pinned* pinned = nullptr);
+  // `data` carries session commands; `aux` commands that may take long; `replica` reads, while the
+  // primary is out. All outlive the engine; their UpstreamEvents are data_events() and so on.
+  void attach(Upstream& data, Upstream& aux, Pinned* pinned = nullptr, Replica* replica = nullptr);
   UpstreamEvents& data_events() { return shard_; }
   UpstreamEvents& aux_events() { return aux_side_; }
+  UpstreamEvents& replica_events() { return replica_reads_; }
   // Where pub/sub pushes go.
   void set_push_handler(ReplyHandler* handler) { push_handler_ = handler; }
 
@@ -65,6 +68,10 @@ class Engine final : public CallHandler,
   void on_turn_end() { c_.store.submit(); }
   // Redis is elsewhere, as events and the status name it.
   void set_address(std::string address) { c_.options.address = std::move(address); }
+  // Of a Cluster: who the replicas are, "host:port".
+  void name_replicas(std::vector<std::string> addresses) {
+    replica_reads_.name(std::move(addresses));
+  }
   void replace_policies(PolicyTable policies) { policies_ = std::move(policies); }
 
   // CallHandler
@@ -124,6 +131,7 @@ class Engine final : public CallHandler,
     explicit AuxSide(Engine& engine) : engine_(engine) {}
     void on_upstream_up(const GateFacts& facts) override {
       engine_.shard_.note_aux_client(facts.client_id, facts.run_id);
+      engine_.replica_reads_.on_primary(facts.replicas);
     }
     void on_upstream_down(bool, std::string_view) override {
       engine_.shard_.note_aux_client(0, {});
@@ -251,6 +259,11 @@ class Engine final : public CallHandler,
   void accept_blindly(Call& call);
   void on_blind(Call& call, std::string_view frame);
 
+  // --- engine_replica.cc
+  bool ask_replica(Call& call);
+  void on_replica_hit(Call& call, std::string_view frame) override;
+  void on_replica_miss(Call& call) override;
+
   // --- engine_opaque.cc: what only Redis can do (R17)
   void mark_opaque(Call& call);
   void on_marked(Call& call, const SubOp& op, const ApplyResult& result);
@@ -345,6 +358,7 @@ class Engine final : public CallHandler,
   Adopter adopter_;
   TombKeeper tomb_keeper_;
   LogoutWait logout_wait_;
+  ReplicaReads replica_reads_;
   Absences absences_;  // empty once adoption is complete
   Redirected redirected_;
   AuxSide aux_side_;

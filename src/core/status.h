@@ -47,6 +47,7 @@ struct EngineStatus {
   std::uint64_t to_read_back = 0;  // keys of which only Redis has the last value
   std::string mode = "protect";    // protect | observe
   std::uint64_t calls_under_way = 0;
+  std::uint64_t replicas_known = 0;  // that may be asked while their primary is out
   std::uint64_t cached_records = 0, cached_bytes = 0;
   StoreStats store;
 };

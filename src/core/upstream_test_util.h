@@ -13,7 +13,8 @@
 
 namespace stayd::testing {
 
-struct FakeUpstream : Upstream {
+template <class Seam>
+struct FakeConnection : Seam {
   struct Asked {
     ReplyHandler* handler;
     std::uint64_t tag;
@@ -57,5 +58,7 @@ struct FakeUpstream : Upstream {
     for (const Asked& one : std::exchange(asked, {})) one.handler->on_upstream_lost(one.tag);
   }
 };
+
+using FakeUpstream = FakeConnection<Upstream>;
 
 }  // namespace stayd::testing

@@ -58,6 +58,8 @@ struct RedisConfig {
   Millis heartbeat_deadline{300};
   Millis logout_wait{0};
   std::int64_t logout_wait_replicas = 1;
+  bool replica_reads = false;
+  std::vector<std::string> replicas;
 };
 
 struct LedgerConfig {

@@ -188,6 +188,9 @@ void Server::tell_of_ledger(const EngineStatus& status) {
 }
 
 void Server::each_second(Now) {
+  if (config_.redis.replica_reads && cluster_ && cluster_->topology()) {
+    shards_->name_replicas(*cluster_->topology());
+  }
   log_.tick();
   const EngineStatus status = shards_->status();
   tell_of_ledger(status);

@@ -20,6 +20,10 @@ EngineOptions engine_options(const Config& config) {
   options.heartbeat_deadline_ms = config.redis.heartbeat_deadline.count();
   options.logout_wait_ms = config.redis.logout_wait.count();
   options.logout_wait_replicas = config.redis.logout_wait_replicas;
+  options.replica_reads = config.redis.replica_reads;
+  for (const std::string& replica : config.redis.replicas) {
+    options.replicas.push_back(parse_address(replica)->text());
+  }
   options.max_island_ms = config.max_island.count();
   options.near_cache_bytes = config.near_cache_size.bytes;
   options.observe = config.mode == "observe";

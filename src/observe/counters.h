@@ -13,6 +13,9 @@ namespace stayd {
   X(commands, "Commands received from clients")                                                    \
   X(replies_from_redis, "Commands answered by Redis")                                              \
   X(replies_from_ledger, "Commands answered by the stand-in on the ledger's records")              \
+  X(replies_from_replicas, "Commands answered by a replica while its primary was out")             \
+  X(replica_misses, "Commands a replica was to answer and did not, or with what proves nothing")   \
+  X(replica_failures, "Connections to replicas that failed, or ended while they were needed")      \
   X(replies_local, "Commands answered by the Redis port itself")                                   \
   X(unknown_replies, "Commands answered 'session state temporarily unknown'")                      \
   X(unavailable_replies, "Commands on other keys refused because Redis is out")                    \

@@ -209,6 +209,7 @@ void Link::on_gate_info(const ReplyView& info) {
   const auto text = info.text();
   facts_.run_id = info_field(text, "run_id");
   facts_.evicted_keys = info_number(text, "evicted_keys");
+  facts_.replicas = replicas_of(text);
   facts_.may_evict =
       info_number(text, "maxmemory") != 0 && info_field(text, "maxmemory_policy") != "noeviction";
   if (info_field(text, "loading") == "1") {
