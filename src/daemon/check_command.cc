@@ -14,6 +14,7 @@
 #include "daemon/commands.h"
 #include "daemon/password_command.h"
 #include "daemon/permissions.h"
+#include "daemon/replica_probe.h"
 #include "redis/cluster_map.h"
 #include "redis/sentinel.h"
 
@@ -83,6 +84,26 @@ Result<BlockingSocket> connect_to(const Endpoint& endpoint, const Config& config
   return socket;
 }
 
+std::vector<Finding> check_replicas(RedisProbe& primary, const std::string& info,
+                                    const RedisTarget& target, const Config& config) {
+  const auto promoter = target.cluster()       ? "the Cluster"
+                        : target.by_sentinel() ? "the Sentinels"
+                                               : "";
+  auto findings = judge_replicas(info, replication_facts(primary, promoter));
+  if (!config.redis.replica_reads || target.cluster()) return findings;
+  const auto connect = [&](const std::string& address) -> Result<RedisProbe> {
+    auto socket = connect_to(parse_address(address).value_or(Endpoint{}), config);
+    if (!socket) return socket.error();
+    RedisProbe probe(std::move(*socket));
+    if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
+    return probe;
+  };
+  for (Finding& one : probe_replicas(config.redis.replicas, info, connect)) {
+    findings.push_back(std::move(one));
+  }
+  return findings;
+}
+
 // On a connection of its own.
 Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const Config& config) {
   auto socket = connect_to(target.endpoint, config);
@@ -95,26 +116,6 @@ Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const 
   if (target.cluster()) patterns.push_back("stayd:{*");  // with a hash tag for each slot
   const bool wait = config.redis.logout_wait.count() != 0;
   return judge_permissions(probe, target.user, patterns, LogoutsWait(wait));
-}
-
-// A number that CONFIG GET gives.
-std::optional<std::int64_t> config_number(RedisProbe& probe, std::string_view name) {
-  const auto frame = probe.call({"CONFIG", "GET", name});
-  if (!frame || ReplyView(*frame).is_error()) return std::nullopt;
-  auto elements = ReplyView(*frame).elements();
-  ReplyView key, value;
-  if (!elements.next(key) || !elements.next(value)) return std::nullopt;
-  return parse_integer(value.text());
-}
-
-ReplicationFacts replication_facts(RedisProbe& probe, const RedisTarget& target) {
-  ReplicationFacts facts;
-  const auto max_lag = config_number(probe, "min-replicas-max-lag");
-  if (max_lag) facts.min_replicas = config_number(probe, "min-replicas-to-write");
-  facts.max_lag_s = max_lag.value_or(0);
-  if (target.by_sentinel()) facts.promoter = "the Sentinels";
-  if (target.cluster()) facts.promoter = "the Cluster";
-  return facts;
 }
 
 // Everything asked of Redis, or why it could not be.
@@ -133,7 +134,7 @@ Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const Config
   if (!offset) return offset.error();
   auto findings = judge_redis(*info, *offset);
   if (info_field(*info, "role") == "master") {
-    const auto replicas = judge_replicas(*info, replication_facts(probe, target));
+    const auto replicas = check_replicas(probe, *info, target, config);
     findings.insert(findings.end(), replicas.begin(), replicas.end());
   }
   findings.insert(findings.end(), permissions->begin(), permissions->end());

@@ -183,7 +183,7 @@ void Link::on_gate_frame(std::string_view frame) {
   }
   switch (gate_step_++) {
     case 0: {  // HELLO: a map
-      if (options_.credentials != nullptr) options_.credentials->accepted(login_);
+      on_login();
       auto pairs = reply.elements();
       ReplyView name;
       ReplyView value;

@@ -22,6 +22,7 @@ Endpoint endpoint_of(const std::string& address) {
 ReplicaLink::ReplicaLink(LinkOptions link, Dialer& dialer, UpstreamEvents& events, Random& random)
     : options_(std::move(link)), dialer_(dialer), events_(events), random_(random) {
   options_.require_primary = false;
+  options_.judges_logins = false;
 }
 
 void ReplicaLink::set_addresses(std::vector<std::string> addresses) {

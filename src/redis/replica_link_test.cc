@@ -12,14 +12,26 @@ constexpr const char* kWell = "%1\r\n$2\r\nid\r\n:7\r\n*2\r\n:1\r\n:0\r\n$12\r\n
 constexpr const char* kLoading =
     "%1\r\n$2\r\nid\r\n:7\r\n*2\r\n:1\r\n:0\r\n$23\r\nrole:slave\r\nloading:1\r\n\r\n";
 
-class ReplicaLinkTest : public ::testing::Test, public UpstreamEvents, public ReplyHandler {
+class ReplicaLinkTest : public ::testing::Test,
+                        public UpstreamEvents,
+                        public ReplyHandler,
+                        public EventSink {
  protected:
-  ReplicaLinkTest() { link.set_addresses({"a:1", "b:2"}); }
+  ReplicaLinkTest() {
+    credentials.offer("secret");
+    link.set_addresses({"a:1", "b:2"});
+  }
   void on_upstream_up(const GateFacts&) override { told += "up "; }
   void on_upstream_down(bool, std::string_view) override { told += "down "; }
   void on_upstream_push(std::string_view) override {}
   void on_upstream_reply(std::uint64_t, std::string_view) override { told += "reply "; }
   void on_upstream_lost(std::uint64_t) override { told += "lost "; }
+  void on_event(const Event&) override {}
+  LinkOptions options() {
+    LinkOptions out;
+    out.credentials = &credentials;
+    return out;
+  }
   void pass(std::int64_t ms) {
     for (; ms > 0; ms -= 5) {
       now.mono_us += 5'000;
@@ -34,9 +46,11 @@ class ReplicaLinkTest : public ::testing::Test, public UpstreamEvents, public Re
   std::string take_dialled() { return std::exchange(dialer.dialled, ""); }
 
   FakeDialer dialer;
+  Counters counters;
+  Credentials credentials{"app", *this, counters};
   Random random{1};
   Now now{1'000'000, 5'000};
-  ReplicaLink link{LinkOptions{}, dialer, *this, random};
+  ReplicaLink link{options(), dialer, *this, random};
   std::string told;
 };
 
@@ -104,6 +118,20 @@ TEST_F(ReplicaLinkTest, OneThatIsLoadingIsNoneAndAPrimaryIsOne) {
   pass(5);
   gate("%1\r\n$2\r\nid\r\n:7\r\n*2\r\n:1\r\n:0\r\n$13\r\nrole:master\r\n\r\n");
   EXPECT_EQ(told, "down up ");
+}
+
+// Replicas do not replicate users: one with an old password must not put off the primary's login.
+TEST_F(ReplicaLinkTest, ARefusedLoginIsItsOwnAffair) {
+  credentials.offer("newer");
+  link.open(now);
+  dialer.wire.events->on_connected();
+  EXPECT_NE(dialer.wire.sent.find("newer"), std::string::npos);
+  dialer.wire.events->on_bytes("-WRONGPASS invalid username-password pair\r\n");
+  EXPECT_EQ(told, "down ");
+  EXPECT_EQ(credentials.login().password, "newer");
+  EXPECT_EQ(counters.logins_refused, 0u);
+  pass(5);
+  EXPECT_EQ(take_dialled(), "a:1 b:2 ");
 }
 
 TEST_F(ReplicaLinkTest, AddressesMayChange) {

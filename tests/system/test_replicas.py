@@ -36,6 +36,19 @@ def test_check_says_what_replicas_are_worth(make_redis, folder):
     assert "2 connected, min-replicas-to-write is set" in check(folder, primary.url, **as_app)
 
 
+def test_check_asks_the_replicas(make_redis, folder):
+    primary, replica = make_pair(make_redis)
+    dead = make_redis()
+    dead.kill()
+    reads = {"redis.replica_reads": "true", "redis.replicas": f"localhost:{dead.port}"}
+    found = check(folder, primary.url, **reads)
+    assert f"PROBLEM replica     localhost:{dead.port} (" in found
+    assert f"ok      replica     127.0.0.1:{replica.port} answers, in step" in found
+    replica.config_set(requirepass="another")
+    found = check(folder, primary.url, **{**reads, "redis.replicas": ""})
+    assert f"PROBLEM replica     127.0.0.1:{replica.port} (INFO: NOAUTH" in found
+
+
 @pytest.mark.timeout(60)
 def test_check_says_that_nothing_can_be_promoted(make_redis, folder, make_cluster):
     servers = SentinelSet(folder, make_redis)
