@@ -57,10 +57,11 @@ void Engine::on_tick(Now now) {
   if (!holding_.empty()) {
     auto holding = std::move(holding_);
     holding_.clear();
+    const bool again = shard_.trusted() || replica_reads_.take_arrival();
     for (Call* call : holding) {
       if (now.mono_us - call->submitted_us > c_.options.hold_ms * 1000) {
         reply_unknown(*call, UnknownPolicy::error);
-      } else if (shard_.trusted()) {
+      } else if (again) {
         try_start(*call);
       } else {
         holding_.push_back(call);

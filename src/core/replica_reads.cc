@@ -206,6 +206,7 @@ void ReplicaReads::miss_late() {
 // --- its connection
 
 void ReplicaReads::on_upstream_up(const GateFacts&) {
+  arrived_ = true;
   c_.events.on_event({Severity::info,
                       "replica_asked",
                       "Redis " + c_.options.address + " is out: its replica " +

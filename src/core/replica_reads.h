@@ -20,6 +20,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/call.h"
@@ -58,6 +59,9 @@ class ReplicaReads final : public UpstreamEvents, private ReplyHandler {
   // The Cluster does.
   void name(std::vector<std::string> addresses);
   void on_trust(Trust trust);
+  // Whether one has been connected since this was last asked: who was told UNKNOWN, and waits for
+  // an answer, may ask again.
+  bool take_arrival() { return std::exchange(arrived_, false); }
   std::size_t known() const { return addresses_.size(); }
 
   // True: one on_replica_hit or on_replica_miss follows, never during this call, by `deadline_us`.
@@ -100,6 +104,7 @@ class ReplicaReads final : public UpstreamEvents, private ReplyHandler {
   std::deque<Asked> asked_;    // in the order of their replies
   std::int64_t last_beat_ms_ = 0;
   std::int64_t next_look_us_ = 0;
+  bool arrived_ = false;
   std::string told_;  // of failures in this outage, the last
   ReplySink swallow_;
 };

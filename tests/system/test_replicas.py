@@ -250,6 +250,28 @@ def test_a_replica_that_cannot_answer(known, row, name):
             wait_until(lambda: client.call("GET", "sess:2") == b"user-2", 5, "it answers again")
 
 
+def test_who_waits_is_told_by_a_replica(known, make_stayd, row):
+    """`unknown = "hold"`: the replica hangs first, and is thawed."""
+    _, primary, replica = known
+    config = '[[sessions]]\nmatch = "sess:*"\nunknown = "hold"\n'
+    options = {**READS, **AS_APP}
+    stayd = make_stayd(primary.url, config_text=config, options=options)
+    stayd.wait_trusted()
+    wait_named(stayd)
+    instances = lambda: replica.call("KEYS", "stayd:{*canary*")  # noqa: E731
+    wait_until(lambda: len(instances()) == 2, 5, "the replica has its heartbeat")
+    with stayd.client(timeout=10) as client:
+        kill(primary, stayd)
+        with row.shows(stayd):
+            replica.freeze()
+            client.send("GET", "sess:1")
+            wait_until(lambda: stayd.log_lines("replica_failed"), 5, "it is in vain")
+            assert stayd.status()["calls_under_way"] == 1
+            replica.thaw()
+            assert client.read() == b"user-1"
+        assert stayd.metric("stayd_unknown_replies_total") == 0
+
+
 def test_the_next_replica_is_asked(pair, make_redis, make_stayd):
     primary, first = pair
     second = make_replica(make_redis, primary.port, user=BLIND)
