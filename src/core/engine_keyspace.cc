@@ -272,6 +272,7 @@ void Engine::on_redis_is_truth(std::string_view why) {
                       {{"redis", c_.options.address}}});
   c_.cache.clear();
   c_.unrecorded.clear();
+  replica_reads_.on_ledger_anew();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key
   // Of a shard of a Cluster: its own rows that stood there before this life. What another shard
   // knows of its memory it finds out for itself, and may still owe it.

@@ -1,7 +1,6 @@
 #include "core/replica_reads.h"
 
 #include <algorithm>
-#include <charconv>
 #include <sstream>
 #include <utility>
 
@@ -50,23 +49,24 @@ void ReplicaReads::attach(Replica* replica, Upstream& aux) {
 
 // --- who they are
 
-// The fact: the primary's last heartbeat, Redis as the configuration names it, and each address.
+// The fact: Redis as the configuration names it; the times of the primary's last heartbeat and of
+// the ledger's beginning; and each address.
 void ReplicaReads::start() {
   redis_ = c_.options.address;
   if (!on()) return;
   std::istringstream lines(c_.store.fact(kFact));
-  std::string beat_ms, redis;
-  std::getline(lines, beat_ms);
+  std::string redis, times;
   std::getline(lines, redis);
+  std::getline(lines, times);
   if (redis == redis_ || !c_.place.everything()) {
-    std::from_chars(beat_ms.data(), beat_ms.data() + beat_ms.size(), last_beat_ms_);
+    std::istringstream(times) >> last_beat_ms_ >> anew_ms_;
     for (std::string address; std::getline(lines, address);) named_.push_back(address);
   }
   gather();
 }
 
 void ReplicaReads::save() {
-  std::string text = std::to_string(last_beat_ms_) + "\n" + redis_;
+  std::string text = redis_ + "\n" + std::to_string(last_beat_ms_) + " " + std::to_string(anew_ms_);
   for (const std::string& address : named_) text.append("\n").append(address);
   c_.store.put_fact(std::string(kFact), std::move(text));
 }
@@ -119,6 +119,12 @@ void ReplicaReads::on_trust(Trust trust) {
   replica_->close();
 }
 
+void ReplicaReads::on_ledger_anew() {
+  if (!on()) return;
+  anew_ms_ = c_.now.wall_ms;
+  save();
+}
+
 // --- what is asked
 
 bool ReplicaReads::ask(Call& call, Hlc floor, std::int64_t deadline_us) {
@@ -145,7 +151,7 @@ void ReplicaReads::send(const Asked& asked) {
 // Whether a replica that holds this heartbeat of ours is recent enough. A ledger that has never
 // seen its Redis knows of nothing that could be missing there.
 bool ReplicaReads::vouches(std::string_view heartbeat, Hlc floor) const {
-  if (last_beat_ms_ == 0 && floor == 0) return true;
+  if (last_beat_ms_ == 0 && anew_ms_ == 0 && floor == 0) return true;
   const auto canary = Canary::parse(heartbeat);
   if (!canary) return false;
   const std::int64_t behind_ms = last_beat_ms_ - canary->wall_ms;
@@ -154,7 +160,8 @@ bool ReplicaReads::vouches(std::string_view heartbeat, Hlc floor) const {
                       " s older than the primary's");
     return false;
   }
-  return canary->position >= floor && canary->place >= c_.place.version();
+  return canary->wall_ms > anew_ms_ && canary->position >= floor &&
+         canary->place >= c_.place.version();
 }
 
 void ReplicaReads::on_upstream_reply(std::uint64_t tag, std::string_view frame) {

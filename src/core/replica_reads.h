@@ -42,9 +42,9 @@ class ReplicaReadsEvents {
 class ReplicaReads final : public UpstreamEvents, private ReplyHandler {
  public:
   static constexpr std::size_t kMaxWaiting = 1024;
-  // How much older than the primary's last heartbeat a replica's may be: what is lost with an
-  // asynchronous replica that was in step is less than a second.
-  static constexpr std::int64_t kMaxBehindMs = 10'000;
+  // How much older than the primary's last heartbeat a replica's may be (R12). One that was in step
+  // lacks less than a second.
+  static constexpr std::int64_t kMaxBehindMs = 3'000;
   static constexpr std::int64_t kLookIntervalMs = 10'000;  // at INFO replication
 
   ReplicaReads(CoreContext& context, ReplicaReadsEvents& events) : c_(context), events_(events) {}
@@ -59,6 +59,8 @@ class ReplicaReads final : public UpstreamEvents, private ReplyHandler {
   // The Cluster does.
   void name(std::vector<std::string> addresses);
   void on_trust(Trust trust);
+  // What the ledger knew is void: a replica must have all that Redis held then.
+  void on_ledger_anew();
   // Whether one has been connected since this was last asked: who was told UNKNOWN, and waits for
   // an answer, may ask again.
   bool take_arrival() { return std::exchange(arrived_, false); }
@@ -103,6 +105,7 @@ class ReplicaReads final : public UpstreamEvents, private ReplyHandler {
   std::deque<Asked> waiting_;  // for the connection
   std::deque<Asked> asked_;    // in the order of their replies
   std::int64_t last_beat_ms_ = 0;
+  std::int64_t anew_ms_ = 0;  // when the ledger began anew; 0: never
   std::int64_t next_look_us_ = 0;
   bool arrived_ = false;
   std::string told_;  // of failures in this outage, the last

@@ -156,10 +156,10 @@ TEST_F(ReplicaReadsTest, TheHeartbeatVouches) {
   EXPECT_EQ(answers(get, hit, heartbeat(99), 100), "miss ");
   EXPECT_EQ(answers(get, hit, "_\r\n"), "miss ");
   EXPECT_EQ(answers(get, hit, "$1\r\nx\r\n"), "miss ");
-  EXPECT_EQ(answers(get, hit, heartbeat(100, kBeatMs - 10'000)), "hit v ");
+  EXPECT_EQ(answers(get, hit, heartbeat(100, kBeatMs - 3'000)), "hit v ");
   EXPECT_EQ(replica.condemned, "");
-  EXPECT_EQ(answers(get, hit, heartbeat(100, kBeatMs - 10'001)), "miss ");
-  EXPECT_EQ(replica.condemned, "what it holds is 10 s older than the primary's");
+  EXPECT_EQ(answers(get, hit, heartbeat(100, kBeatMs - 3'001)), "miss ");
+  EXPECT_EQ(replica.condemned, "what it holds is 3 s older than the primary's");
 }
 
 TEST_F(ReplicaReadsTest, ALedgerThatHasNeverSeenItsRedisNeedsNoHeartbeat) {
@@ -167,6 +167,15 @@ TEST_F(ReplicaReadsTest, ALedgerThatHasNeverSeenItsRedisNeedsNoHeartbeat) {
   start(*reads);
   EXPECT_EQ(answers({"GET", "k"}, "$1\r\nv\r\n", "_\r\n"), "hit v ");
   EXPECT_EQ(answers({"GET", "k"}, "$1\r\nv\r\n", "_\r\n", 1), "miss ");
+}
+
+// Found by the simulator (seed 1216 with --replica): a power cut took the ledger's end, it began
+// anew, and Redis was lost before the key was taken over again: a replica that lagged showed an
+// older value than had been told.
+TEST_F(ReplicaReadsTest, AReplicaFromBeforeTheLedgerBeganAnew) {
+  reads->on_ledger_anew();
+  EXPECT_EQ(answers({"GET", "k"}, "$1\r\nv\r\n", heartbeat(100, kBeatMs)), "miss ");
+  EXPECT_EQ(answers({"GET", "k"}, "$1\r\nv\r\n", heartbeat(100, kBeatMs + 1)), "hit v ");
 }
 
 TEST_F(ReplicaReadsTest, OneThatServesNothingIsLeft) {
@@ -219,7 +228,7 @@ TEST_F(ReplicaReadsTest, ThePrimaryNamesThemAndTheLedgerRemembers) {
   EXPECT_EQ(aux.take_sent(), "") << "each ten seconds";
   reads->on_trust(Trust::out);
   EXPECT_EQ(store.fact("replicas"),
-            std::to_string(kBeatMs + 1) + "\n127.0.0.1:6379\nd:2\nreader:1");
+            "127.0.0.1:6379\n" + std::to_string(kBeatMs + 1) + " 0\nd:2\nreader:1");
 
   replica.named.clear();
   ReplicaReads next(context, *this);

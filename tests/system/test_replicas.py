@@ -297,7 +297,7 @@ def test_a_replica_that_is_far_behind(make_redis, make_proxy, make_stayd, row):
     wait_beats(stayd, replica)
     with stayd.client() as client:
         way.blackhole()
-        time.sleep(11)  # it must be that old
+        time.sleep(4)  # it must be that old
         kill(primary, stayd)
         with row.shows(stayd):
             assert client.call("GET", "sess:1") == UNKNOWN
