@@ -67,6 +67,7 @@ class Faults {
   bool fail_disk(FaultyStore::Operation operation);
   bool flip_bit();
   bool jump_clock();
+  bool change_region();
   bool move_slots();
   bool move_slots_and_strike();
   bool lose_shard();
@@ -96,6 +97,9 @@ class Faults {
   std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind
   Random* random_ = nullptr;                      // of the kind that strikes
   bool healed_ = false;
+  // The standby was taken over before, and left then; 0: never used.
+  bool standby_known_ = false;
+  std::int64_t standby_left_us_ = 0;
   std::size_t moved_from_ = 0, moved_to_ = 0;  // the last slots
 };
 

@@ -61,6 +61,17 @@ void Instance::start_engine() {
   });
 }
 
+void Instance::change_region(bool known) {
+  turn([this, known] {
+    constexpr std::string_view kCause = "another region's Redis is used from now on";
+    data_->move_to(data_->endpoint(), kCause);
+    aux_->move_to(aux_->endpoint(), kCause);
+    options_.engine.region = options_.engine.region.empty() ? "other" : "";
+    engine_->change_memory(options_.engine.region);
+    if (!known) engine_->restart_adoption();
+  });
+}
+
 void Instance::start_set() {
   ShardSetOptions options;
   options.cluster = true;

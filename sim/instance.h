@@ -67,6 +67,8 @@ class Instance final : public EventSink {
 
   // Requires alive().
   void submit(Call& call);
+  // Another region's Redis is behind the address. `known`: it was taken over before.
+  void change_region(bool known);
   void restart_adoption() { set_ ? set_->restart_adoption() : engine_->restart_adoption(); }
   EngineStatus status() const { return set_ ? set_->status() : engine_->status(); }
   // As the shard of this key sees it.

@@ -75,6 +75,24 @@ std::unique_ptr<RedisModel> RedisModel::promote_replica(std::size_t lost_changes
   return old;
 }
 
+void RedisModel::trade_places(RedisModel& other) {
+  std::swap(running_, other.running_);
+  std::swap(run_id_, other.run_id_);
+  std::swap(evicted_keys_, other.evicted_keys_);
+  std::swap(next_client_id_, other.next_client_id_);
+  std::swap(data_, other.data_);
+  std::swap(journal_, other.journal_);
+  std::swap(group_, other.group_);
+  std::swap(taken_, other.taken_);
+  std::swap(flushed_, other.flushed_);
+  std::swap(flushed_us_, other.flushed_us_);
+  std::swap(scripts_, other.scripts_);
+  std::swap(peers_, other.peers_);
+  std::swap(cursors_, other.cursors_);
+  for (auto& [id, peer] : peers_) peer->server = this;
+  for (auto& [id, peer] : other.peers_) peer->server = &other;
+}
+
 void RedisModel::kill() {
   running_ = false;
   auto peers = std::move(peers_);

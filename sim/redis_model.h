@@ -95,6 +95,9 @@ class RedisModel {
   // A replica without the last `lost_changes` takes this server's place; new connections find it
   // here. Returned: the server of before, which serves its connections on until it is told.
   std::unique_ptr<RedisModel> promote_replica(std::size_t lost_changes);
+  // The other one's memory, process and connections are behind this address from now on, and the
+  // other way round; what befalls the address (flags, delays, clock) stays.
+  void trade_places(RedisModel& other);
   void freeze() { flags.frozen = true; }
   void thaw();
   void evict(std::size_t count);

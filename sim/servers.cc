@@ -17,7 +17,11 @@ constexpr std::int64_t kLongestLagUs = 5 * kSecond;  // of a replica; stayd's bo
 }  // namespace
 
 Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards)
-    : scheduler_(scheduler), own_(own), shards_(static_cast<std::size_t>(shards)) {
+    : scheduler_(scheduler),
+      own_(own),
+      shards_(static_cast<std::size_t>(shards)),
+      standby_random_(own),
+      standby_(std::make_unique<RedisModel>(scheduler, standby_random_)) {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     shards_[i].primary = std::make_unique<RedisModel>(scheduler, random);
     shards_[i].port = static_cast<std::uint16_t>(kFirstPort + i * kPortsOfAShard);

@@ -49,6 +49,8 @@ class Servers {
   // A replica without the last `lost_changes` takes over: at the same address, or, of a Cluster, at
   // another. Returned: the server of before.
   RedisModel& promote(std::size_t shard, std::size_t lost_changes);
+  // The Redis of another region (docs/adr/0015), which nobody uses at present; not of a Cluster.
+  RedisModel& standby() { return *standby_; }
   bool two_primaries() const;
   RedisModel* deposed(std::size_t shard);  // the last one; nullptr: none
 
@@ -88,6 +90,8 @@ class Servers {
   Scheduler& scheduler_;
   Random own_;
   std::vector<Shard> shards_;
+  Random standby_random_;
+  std::unique_ptr<RedisModel> standby_;
   std::vector<Ear> ears_;
   std::vector<std::unique_ptr<RedisModel>> replicas_;  // one for each connection
   std::deque<SlotSet> parts_;  // of the move under way; the first one is migrating

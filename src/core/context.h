@@ -13,6 +13,7 @@
 #include "core/place.h"
 #include "core/record_cache.h"
 #include "core/rules.h"
+#include "core/side_keys.h"
 #include "core/store_ops.h"
 #include "core/unrecorded.h"
 #include "core/upstream.h"
@@ -41,6 +42,7 @@ struct EngineOptions {
   // Replicas may answer what would be UNKNOWN while the primary is out.
   bool replica_reads = false;
   std::vector<std::string> replicas;  // "host:port", beside those that Redis names
+  std::string region;                 // of several Redises, the name of the one in use; else empty
   bool observe = false;               // adopt only; never answer instead of Redis
   bool strict_logout = false;         // refuse a logout that cannot be made durable
   bool blind_accept = true;           // R5: the ledger cannot be read, a SUSPECT Redis can
@@ -89,11 +91,15 @@ struct CoreContext {
   // Another stayd works on the same Redis without a shared backup (shared-unsafe): what rows that
   // were merely taken over, and evictions, mean is told in shared.cc.
   bool shared = false;
+  // Another Redis is in use than the one that may have executed what is in doubt, until it is
+  // trusted: it knows nothing that the ledger does not.
+  bool other_memory = false;
   // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
   KeyMap<Hlc> unwritten_tombs;
   Unrecorded unrecorded;
   Mark mark;  // what a row confirmed by Redis now is marked with
 
+  std::string canary_name() const { return canary_key(place, instance, options.region); }
   bool up() const { return upstream != nullptr && upstream->up(); }
   std::int64_t deadline_us(std::int64_t ms) const { return now.mono_us + ms * 1000; }
   // An absolute expiry on our clock, as Redis' clock must be told it; one near 2^63 ms as it is.

@@ -372,6 +372,7 @@ EngineStatus Engine::status() const {
   out.adoption_expected = adopter_.expected();
   out.ledger_ok = ledger_ok_;
   out.to_read_back = std::max(adopter_.waiting(), c_.unrecorded.size());
+  out.truths = truths_;
   out.mode = c_.options.observe ? "observe" : "protect";
   out.calls_under_way = under_way_;
   out.replicas_known = replica_reads_.known();

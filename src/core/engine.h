@@ -69,8 +69,13 @@ class Engine final : public CallHandler,
   // Redis is elsewhere, as events and the status name it.
   void set_address(std::string address) { c_.options.address = std::move(address); }
   // Of a Cluster: who the replicas are, "host:port".
-  void name_replicas(std::vector<std::string> addresses) {
-    replica_reads_.name(std::move(addresses));
+  void name_replicas(std::vector<std::string> at) { replica_reads_.name(std::move(at)); }
+  // Of several Redises, the one of this name is used from now on: its connections follow.
+  // `replicas`: as in EngineOptions.
+  void change_memory(std::string region, std::vector<std::string> replicas = {}) {
+    c_.options.region = std::move(region);
+    shard_.change_memory();
+    replica_reads_.change_memory(std::move(replicas));
   }
   void replace_policies(PolicyTable policies) { policies_ = std::move(policies); }
 
@@ -389,6 +394,7 @@ class Engine final : public CallHandler,
   double p99_us_ = 0;  // decaying estimate of Redis' slow replies
   bool ledger_ok_ = true;
   bool told_unmirrored_ = false;
+  std::uint64_t truths_ = 0;
 };
 
 }  // namespace stayd

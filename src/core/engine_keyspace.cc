@@ -270,6 +270,7 @@ void Engine::on_redis_is_truth(std::string_view why) {
                       "redis_is_truth",
                       "the ledger starts anew from what Redis holds: " + std::string(why),
                       {{"redis", c_.options.address}}});
+  ++truths_;
   c_.cache.clear();
   c_.unrecorded.clear();
   replica_reads_.on_ledger_anew();

@@ -18,7 +18,7 @@ void MissingKeys::ask(std::uint64_t tag, const FullKey& key, const RowMeta& meta
   asked_.push_back({tag, db, meta});
   const auto deadline_us = c_.deadline_us(kDeadlineMs);
   request_.clear();
-  append_request(request_, {"GET", canary_key(c_.place, c_.instance)});
+  append_request(request_, {"GET", c_.canary_name()});
   c_.upstream->send(request_, db, *this, reply_tag, deadline_us);
   request_.clear();
   append_request(request_, {"INFO", "stats"});

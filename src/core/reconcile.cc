@@ -235,7 +235,11 @@ void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
   }
   std::vector<FullKey> keys;
   for (ScanEntry& entry : page.entries) {
-    if (!c_.shared || !entry.meta.adopted) keys.push_back(std::move(entry.key));
+    if (!c_.shared || !entry.meta.adopted) {
+      keys.push_back(std::move(entry.key));
+    } else if (std::exchange(left_out_epoch_, epoch_) != epoch_) {
+      c_.store.put_fact("left_out_epoch", std::to_string(epoch_));
+    }
   }
   if (keys.empty()) {
     next_scan();
@@ -323,6 +327,7 @@ void Shard::pay() {
 void Shard::become_trusted() {
   others_seen_us_ = c_.now.mono_us;  // they get their time to come back too
   step_ = Step::none;
+  c_.other_memory = false;
   set_trust(Trust::trusted, "");
 }
 

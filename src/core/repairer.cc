@@ -89,7 +89,7 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   const bool buried = c_.unwritten_tombs.contains(item.key);
   if (row.meta.state == RowState::absent && !buried) return finish(index, RepairOutcome::confirmed);
   const bool behind = (row.meta.stale || c_.unrecorded.behind(item.key, row.meta.hlc)) && !buried &&
-                      c_.rules.stale_rows_do_not_repair;
+                      !c_.other_memory && c_.rules.stale_rows_do_not_repair;
   item.behind = behind && row.meta.live_at(c_.now.wall_ms) && row.record.exists() &&
                 row.meta.mark != c_.mark && !c_.unrecorded.removed_since(item.key, row.meta.hlc);
   if (behind && !item.behind) return finish(index, RepairOutcome::unknown_row);

@@ -52,7 +52,7 @@ void ReplicaReads::attach(Replica* replica, Upstream& aux) {
 // The fact: Redis as the configuration names it; the times of the primary's last heartbeat and of
 // the ledger's beginning; and each address.
 void ReplicaReads::start() {
-  redis_ = c_.options.address;
+  redis_ = c_.options.region.empty() ? c_.options.address : c_.options.region;
   if (!on()) return;
   std::istringstream lines(c_.store.fact(kFact));
   std::string redis, times;
@@ -119,6 +119,17 @@ void ReplicaReads::on_trust(Trust trust) {
   replica_->close();
 }
 
+// Its replicas must be as recent as the one before was.
+void ReplicaReads::change_memory(std::vector<std::string> replicas) {
+  redis_ = c_.options.region;
+  c_.options.replicas = std::move(replicas);
+  if (!on()) return;
+  named_.clear();
+  gather();
+  replica_->close();
+  replica_->condemn("another Redis is used from now on");
+}
+
 void ReplicaReads::on_ledger_anew() {
   if (!on()) return;
   anew_ms_ = c_.now.wall_ms;
@@ -143,7 +154,7 @@ bool ReplicaReads::ask(Call& call, Hlc floor, std::int64_t deadline_us) {
 void ReplicaReads::send(const Asked& asked) {
   asked_.push_back(asked);
   std::string request;
-  append_request(request, {"GET", canary_key(c_.place, c_.instance)});
+  append_request(request, {"GET", c_.canary_name()});
   replica_->send(request, asked.call->db, *this, kHeartbeat, asked.deadline_us);
   replica_->send(asked.call->raw, asked.call->db, *this, kRead, asked.deadline_us);
 }

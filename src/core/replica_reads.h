@@ -59,6 +59,8 @@ class ReplicaReads final : public UpstreamEvents, private ReplyHandler {
   // The Cluster does.
   void name(std::vector<std::string> addresses);
   void on_trust(Trust trust);
+  // Another Redis is used, whose replicas these are beside those that it will name.
+  void change_memory(std::vector<std::string> replicas);
   // What the ledger knew is void: a replica must have all that Redis held then.
   void on_ledger_anew();
   // Whether one has been connected since this was last asked: who was told UNKNOWN, and waits for

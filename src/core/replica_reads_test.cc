@@ -240,6 +240,17 @@ TEST_F(ReplicaReadsTest, ThePrimaryNamesThemAndTheLedgerRemembers) {
   EXPECT_EQ(replica.named, "reader:1 ");
 }
 
+TEST_F(ReplicaReadsTest, AnotherRedisHasOtherReplicas) {
+  reads->on_primary({{"a:1", true, 0, 0}});
+  up();
+  context.options.region = "east";
+  reads->change_memory({"e:1"});
+  EXPECT_EQ(replica.named, "e:1 ");
+  EXPECT_EQ(replica.condemned, "another Redis is used from now on");
+  EXPECT_EQ(answers({"GET", "k"}, "$1\r\nv\r\n", "_\r\n"), "miss ") << "no heartbeat yet";
+  EXPECT_EQ(replica.take_sent(), "GET stayd:{}:canary:me@east, GET k");
+}
+
 TEST_F(ReplicaReadsTest, InAClusterTheTopologyNamesThemAndReadonlyIsSaid) {
   context.place = ShardPlace("3", SlotSet().set(), 2);
   reads->on_primary({{"a:1", true, 0, 0}});

@@ -57,6 +57,7 @@ void Shard::start() {
   if (c_.rules.versions_go_on) c_.hlc.witness(ledger_top_);
   c_.mark = {epoch_, evictions_};
   c_.shared = c_.store.fact("shared") == "1";
+  left_out_epoch_ = static_cast<std::uint32_t>(number_fact(c_.store, "left_out_epoch"));
   others_seen_us_ = c_.now.mono_us;
   since_ms_ = c_.now.wall_ms;
 }
@@ -68,6 +69,17 @@ void Shard::move(ShardPlace place) {
   const std::string canary = canary_name();
   c_.place = std::move(place);
   if (canary_name() != canary) last_written_.fill({});  // there is none under the new name
+}
+
+// What was found out about the one before counts for that one: in particular that the ledger is
+// older than it, which this one can be older than in turn.
+void Shard::change_memory() {
+  first_contact_ = away_too_long_ = false;
+  last_run_id_.clear();
+  last_written_.fill({});
+  pending_write_.fill({});
+  fresh_.fill({});
+  c_.other_memory = true;
 }
 
 void Shard::use_db(int db) {

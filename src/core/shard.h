@@ -62,6 +62,8 @@ class Shard final : public UpstreamEvents,
   void start();  // reads the durable facts; before the upstream starts
   // Other slots are its own from now on. Requires: Redis is out, no call is under way.
   void move(ShardPlace place);
+  // Another Redis, which is not the one that was left, is about to be dialled.
+  void change_memory();
   Leftovers& leftovers() { return leftovers_; }
   Hlc ledger_top() const { return ledger_top_; }
   void on_tick();              // heartbeats, debts; context.now is current
@@ -93,7 +95,7 @@ class Shard final : public UpstreamEvents,
   // MemoryFacts
   bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) override;
   const std::string& last_canary(int db) const override { return last_written_[db]; }
-  std::string canary_name() const { return canary_key(c_.place, c_.instance); }
+  std::string canary_name() const { return c_.canary_name(); }
   // A flush or SWAPDB through stayd has just been sent: other heartbeats wait for its reply. A
   // flush takes those of `db` (-1: all), so fresh ones are sent behind it (R18).
   void on_flush_sent(int db, std::int64_t deadline_us);
@@ -219,6 +221,8 @@ class Shard final : public UpstreamEvents,
   bool scan_under_way_ = false;
   std::uint64_t replayed_ = 0;
   bool evicted_meanwhile_ = false;
+  // Adopted rows were last left to another stayd to be put back in this trust epoch (shared.cc).
+  std::uint32_t left_out_epoch_ = 0;
   std::array<Hlc, kDatabases> flushed_{};
   std::uint64_t overflows_at_scan_ = 0;
   Hlc ledger_top_ = 0;  // the ledger's highest version when this process started

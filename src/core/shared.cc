@@ -70,7 +70,9 @@ bool Shard::was_lost(const RowMeta& meta, std::uint64_t evicted_keys) {
   // shard's, which counts its own evictions, or one whose slot was on its way when it failed.
   const bool other_memory = !c_.place.everything() && meta.mark.epoch != c_.mark.epoch;
   const bool evicted = evicted_since(meta.mark, evicted_keys) || other_memory;
-  if (!c_.shared) return evicted;
+  // The other stayd may never have come to put it back.
+  const bool left_out = meta.adopted && meta.mark.epoch < left_out_epoch_;
+  if (!c_.shared) return evicted || left_out;
   return meta.adopted && meta.mark.epoch != c_.mark.epoch;
 }
 

@@ -5,9 +5,12 @@
 //   stayd:{TAG}:instances         who else is here: hash of instance -> last seen, 60 s
 //   stayd:{TAG}:lease:HASH        repair lease of one key (R7), 2 s
 //   stayd:{TAG}:wait:INSTANCE     written before a WAIT for replicas (logout_wait.h), 10 s
+//   stayd:{TAG}:standby           that a Redis which is not in use takes writes, 60 s
 //
 // TAG is empty in a standalone Redis. In a Cluster it places the lease in the slot of its key, and
-// the others in the highest slot of their shard; INSTANCE is then followed by ".SHARD".
+// the others in the highest slot of their shard; INSTANCE is then followed by ".SHARD". Where there
+// are several Redises it is followed by "@NAME": a heartbeat that was copied from another one says
+// nothing of this memory.
 #pragma once
 
 #include <cstdint>
@@ -41,9 +44,11 @@ inline std::string wait_key(const ShardPlace& place, std::string_view instance) 
   return side_key(place.tag(), "wait:").append(instance);
 }
 
-inline std::string canary_key(const ShardPlace& place, std::string_view instance) {
+inline std::string canary_key(const ShardPlace& place, std::string_view instance,
+                              std::string_view region = {}) {
   std::string key = side_key(place.tag(), "canary:").append(instance);
   if (!place.everything()) key.append(".").append(place.id());
+  if (!region.empty()) key.append("@").append(region);
   return key;
 }
 

@@ -45,6 +45,7 @@ struct EngineStatus {
   std::uint64_t adoption_expected = 0;  // as Redis counted them when it began
   bool ledger_ok = true;
   std::uint64_t to_read_back = 0;  // keys of which only Redis has the last value
+  std::uint64_t truths = 0;        // times the ledger started anew from Redis, since the start
   std::string mode = "protect";    // protect | observe
   std::uint64_t calls_under_way = 0;
   std::uint64_t replicas_known = 0;  // that may be asked while their primary is out

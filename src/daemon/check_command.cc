@@ -75,7 +75,7 @@ Result<std::int64_t> clock_offset(RedisProbe& probe) {
 // To Redis or a Sentinel, over TLS if the URL says so.
 Result<BlockingSocket> connect_to(const Endpoint& endpoint, const Config& config) {
   auto socket = BlockingSocket::connect(endpoint, kProbeTimeoutMs);
-  if (!socket || !config.redis_target.tls) return socket;
+  if (!socket || !config.redis.target.tls) return socket;
   const auto context = TlsContext::load(TlsRole::client, config.redis.tls);
   if (!context) return context.error();
   if (const auto secured = socket->secure(**context, endpoint.host); !secured) {
@@ -159,7 +159,7 @@ Result<PrimaryElection::Answer> ask_sentinel(const Endpoint& sentinel, const Con
   if (const auto in = log_in(probe, {redis.sentinel_user, redis.sentinel_password}); !in) {
     return in.error();
   }
-  const std::string& name = config.redis_target.primary_name;
+  const std::string& name = config.redis.target.primary_name;
   const auto master = probe.call({"SENTINEL", "MASTER", name});
   if (!master) return master.error();
   if (const ReplyView reply(*master); reply.is_error()) {
@@ -175,7 +175,7 @@ Result<PrimaryElection::Answer> ask_sentinel(const Endpoint& sentinel, const Con
 
 // Asks every Sentinel of the URL; the target's endpoint is the primary then, if one is named.
 RedisTarget find_primary(const Config& config, std::vector<Finding>& findings) {
-  RedisTarget target = config.redis_target;
+  RedisTarget target = config.redis.target;
   PrimaryElection election;
   for (const Endpoint& sentinel : target.sentinels) {
     const auto answer = ask_sentinel(sentinel, config);
@@ -286,7 +286,7 @@ bool find_password(const Config& config, std::string& password, std::vector<Find
       return false;
     }
     IamUser user = config.redis.iam;
-    user.user = config.redis_target.user;
+    user.user = config.redis.target.user;
     password = iam_token(user, *keys, wall_ms());
     findings.push_back(
         {Level::good, "password", fmt::format("a token, signed with the key {}", keys->id)});
@@ -306,6 +306,22 @@ bool find_password(const Config& config, std::string& password, std::vector<Find
 
 bool target_is_known(const RedisTarget& target) {
   return target.cluster() || target.endpoint.known();
+}
+
+// Of what `config.redis` names.
+void check_one(const Config& config, std::vector<Finding>& findings) {
+  RedisTarget target = find_primary(config, findings);
+  if (!find_password(config, target.password, findings) || !target_is_known(target)) {
+    findings.push_back(
+        {Level::problem, "redis",
+         fmt::format("{} ({}); sessions would be answered from the ledger alone",
+                     target_is_known(target) ? "no password" : "no Sentinel names a primary",
+                     target.endpoint.known() ? target.endpoint.text() : target.text())});
+  } else if (target.cluster()) {
+    check_cluster(std::move(target), config, findings);
+  } else {
+    check_redis(target, config, "sessions", findings);
+  }
 }
 
 DiskFacts look_at_disk(const std::string& path) {
@@ -346,17 +362,16 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
     findings.push_back(
         {Level::good, "sessions", fmt::format("{} key patterns", config.sessions.size())});
   }
-  RedisTarget target = find_primary(config, findings);
-  if (!find_password(config, target.password, findings) || !target_is_known(target)) {
-    findings.push_back(
-        {Level::problem, "redis",
-         fmt::format("{} ({}); sessions would be answered from the ledger alone",
-                     target_is_known(target) ? "no password" : "no Sentinel names a primary",
-                     target.endpoint.known() ? target.endpoint.text() : target.text())});
-  } else if (target.cluster()) {
-    check_cluster(std::move(target), config, findings);
-  } else {
-    check_redis(target, config, "sessions", findings);
+  check_one(config, findings);
+  for (const RedisConfig& standby : config.standby) {
+    Config other = config;
+    other.redis = standby;
+    std::vector<Finding> of_other;
+    check_one(other, of_other);
+    for (Finding& one : of_other) {
+      one.text = fmt::format("{}: {}", standby.name, one.text);
+      findings.push_back(std::move(one));
+    }
   }
   const auto disk = judge_disk(look_at_disk(config.ledger.path));
   findings.insert(findings.end(), disk.begin(), disk.end());

@@ -65,6 +65,7 @@ class Parser {
         "  stayd check --config /etc/stayd/stayd.toml    what is wrong, before it matters\n"
         "  stayd status                                  what the running server believes\n"
         "  stayd backfill                                take over every key of Redis, again\n"
+        "  stayd switch eu-west                          use another [[redis]] from now on\n"
         "  stayd ledger ls --match 'sess:*' --limit 20\n"
         "\n"
         "Settings come from the file, from STAYD_... variables and from flags; the last one wins.\n"
@@ -73,6 +74,7 @@ class Parser {
     add_check();
     add_status();
     add_backfill();
+    add_regions();
     add_ledger();
     for (CLI::App* sub : app_.get_subcommands({})) wide(*sub);
     wide(app_);
@@ -92,10 +94,10 @@ class Parser {
       return parsed;
     }
     parsed.run = true;
+    line_.command = chosen();
     parsed.command = std::move(line_);
-    parsed.command.command = chosen();
-    for (const SettingFlags* flags :
-         {&serve_flags_, &check_flags_, &status_flags_, &backfill_flags_, &ledger_flags_}) {
+    for (const SettingFlags* flags : {&serve_flags_, &check_flags_, &status_flags_,
+                                      &backfill_flags_, &region_flags_, &ledger_flags_}) {
       const auto given = flags->given();
       parsed.command.settings.insert(parsed.command.settings.end(), given.begin(), given.end());
     }
@@ -143,6 +145,33 @@ class Parser {
         "Ends with 0 when every key is taken over. It may be interrupted: the server goes on.");
   }
 
+  void add_region_command(const std::string& verb, const char* help) {
+    CLI::App* sub = app_.add_subcommand(verb, help);
+    add_config(*sub, region_flags_);
+    CLI::Option* name =
+        sub->add_option("name", line_.region, "The [[redis]] of that name")->type_name("NAME");
+    sub->callback([this, verb] {
+      line_.region_verb = verb;
+      if (line_.region.empty() && !line_.by_order) throw CLI::RequiredError("name, or --auto,");
+    });
+    if (verb != "switch") {
+      name->required();
+      return;
+    }
+    CLI::Option* by_order =
+        sub->add_flag("--auto", line_.by_order, "The first [[redis]] is preferred again");
+    name->excludes(by_order);
+    sub->add_flag("--force", line_.force,
+                  "Though not every key of the one in use is in the ledger");
+    sub->footer("It is preferred from then on; ends with 0 when it is trusted.");
+  }
+
+  void add_regions() {
+    add_region_command("switch", "Use another [[redis]], and prefer it.");
+    add_region_command("drain", "Leave a [[redis]] alone: use another if there is one.");
+    add_region_command("undrain", "Let a [[redis]] be used again.");
+  }
+
   CLI::App* add_ledger_command(const char* name, const char* help) {
     CLI::App* sub = ledger_->add_subcommand(name, help);
     sub->fallthrough();
@@ -175,6 +204,7 @@ class Parser {
     if (*check_) return Command::check;
     if (*status_) return Command::status;
     if (*backfill_) return Command::backfill;
+    if (!line_.region_verb.empty()) return Command::change_region;
     const std::string name = ledger_->get_subcommands().front()->get_name();
     if (name == "ls") return Command::ledger_ls;
     if (name == "get") return Command::ledger_get;
@@ -183,7 +213,8 @@ class Parser {
 
   CLI::App app_;
   CommandLine line_;
-  SettingFlags serve_flags_, check_flags_, status_flags_, backfill_flags_, ledger_flags_;
+  SettingFlags serve_flags_, check_flags_, status_flags_, backfill_flags_, region_flags_,
+      ledger_flags_;
   CLI::App *serve_ = nullptr, *check_ = nullptr, *status_ = nullptr, *backfill_ = nullptr,
            *ledger_ = nullptr;
 };

@@ -16,6 +16,7 @@ struct CommandLine {
     ledger_get,
     ledger_export,
     backfill,
+    change_region,
   };
 
   Command command = Command::serve;
@@ -24,6 +25,11 @@ struct CommandLine {
 
   bool json = false;             // status, backfill, ledger ls, ledger get
   bool print_reference = false;  // check
+  // switch, drain, undrain
+  std::string region_verb;
+  std::string region;
+  bool by_order = false;  // in its place
+  bool force = false;
   // ledger
   int db = -1;  // -1: every database; `get` takes it as 0
   std::string match = "*";

@@ -60,6 +60,9 @@ TEST(CommandLine, MistakesEndWithTwo) {
                                                        {"serve", "--redis.ulr", "x"},
                                                        {"serve", "--redis.url"},
                                                        {"ledger"},
+                                                       {"switch"},
+                                                       {"switch", "a", "--auto"},
+                                                       {"drain"},
                                                        {"ledger", "get"},
                                                        {"ledger", "ls", "--db", "99"},
                                                        {"serve", "extra"},
@@ -70,6 +73,21 @@ TEST(CommandLine, MistakesEndWithTwo) {
     EXPECT_EQ(parsed.exit_code, 2) << arguments.back();
     EXPECT_FALSE(parsed.err.empty()) << arguments.back();
   }
+}
+
+TEST(CommandLine, Regions) {
+  auto parsed = parse_command_line({"switch", "eu-west", "--force"});
+  ASSERT_TRUE(parsed.run) << parsed.err;
+  EXPECT_EQ(parsed.command.command, CommandLine::Command::change_region);
+  EXPECT_EQ(parsed.command.region_verb, "switch");
+  EXPECT_EQ(parsed.command.region, "eu-west");
+  EXPECT_TRUE(parsed.command.force);
+  parsed = parse_command_line({"switch", "--auto"});
+  ASSERT_TRUE(parsed.run) << parsed.err;
+  EXPECT_EQ(parsed.command.region, "");
+  parsed = parse_command_line({"undrain", "eu-west"});
+  ASSERT_TRUE(parsed.run) << parsed.err;
+  EXPECT_EQ(parsed.command.region_verb, "undrain");
 }
 
 }  // namespace

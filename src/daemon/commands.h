@@ -27,6 +27,7 @@ std::optional<std::string> ask_server(const Config& config, std::string_view met
 int run_check(const LoadedConfig& loaded, Terminal terminal);
 int run_status(const Config& config, const CommandLine& line, Terminal terminal);
 int run_ledger(const Config& config, const CommandLine& line, Terminal terminal);
+int run_change_region(const Config& config, const CommandLine& line, Terminal terminal);
 int run_backfill(const Config& config, const CommandLine& line, Terminal terminal);
 
 }  // namespace stayd

@@ -69,7 +69,7 @@ class Commands : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
   void http_at(const std::string& address) { loaded_.config.http_address = parse_address(address); }
   void redis_at(const std::string& address) {
-    loaded_.config.redis_target.endpoint = *parse_address(address);
+    loaded_.config.redis.target.endpoint = *parse_address(address);
   }
 
   std::string folder_;

@@ -42,6 +42,16 @@ void read_password(ConfigReader& reader, std::string_view key, const std::string
   }
 }
 
+void read_redis_passwords(ConfigReader& reader, RedisConfig& redis) {
+  if (redis.password.empty()) {
+    read_password(reader, "redis.password_file", redis.password_file, redis.target.password);
+  }
+  if (redis.sentinel_password.empty()) {
+    read_password(reader, "redis.sentinel_password_file", redis.sentinel_password_file,
+                  redis.sentinel_password);
+  }
+}
+
 // Kubernetes gives every pod variables about each service; one called "stayd" looks like ours.
 bool is_service_link(std::string_view name) {
   return name.starts_with("STAYD_PORT") || name.starts_with("STAYD_SERVICE_");
@@ -133,25 +143,20 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
   if (config.ledger.path.empty()) {
     config.ledger.path = default_state_folder(sources.environment, sources.root);
   }
-  config.redis.aws = aws_key_source(sources.environment);
-  for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
-    if (config.redis.iam.region.empty()) {
-      config.redis.iam.region = value_or(sources.environment, name);
+  reader.for_each_redis([&](ConfigReader& one) {
+    RedisConfig& redis = one.config().redis;
+    redis.aws = aws_key_source(sources.environment);
+    for (const char* name : {"AWS_REGION", "AWS_DEFAULT_REGION"}) {
+      if (redis.iam.region.empty()) redis.iam.region = value_or(sources.environment, name);
     }
-  }
+  });
   reader.finish();
   if (config.listen.password.empty()) {
     read_password(reader, "listen.password_file", config.listen.password_file,
                   config.listen.password);
   }
-  if (config.redis.password.empty()) {
-    read_password(reader, "redis.password_file", config.redis.password_file,
-                  config.redis_target.password);
-  }
-  if (config.redis.sentinel_password.empty()) {
-    read_password(reader, "redis.sentinel_password_file", config.redis.sentinel_password_file,
-                  config.redis.sentinel_password);
-  }
+  read_redis_passwords(reader, config.redis);
+  for (RedisConfig& redis : config.standby) read_redis_passwords(reader, redis);
   if (auto problems = reader.problems(); !problems.empty()) {
     return make_error(Errc::invalid, std::move(problems));
   }

@@ -37,13 +37,14 @@ struct ListenConfig {
 };
 
 struct RedisConfig {
+  std::string name;  // empty: there is only one
   std::string url = "redis://127.0.0.1:6379/0";
   std::string user;
   std::string password;
   std::string password_file;
   std::vector<std::string> password_command;
   Millis login_probe_interval{60'000};
-  IamUser iam;       // the user is redis_target's
+  IamUser iam;       // the user is the target's
   AwsKeySource aws;  // from the environment, by load_config
   TlsOptions tls;
   std::string sentinel_user;
@@ -60,6 +61,14 @@ struct RedisConfig {
   std::int64_t logout_wait_replicas = 1;
   bool replica_reads = false;
   std::vector<std::string> replicas;
+
+  RedisTarget target;  // worked out of the above
+};
+
+struct RegionsConfig {
+  std::string failover = "auto";
+  Millis failover_after{30'000};
+  Millis failback_after{5 * 60'000};
 };
 
 struct LedgerConfig {
@@ -81,7 +90,10 @@ struct Config {
   bool blind_accept = true;
   bool admin = false;
   ListenConfig listen;
-  RedisConfig redis;
+  RedisConfig redis;  // [redis], or the first of [[redis]]
+  std::vector<RedisConfig>
+      standby;  // the further ones, in order; what counts for all as in `redis`
+  RegionsConfig regions;
   LedgerConfig ledger;
   ByteSize near_cache_size{16u << 20};
   LogConfig log;
@@ -89,7 +101,6 @@ struct Config {
   std::vector<SessionPolicy> sessions;  // presets expanded; empty: every key is a session
 
   // Worked out from the above by `finish`, `load_config`.
-  RedisTarget redis_target;
   std::vector<Endpoint> resp_addresses;
   std::optional<Endpoint> http_address;  // nullopt: off
 };

@@ -8,160 +8,171 @@ namespace stayd {
 
 namespace {
 
-#define STAYD_FIELD(member) [](Config& c) -> ConfigField { return &c.member; }
+bool split_list(std::string_view text, std::vector<std::string>& out) {
+  while (!text.empty()) {
+    const std::size_t comma = text.find(',');
+    std::string_view item = text.substr(0, comma);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (item.empty()) return false;
+    out.emplace_back(item);
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return true;
+}
 
-constexpr std::int64_t kSecond = 1'000, kMinute = 60 * kSecond, kHour = 60 * kMinute;
-constexpr std::int64_t kMB = 1 << 20, kGB = kMB << 10;
-
-// clang-format off
-const ConfigKey kKeys[] = {
-    {"", "mode", STAYD_FIELD(mode),
-     "protect: answer instead of Redis when it cannot, and put back what it lost. observe: only "
-     "take over and count; the first step of any roll-out.", "protect|observe"},
-    {"", "max_island", STAYD_FIELD(max_island),
-     "How long sessions may be answered from memory alone, with neither Redis nor the ledger to "
-      "ask.",
-     "", 0, 24 * kHour},
-    {"", "strict_logout", STAYD_FIELD(strict_logout),
-     "Refuse a logout (DEL) that cannot be made durable, instead of acknowledging it degraded."},
-    {"", "blind_accept", STAYD_FIELD(blind_accept),
-     "Accept what an unverified Redis holds while the ledger cannot be asked. false: answer "
-     "\"temporarily unknown\"."},
-    {"", "admin", STAYD_FIELD(admin),
-     "Let administration commands through the Redis port (ACL, DEBUG, MONITOR, SHUTDOWN ...)."},
-
-    {"listen", "resp", STAYD_FIELD(listen.resp),
-     "Where the Redis port listens: \"host:port\" or \"unix:/path\"."},
-    {"listen", "tls", STAYD_FIELD(listen.tls),
-     "Where the Redis port listens for clients that speak TLS: \"host:port\"."},
-    {"listen", "tls_cert_file", STAYD_FIELD(listen.tls_files.cert_file),
-     "The certificate, with its chain, that these clients are shown, PEM. These files are read "
-     "again when they change."},
-    {"listen", "tls_key_file", STAYD_FIELD(listen.tls_files.key_file),
-     "Its key, PEM without a passphrase."},
-    {"listen", "tls_ca_file", STAYD_FIELD(listen.tls_files.ca_file),
-     "Whom the certificates of these clients must be signed by, PEM. Empty: they need none."},
-    {"listen", "http", STAYD_FIELD(listen.http),
-     "Where /livez, /readyz, /metrics and /status.json are served; \"off\": nowhere."},
-    {"listen", "unix_mode", STAYD_FIELD(listen.unix_mode),
-     "Permissions of the unix sockets, octal."},
-    {"listen", "max_clients", STAYD_FIELD(listen.max_clients),
-     "Clients of the Redis port at once; more are refused as Redis refuses them.", "", 1,
-      1'000'000},
-    {"listen", "password", STAYD_FIELD(listen.password),
-     "What clients must give with AUTH. Empty: no password is asked, unless [[users]] exist."},
-    {"listen", "password_file", STAYD_FIELD(listen.password_file),
-     "A file whose first line is that password."},
-
-    {"redis", "url", STAYD_FIELD(redis.url),
-     "The primary: redis://[user:password@]host:port/db, rediss:// (the same over TLS) or "
-     "unix:///path?db=N; or the Sentinels that know it: "
-     "redis+sentinel://[user:password@]host:port,host:port/name/db, where user and password are "
-     "those of Redis; or some nodes of a Redis Cluster: "
-     "redis+cluster://[user:password@]host:port,host:port."},
-    {"redis", "user", STAYD_FIELD(redis.user), "ACL user, if the URL has none."},
-    {"redis", "password", STAYD_FIELD(redis.password), "Password, if the URL has none."},
-    {"redis", "password_file", STAYD_FIELD(redis.password_file),
-     "A file whose first line is that password; looked at again for each new connection."},
-    {"redis", "password_command", STAYD_FIELD(redis.password_command),
-     "A program, by its whole path, and its arguments, that prints that password; run without a "
-     "shell, for new connections, each 5 s at most. It has 10 s."},
-    {"redis", "iam_cache", STAYD_FIELD(redis.iam.cache),
-     "ElastiCache with IAM: the name of the replication group, or of the serverless cache. For "
-     "each connection a token is signed with the AWS keys of the environment (AWS_ACCESS_KEY_ID "
-     "...) or of the shared credentials file."},
-    {"redis", "iam_region", STAYD_FIELD(redis.iam.region),
-     "Its region. Default: $AWS_REGION, $AWS_DEFAULT_REGION."},
-    {"redis", "iam_serverless", STAYD_FIELD(redis.iam.serverless),
-     "Whether that is a serverless cache."},
-    {"redis", "login_probe_interval", STAYD_FIELD(redis.login_probe_interval),
-     "How often another connection is made to see whether a login would still succeed. \"0s\": "
-     "never.",
-     "", 0, kHour},
-    {"redis", "tls_ca_file", STAYD_FIELD(redis.tls.ca_file),
-     "Whom Redis (rediss://, rediss+sentinel://) must be certified by, PEM. Empty: the authorities "
-     "that the system trusts. These files are read again when they change."},
-    {"redis", "tls_cert_file", STAYD_FIELD(redis.tls.cert_file),
-     "The certificate, with its chain, that Redis is shown, PEM. Empty: none."},
-    {"redis", "tls_key_file", STAYD_FIELD(redis.tls.key_file),
-     "Its key, PEM without a passphrase."},
-    {"redis", "tls_server_name", STAYD_FIELD(redis.tls.server_name),
-     "The name that Redis' certificate must carry. Empty: the host in the URL."},
-    {"redis", "tls_verify", STAYD_FIELD(redis.tls.verify),
-     "Whether Redis' certificate is checked. false: whoever answers is given the password."},
-    {"redis", "sentinel_user", STAYD_FIELD(redis.sentinel_user), "ACL user at the Sentinels."},
-    {"redis", "sentinel_password", STAYD_FIELD(redis.sentinel_password),
-     "Password of the Sentinels. Empty: they ask for none."},
-    {"redis", "sentinel_password_file", STAYD_FIELD(redis.sentinel_password_file),
-     "A file whose first line is that password; looked at again for each new connection."},
-    {"redis", "connect_timeout", STAYD_FIELD(redis.connect_timeout),
-     "Name resolution and connecting together.", "", 10, kMinute},
-    {"redis", "retry_max", STAYD_FIELD(redis.retry_max),
-     "The longest pause before a Redis that comes and goes is tried again.", "", kSecond, kHour},
-    {"redis", "command_deadline", STAYD_FIELD(redis.command_deadline),
-     "A session command without a reply by then is answered from the ledger, and its connection is "
-     "closed. Adapts to 4 x p99, up to command_deadline_max.", "", 5, kMinute},
-    {"redis", "command_deadline_max", STAYD_FIELD(redis.command_deadline_max),
-     "The upper end of the adaptive deadline.", "", 5, kMinute},
-    {"redis", "slow_deadline", STAYD_FIELD(redis.slow_deadline),
-     "The deadline of other commands (SCAN, scripts, large collections).", "", 50, kHour},
-    {"redis", "heartbeat_interval", STAYD_FIELD(redis.heartbeat_interval),
-     "How often the heartbeat key is written. Trust ends 3 s after the last one.", "", 50,
-      2 * kSecond},
-    {"redis", "heartbeat_deadline", STAYD_FIELD(redis.heartbeat_deadline),
-     "A heartbeat without a reply by then condemns the connection.", "", 10, 2 * kSecond},
-    {"redis", "logout_wait", STAYD_FIELD(redis.logout_wait),
-     "How long the client of a logout that Redis has confirmed waits, at most, until replicas have "
-     "it too. \"0s\": not at all.",
-     "", 0, kSecond},
-    {"redis", "logout_wait_replicas", STAYD_FIELD(redis.logout_wait_replicas),
-     "How many replicas that are.", "", 1, 16},
-    {"redis", "replica_reads", STAYD_FIELD(redis.replica_reads),
-     "Whether a replica may answer reads that the ledger cannot answer while the primary is out "
-     "(not every key is known yet), instead of \"temporarily unknown\"."},
-    {"redis", "replicas", STAYD_FIELD(redis.replicas),
-     "Where replicas are, \"host:port\", beside those that the primary names: a reader endpoint, "
-     "or names for addresses that cannot be reached from here."},
-
-    {"ledger", "path", STAYD_FIELD(ledger.path),
-     "The ledger's folder, created with mode 0700. Default: $STATE_DIRECTORY, /var/lib/stayd for "
-     "root, else ~/.local/state/stayd."},
-    {"ledger", "sync_interval", STAYD_FIELD(ledger.sync_interval),
-     "How often values and creations are synced to disk (logouts are at once).", "", 10,
-      10 * kSecond},
-    {"ledger", "cache_size", STAYD_FIELD(ledger.cache_size),
-     "The ledger's block cache.", "", kMB, 64 * kGB},
-    {"ledger", "header_cache_size", STAYD_FIELD(ledger.header_cache_size),
-     "Memory for what the ledger knows of rows written lately, about 120 bytes each. \"0\": none.",
-     "", 0, kGB},
-
-    {"near_cache", "size", STAYD_FIELD(near_cache_size),
-     "Memory for records that were used lately.", "", 0, 64 * kGB},
-
-    {"log", "format", STAYD_FIELD(log.format),
-     "text for people, json for machines; auto: text on a terminal, json elsewhere.",
-     "auto|text|json"},
-    {"log", "level", STAYD_FIELD(log.level), "The least severity that is logged.",
-     "debug|info|warning|error"},
+struct TypeText {
+  std::string_view name;     // in the reference
+  std::string_view message;  // in errors
 };
-// clang-format on
 
-const SessionKey kSessionKeys[] = {
-    {"preset", "a framework's name", "The keys and promises of a framework; see the list below."},
-    {"match", "glob", "Instead of a preset: the keys, as in KEYS (`*` `?` `[a-z]` `\\`)."},
-    {"class", "session, lock, index", "What the keys are. Only with match. Default session."},
-    {"fence", "off, 30s, forever",
-     "Is a write after a logout a new session? off: always, as on Redis. 30s: not within 30 s, "
-     "unless "
-     "by NX or by a client that was told the key is gone. forever: only by NX."},
-    {"unknown", "error, hold, anonymous",
-     "The answer when nothing can be known: an error at once, an error after waiting up to 5 s, or "
-     "nil "
-     "(which logs the user out)."},
-    {"max_lifetime", "duration", "Absolute lifetime from creation; 0: none."},
-    {"external_delete", "honour, heal",
-     "A key that somebody else deleted in Redis: gone, or put back."},
+constexpr TypeText kTypes[] = {
+    {"text", "is not text in quotes"},
+    {"true or false", "is not true or false"},
+    {"integer", "is not a whole number"},
+    {"duration", "is not a duration such as \"50ms\", \"5s\", \"15m\", \"24h\" or \"30d\""},
+    {"size", "is not a size such as \"16KB\" or \"64MB\""},
+    {"file mode", "is not a file mode such as \"0660\""},
+    {"list of texts", "is not a list of texts such as [\"a\", \"b\"]"},
 };
+
+// Stores a value of the field's own type; false: the text is not of that type.
+class Setter {
+ public:
+  explicit Setter(const RawValue& value) : value_(value) {}
+
+  bool operator()(std::string* field) const {
+    if (!is_text()) return false;
+    *field = value_.text;
+    return true;
+  }
+  bool operator()(bool* field) const {
+    using Kind = RawValue::Kind;
+    if (value_.kind != Kind::boolean && value_.kind != Kind::text) return false;
+    if (value_.text != "true" && value_.text != "false") return false;
+    *field = value_.text == "true";
+    return true;
+  }
+  bool operator()(std::int64_t* field) const {
+    using Kind = RawValue::Kind;
+    if (value_.kind != Kind::integer && value_.kind != Kind::text) return false;
+    return store(parse_integer(value_.text), field);
+  }
+  bool operator()(Millis* field) const {
+    return is_text() && store(parse_duration(value_.text), field);
+  }
+  bool operator()(ByteSize* field) const {
+    return is_text() && store(parse_size(value_.text), field);
+  }
+  bool operator()(FileMode* field) const {
+    return is_text() && store(parse_file_mode(value_.text), field);
+  }
+  bool operator()(std::vector<std::string>* field) const {
+    using Kind = RawValue::Kind;
+    std::vector<std::string> items;
+    if (value_.kind == Kind::list) {
+      items = value_.list;
+    } else if (value_.kind == Kind::string) {
+      items = {value_.text};
+    } else if (value_.kind != Kind::text || !split_list(value_.text, items)) {
+      return false;
+    }
+    *field = std::move(items);
+    return true;
+  }
+
+ private:
+  bool is_text() const {
+    return value_.kind == RawValue::Kind::text || value_.kind == RawValue::Kind::string;
+  }
+  template <class T>
+  static bool store(const std::optional<T>& parsed, T* field) {
+    if (!parsed) return false;
+    *field = *parsed;
+    return true;
+  }
+
+  const RawValue& value_;
+};
+
+std::string show(const std::string& v) {
+  return fmt::format("\"{}\"", v);
+}
+std::string show(bool v) {
+  return v ? "true" : "false";
+}
+std::string show(std::int64_t v) {
+  return std::to_string(v);
+}
+std::string show(Millis v) {
+  return fmt::format("\"{}\"", format_duration(v));
+}
+std::string show(ByteSize v) {
+  return fmt::format("\"{}\"", format_size(v));
+}
+std::string show(FileMode v) {
+  return fmt::format("\"{}\"", format_file_mode(v));
+}
+std::string show(const std::vector<std::string>& v) {
+  return v.empty() ? "[]" : fmt::format("[\"{}\"]", fmt::join(v, "\", \""));
+}
+
+bool is_choice(std::string_view choices, std::string_view value) {
+  while (!choices.empty()) {
+    const std::size_t bar = choices.find('|');
+    if (choices.substr(0, bar) == value) return true;
+    if (bar == std::string_view::npos) return false;
+    choices.remove_prefix(bar + 1);
+  }
+  return false;
+}
+
+std::string spell_choices(std::string_view choices) {
+  std::string out;
+  for (const char c : choices) out += c == '|' ? std::string(", ") : std::string(1, c);
+  return out;
+}
+
+// Outside its bounds: what they are.
+std::optional<std::string> check_bounds(const ConfigKey& key, const ConfigField& field) {
+  const auto outside = [&](std::int64_t v) { return v < key.min || v > key.max; };
+  if (const auto* number = std::get_if<std::int64_t*>(&field); number && outside(**number)) {
+    return fmt::format("is not between {} and {}", key.min, key.max);
+  }
+  if (const auto* time = std::get_if<Millis*>(&field); time && outside((*time)->count())) {
+    return fmt::format("is not between \"{}\" and \"{}\"", format_duration(Millis(key.min)),
+                       format_duration(Millis(key.max)));
+  }
+  if (const auto* size = std::get_if<ByteSize*>(&field)) {
+    const auto bytes = static_cast<std::int64_t>((*size)->bytes);
+    if (!outside(bytes)) return std::nullopt;
+    return fmt::format("is not between \"{}\" and \"{}\"",
+                       format_size({static_cast<std::uint64_t>(key.min)}),
+                       format_size({static_cast<std::uint64_t>(key.max)}));
+  }
+  if (const auto* text = std::get_if<std::string*>(&field);
+      text && !key.choices.empty() && !is_choice(key.choices, **text)) {
+    return fmt::format("is not one of: {}", spell_choices(key.choices));
+  }
+  return std::nullopt;
+}
+
+std::string written(const RawValue& value) {
+  switch (value.kind) {
+    case RawValue::Kind::text:
+    case RawValue::Kind::string:
+      return fmt::format("\"{}\"", value.text);
+    case RawValue::Kind::integer:
+    case RawValue::Kind::boolean:
+      return value.text;
+    case RawValue::Kind::list:
+      return show(value.list);
+    case RawValue::Kind::other:
+      break;
+  }
+  return "the value";
+}
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -169,6 +180,10 @@ std::string upper(std::string_view text) {
     if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
   }
   return out;
+}
+
+bool is_secret(const ConfigKey& key) {
+  return key.name.ends_with("password");
 }
 
 }  // namespace
@@ -186,27 +201,48 @@ std::string ConfigKey::label() const {
   return section.empty() ? std::string(name) : fmt::format("[{}] {}", section, name);
 }
 
-std::span<const ConfigKey> config_keys() {
-  return kKeys;
-}
-std::span<const SessionKey> session_keys() {
-  return kSessionKeys;
-}
-
 const ConfigKey* find_config_key(std::string_view section, std::string_view name) {
-  const auto found = std::ranges::find_if(
-      kKeys, [&](const ConfigKey& key) { return key.section == section && key.name == name; });
-  return found == std::end(kKeys) ? nullptr : &*found;
+  const auto found = std::ranges::find_if(config_keys(), [&](const ConfigKey& key) {
+    return key.section == section && key.name == name;
+  });
+  return found == config_keys().end() ? nullptr : &*found;
 }
 
 std::vector<std::string_view> config_sections() {
   std::vector<std::string_view> sections;
-  for (const ConfigKey& key : kKeys) {
+  for (const ConfigKey& key : config_keys()) {
     if (!key.section.empty() && (sections.empty() || sections.back() != key.section)) {
       sections.push_back(key.section);
     }
   }
   return sections;
+}
+
+std::optional<std::string> set_config_value(Config& config, const ConfigKey& key,
+                                            const RawValue& value) {
+  const ConfigField field = key.field(config);
+  const std::string shown = is_secret(key) ? "= (hidden)" : fmt::format("= {}", written(value));
+  if (!std::visit(Setter(value), field)) {
+    return fmt::format("{} {}", shown, kTypes[field.index()].message);
+  }
+  if (const auto problem = check_bounds(key, field)) return fmt::format("{} {}", shown, *problem);
+  return std::nullopt;
+}
+
+void copy_config_value(Config& from, Config& to, const ConfigKey& key) {
+  const ConfigField value = key.field(from);
+  std::visit([&](auto* field) { *field = *std::get<decltype(field)>(value); }, key.field(to));
+}
+
+std::string config_key_type(const ConfigKey& key) {
+  Config defaults;
+  return key.choices.empty() ? std::string(kTypes[key.field(defaults).index()].name)
+                             : spell_choices(key.choices);
+}
+
+std::string show_config_value(const Config& config, const ConfigKey& key) {
+  Config copy = config;
+  return std::visit([](const auto* field) { return show(*field); }, key.field(copy));
 }
 
 }  // namespace stayd

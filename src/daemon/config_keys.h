@@ -35,6 +35,8 @@ struct ConfigKey {
 std::span<const ConfigKey> config_keys();
 const ConfigKey* find_config_key(std::string_view section, std::string_view name);
 std::vector<std::string_view> config_sections();
+// Of [[redis]]: each block has its own. The others count for all, and stand in the first.
+bool stands_in_each_redis(const ConfigKey& key);
 
 // What was written, before it has a type.
 struct RawValue {
@@ -47,6 +49,7 @@ struct RawValue {
 // Sets the key. Returns what is wrong ("= \"5 apples\" is not a duration ..."), or nullopt.
 std::optional<std::string> set_config_value(Config& config, const ConfigKey& key,
                                             const RawValue& value);
+void copy_config_value(Config& from, Config& to, const ConfigKey& key);
 std::string config_key_type(const ConfigKey& key);  // for people: "duration", "auto, text, json"
 std::string show_config_value(const Config& config, const ConfigKey& key);
 

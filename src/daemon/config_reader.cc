@@ -84,7 +84,7 @@ void ConfigReader::check_sentinel() {
     problem(origin("redis.sentinel_user"),
             fmt::format("[redis] sentinel_user \"{}\" has no password", redis.sentinel_user));
   }
-  if (password && !config_.redis_target.by_sentinel()) {
+  if (password && !config_.redis.target.by_sentinel()) {
     problem(origin(redis.sentinel_password.empty() ? "redis.sentinel_password_file"
                                                    : "redis.sentinel_password"),
             "[redis] url names no Sentinels (redis+sentinel://) to give this password to");
@@ -103,7 +103,7 @@ void ConfigReader::check_replicas() {
     }
   }
   if (redis.replicas.empty()) return;
-  if (config_.redis_target.cluster()) wrong(": a Cluster names them itself");
+  if (config_.redis.target.cluster()) wrong(": a Cluster names them itself");
   if (!redis.replica_reads) wrong(" are asked only with replica_reads = true");
 }
 
@@ -116,7 +116,7 @@ void ConfigReader::check_tls() {
                         key ? "cert" : "key"));
   }
   const bool given = !tls.ca_file.empty() || !tls.cert_file.empty() || !tls.server_name.empty();
-  if (given && !config_.redis_target.tls) {
+  if (given && !config_.redis.target.tls) {
     const auto key = !tls.ca_file.empty()     ? "redis.tls_ca_file"
                      : !tls.cert_file.empty() ? "redis.tls_cert_file"
                                               : "redis.tls_server_name";
@@ -133,9 +133,9 @@ void ConfigReader::check_iam() {
   const auto wrong = [&](std::string_view text) {
     problem(origin("redis.iam_cache"), fmt::format("[redis] iam_cache {}", text));
   };
-  if (config_.redis_target.user.empty()) wrong("needs redis.user, the id of the ElastiCache user");
+  if (config_.redis.target.user.empty()) wrong("needs redis.user, the id of the ElastiCache user");
   if (iam.region.empty()) wrong("needs iam_region, or AWS_REGION in the environment");
-  if (!config_.redis_target.tls) wrong("needs TLS: a url with rediss://");
+  if (!config_.redis.target.tls) wrong("needs TLS: a url with rediss://");
   const bool upper = std::ranges::any_of(iam.cache, [](char c) { return c >= 'A' && c <= 'Z'; });
   if (upper)
     wrong(fmt::format("= \"{}\" is not in lower case, as ElastiCache names it", iam.cache));
@@ -193,8 +193,8 @@ void ConfigReader::check_redis() {
     problem(origin("redis.url"), fmt::format("[redis] url: {}", target.error().message));
     return;
   }
-  config_.redis_target = *target;
-  RedisTarget& to = config_.redis_target;
+  config_.redis.target = *target;
+  RedisTarget& to = config_.redis.target;
   if (!redis.user.empty()) to.user = redis.user;
   if (!redis.password.empty()) to.password = redis.password;
   check_passwords("redis", {{"password", !redis.password.empty()},
@@ -231,9 +231,61 @@ void ConfigReader::check_redis() {
               redis.heartbeat_interval, true);
 }
 
+// --- several [[redis]]
+
+void ConfigReader::add_redis(ConfigReader block, std::string where) {
+  blocks_.emplace_back(std::move(block), std::move(where));
+}
+
+void ConfigReader::for_each_redis(const std::function<void(ConfigReader&)>& visit) {
+  visit(*this);
+  for (auto& [block, where] : blocks_) visit(block);
+}
+
+void ConfigReader::take_blocks() {
+  for (auto& [block, where] : blocks_) {
+    block.config_.resp_addresses = config_.resp_addresses;
+    block.check_redis();
+    problems_.insert(problems_.end(), block.problems_.begin(), block.problems_.end());
+    for (const ConfigKey& key : config_keys()) {
+      if (key.section != "redis" || stands_in_each_redis(key)) continue;
+      copy_config_value(config_, block.config_, key);
+    }
+    config_.standby.push_back(std::move(block.config_.redis));
+  }
+}
+
+void ConfigReader::check_regions() {
+  constexpr std::string_view kLetters =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+  constexpr std::size_t kMaxName = 64;
+  std::vector<std::string_view> seen;
+  const auto check = [&](const RedisConfig& redis, const std::string& where) {
+    const bool legal = !redis.name.empty() && redis.name.size() <= kMaxName &&
+                       redis.name.find_first_not_of(kLetters) == std::string::npos;
+    if (!legal) {
+      problem(where, "[[redis]] needs a name of letters, digits, \".\", \"_\" and \"-\"");
+    } else if (std::ranges::find(seen, redis.name) != seen.end()) {
+      problem(where, fmt::format("[[redis]] name = \"{}\" is another block's", redis.name));
+    }
+    seen.push_back(redis.name);
+    if (redis.target.cluster() != config_.redis.target.cluster()) {
+      problem(where, "[[redis]] url: either all blocks are a Redis Cluster, or none is");
+    }
+    if (redis.target.db != config_.redis.target.db) {
+      problem(where, "[[redis]] url: all blocks need the same database");
+    }
+  };
+  if (config_.standby.empty()) return;
+  check(config_.redis, origin(config_.redis.name.empty() ? "redis.url" : "redis.name"));
+  for (std::size_t i = 0; i < blocks_.size(); ++i) check(config_.standby[i], blocks_[i].second);
+}
+
 void ConfigReader::finish() {
   check_listen();
   check_redis();
+  take_blocks();
+  if (problems_.empty()) check_regions();
 }
 
 }  // namespace stayd

@@ -2,10 +2,12 @@
 // share. One reader for one load; not shared between threads.
 #pragma once
 
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "daemon/config.h"
@@ -21,6 +23,8 @@ class ConfigReader {
   void set_presets(std::string_view names, std::string origin);
   void add_sessions(std::vector<SessionPolicy> blocks);
   void add_user(UserConfig user) { config_.users.push_back(std::move(user)); }
+  // A further [[redis]] block, read into a reader of its own.
+  void add_redis(ConfigReader block, std::string where);
   // "origin: text", a full sentence.
   void problem(std::string_view origin, std::string_view text);
 
@@ -28,6 +32,8 @@ class ConfigReader {
   void finish();
 
   Config& config() { return config_; }
+  // Of every [[redis]] block; before finish().
+  void for_each_redis(const std::function<void(ConfigReader& reader)>& visit);
   // The problems, one a line; empty: none.
   std::string problems() const;
   // Where a key was set last; "default" if nowhere.
@@ -47,10 +53,13 @@ class ConfigReader {
   void check_replicas();
   void check_tls();
   void check_iam();
+  void check_regions();
+  void take_blocks();
 
   Config config_;
   std::map<std::string, std::string, std::less<>> origins_;
   std::vector<std::string> problems_;
+  std::vector<std::pair<ConfigReader, std::string>> blocks_;  // of further Redises, and where
 };
 
 // config_toml.cc: reads the text of a file into the reader.

@@ -27,6 +27,15 @@ std::string render_config_reference() {
                        show_config_value(defaults, key), key.environment(), key.help);
   }
   out +=
+      "\n## [[redis]]\n\n"
+      "Several Redises, in the order in which they are preferred: written with two brackets, a "
+      "block "
+      "for each,\n"
+      "with a `name`, a `url` and its own keys for passwords and TLS (`user`, `password...`, "
+      "`iam_...`,\n"
+      "`tls_...`, `sentinel_...`). The other keys of [redis] count for all and stand in the first "
+      "block;\n"
+      "environment and flags concern the first block. Either all are a Redis Cluster or none is.\n"
       "\n## [[users]]\n\nOne block for each user of the Redis port: `name` and `password`.\n"
       "\n## [[sessions]]\n\n"
       "Which keys are sessions; the first block that matches counts. Without any block every key "

@@ -22,7 +22,7 @@ TEST(Config, DefaultsNeedNoFile) {
   ASSERT_EQ(config->resp_addresses.size(), 1u);
   EXPECT_EQ(config->resp_addresses[0].text(), "127.0.0.1:6380");
   EXPECT_EQ(config->http_address->text(), "127.0.0.1:8380");
-  EXPECT_EQ(config->redis_target.endpoint.text(), "127.0.0.1:6379");
+  EXPECT_EQ(config->redis.target.endpoint.text(), "127.0.0.1:6379");
   EXPECT_EQ(config->mode, "protect");
   EXPECT_EQ(config->max_island, Millis(900'000));
   EXPECT_TRUE(config->blind_accept);
@@ -77,8 +77,8 @@ external_delete = "heal"
   EXPECT_FALSE(config->http_address);
   EXPECT_EQ(config->listen.unix_mode.bits, 0600u);
   EXPECT_EQ(config->users.size(), 1u);
-  EXPECT_EQ(config->redis_target.user, "app");
-  EXPECT_EQ(config->redis_target.password, "p");
+  EXPECT_EQ(config->redis.target.user, "app");
+  EXPECT_EQ(config->redis.target.password, "p");
   EXPECT_EQ(config->redis.command_deadline, Millis(30));
   EXPECT_EQ(config->ledger.cache_size.bytes, 16u << 20);
   EXPECT_EQ(config->ledger.header_cache_size.bytes, 1u << 20);
@@ -278,7 +278,7 @@ TEST_F(LoadConfig, FlagsBeatEnvironmentBeatsFileBeatsDefaults) {
   const auto loaded = load_config(sources);
   ASSERT_TRUE(loaded) << loaded.error().message;
   const Config& config = loaded->config;
-  EXPECT_EQ(config.redis_target.endpoint.host, "flag");
+  EXPECT_EQ(config.redis.target.endpoint.host, "flag");
   EXPECT_EQ(config.redis.slow_deadline, Millis(7'000));
   EXPECT_EQ(config.redis.connect_timeout, Millis(1'000));
   EXPECT_EQ(config.mode, "observe");
@@ -342,7 +342,7 @@ TEST_F(LoadConfig, PasswordFiles) {
   sources.flags = {{"redis.password_file", secret}, {"listen.password_file", secret}};
   const auto loaded = load_config(sources);
   ASSERT_TRUE(loaded) << loaded.error().message;
-  EXPECT_EQ(loaded->config.redis_target.password, "hunter2");
+  EXPECT_EQ(loaded->config.redis.target.password, "hunter2");
   EXPECT_EQ(loaded->config.listen.password, "hunter2");
 
   sources.flags = {{"redis.password_file", folder_ + "/none"}};

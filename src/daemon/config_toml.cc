@@ -36,7 +36,7 @@ class TomlReader {
     for (const auto& [key, node] : root) {
       if (const auto* block = node.as_table()) {
         read_section(key, *block);
-      } else if (key.str() == "sessions" || key.str() == "users") {
+      } else if (is_block(key.str()) || (key.str() == "redis" && node.is_array())) {
         read_blocks(key, node);
       } else {
         read_key("", key, node);
@@ -53,9 +53,11 @@ class TomlReader {
     return known.empty() ? std::string() : fmt::format("; did you mean {}?", format_known);
   }
 
+  static bool is_block(std::string_view name) { return name == "sessions" || name == "users"; }
+
   void read_section(const toml::key& key, const toml::table& block) {
     const auto sections = config_sections();
-    if (key.str() == "sessions" || key.str() == "users") {
+    if (is_block(key.str())) {
       reader_.problem(at(key),
                       fmt::format("[{0}] is written with two brackets: [[{0}]]", key.str()));
       return;
@@ -119,7 +121,7 @@ class TomlReader {
     return out;
   }
 
-  // [[sessions]] and [[users]].
+  // [[sessions]], [[users]] and [[redis]].
   void read_blocks(const toml::key& key, const toml::node& node) {
     const auto* blocks = node.as_array();
     if (blocks == nullptr || !blocks->is_array_of_tables()) {
@@ -131,6 +133,8 @@ class TomlReader {
       const std::string where = fmt::format("{}:{}", name_, block.source().begin.line);
       if (key.str() == "users") {
         read_user(*block.as_table(), where);
+      } else if (key.str() == "redis") {
+        read_redis(*block.as_table(), where, &block == &blocks->front());
       } else {
         read_sessions(*block.as_table(), where);
       }
@@ -159,6 +163,28 @@ class TomlReader {
       good = false;
     }
     return good;
+  }
+
+  // The first one as if it were [redis].
+  void read_redis(const toml::table& block, const std::string& where, bool first) {
+    if (first) {
+      for (const auto& [name, node] : block) read_key("redis", name, node);
+      return;
+    }
+    ConfigReader further;
+    for (const auto& [name, node] : block) {
+      const ConfigKey* key = find_config_key("redis", name.str());
+      if (key == nullptr) {
+        reader_.problem(at(name), unknown_key("redis", name.str()));
+      } else if (!stands_in_each_redis(*key)) {
+        reader_.problem(at(name), fmt::format("{} counts for every [[redis]]: it stands in the "
+                                              "first block",
+                                              key->label()));
+      } else {
+        further.set(*key, raw(node), at(name));
+      }
+    }
+    reader_.add_redis(std::move(further), where);
   }
 
   void read_user(const toml::table& block, const std::string& where) {

@@ -96,9 +96,9 @@ class PasswordCommand final : public PasswordSource {
 // ElastiCache's: a token for each connection.
 class IamTokens final : public PasswordSource {
  public:
-  IamTokens(const Config& config, Credentials& credentials)
-      : user_(config.redis.iam), aws_(config.redis.aws), credentials_(credentials) {
-    user_.user = config.redis_target.user;
+  IamTokens(const RedisConfig& config, Credentials& credentials)
+      : user_(config.iam), aws_(config.aws), credentials_(credentials) {
+    user_.user = config.target.user;
   }
 
   void look(Now now, bool) override {
@@ -148,18 +148,17 @@ Result<std::string> read_password_file(const std::string& path) {
   return text;
 }
 
-RedisLogins::RedisLogins(Loop& loop, const Config& config, EventSink& log, Counters& counters)
+RedisLogins::RedisLogins(Loop& loop, const RedisConfig& config, EventSink& log, Counters& counters)
     : loop_(loop),
-      redis_(config.redis_target.user, log, counters),
-      sentinels_(config.redis.sentinel_user, log, counters) {
+      redis_(config.target.user, log, counters),
+      sentinels_(config.sentinel_user, log, counters) {
   reload(config);
 }
 
 RedisLogins::~RedisLogins() = default;
 
-std::unique_ptr<PasswordSource> RedisLogins::source_of(const Config& all) {
-  const RedisConfig& config = all.redis;
-  if (!config.iam.cache.empty()) return std::make_unique<IamTokens>(all, redis_);
+std::unique_ptr<PasswordSource> RedisLogins::source_of(const RedisConfig& config) {
+  if (!config.iam.cache.empty()) return std::make_unique<IamTokens>(config, redis_);
   if (!config.password_command.empty()) {
     return std::make_unique<PasswordCommand>(config.password_command, loop_, redis_);
   }
@@ -172,13 +171,12 @@ bool RedisLogins::takes_up(std::string_view key) {
          key.ends_with("password_command") || key.starts_with("iam_");
 }
 
-void RedisLogins::reload(const Config& fresh) {
-  const RedisConfig& config = fresh.redis;
-  redis_source_ = source_of(fresh);
+void RedisLogins::reload(const RedisConfig& config) {
+  redis_source_ = source_of(config);
   redis_.set_source(redis_source_.get(), setting_of(config));
   const bool iam = !config.iam.cache.empty();
   redis_.set_connection_life(iam ? kIamConnectionLifeMs : 0);
-  if (config.password_command.empty() && !iam) redis_.offer(fresh.redis_target.password);
+  if (config.password_command.empty() && !iam) redis_.offer(config.target.password);
   sentinel_source_.reset();
   if (const auto& file = config.sentinel_password_file; !file.empty()) {
     sentinel_source_ = std::make_unique<PasswordFile>(file, sentinels_);

@@ -18,18 +18,18 @@ namespace stayd {
 
 class RedisLogins {
  public:
-  RedisLogins(Loop& loop, const Config& config, EventSink& log, Counters& counters);
+  RedisLogins(Loop& loop, const RedisConfig& config, EventSink& log, Counters& counters);
   ~RedisLogins();
 
   Credentials& redis() { return redis_; }
   Credentials& sentinels() { return sentinels_; }
   // Takes up what the configuration says now of passwords. Users stay what they were.
-  void reload(const Config& fresh);
+  void reload(const RedisConfig& fresh);
   // Whether reload() takes up a key of that name.
   static bool takes_up(std::string_view key);
 
  private:
-  std::unique_ptr<PasswordSource> source_of(const Config& all);
+  std::unique_ptr<PasswordSource> source_of(const RedisConfig& config);
 
   Loop& loop_;
   Credentials redis_, sentinels_;

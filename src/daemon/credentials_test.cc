@@ -30,14 +30,14 @@ class RedisLoginsTest : public testing::Test, public EventSink {
 
   Loop loop;
   Counters counters;
-  Config config;
+  RedisConfig config;
   std::string told;
 };
 
 TEST_F(RedisLoginsTest, AFileIsReadWhenItHasChangedAndAfterARefusal) {
-  config.redis.password_file = write("one");
-  config.redis_target.password = "one";
-  config.redis_target.user = "app";
+  config.password_file = write("one");
+  config.target.password = "one";
+  config.target.user = "app";
   RedisLogins logins(loop, config, *this, counters);
   EXPECT_EQ(logins.redis().login().user, "app");
   EXPECT_EQ(logins.redis().login().password, "one");
@@ -51,7 +51,7 @@ TEST_F(RedisLoginsTest, AFileIsReadWhenItHasChangedAndAfterARefusal) {
 }
 
 TEST_F(RedisLoginsTest, ACommandsOutputArrivesLater) {
-  config.redis.password_command = {"/bin/cat", write("one")};
+  config.password_command = {"/bin/cat", write("one")};
   RedisLogins logins(loop, config, *this, counters);
   EXPECT_FALSE(logins.redis().known());
   logins.redis().look(loop.now());
@@ -71,7 +71,7 @@ TEST_F(RedisLoginsTest, ACommandsOutputArrivesLater) {
 }
 
 TEST_F(RedisLoginsTest, AHangingCommandEndsWithIt) {
-  config.redis.password_command = {"/usr/bin/tail", "-f", "/dev/null"};
+  config.password_command = {"/usr/bin/tail", "-f", "/dev/null"};
   const auto began_us = loop.now().mono_us;
   {
     RedisLogins logins(loop, config, *this, counters);
@@ -85,9 +85,9 @@ TEST_F(RedisLoginsTest, AHangingCommandEndsWithIt) {
 
 TEST_F(RedisLoginsTest, TokensAreSignedForEachConnection) {
   const std::string path = write("[default]\naws_access_key_id = A\naws_secret_access_key = s");
-  config.redis.iam = {"", "cache", "eu-west-1", false};
-  config.redis.aws = {{}, path, "default"};
-  config.redis_target.user = "app";
+  config.iam = {"", "cache", "eu-west-1", false};
+  config.aws = {{}, path, "default"};
+  config.target.user = "app";
   RedisLogins logins(loop, config, *this, counters);
   Credentials& redis = logins.redis();
   redis.look({0, 1'795'953'600'000});

@@ -67,6 +67,8 @@ int run(const CommandLine& line) {
       return run_status(loaded->config, line, terminal);
     case Command::backfill:
       return run_backfill(loaded->config, line, terminal);
+    case Command::change_region:
+      return run_change_region(loaded->config, line, terminal);
     case Command::ledger_ls:
     case Command::ledger_get:
     case Command::ledger_export:

@@ -178,6 +178,21 @@ void add_cluster(Page& page, const ClusterStatus& cluster, const std::vector<Nam
               debts);
 }
 
+void add_regions(Page& page, const std::vector<RegionStatus>& regions) {
+  std::vector<std::pair<std::string, double>> in_use, well, drained;
+  for (const RegionStatus& region : regions) {
+    in_use.emplace_back(region.name, number(region.in_use));
+    drained.emplace_back(region.name, number(region.drained));
+    if (!region.in_use) well.emplace_back(region.name, number(region.well));
+  }
+  if (regions.empty()) return;
+  page.gauges("stayd_region_in_use", "1 for the [[redis]] that is used", "region", in_use);
+  page.gauges("stayd_region_well", "1 while a [[redis]] that is not in use takes writes", "region",
+              well);
+  page.gauges("stayd_region_drained", "1 while this [[redis]] is to be left alone", "region",
+              drained);
+}
+
 }  // namespace
 
 std::string render_metrics(const PageInput& input) {
@@ -188,6 +203,7 @@ std::string render_metrics(const PageInput& input) {
   add_process(page, input.process, input.engine);
   add_certificates(page, input.process.certificates);
   add_login_probes(page, input.process.login_probes);
+  add_regions(page, input.process.regions);
   if (input.process.sentinels) add_sentinels(page, *input.process.sentinels);
   if (input.process.cluster) add_cluster(page, *input.process.cluster, input.engine.shards);
 #define X(name, help) page.counter("stayd_" #name "_total", help, number(input.counters.name));

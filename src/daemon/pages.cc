@@ -91,6 +91,15 @@ Readiness judge_readiness(const PageInput& input) {
                       cluster->uncovered));
     }
   }
+  for (const RegionStatus& region : input.process.regions) {
+    if (region.in_use && !region.preferred) {
+      out.notes.push_back(
+          fmt::format("Redis {} is used in place of the one that is preferred", region.name));
+    } else if (!region.in_use && !region.well && !region.trouble.empty()) {
+      out.notes.push_back(
+          fmt::format("Redis {} could not be used ({})", region.name, region.trouble));
+    }
+  }
   for (const LoginProbeStatus& probe : input.process.login_probes) {
     if (!probe.failing) continue;
     out.notes.push_back(

@@ -13,6 +13,7 @@
 #include "observe/counters.h"
 #include "redis/cluster_watch.h"
 #include "redis/login_probe.h"
+#include "redis/region_choice.h"
 #include "redis/sentinel.h"
 
 namespace stayd {
@@ -37,6 +38,7 @@ struct ProcessFacts {
   std::vector<LoginProbeStatus> login_probes;  // one for each primary
   std::optional<SentinelStatus> sentinels;     // nullopt: the URL names no Sentinels
   std::optional<ClusterStatus> cluster;        // nullopt: nor a Cluster
+  std::vector<RegionStatus> regions;           // empty: there is only one
 };
 
 struct PageInput {
@@ -68,6 +70,8 @@ std::string render_status_json(const PageInput& input);  // one object, "trust",
 
 // The JSON of a running server as `stayd status` shows it to people. Errors: `invalid`.
 Result<std::string> render_status_table(std::string_view json);
+// Whether that JSON says that the [[redis]] of this name is in use, and trusted.
+bool is_trusted_region(std::string_view json, std::string_view name);
 std::string_view trust_name(Trust trust);  // "out", "suspect", "trusted"
 
 // RSS, descriptors and CPU time of this process, from /proc/self and getrusage; now_ms is given.

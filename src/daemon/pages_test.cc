@@ -209,6 +209,30 @@ TEST_F(Pages, ABotchedRotationShowsEverywhere) {
   EXPECT_EQ(root.at_pointer("/login_probes/0/last_ok_ms").to_number<int>(), 1'080'000);
 }
 
+TEST_F(Pages, RegionsShowEverywhere) {
+  process_.regions = {
+      {"a", "one:6379", false, true, true, true, false, 0, "one:6379: connect timed out"},
+      {"b", "two:6379", true, false, false, true, false, 0, ""}};
+  EXPECT_EQ(page("/readyz").body,
+            "ok\nnote: Redis a could not be used (one:6379: connect timed out)\n"
+            "note: Redis b is used in place of the one that is preferred\n");
+  const std::string metrics = page("/metrics").body;
+  EXPECT_NE(metrics.find("stayd_region_in_use{region=\"b\"} 1"), std::string::npos);
+  EXPECT_NE(metrics.find("stayd_region_well{region=\"a\"} 0"), std::string::npos);
+  EXPECT_EQ(metrics.find("stayd_region_well{region=\"b\"}"), std::string::npos);
+  EXPECT_NE(metrics.find("stayd_region_drained{region=\"a\"} 1"), std::string::npos);
+  const std::string json = render_status_json(input());
+  EXPECT_TRUE(is_trusted_region(json, "b"));
+  EXPECT_FALSE(is_trusted_region(json, "a"));
+  EXPECT_FALSE(is_trusted_region("[]", "b"));
+  EXPECT_FALSE(is_trusted_region("no JSON", "b"));
+  const std::string table = *render_status_table(json);
+  EXPECT_NE(table.find("a at one:6379: not well (one:6379: connect timed out), preferred, drained"),
+            std::string::npos)
+      << table;
+  EXPECT_NE(table.find("b at two:6379: in use\n"), std::string::npos);
+}
+
 TEST_F(Pages, StatusTableForPeople) {
   engine_.shard.trust = Trust::out;
   engine_.shard.reason = "Connection refused";

@@ -30,7 +30,6 @@ Server::~Server() {
 Result<void> Server::start() {
   const Now now = loop_.now();
   facts_.version = kVersion;
-  facts_.redis_url_host = config_.redis_target.text();
   facts_.ledger_path = config_.ledger.path;
   facts_.started_ms = now.wall_ms;
   if (const auto opened = open_ledger(); !opened) return opened.error();
@@ -39,10 +38,10 @@ Result<void> Server::start() {
   port_.facts.started_mono_us = now.mono_us;
   port_.facts.process_id = in_.process_id;
   port_.admin = config_.admin;
-  if (config_.redis_target.cluster()) port_.databases = 1;
-  port_.default_db = static_cast<std::uint8_t>(config_.redis_target.db);
+  if (config_.redis.target.cluster()) port_.databases = 1;
+  port_.default_db = static_cast<std::uint8_t>(config_.redis.target.db);
   port_.limits.max_clients = static_cast<std::size_t>(config_.listen.max_clients);
-  if (const auto made = make_dialer(); !made) return made.error();
+  if (const auto made = make_regions(); !made) return made.error();
   make_shards();
   if (const auto listening = listen(); !listening) return listening.error();
   loop_.add_ticker(*this);
@@ -127,7 +126,7 @@ void Server::run(int signal_fd) {
   log_.info("serving",
             fmt::format("stayd {} serves on {}, HTTP on {}, Redis at {}, ledger in {}, {}",
                         kVersion, fmt::join(facts_.resp, " "), config_.listen.http,
-                        facts_.redis_url_host, facts_.ledger_path, config_.mode));
+                        regions_->in_use().target().text(), facts_.ledger_path, config_.mode));
   notifier_.ready("serving");
   loop_.run();
   // What the engines still owed the ledger is in its queue; close() executes it.
@@ -137,18 +136,7 @@ void Server::run(int signal_fd) {
 }
 
 void Server::on_tick(Now now) {
-  if (sentinels_) {
-    sentinels_->doubt(!shards_->up());
-    sentinels_->on_tick(now);
-  }
-  if (cluster_) {
-    cluster_->doubt(!shards_->up());
-    cluster_->on_tick(now);
-    // Any node tells what is published.
-    const Endpoint node = shards_->some_primary();
-    const bool elsewhere = node.known() && node != pubsub_->endpoint();
-    if (!pubsub_->up() && elsewhere) pubsub_->move_to(node, "this node does not answer");
-  }
+  regions_->on_tick(now);
   pubsub_->on_tick(now);
   relay_->on_tick(now);
   port_.hub.tick(now);
@@ -188,9 +176,8 @@ void Server::tell_of_ledger(const EngineStatus& status) {
 }
 
 void Server::each_second(Now) {
-  if (config_.redis.replica_reads && cluster_ && cluster_->topology()) {
-    shards_->name_replicas(*cluster_->topology());
-  }
+  const auto& topology = regions_->in_use().topology();
+  if (config_.redis.replica_reads && topology) shards_->name_replicas(*topology);
   log_.tick();
   const EngineStatus status = shards_->status();
   tell_of_ledger(status);
@@ -200,26 +187,10 @@ void Server::each_second(Now) {
   last_summary_ = std::move(text);
 }
 
-// From this host only, and not by a page that a browser shows: such pages cannot set headers.
-HttpResponse Server::start_backfill(const HttpRequest& request) {
-  HttpResponse response;
-  if (!request.from_this_host || request.header("Stayd-Command").empty()) {
-    response.status = 403;
-    response.body = "only `stayd backfill`, on this host\n";
-    return response;
-  }
-  if (!shards_->status().adoption_complete) {
-    response.body = "under way\n";
-    return response;
-  }
-  shards_->restart_adoption();
-  log_.info("backfill_started", "every key of Redis is looked at once more");
-  response.body = "started\n";
-  return response;
-}
-
 HttpResponse Server::answer(const HttpRequest& request) {
-  if (request.path == "/backfill" && request.method == "POST") return start_backfill(request);
+  constexpr std::string_view kCommands[] = {"/backfill", "/switch", "/drain", "/undrain"};
+  const bool command = std::ranges::find(kCommands, request.path) != std::end(kCommands);
+  if (command && request.method == "POST") return obey(request);
   HttpResponse response;
   if (request.method != "GET" && request.method != "HEAD") {
     response.status = 405;
@@ -230,13 +201,18 @@ HttpResponse Server::answer(const HttpRequest& request) {
   facts_.now_ms = loop_.now().wall_ms;
   facts_.clients = resp_->connections();
   facts_.draining = drain_until_us_ != 0;
-  if (sentinels_) facts_.sentinels = sentinels_->status();
-  if (cluster_) facts_.cluster = cluster_->status();
+  Region& region = regions_->in_use();
+  facts_.redis_url_host = region.target().text();
+  facts_.sentinels.reset();
+  facts_.cluster.reset();
+  if (region.sentinels()) facts_.sentinels = region.sentinels()->status();
+  if (region.cluster()) facts_.cluster = region.cluster()->status();
+  facts_.regions = regions_->status();
   facts_.login_probes = shards_->login_probes();
   facts_.certificates = {{"listen", listen_files_.not_after_s()}};
-  if (tls_) {
-    facts_.certificates.emplace_back("redis", tls_->server_not_after_s());
-    facts_.certificates.emplace_back("own", tls_->own_not_after_s());
+  if (const TlsDialer* tls = region.tls()) {
+    facts_.certificates.emplace_back("redis", tls->server_not_after_s());
+    facts_.certificates.emplace_back("own", tls->own_not_after_s());
   }
   if (request.path == "/metrics" || request.path == "/status.json") measure_process(facts_);
   const EngineStatus status = shards_->status();
@@ -275,7 +251,7 @@ void Server::drain(Now now) {
     if (late || resp_->connections() == 0) loop_.stop();
     return;
   }
-  if (!late && shards_->calls_under_way() > 0) return;
+  if (!late && shards_->calls_under_way() + gate_->waiting() > 0) return;
   closing_ = true;
   drain_until_us_ = now.mono_us + kFlushUs;
   resp_->close_all();
@@ -302,7 +278,7 @@ void Server::reload() {
   log_.set_level(*parse_severity(fresh.log.level));
   shards_->replace_policies(fresh.sessions);
   fill_port(fresh);
-  logins_->reload(fresh);
+  regions_->reload(fresh);
   config_.sessions = fresh.sessions;
   log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"
                                         : fmt::format("{} wait for a restart; the rest is taken up",

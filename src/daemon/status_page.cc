@@ -1,6 +1,7 @@
 // /status.json and the table that `stayd status` makes of it. The only file that knows Boost.JSON.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "daemon/log.h"
@@ -65,6 +66,22 @@ json::array login_probes_array(const std::vector<LoginProbeStatus>& probes) {
   return out;
 }
 
+json::array regions_array(const std::vector<RegionStatus>& regions) {
+  json::array out;
+  for (const RegionStatus& region : regions) {
+    out.push_back(json::object{{"name", region.name},
+                               {"address", region.address},
+                               {"in_use", region.in_use},
+                               {"preferred", region.preferred},
+                               {"drained", region.drained},
+                               {"known", region.known},
+                               {"well", region.well},
+                               {"well_since_ms", region.well_since_ms},
+                               {"trouble", region.trouble}});
+  }
+  return out;
+}
+
 json::array strings(const std::vector<std::string>& texts) {
   json::array out;
   for (const std::string& text : texts) out.push_back(json::value(text));
@@ -106,6 +123,19 @@ std::string size_text(std::int64_t bytes) {
   if (bytes < 10'000) return fmt::format("{} B", bytes);
   if (bytes < 10'000'000) return fmt::format("{} KB", bytes / 1'000);
   return fmt::format("{} MB", bytes / 1'000'000);
+}
+
+// "in use", "well for 3 min, preferred", "not well (connect timed out), drained".
+std::string region_text(const json::value& region, std::int64_t now_ms) {
+  std::string text = "in use";
+  if (!flag_at(region, "/in_use")) {
+    text = flag_at(region, "/well")
+               ? fmt::format("well for {}", age(number_at(region, "/well_since_ms"), now_ms))
+               : fmt::format("not well ({})", text_at(region, "/trouble"));
+  }
+  if (flag_at(region, "/preferred")) text += ", preferred";
+  if (flag_at(region, "/drained")) text += ", drained";
+  return text;
 }
 
 }  // namespace
@@ -152,7 +182,20 @@ std::string render_status_json(const PageInput& input) {
       {"counters", std::move(counters)}};
   if (process.sentinels) page["sentinels"] = sentinels_object(*process.sentinels);
   if (process.cluster) page["cluster"] = cluster_object(*process.cluster, engine.shards);
+  if (!process.regions.empty()) page["regions"] = regions_array(process.regions);
   return json::serialize(page) + "\n";
+}
+
+bool is_trusted_region(std::string_view text, std::string_view name) {
+  json::error_code error;
+  const json::value root = json::parse(json::string_view(text), error);
+  if (error || !root.is_object()) return false;
+  if (text_at(root, "/shard/trust") != trust_name(Trust::trusted)) return false;
+  const json::value* regions = root.as_object().if_contains("regions");
+  if (regions == nullptr || !regions->is_array()) return false;
+  return std::ranges::any_of(regions->get_array(), [name](const json::value& one) {
+    return flag_at(one, "/in_use") && text_at(one, "/name") == name;
+  });
 }
 
 Result<std::string> render_status_table(std::string_view text) {
@@ -181,6 +224,13 @@ Result<std::string> render_status_table(std::string_view text) {
       fmt::format("{}: {} for {}{}", text_at(root, "/shard/address"), text_at(root, "/shard/trust"),
                   age(number_at(root, "/shard/since_ms"), now),
                   reason.empty() || reason == "?" ? "" : fmt::format(" ({})", reason)));
+  if (const json::value* regions = root.as_object().if_contains("regions");
+      regions != nullptr && regions->is_array()) {
+    for (const json::value& region : regions->get_array()) {
+      row("", fmt::format("{} at {}: {}", text_at(region, "/name"), text_at(region, "/address"),
+                          region_text(region, now)));
+    }
+  }
   if (root.as_object().contains("sentinels")) {
     row("sentinels",
         fmt::format("{} of {} answer; {} is {}, epoch {}", number_at(root, "/sentinels/answering"),

@@ -48,6 +48,7 @@ namespace stayd {
   X(login_probe_failures, "... that failed")                                                       \
   X(condemned_connections, "Connections to Redis closed because of a late or impossible reply")    \
   X(primary_switches, "Times Sentinels or a Cluster named another primary")                        \
+  X(region_switches, "Times another [[redis]] was used from then on")                              \
   X(ledger_errors, "Ledger operations that failed")                                                \
   X(protocol_errors, "Client connections closed for protocol errors")                              \
   X(tls_handshakes_failed, "Clients whose TLS handshake failed, or took too long")                 \

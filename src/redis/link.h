@@ -67,6 +67,13 @@ class Link final : public Upstream, private TransportEvents, private ReplyHandle
   void stop();
   // Dials at the next tick, however long the wait would have been (a hint that Redis is back).
   void hurry() { next_dial_us_ = 0; }
+  // Later connections log in with these, and are made over TLS or not: move_to() is about to
+  // follow.
+  void log_in_with(Credentials* credentials, bool tls) {
+    options_.credentials = credentials;
+    options_.tls = tls;
+    not_serial_.reset();
+  }
   // Redis is elsewhere: condemns the connection to where it was, and dials there at the next tick.
   void move_to(const Endpoint& endpoint, std::string_view cause);
 

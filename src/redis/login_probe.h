@@ -46,6 +46,10 @@ class LoginProbe final : private UpstreamEvents {
 
   // `live`: the connections in use work. While they do not, there is nothing to find out.
   void on_tick(Now now, bool live);
+  void log_in_with(Credentials* credentials, bool tls) {
+    options_.credentials = credentials;
+    options_.tls = tls;
+  }
   // Another primary; what was found out of the one before is forgotten.
   void move_to(const Endpoint& endpoint);
   LoginProbeStatus status() const;

@@ -25,6 +25,10 @@ class PinnedPool final : public Pinned {
   void release(std::uint64_t client) override;
   void drop(std::uint64_t client) override;
   void on_tick(Now now);
+  void log_in_with(Credentials* credentials, bool tls) {
+    options_.credentials = credentials;
+    options_.tls = tls;
+  }
   // Redis is elsewhere: every connection is condemned, and later ones go there.
   void move_to(const Endpoint& endpoint, std::string_view cause);
   std::size_t size() const { return used_.size(); }

@@ -29,6 +29,12 @@ class ReplicaLink final : public Replica, private UpstreamEvents {
 
   void on_tick(Now now);
 
+  // As Link's.
+  void log_in_with(Credentials* credentials, bool tls) {
+    options_.credentials = credentials;
+    options_.tls = tls;
+  }
+
   void set_addresses(std::vector<std::string> addresses) override;
   void open(Now now) override;
   void close() override { open_ = false; }

@@ -203,6 +203,7 @@ EngineStatus ShardSet::status() const {
     all.adoption_expected += one.adoption_expected;
     all.ledger_ok = all.ledger_ok && one.ledger_ok;
     all.to_read_back += one.to_read_back;
+    all.truths += one.truths;
     all.calls_under_way += one.calls_under_way;
     all.replicas_known += one.replicas_known;
     all.cached_records += one.cached_records;

@@ -46,7 +46,7 @@ class ShardSet final : private SlotEvents {
            Dialer& dialer, Counters& counters, EventSink& events, Random& random);
   ~ShardSet() override;
 
-  // `hint`: Redis says that a slot is elsewhere; may come often. Before start().
+  // `hint`: Redis says that a slot is elsewhere; may come often.
   void set_hint(std::function<void()> hint) { hint_ = std::move(hint); }
   void set_push_handler(ReplyHandler* handler);
   void start(Now now);
@@ -55,6 +55,17 @@ class ShardSet final : private SlotEvents {
   void on_turn_end() { store_.submit(); }
 
   CallHandler& handler();
+  // Another Redis is used from now on: the one of that name, at `primary` or, of a Cluster, where
+  // `topology` says. What was planned for the one of before is dropped.
+  struct Destination {
+    std::string region;
+    Endpoint primary;
+    const Topology* topology = nullptr;
+    Credentials* credentials = nullptr;
+    bool tls = false;
+    std::vector<std::string> replicas;  // as in EngineOptions
+  };
+  void lead_to(const Destination& to, std::string_view cause);
   // Of one shard: the primary is elsewhere.
   void move_to(const Endpoint& primary, std::string_view cause);
   // Of a Cluster.

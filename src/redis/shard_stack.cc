@@ -41,6 +41,14 @@ void ShardStack::on_tick(Now now) {
   engine_.on_tick(now);
 }
 
+void ShardStack::log_in_with(Credentials* credentials, bool tls) {
+  data_.log_in_with(credentials, tls);
+  aux_.log_in_with(credentials, tls);
+  pinned_.log_in_with(credentials, tls);
+  probe_.log_in_with(credentials, tls);
+  replica_.log_in_with(credentials, tls);
+}
+
 // The connection that decides what is believed goes first: nothing new is sent to the one of
 // before.
 void ShardStack::move_to(const Endpoint& endpoint, std::string_view cause) {

@@ -35,6 +35,8 @@ class ShardStack {
 
   void start(Now now);
   void on_tick(Now now);
+  // Another Redis, with logins of its own: move_to() is about to follow.
+  void log_in_with(Credentials* credentials, bool tls);
   // Redis is at another address: what is under way to the one of before is lost, later connections
   // go there. An address that is not known(): nothing is dialled.
   void move_to(const Endpoint& endpoint, std::string_view cause);

@@ -1,5 +1,5 @@
 """Two session libraries and a raw client, 500 requests/s together, while Sentinel or a Redis Cluster fails
-over, or slots move: every answer is judged by the checker of the simulator, and none is an error."""
+over, slots move, or another [[redis]] is used: every answer is judged by the checker of the simulator, and none is an error."""
 
 import time
 from pathlib import Path
@@ -69,7 +69,8 @@ def crowd_at(make_stayd, folder):
     ending = []
 
     def make(servers):
-        stayd = make_stayd(servers.url, options=servers.options)
+        text = getattr(servers, "config_text", None)
+        stayd = make_stayd(servers.url, options=servers.options, config_text=text)
         stayd.wait_trusted()
         stayd.wait_adopted()
         apps = [App(name, stayd.port, folder) for name in LIBRARIES]
@@ -174,3 +175,43 @@ def test_nobody_notices_that_slots_move(cluster, crowd_at):
     moving.out_us = now_us()
     time.sleep(CALM_S)
     judge_all(crowd, stayd, cluster, moving)
+
+
+class TwoRegions:
+    """Redis a, and b in another region."""
+
+    def __init__(self, make_redis):
+        self.a, self.b = make_redis(), make_redis()
+        self.url, self.options = self.a.url, {}
+        self.config_text = (
+            '[regions]\nfailover_after = "2s"\nfailback_after = "3s"\n'
+            f'[[redis]]\nname = "a"\nurl = "{self.a.url}"\n'
+            f'[[redis]]\nname = "b"\nurl = "{self.b.url}"\n'
+        )
+
+
+def wait_in_use(stayd, name):
+    used = lambda: [r["name"] for r in stayd.status()["regions"] if r["in_use"]] == [name]  # noqa: E731
+    wait_until(used, 20 * SLACK, f"{name} is used")
+    stayd.wait_trusted()
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("fault", ["killed", "frozen"])
+def test_nobody_notices_that_the_region_changes(fault, make_redis, crowd_at):
+    """To the second and back; the first returns with what it had when it was lost, or a second before."""
+    regions = TwoRegions(make_redis)
+    stayd, crowd = crowd_at(regions)
+    time.sleep(CALM_S)
+    old = regions.a.snapshot()
+    time.sleep(1)
+    change = Occurrence("region_" + fault, now_us())
+    regions.a.kill() if fault == "killed" else regions.a.freeze()
+    wait_in_use(stayd, "b")
+    time.sleep(CALM_S)
+    regions.a.restart_from(old) if fault == "killed" else regions.a.thaw()
+    wait_in_use(stayd, "a")
+    change.out_us = now_us()
+    time.sleep(CALM_S)
+    assert stayd.metric("stayd_region_switches_total") == 2
+    judge_all(crowd, stayd, regions.a, change)

@@ -47,7 +47,7 @@ MemoryStore::Report MemoryStore::apply_now(Mutation& mutation, StoreToken token,
   result.before = row.meta;
   result.outcome = stayd::apply(std::move(mutation), row, wall_ms);
   if (result.outcome == ApplyOutcome::applied) {
-    undo_.push_back({key, existed ? std::optional(found->second) : std::nullopt});
+    undo_.push_back({key, existed ? std::optional(found->second) : std::nullopt, written_facts_});
     highest_hlc_ = std::max(highest_hlc_, hlc);
     if (row.meta == RowMeta{}) {
       rows_.erase(key);
@@ -140,8 +140,11 @@ void MemoryStore::swap_databases(int a, int b, StoreToken token) {
 
 void MemoryStore::put_fact(std::string name, std::string value) {
   facts_[name] = value;
-  gather(
-      [this, name = std::move(name), value = std::move(value)] { written_facts_[name] = value; });
+  gather([this, name = std::move(name), value = std::move(value)] {
+    auto facts = std::make_shared<Facts>(*written_facts_);
+    (*facts)[name] = value;
+    written_facts_ = std::move(facts);
+  });
 }
 
 std::string MemoryStore::fact(std::string_view name) const {
@@ -202,13 +205,17 @@ void MemoryStore::crash(std::size_t done) {
   reports_.clear();
   held_.clear();
   sync_started_ = false;
-  facts_ = written_facts_;
+  facts_ = *written_facts_;
   in_flight_.reopen();
 }
 
 std::vector<FullKey> MemoryStore::lose_power(std::size_t kept) {
   std::vector<FullKey> lost;
-  written_facts_ = synced_facts_;
+  if (kept == 0) {
+    written_facts_ = synced_facts_;
+  } else if (kept < undo_.size()) {
+    written_facts_ = undo_[kept].facts;
+  }
   std::fill(in_flight_memory_.begin(), in_flight_memory_.end(), std::byte{});
   crash();
   while (undo_.size() > kept) {

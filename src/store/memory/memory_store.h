@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -77,9 +78,11 @@ class MemoryStore final : public Store {
     StoreToken token = 0;
     std::variant<ApplyResult, Row, ScanPage> result;
   };
+  using Facts = std::map<std::string, std::string, std::less<>>;
   struct Undo {
     FullKey key;
     std::optional<Row> before;
+    std::shared_ptr<const Facts> facts;  // then: what reaches a disk is the beginning of one log
   };
 
   // What a power cut leaves: the undo's beginning, the highest version, the facts.
@@ -87,7 +90,7 @@ class MemoryStore final : public Store {
     std::size_t undo = 0;
     std::size_t held = 0;
     Hlc highest_hlc = 0;
-    std::map<std::string, std::string, std::less<>> facts;
+    std::shared_ptr<const Facts> facts;
   };
 
   void gather(std::function<void()> operation) { gathered_.push_back(std::move(operation)); }
@@ -99,9 +102,9 @@ class MemoryStore final : public Store {
   std::function<std::int64_t()> wall_ms_;
   StoreEvents* events_ = nullptr;
   std::map<FullKey, Row> rows_;
-  std::map<std::string, std::string, std::less<>> facts_;
-  std::map<std::string, std::string, std::less<>> written_facts_;
-  std::map<std::string, std::string, std::less<>> synced_facts_;
+  Facts facts_;
+  std::shared_ptr<const Facts> written_facts_ = std::make_shared<Facts>();
+  std::shared_ptr<const Facts> synced_facts_ = written_facts_;
   std::vector<std::function<void()>> gathered_;
   std::deque<Report> reports_;
   std::deque<Report> held_;  // of synced changes; the first `run_.held` end with the run under way

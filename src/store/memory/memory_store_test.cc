@@ -50,6 +50,24 @@ TEST_F(MemoryStoreTest, APowerCutGoesBackToTheLastSync) {
   EXPECT_EQ(store_.highest_hlc(), 2U);
 }
 
+// They stand in one log with the changes.
+TEST_F(MemoryStoreTest, FactsAreAsOldAsTheChangesThatAPowerCutLeaves) {
+  store_.put_fact("fact", "before");
+  put_text("a", 1);
+  store_.put_fact("fact", "between");
+  put_text("b", 2);
+  store_.put_fact("fact", "after");
+  store_.submit();
+  MemoryStore copy = store_;
+  copy.lose_power(2);
+  EXPECT_EQ(copy.fact("fact"), "after");
+  copy = store_;
+  copy.lose_power(1);
+  EXPECT_EQ(copy.fact("fact"), "between");
+  store_.lose_power(0);
+  EXPECT_EQ(store_.fact("fact"), "");
+}
+
 TEST_F(MemoryStoreTest, WritesOnTheirWayOutliveACrashAndNoPowerCut) {
   store_.in_flight().begin({full_key(0, "a")});
   store_.crash();
