@@ -49,7 +49,11 @@ void Instance::start_engine() {
   data_ =
       std::make_unique<Link>(link, network_, engine_->data_events(), counters_, *engine_random_);
   aux_ = std::make_unique<Link>(link, network_, engine_->aux_events(), counters_, *engine_random_);
-  engine_->attach(*data_, *aux_);
+  if (options_.engine.replica_reads) {
+    replica_ =
+        std::make_unique<ReplicaLink>(link, network_, engine_->replica_events(), *engine_random_);
+  }
+  engine_->attach(*data_, *aux_, nullptr, replica_.get());
   turn([this] {
     engine_->start(now());
     data_->start(now());
@@ -98,6 +102,7 @@ void Instance::kill() {
   paused_until_us_ = 0;
   data_.reset();
   aux_.reset();
+  replica_.reset();
   engine_.reset();
   set_.reset();
   asks_ = false;
@@ -143,6 +148,7 @@ void Instance::tick_all() {
   if (set_) return set_->on_tick(now());
   data_->on_tick(now());
   aux_->on_tick(now());
+  if (replica_) replica_->on_tick(now());
   engine_->on_tick(now());
 }
 

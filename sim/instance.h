@@ -15,6 +15,7 @@
 #include "base/random.h"
 #include "core/engine.h"
 #include "redis/link.h"
+#include "redis/replica_link.h"
 #include "redis/shard_set.h"
 #include "sim/diary.h"
 #include "sim/disk.h"
@@ -121,9 +122,10 @@ class Instance final : public EventSink {
   std::unique_ptr<Random> engine_random_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Link> data_, aux_;
-  std::unique_ptr<ShardSet> set_;  // of a Cluster, instead of these
-  std::size_t ear_ = 0;            // hears of the Cluster's topology
-  bool asks_ = false;              // ... and has asked for it
+  std::unique_ptr<ReplicaLink> replica_;  // nullptr: replicas are not asked
+  std::unique_ptr<ShardSet> set_;         // of a Cluster, instead of these
+  std::size_t ear_ = 0;                   // hears of the Cluster's topology
+  bool asks_ = false;                     // ... and has asked for it
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;

@@ -12,6 +12,7 @@ constexpr std::uint16_t kFirstPort = 7000;
 constexpr std::uint16_t kPortsOfAShard = 10'000;
 constexpr std::int64_t kFirstToldUs = 50 * kMs, kLastToldUs = 2 * kSecond;
 constexpr std::int64_t kTryAgainUs = 20 * kMs;
+constexpr std::int64_t kLongestLagUs = 5 * kSecond;  // of a replica; stayd's bound is 3 s
 
 }  // namespace
 
@@ -65,7 +66,18 @@ std::set<FullKey> Servers::keys() const {
   return keys;
 }
 
+RedisModel* Servers::replica() {
+  const RedisModel& primary = *shards_[0].primary;
+  auto& one = *replicas_.emplace_back(std::make_unique<RedisModel>(scheduler_, own_));
+  const auto lag_us = static_cast<std::int64_t>(own_.below(kLongestLagUs));
+  one.start_as_replica_of(primary, primary.changes_since(scheduler_.now_us() - lag_us));
+  one.flags.replica = true;
+  one.clock_offset_ms = primary.clock_offset_ms;
+  return &one;
+}
+
 RedisModel* Servers::at(const Endpoint& to) {
+  if (to.host == kReplica) return replica();
   if (!cluster()) return shards_[0].primary.get();
   for (Shard& shard : shards_) {
     if (shard.port == to.port) return shard.primary.get();

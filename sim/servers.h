@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <string_view>
 #include <vector>
 
 #include "base/random.h"
@@ -38,7 +39,10 @@ class Servers {
   // What everybody may read: keys in slots that their server has.
   std::set<FullKey> keys() const;
 
-  // By its address; a deposed primary keeps its own. nullptr: nobody is there.
+  // By its address; a deposed primary keeps its own. nullptr: nobody is there. Who dials kReplica
+  // gets a replica of the first server as it is, or was when it was killed, without its last
+  // changes.
+  static constexpr std::string_view kReplica = "replica";
   RedisModel* at(const Endpoint& endpoint);
   std::size_t shard_at(std::string_view address) const;  // of a deposed primary too
 
@@ -77,6 +81,7 @@ class Servers {
   };
 
   Endpoint endpoint(std::size_t shard) const { return {"redis", shards_[shard].port}; }
+  RedisModel* replica();
   void on_changed();
   void begin_part();
   void move_on();
@@ -88,6 +93,7 @@ class Servers {
   Random standby_random_;
   std::unique_ptr<RedisModel> standby_;
   std::vector<Ear> ears_;
+  std::vector<std::unique_ptr<RedisModel>> replicas_;  // one for each connection
   std::deque<SlotSet> parts_;  // of the move under way; the first one is migrating
   std::size_t from_ = 0, to_ = 0;
   std::int64_t pause_us_ = 0;

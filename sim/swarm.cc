@@ -71,6 +71,10 @@ WorldOptions draw(WorldOptions options) {
   if (options.faults && backfill.chance(20)) {
     options.backfill_held_us = between(backfill, kSecond, 30 * kSecond);
   }
+  if (options.instance.engine.replica_reads) {
+    options.instance.engine.replicas = {std::string(Servers::kReplica) + ":6379"};
+    options.backfill_held_us = static_cast<std::int64_t>(options.minutes * 60) * kSecond;
+  }
   Random clocks = stream(options.seed, "draw clocks");
   if (options.faults && !clocks_jump && clocks.chance(20)) {
     options.redis_ahead_ms = static_cast<std::int64_t>(clocks.below(2 * kMaxSkewMs)) - kMaxSkewMs;
@@ -110,6 +114,7 @@ std::string command_line(const WorldOptions& options) {
   std::string out = "./dev sim --seed " + std::to_string(options.seed) + " --minutes " + minutes;
   if (options.instances) out += " --instances " + std::to_string(*options.instances);
   if (options.shards > 1) out += " --shards " + std::to_string(options.shards);
+  if (options.instance.engine.replica_reads) out += " --replica";
   if (options.only_faults) {
     std::string names;
     for (const std::string& name : *options.only_faults) names += (names.empty() ? "" : ",") + name;

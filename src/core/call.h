@@ -73,6 +73,7 @@ struct Call {
   bool unrecorded = false;    // the ledger failed
   bool marked = false;        // its rows are stale in the ledger: Redis is asked for them
   bool redirected = false;    // another shard has been asked, as the first one said
+  bool logged_out = false;    // Redis has removed sessions by it, and confirmed that
   bool buried = false;        // found keys removed, which the ledger may not have written yet
   std::int64_t lifetime_end_ms = 0;              // absolute end of the session, while Redis is told
   bool checked = false;                          // an absent-looking reply has been checked once
@@ -119,7 +120,7 @@ struct Call {
     slot = InFlightTable::kNone;
     hlc = held_from = 0;
     in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created =
-        unrecorded = marked = redirected = buried = false;
+        unrecorded = marked = redirected = buried = logged_out = false;
     metas.clear();
     revived.clear();
     gone.clear();

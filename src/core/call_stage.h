@@ -15,6 +15,7 @@ enum class Stage : std::uint8_t {
   aux,            //   on the auxiliary connection
   tomb,           //   the tombstone is being written before Redis is asked
   removal,        //   the removal is on its way
+  waited,         //   done; replicas are waited for before the client is told
   marking,        //   rows are being marked stale before an opaque write
   opaque,         //   it is on its way, with what becomes of its keys
   opaque_alone,   //   refused with what stands around it, it says why
@@ -33,6 +34,7 @@ enum class Stage : std::uint8_t {
   missing_verify,
   loading,         // stand-in path: rows are being loaded
   standin_record,  //   effects are being recorded
+  replica,         // nobody here knows: a replica is asked
   held_unknown,    // waits for an answer, then error
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/hlc.h"
 #include "base/random.h"
@@ -36,11 +37,17 @@ struct EngineOptions {
   std::int64_t max_island_ms = 15 * 60 * 1000;  // R4: stayd away for longer: Redis is the truth
   std::int64_t hold_ms = 5000;                  // unknown = "hold"
   std::size_t near_cache_bytes = 16u << 20;
-  std::string region;          // of several Redises, the name of the one in use; else empty
-  bool observe = false;        // adopt only; never answer instead of Redis
-  bool strict_logout = false;  // refuse a logout that cannot be made durable
-  bool blind_accept = true;    // R5: the ledger cannot be read, a SUSPECT Redis can
-  Rules rules;                 // tests only
+  // Confirmed logouts wait so long, at most, until so many replicas have them; 0: they do not.
+  std::int64_t logout_wait_ms = 0;
+  std::int64_t logout_wait_replicas = 1;
+  // Replicas may answer what would be UNKNOWN while the primary is out.
+  bool replica_reads = false;
+  std::vector<std::string> replicas;  // "host:port", beside those that Redis names
+  std::string region;                 // of several Redises, the name of the one in use; else empty
+  bool observe = false;               // adopt only; never answer instead of Redis
+  bool strict_logout = false;         // refuse a logout that cannot be made durable
+  bool blind_accept = true;           // R5: the ledger cannot be read, a SUSPECT Redis can
+  Rules rules;                        // tests only
 };
 
 // How long a tombstone lives at least (I9). The ledger extends it beyond the expiry of what it

@@ -17,13 +17,17 @@ Engine::Engine(EngineOptions options, PolicyTable policies, Store& store, Counte
       shard_(c_, *this),
       adopter_(c_, shard_, *this),
       tomb_keeper_(c_),
+      logout_wait_(c_, *this),
+      replica_reads_(c_, *this),
       aux_side_(*this) {
   store.set_events(&c_.ops);
 }
 
-void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned) {
+void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned, Replica* replica) {
   c_.upstream = &data;
   aux_ = &aux;
+  logout_wait_.attach(aux);
+  replica_reads_.attach(replica, aux);
   pinned_ = pinned;
 }
 
@@ -36,6 +40,7 @@ void Engine::start(Now now) {
   }
   shard_.start();
   adopter_.start();
+  replica_reads_.start();
 }
 
 void Engine::on_tick(Now now) {
@@ -43,6 +48,8 @@ void Engine::on_tick(Now now) {
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
+  logout_wait_.on_tick();
+  replica_reads_.on_tick(shard_.last_beat_ok_ms(), shard_.trust());
   redirected_.on_tick(now.mono_us);
   if (!paying_.empty()) retry_paying();
   if (!c_.rules.late_replies_condemn) reroute_lost();
@@ -50,10 +57,11 @@ void Engine::on_tick(Now now) {
   if (!holding_.empty()) {
     auto holding = std::move(holding_);
     holding_.clear();
+    const bool again = shard_.trusted() || replica_reads_.take_arrival();
     for (Call* call : holding) {
       if (now.mono_us - call->submitted_us > c_.options.hold_ms * 1000) {
         reply_unknown(*call, UnknownPolicy::error);
-      } else if (shard_.trusted()) {
+      } else if (again) {
         try_start(*call);
       } else {
         holding_.push_back(call);
@@ -209,6 +217,17 @@ void Engine::run_ready() {
 
 void Engine::complete(Call& call, std::string_view reply) {
   --under_way_;
+  let_go(call);
+  if (may_follow(call) && is_redirection(reply)) {
+    slot_events_->on_redirected(call, reply);
+  } else {
+    call.sink->on_reply(call, reply);
+  }
+  run_ready();
+}
+
+// What is left of it is its reply: others may have its keys, and S passes it.
+void Engine::let_go(Call& call) {
   if (call.slot != InFlightTable::kNone) {
     c_.in_flight.end(std::exchange(call.slot, InFlightTable::kNone));
   }
@@ -224,12 +243,6 @@ void Engine::complete(Call& call, std::string_view reply) {
     c_.keys.dequeue(call);
   }
   kick(call.keys);  // its last write may have left the table before
-  if (may_follow(call) && is_redirection(reply)) {
-    slot_events_->on_redirected(call, reply);
-  } else {
-    call.sink->on_reply(call, reply);
-  }
-  run_ready();
 }
 
 void Engine::fail_unavailable(Call& call) {
@@ -296,6 +309,8 @@ StoreToken Engine::store_token(Call& call, SubKind kind, std::uint32_t key_index
 void Engine::advance(Call& call) {
   switch (static_cast<Stage>(call.stage)) {
     case Stage::recording:
+      if (call.logged_out) return tell_removed(call, call.held);
+      return complete(call, call.held);
     case Stage::standin_record:
       return complete(call, call.held);
     case Stage::tomb:
@@ -329,6 +344,7 @@ void Engine::advance(Call& call) {
 
 void Engine::on_trust(Trust trust) {
   if (trust == Trust::out) adopter_.on_link_lost();
+  replica_reads_.on_trust(trust);
   if (trust != Trust::suspect) reroute_lost();
   if (trust == Trust::trusted && c_.rules.near_cache_is_emptied) c_.cache.clear();
   std::vector<Call*> fronts;
@@ -359,6 +375,7 @@ EngineStatus Engine::status() const {
   out.truths = truths_;
   out.mode = c_.options.observe ? "observe" : "protect";
   out.calls_under_way = under_way_;
+  out.replicas_known = replica_reads_.known();
   out.cached_records = c_.cache.size();
   out.cached_bytes = c_.cache.bytes();
   out.store = c_.store.stats();

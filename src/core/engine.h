@@ -27,9 +27,11 @@
 #include "core/context.h"
 #include "core/engine_errors.h"
 #include "core/handover.h"
+#include "core/logout_wait.h"
 #include "core/pinned.h"
 #include "core/policy.h"
 #include "core/redirected.h"
+#include "core/replica_reads.h"
 #include "core/shard.h"
 #include "core/slot_events.h"
 #include "core/status.h"
@@ -43,17 +45,20 @@ class Engine final : public CallHandler,
                      private ReplyHandler,
                      private StoreClient,
                      private ShardEvents,
+                     private LogoutWaitEvents,
+                     private ReplicaReadsEvents,
                      private AdopterEvents {
  public:
   // `clock`: of the ledger's versions, when several engines share one; outlives them.
   Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
          EventSink& events, Random& random, HlcClock* clock = nullptr);
 
-  // `data` carries session commands; `aux` commands that may take long. Both outlive the engine;
-  // their UpstreamEvents are data_events() and aux_events().
-  void attach(Upstream& data, Upstream& aux, Pinned* pinned = nullptr);
+  // `data` carries session commands; `aux` commands that may take long; `replica` reads, while the
+  // primary is out. All outlive the engine; their UpstreamEvents are data_events() and so on.
+  void attach(Upstream& data, Upstream& aux, Pinned* pinned = nullptr, Replica* replica = nullptr);
   UpstreamEvents& data_events() { return shard_; }
   UpstreamEvents& aux_events() { return aux_side_; }
+  UpstreamEvents& replica_events() { return replica_reads_; }
   // Where pub/sub pushes go.
   void set_push_handler(ReplyHandler* handler) { push_handler_ = handler; }
 
@@ -63,10 +68,14 @@ class Engine final : public CallHandler,
   void on_turn_end() { c_.store.submit(); }
   // Redis is elsewhere, as events and the status name it.
   void set_address(std::string address) { c_.options.address = std::move(address); }
+  // Of a Cluster: who the replicas are, "host:port".
+  void name_replicas(std::vector<std::string> at) { replica_reads_.name(std::move(at)); }
   // Of several Redises, the one of this name is used from now on: its connections follow.
-  void change_memory(std::string region) {
+  // `replicas`: as in EngineOptions.
+  void change_memory(std::string region, std::vector<std::string> replicas = {}) {
     c_.options.region = std::move(region);
     shard_.change_memory();
+    replica_reads_.change_memory(std::move(replicas));
   }
   void replace_policies(PolicyTable policies) { policies_ = std::move(policies); }
 
@@ -127,6 +136,7 @@ class Engine final : public CallHandler,
     explicit AuxSide(Engine& engine) : engine_(engine) {}
     void on_upstream_up(const GateFacts& facts) override {
       engine_.shard_.note_aux_client(facts.client_id, facts.run_id);
+      engine_.replica_reads_.on_primary(facts.replicas);
     }
     void on_upstream_down(bool, std::string_view) override {
       engine_.shard_.note_aux_client(0, {});
@@ -149,6 +159,7 @@ class Engine final : public CallHandler,
   void run_ready();
   void kick(const std::vector<FullKey>& keys);
   void complete(Call& call, std::string_view reply);
+  void let_go(Call& call);
   void fail_unavailable(Call& call);
   const SessionPolicy* policy_of(const Call& call) const;
   bool is_session(const Call& call) const { return policy_of(call) != nullptr; }
@@ -180,6 +191,8 @@ class Engine final : public CallHandler,
   void on_write(Call& call, std::string_view frame);
   void on_aux(Call& call, std::string_view frame);
   void on_removal(Call& call, std::string_view frame);
+  void tell_removed(Call& call, std::string_view reply);
+  void on_waited(Call& call) override { complete(call, call.held); }
   bool refused(Call& call, std::string_view frame);
   void note_redirected(const Call& call);
   void ask_for_late_expiry(const Call& call);
@@ -250,6 +263,11 @@ class Engine final : public CallHandler,
   static bool creates_if_missing(const Call& call);
   void accept_blindly(Call& call);
   void on_blind(Call& call, std::string_view frame);
+
+  // --- engine_replica.cc
+  bool ask_replica(Call& call);
+  void on_replica_hit(Call& call, std::string_view frame) override;
+  void on_replica_miss(Call& call) override;
 
   // --- engine_opaque.cc: what only Redis can do (R17)
   void mark_opaque(Call& call);
@@ -344,6 +362,8 @@ class Engine final : public CallHandler,
   Shard shard_;
   Adopter adopter_;
   TombKeeper tomb_keeper_;
+  LogoutWait logout_wait_;
+  ReplicaReads replica_reads_;
   Absences absences_;  // empty once adoption is complete
   Redirected redirected_;
   AuxSide aux_side_;

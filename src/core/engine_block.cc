@@ -233,6 +233,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
     }
   }
   ++call.waiting;
+  call.logged_out = logout;
   if (!changes.empty()) {
     apply_effects(std::move(changes), logout ? Durability::synced : Durability::written);
   }

@@ -92,7 +92,8 @@ void Engine::note_unmirrored(const Call& call) {
 void Engine::send_dbsize(Call& call) {
   request_.clear();
   append_request(request_, {"MULTI"});
-  append_request(request_, {"EXISTS", shard_.canary_name(), instances_key(c_.place)});
+  append_request(request_, {"EXISTS", shard_.canary_name(), instances_key(c_.place),
+                            wait_key(c_.place, c_.instance)});
   request_.append(call.raw);
   append_request(request_, {"EXEC"});
   aux_->send(request_, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
@@ -272,6 +273,7 @@ void Engine::on_redis_is_truth(std::string_view why) {
   ++truths_;
   c_.cache.clear();
   c_.unrecorded.clear();
+  replica_reads_.on_ledger_anew();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key
   // Of a shard of a Cluster: its own rows that stood there before this life. What another shard
   // knows of its memory it finds out for itself, and may still owe it.

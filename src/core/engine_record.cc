@@ -87,6 +87,7 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
     const auto index = static_cast<std::uint32_t>(at - call.keys.begin());
     if (c_.cache.size() != 0) c_.cache.erase(mutation.key);
     const bool removal = mutation.kind == Mutation::Kind::tomb;
+    call.logged_out = call.logged_out || removal;
     const auto durability = removal ? removal_durability(call) : Durability::written;
     const SubKind kind = removal ? SubKind::removed : SubKind::applied;
     const StoreToken token = c_.rules.replies_wait_for_the_ledger

@@ -210,10 +210,21 @@ void Engine::on_removal(Call& call, std::string_view frame) {
       *count < static_cast<std::int64_t>(call.removed)) {
     std::string reply;
     write_integer(reply, call.removed);
-    return complete(call, reply);
+    return tell_removed(call, reply);
   }
   ++c_.counters.replies_from_redis;
-  complete(call, frame);
+  tell_removed(call, frame);
+}
+
+// At once, or when replicas have it too. Locks come and go all the time, and are not waited for.
+void Engine::tell_removed(Call& call, std::string_view reply) {
+  const bool waits = logout_wait_.on() && shard_.trusted() && !c_.options.observe &&
+                     removal_durability(call) == Durability::synced;
+  if (!waits) return complete(call, reply);
+  if (reply.data() != call.held.data()) call.held.assign(reply);
+  call.stage = static_cast<std::uint8_t>(Stage::waited);
+  let_go(call);
+  logout_wait_.add(call, shard_.aux_is_beside());
 }
 
 // --- replies

@@ -34,7 +34,7 @@ bool Engine::answer_unknown(Call& call) {
   }
   const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
   if (stale && !removal && !writes_whole_value(call)) {
-    reply_unknown(call, unknown_policy(call));
+    if (!ask_replica(call)) reply_unknown(call, unknown_policy(call));
     return true;
   }
   if (!unknown || creates_if_missing(call)) return false;
@@ -42,7 +42,7 @@ bool Engine::answer_unknown(Call& call) {
     // Logging out an id that nobody here has seen: remembered, and counted as done.
     return false;
   }
-  reply_unknown(call, unknown_policy(call));
+  if (!ask_replica(call)) reply_unknown(call, unknown_policy(call));
   return true;
 }
 

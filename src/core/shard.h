@@ -84,6 +84,10 @@ class Shard final : public UpstreamEvents,
   void note_refusal(ReplyClass reply_class, std::string_view text);
   // The auxiliary connection's id in Redis; 0: it has ended.
   void note_aux_client(std::int64_t id, const std::string& run_id);
+  // Both connections lead to the same process.
+  bool aux_is_beside() const { return aux_client_ != 0 && aux_run_id_ == facts_.run_id; }
+  std::int64_t last_beat_ok_ms() const { return last_beat_ok_ms_; }  // wall clock; 0: none yet
+  Hlc flushed(int db) const { return flushed_[db]; }                 // 0: never, through us
   // Something contradicts what we believe.
   void suspect(std::string_view why);
   // R4: Redis' evicted_keys as just read; true when keys were evicted since `mark`.

@@ -4,6 +4,7 @@
 //   stayd:{TAG}:canary:INSTANCE   heartbeat, one per instance and database (R11), 30 days
 //   stayd:{TAG}:instances         who else is here: hash of instance -> last seen, 60 s
 //   stayd:{TAG}:lease:HASH        repair lease of one key (R7), 2 s
+//   stayd:{TAG}:wait:INSTANCE     written before a WAIT for replicas (logout_wait.h), 10 s
 //   stayd:{TAG}:standby           that a Redis which is not in use takes writes, 60 s
 //
 // TAG is empty in a standalone Redis. In a Cluster it places the lease in the slot of its key, and
@@ -23,6 +24,7 @@ namespace stayd {
 inline constexpr std::string_view kSidePrefix = "stayd:{";
 inline constexpr std::int64_t kCanaryTtlMs = 30LL * 24 * 3600 * 1000;
 inline constexpr std::int64_t kLeaseTtlMs = 2000;
+inline constexpr std::int64_t kWaitTtlMs = 10'000;
 
 inline constexpr std::int64_t kInstancesTtlMs = 60'000;
 
@@ -36,6 +38,10 @@ inline std::string side_key(std::string_view tag, std::string_view rest) {
 
 inline std::string instances_key(const ShardPlace& place) {
   return side_key(place.tag(), "instances");
+}
+
+inline std::string wait_key(const ShardPlace& place, std::string_view instance) {
+  return side_key(place.tag(), "wait:").append(instance);
 }
 
 inline std::string canary_key(const ShardPlace& place, std::string_view instance,

@@ -48,6 +48,7 @@ struct EngineStatus {
   std::uint64_t truths = 0;        // times the ledger started anew from Redis, since the start
   std::string mode = "protect";    // protect | observe
   std::uint64_t calls_under_way = 0;
+  std::uint64_t replicas_known = 0;  // that may be asked while their primary is out
   std::uint64_t cached_records = 0, cached_bytes = 0;
   StoreStats store;
 };

@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "core/replica_list.h"
 
 namespace stayd {
 
@@ -34,7 +37,8 @@ struct GateFacts {
   // Redis' clock, read after asked_wall_ms of ours and before the gate was passed.
   std::int64_t redis_wall_ms = 0;
   std::int64_t asked_wall_ms = 0;
-  bool may_evict = false;  // a memory limit with a policy other than noeviction
+  std::vector<NamedReplica> replicas;  // that it names
+  bool may_evict = false;              // a memory limit with a policy other than noeviction
 };
 
 class UpstreamEvents {

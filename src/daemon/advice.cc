@@ -53,25 +53,6 @@ class Judge {
     if (loading) add(Level::problem, "loading", "Redis is loading its dataset; try again later");
   }
 
-  void replicas() {
-    const auto replicas = info_number(info_, "connected_slaves");
-    if (replicas == 0) {
-      add(Level::advice, "replicas",
-          "no replica: until Redis is back, sessions live in this host's ledger alone");
-      return;
-    }
-    // INFO names the good replicas only where min-replicas-to-write is set.
-    if (info_field(info_, "min_slaves_good_slaves").empty()) {
-      add(Level::advice, "replicas",
-          fmt::format("{} connected, but min-replicas-to-write is 0: a primary cut off from its "
-                      "replicas takes writes that a failover discards; set it to 1",
-                      replicas));
-    } else {
-      add(Level::good, "replicas",
-          fmt::format("{} connected, min-replicas-to-write is set", replicas));
-    }
-  }
-
   void persistence() {
     const bool aof = info_number(info_, "aof_enabled") != 0;
     if (info_field(info_, "rdb_last_bgsave_status") == "err") {
@@ -148,7 +129,6 @@ std::vector<Finding> judge_redis(std::string_view info, std::int64_t clock_offse
   Judge judge(info);
   judge.version();
   judge.role();
-  judge.replicas();
   judge.persistence();
   judge.memory();
   judge.clock(clock_offset_ms);

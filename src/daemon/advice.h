@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,15 @@ struct Finding {
 
 // `info`: the reply of INFO. `clock_offset_ms`: Redis' TIME minus our clock.
 std::vector<Finding> judge_redis(std::string_view info, std::int64_t clock_offset_ms);
+
+// Beside INFO, of what becomes of writes when a primary fails.
+struct ReplicationFacts {
+  std::optional<std::int64_t> min_replicas;  // min-replicas-to-write; nullopt: CONFIG is denied
+  std::int64_t max_lag_s = 0;                // min-replicas-max-lag, if that is known
+  std::string promoter;  // who promotes a replica: "the Sentinels", "the Cluster"; empty: nobody
+};
+// replica_advice.cc. Of a primary.
+std::vector<Finding> judge_replicas(std::string_view info, const ReplicationFacts& facts);
 
 struct DiskFacts {
   std::string path;

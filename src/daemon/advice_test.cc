@@ -43,8 +43,6 @@ TEST(Advice, EachTroubleHasItsLine) {
       {"standalone", "cluster", "PROBLEM mode"},
       {"role:master", "role:slave", "PROBLEM role        the role is slave"},
       {"loading:0", "loading:1", "PROBLEM loading"},
-      {"connected_slaves:1", "connected_slaves:0", "advice  replicas    no replica"},
-      {"min_slaves_good_slaves:1\r\n", "", "advice  replicas    1 connected, but"},
       {"bgsave_status:ok", "bgsave_status:err", "PROBLEM persistence the last RDB save failed"},
       {"aof_last_write_status:ok", "aof_last_write_status:err", "the last AOF write failed"},
       {"aof_enabled:1", "aof_enabled:0", "advice  persistence AOF is off"},
@@ -60,6 +58,48 @@ TEST(Advice, EachTroubleHasItsLine) {
   EXPECT_NE(
       complaints(kHealthy, -900).find("PROBLEM clock       Redis' clock is 900 ms behind ours"),
       std::string::npos);
+}
+
+std::string of_replicas(const std::string& info, const ReplicationFacts& facts) {
+  return render_findings(judge_replicas(info, facts));
+}
+
+TEST(Advice, Replicas) {
+  const std::string one =
+      "role:master\r\nconnected_slaves:1\r\n"
+      "slave0:ip=10.0.0.2,port=6379,state=online,offset=2000000,lag=0\r\n"
+      "master_repl_offset:2000010\r\n";
+  const std::string two = with(one, "connected_slaves:1", "connected_slaves:2");
+  const std::string good = "min_slaves_good_slaves:";
+  const std::string none = "role:master\r\nconnected_slaves:0\r\n";
+  const ReplicationFacts denied, off{0, 10}, on{1, 10};
+  const struct {
+    std::string info;
+    ReplicationFacts facts;
+    const char* says;
+  } cases[] = {
+      {none, denied, "advice  replicas    no replica: until Redis is back"},
+      {none, {0, 10, "the Sentinels"}, "advice  replicas    no replica: the Sentinels can promote"},
+      {none, {{}, 0, "the Cluster"}, "advice  replicas    no replica: the Cluster can promote"},
+      {one, denied, "ok      replicas    1 connected\n"},
+      {one + good + "1\r\n", denied,
+       "ok      replicas    1 connected, min-replicas-to-write is set"},
+      {one, off, "advice  replicas    1 connected, but min-replicas-to-write is 0"},
+      {one, {1, 0}, "advice  replicas    1 connected, but min-replicas-max-lag is 0"},
+      {two, on, "ok      replicas    2 connected, min-replicas-to-write is 1\n"},
+      {one, on, "advice  replicas    1 connected, and min-replicas-to-write is 1: when one"},
+      {two + good + "0\r\n", on, "PROBLEM replicas    0 good replicas, min-replicas-to-write is 1"},
+      {two, {1, 60}, "advice  replicas    min-replicas-max-lag is 60"},
+      {with(two, "lag=0", "lag=7"), on,
+       "advice  replicas    10.0.0.2:6379 has been silent for 7 s"},
+      {with(two, "online", "send_bulk"), on, "advice  replicas    10.0.0.2:6379 is being given"},
+      {with(two, "_offset:", "_offset:1"), on, "advice  replicas    10.0.0.2:6379 is 9 MB behind"},
+  };
+  for (const auto& c : cases) {
+    const std::string text = of_replicas(c.info, c.facts);
+    EXPECT_NE(text.find(c.says), std::string::npos) << c.says << ":\n" << text;
+  }
+  EXPECT_EQ(of_replicas(two, on), "ok      replicas    2 connected, min-replicas-to-write is 1\n");
 }
 
 TEST(Advice, NotRedisAtAll) {

@@ -14,6 +14,7 @@
 #include "daemon/commands.h"
 #include "daemon/password_command.h"
 #include "daemon/permissions.h"
+#include "daemon/replica_probe.h"
 #include "redis/cluster_map.h"
 #include "redis/sentinel.h"
 
@@ -83,6 +84,26 @@ Result<BlockingSocket> connect_to(const Endpoint& endpoint, const Config& config
   return socket;
 }
 
+std::vector<Finding> check_replicas(RedisProbe& primary, const std::string& info,
+                                    const RedisTarget& target, const Config& config) {
+  const auto promoter = target.cluster()       ? "the Cluster"
+                        : target.by_sentinel() ? "the Sentinels"
+                                               : "";
+  auto findings = judge_replicas(info, replication_facts(primary, promoter));
+  if (!config.redis.replica_reads || target.cluster()) return findings;
+  const auto connect = [&](const std::string& address) -> Result<RedisProbe> {
+    auto socket = connect_to(parse_address(address).value_or(Endpoint{}), config);
+    if (!socket) return socket.error();
+    RedisProbe probe(std::move(*socket));
+    if (const auto in = log_in(probe, {target.user, target.password}); !in) return in.error();
+    return probe;
+  };
+  for (Finding& one : probe_replicas(config.redis.replicas, info, connect)) {
+    findings.push_back(std::move(one));
+  }
+  return findings;
+}
+
 // On a connection of its own.
 Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const Config& config) {
   auto socket = connect_to(target.endpoint, config);
@@ -93,7 +114,8 @@ Result<std::vector<Finding>> probe_permissions(const RedisTarget& target, const 
   for (const SessionPolicy& policy : config.sessions) patterns.push_back(policy.match);
   if (patterns.empty()) patterns.emplace_back("*");
   if (target.cluster()) patterns.push_back("stayd:{*");  // with a hash tag for each slot
-  return judge_permissions(probe, target.user, patterns);
+  const bool wait = config.redis.logout_wait.count() != 0;
+  return judge_permissions(probe, target.user, patterns, LogoutsWait(wait));
 }
 
 // Everything asked of Redis, or why it could not be.
@@ -111,6 +133,10 @@ Result<std::vector<Finding>> probe_redis(const RedisTarget& target, const Config
   if (!info) return info.error();
   if (!offset) return offset.error();
   auto findings = judge_redis(*info, *offset);
+  if (info_field(*info, "role") == "master") {
+    const auto replicas = check_replicas(probe, *info, target, config);
+    findings.insert(findings.end(), replicas.begin(), replicas.end());
+  }
   findings.insert(findings.end(), permissions->begin(), permissions->end());
   if (target.tls) {
     const auto left_days = (certificate_ends_s - wall_ms() / 1'000) / 86'400;

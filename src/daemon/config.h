@@ -58,6 +58,10 @@ struct RedisConfig {
   Millis heartbeat_interval{400};
   bool hidden_servers = false;
   Millis heartbeat_deadline{300};
+  Millis logout_wait{0};
+  std::int64_t logout_wait_replicas = 1;
+  bool replica_reads = false;
+  std::vector<std::string> replicas;
 
   RedisTarget target;  // worked out of the above
 };

@@ -91,6 +91,22 @@ void ConfigReader::check_sentinel() {
   }
 }
 
+void ConfigReader::check_replicas() {
+  const RedisConfig& redis = config_.redis;
+  const auto wrong = [&](std::string text) {
+    problem(origin("redis.replicas"), fmt::format("[redis] replicas{}", text));
+  };
+  for (const std::string& text : redis.replicas) {
+    const auto address = parse_address(text);
+    if (!address || !address->unix_path.empty()) {
+      wrong(fmt::format(": \"{}\" is not \"host:port\"", text));
+    }
+  }
+  if (redis.replicas.empty()) return;
+  if (config_.redis.target.cluster()) wrong(": a Cluster names them itself");
+  if (!redis.replica_reads) wrong(" are asked only with replica_reads = true");
+}
+
 void ConfigReader::check_tls() {
   const TlsOptions& tls = config_.redis.tls;
   if (tls.cert_file.empty() != tls.key_file.empty()) {
@@ -199,6 +215,7 @@ void ConfigReader::check_redis() {
   }
   check_sentinel();
   check_tls();
+  check_replicas();
   const bool same_port = std::ranges::any_of(config_.resp_addresses, [&](const Endpoint& own) {
     return own.text() == to.endpoint.text() && own.port != 0;
   });

@@ -50,6 +50,7 @@ class ConfigReader {
   };
   void check_passwords(std::string_view section, std::initializer_list<Given> ways);
   void check_sentinel();
+  void check_replicas();
   void check_tls();
   void check_iam();
   void check_regions();

@@ -115,6 +115,18 @@ const ConfigKey kKeys[] = {
     {"redis", "hidden_servers", STAYD_FIELD(redis.hidden_servers),
      "A proxy that speaks Redis moves to another primary without closing connections: a heartbeat "
      "follows each write within 5 ms."},
+    {"redis", "logout_wait", STAYD_FIELD(redis.logout_wait),
+     "How long the client of a logout that Redis has confirmed waits, at most, until replicas have "
+     "it too. \"0s\": not at all.",
+     "", 0, kSecond},
+    {"redis", "logout_wait_replicas", STAYD_FIELD(redis.logout_wait_replicas),
+     "How many replicas that are.", "", 1, 16},
+    {"redis", "replica_reads", STAYD_FIELD(redis.replica_reads),
+     "Whether a replica may answer reads that the ledger cannot answer while the primary is out "
+     "(not every key is known yet), instead of \"temporarily unknown\"."},
+    {"redis", "replicas", STAYD_FIELD(redis.replicas),
+     "Where replicas are, \"host:port\", beside those that the primary names: a reader endpoint, "
+     "or names for addresses that cannot be reached from here."},
 
     {"regions", "failover", STAYD_FIELD(regions.failover),
      "auto: when the Redis in use is out, the next of the [[redis]] blocks that is well takes its "

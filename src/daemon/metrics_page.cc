@@ -106,6 +106,8 @@ void add_ledger(Page& page, const EngineStatus& engine) {
   page.gauge("stayd_near_cache_records", "Records in the near cache",
              number(engine.cached_records));
   page.gauge("stayd_near_cache_bytes", "Memory of the near cache", number(engine.cached_bytes));
+  page.gauge("stayd_replicas_known", "Replicas that may be asked while their primary is out",
+             number(engine.replicas_known));
   page.gauge("stayd_calls_under_way", "Commands without a reply yet",
              number(engine.calls_under_way));
 }

@@ -122,7 +122,8 @@ std::string key_like(std::string_view glob) {
 }
 
 Result<std::vector<Finding>> judge_permissions(RedisProbe& probe, std::string_view user,
-                                               const std::vector<std::string>& patterns) {
+                                               const std::vector<std::string>& patterns,
+                                               LogoutsWait logouts) {
   Rules rules;
   // EXEC cannot be queued: an empty block is executed, and a second one is not.
   for (const std::string_view word : {"MULTI", "EXEC", "MULTI"}) {
@@ -134,7 +135,9 @@ Result<std::vector<Finding>> judge_permissions(RedisProbe& probe, std::string_vi
       return rules.findings(user);
     }
   }
-  for (const Needed& one : needed()) {
+  auto all = needed();
+  if (logouts == LogoutsWait::yes) all.push_back({"wait", {"WAIT", "1", "1"}});
+  for (const Needed& one : all) {
     const auto verdict = ask(probe, one.command);
     if (!verdict) return verdict.error();
     if (*verdict == Verdict::command) rules.add(fmt::format("+{}", one.rule));

@@ -47,6 +47,14 @@ void Region::watch(bool in_use) {
   if (config_.target.cluster()) make_cluster_watch();
 }
 
+std::vector<std::string> Region::replicas() const {
+  std::vector<std::string> out;
+  for (const std::string& replica : config_.replicas) {
+    out.push_back(parse_address(replica)->text());
+  }
+  return out;
+}
+
 LinkOptions Region::link_options(const char* client_name) {
   LinkOptions options = options_of(config_, logins_.redis());
   options.client_name = client_name;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/config.h"
 #include "daemon/credentials.h"
@@ -66,6 +67,7 @@ class Region final : private SentinelEvents, private ClusterEvents {
   const std::string& name() const { return config_.name; }
   const RedisTarget& target() const { return config_.target; }
   Dialer& dialer() { return tls_ ? static_cast<Dialer&>(*tls_) : parts_.sockets; }
+  std::vector<std::string> replicas() const;  // that the configuration names, "host:port"
   Credentials& credentials() { return logins_.redis(); }
   LinkOptions link_options(const char* client_name);
   // Where its primary is; not known(): a Cluster, or nobody has said so yet.

@@ -287,7 +287,9 @@ void Regions::lead_to(Region& region) {
   const Topology* topology = region.topology() ? &*region.topology() : nullptr;
   const bool tls = region.target().tls;
   dialer_.use(region.dialer());
-  shards_->lead_to({region.name(), region.primary(), topology, &region.credentials(), tls}, cause);
+  shards_->lead_to(
+      {region.name(), region.primary(), topology, &region.credentials(), tls, region.replicas()},
+      cause);
   pubsub_->log_in_with(&region.credentials(), tls);
   pubsub_->move_to(topology ? topology->shards.front().primary : region.primary(), cause);
 }

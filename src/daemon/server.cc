@@ -176,6 +176,8 @@ void Server::tell_of_ledger(const EngineStatus& status) {
 }
 
 void Server::each_second(Now) {
+  const auto& topology = regions_->in_use().topology();
+  if (config_.redis.replica_reads && topology) shards_->name_replicas(*topology);
   log_.tick();
   const EngineStatus status = shards_->status();
   tell_of_ledger(status);

@@ -18,6 +18,9 @@ EngineOptions engine_options(const Config& config, const RedisTarget& target,
   options.heartbeat_interval_ms = config.redis.heartbeat_interval.count();
   options.heartbeats_follow_writes = config.redis.hidden_servers;
   options.heartbeat_deadline_ms = config.redis.heartbeat_deadline.count();
+  options.logout_wait_ms = config.redis.logout_wait.count();
+  options.logout_wait_replicas = config.redis.logout_wait_replicas;
+  options.replica_reads = config.redis.replica_reads;
   options.max_island_ms = config.max_island.count();
   options.near_cache_bytes = config.near_cache_size.bytes;
   options.observe = config.mode == "observe";
@@ -49,6 +52,7 @@ void Server::make_shards() {
       .stack = {engine_options(config_, region.target(), region.name()),
                 region.link_options("stayd"), config_.redis.login_probe_interval.count()},
       .cluster = region.target().cluster()};
+  options.stack.engine.replicas = region.replicas();
   shards_ = std::make_unique<ShardSet>(std::move(options), config_.sessions, *ledger_,
                                        regions_->dialer(), counters_, log_, random_);
   gate_ = std::make_unique<EngineGate>(loop_, *shards_);

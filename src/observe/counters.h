@@ -13,6 +13,9 @@ namespace stayd {
   X(commands, "Commands received from clients")                                                    \
   X(replies_from_redis, "Commands answered by Redis")                                              \
   X(replies_from_ledger, "Commands answered by the stand-in on the ledger's records")              \
+  X(replies_from_replicas, "Commands answered by a replica while its primary was out")             \
+  X(replica_misses, "Commands a replica was to answer and did not, or with what proves nothing")   \
+  X(replica_failures, "Connections to replicas that failed, or ended while they were needed")      \
   X(replies_local, "Commands answered by the Redis port itself")                                   \
   X(unknown_replies, "Commands answered 'session state temporarily unknown'")                      \
   X(unavailable_replies, "Commands on other keys refused because Redis is out")                    \
@@ -24,6 +27,7 @@ namespace stayd {
   X(fenced_writes, "Late writes of logged-out sessions that were dropped")                         \
   X(logouts, "Tombstones written")                                                                 \
   X(logouts_degraded, "Logouts acknowledged without a durable tombstone")                          \
+  X(logouts_unreplicated, "Logouts acknowledged before as many replicas had them as asked for")    \
   X(adopted_keys, "Keys taken over from Redis into the ledger")                                    \
   X(repairs, "Rows written to Redis from the ledger")                                              \
   X(repairs_refused, "Repairs that Redis refused")                                                 \

@@ -183,7 +183,7 @@ void Link::on_gate_frame(std::string_view frame) {
   }
   switch (gate_step_++) {
     case 0: {  // HELLO: a map
-      if (options_.credentials != nullptr) options_.credentials->accepted(login_);
+      on_login();
       auto pairs = reply.elements();
       ReplyView name;
       ReplyView value;
@@ -209,6 +209,7 @@ void Link::on_gate_info(const ReplyView& info) {
   const auto text = info.text();
   facts_.run_id = info_field(text, "run_id");
   facts_.evicted_keys = info_number(text, "evicted_keys");
+  facts_.replicas = replicas_of(text);
   facts_.may_evict =
       info_number(text, "maxmemory") != 0 && info_field(text, "maxmemory_policy") != "noeviction";
   if (info_field(text, "loading") == "1") {

@@ -41,6 +41,9 @@ struct LinkOptions {
   std::int64_t max_retry_ms = 30'000;     // reached only by flapping
   std::int64_t stable_after_ms = 10'000;  // up for this long: no flapping
   bool newest_password = false;           // a probe: never the password before (credentials.h)
+  // Whether what becomes of its logins says something of the next ones at Redis (a replica may have
+  // other passwords).
+  bool judges_logins = true;
   bool require_primary = true;
   bool tls = false;  // the dialer speaks TLS: for what is told of failures
   // Who only tells where a primary is: knows neither TIME nor a role (a Sentinel), or may have any
@@ -115,6 +118,7 @@ class Link final : public Upstream, private TransportEvents, private ReplyHandle
   std::int64_t retry_delay_ms();
   // link_login.cc
   bool knows_login();
+  void on_login();
   void choose_login();
   void append_hello(std::string& out);
   void on_refusal();

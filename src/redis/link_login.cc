@@ -38,8 +38,14 @@ void Link::append_hello(std::string& out) {
   }
 }
 
+void Link::on_login() {
+  if (options_.credentials != nullptr && options_.judges_logins) {
+    options_.credentials->accepted(login_);
+  }
+}
+
 void Link::on_refusal() {
-  if (options_.credentials == nullptr) return;
+  if (options_.credentials == nullptr || !options_.judges_logins) return;
   const bool another = options_.credentials->refused(login_, now_);
   refusal_ = another ? Refusal::try_another : Refusal::wait;
 }
@@ -71,10 +77,12 @@ void Link::log_in_again() {
 // A connection whose login is refused serves on for as long as Redis lets it.
 void Link::on_upstream_reply(std::uint64_t, std::string_view frame) {
   if (frame[0] == '-') {
-    if (refuses_login(frame.substr(1))) options_.credentials->refused(login_, now_);
+    if (refuses_login(frame.substr(1)) && options_.judges_logins) {
+      options_.credentials->refused(login_, now_);
+    }
     return;
   }
-  options_.credentials->accepted(login_);
+  on_login();
   plan_renewal();
 }
 

@@ -30,12 +30,13 @@ void ShardSet::lead_to(const Destination& to, std::string_view cause) {
   options_.stack.link.credentials = to.credentials;
   options_.stack.link.tls = to.tls;
   options_.stack.engine.region = to.region;
+  options_.stack.engine.replicas = to.replicas;
   plan_.reset();
   latest_.reset();
   for (Unit& unit : units_) {
     unit.stack->log_in_with(to.credentials, to.tls);
     unit.stack->move_to({.port = 0}, cause);
-    unit.stack->engine().change_memory(to.region);
+    unit.stack->engine().change_memory(to.region, to.replicas);
   }
   if (to.topology == nullptr) return move_to(to.primary, cause);
   if (router_.holding()) router_.release();

@@ -142,6 +142,17 @@ void ShardSet::move_to(const Endpoint& primary, std::string_view cause) {
   units_.front().stack->move_to(primary, cause);
 }
 
+void ShardSet::name_replicas(const Topology& topology) {
+  for (Unit& unit : units_) {
+    for (const ClusterShard& shard : topology.shards) {
+      if (shard.primary != unit.primary) continue;
+      std::vector<std::string> addresses;
+      for (const Endpoint& replica : shard.replicas) addresses.push_back(replica.text());
+      unit.stack->engine().name_replicas(std::move(addresses));
+    }
+  }
+}
+
 void ShardSet::hurry(const Endpoint& node) {
   for (Unit& unit : units_) {
     if (unit.stack->endpoint() == node) unit.stack->hurry();
@@ -194,6 +205,7 @@ EngineStatus ShardSet::status() const {
     all.to_read_back += one.to_read_back;
     all.truths += one.truths;
     all.calls_under_way += one.calls_under_way;
+    all.replicas_known += one.replicas_known;
     all.cached_records += one.cached_records;
     all.cached_bytes += one.cached_bytes;
   }

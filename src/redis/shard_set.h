@@ -67,12 +67,15 @@ class ShardSet final : private SlotEvents {
     const Topology* topology = nullptr;
     Credentials* credentials = nullptr;
     bool tls = false;
+    std::vector<std::string> replicas;  // as in EngineOptions
   };
   void lead_to(const Destination& to, std::string_view cause);
   // Of one shard: the primary is elsewhere.
   void move_to(const Endpoint& primary, std::string_view cause);
   // Of a Cluster.
   void on_topology(const Topology& topology);
+  // Who the replicas of its primaries are.
+  void name_replicas(const Topology& topology);
   // A shard whose primary is there is dialled at once, if it is not connected.
   void hurry(const Endpoint& node);
   void replace_policies(const std::vector<SessionPolicy>& policies);

@@ -38,6 +38,19 @@ TEST_F(ShardSetTest, TheFirstTopologyDividesTheSlots) {
   EXPECT_EQ(hints, 0);
 }
 
+TEST_F(ShardSetTest, EachShardHasReplicasOfItsOwn) {
+  replica_reads = true;
+  start();
+  reshard({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+  ASSERT_TRUE(settled());
+  Topology named = testing::topology({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+  named.shards[0].replicas = {{"x1", 6379, ""}, {"x2", 6379, ""}};
+  named.shards[1].primary.host = "not yet followed";
+  named.shards[1].replicas = {{"z1", 6379, ""}};
+  set->name_replicas(named);
+  EXPECT_EQ(set->status().replicas_known, 2u);
+}
+
 TEST_F(DividedTest, AFailoverMovesConnectionsOfItsShardAlone) {
   const std::string id = id_of("x");
   reply_to({"set", key_in(kLow), "a"});

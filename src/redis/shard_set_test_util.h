@@ -67,6 +67,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
   void start(std::vector<SessionPolicy> policies = {}) {
     ShardSetOptions options;
     options.cluster = true;
+    options.stack.engine.replica_reads = replica_reads;
     set = std::make_unique<ShardSet>(std::move(options), std::move(policies), store, cluster,
                                      counters, *this, random);
     set->set_hint([this] { ++hints; });
@@ -194,6 +195,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
   std::deque<std::string> block;
   std::vector<std::unique_ptr<Request>> requests;
   bool ledger_works = true;
+  bool replica_reads = false;
   int hints = 0;
   std::unique_ptr<ShardSet> set;
 };

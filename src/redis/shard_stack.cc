@@ -21,8 +21,9 @@ ShardStack::ShardStack(StackOptions options, PolicyTable policies, Store& store,
       aux_(called(options.link, "stayd-aux"), dialer, engine_.aux_events(), counters, random),
       pinned_(called(options.link, "stayd-client"), dialer, counters, random),
       probe_(called(options.link, "stayd-probe"), options.login_probe_interval_ms, dialer, events,
-             counters, random) {
-  engine_.attach(data_, aux_, &pinned_);
+             counters, random),
+      replica_(called(options.link, "stayd-replica"), dialer, engine_.replica_events(), random) {
+  engine_.attach(data_, aux_, &pinned_, &replica_);
 }
 
 void ShardStack::start(Now now) {
@@ -36,6 +37,7 @@ void ShardStack::on_tick(Now now) {
   aux_.on_tick(now);
   pinned_.on_tick(now);
   probe_.on_tick(now, data_.up());
+  replica_.on_tick(now);
   engine_.on_tick(now);
 }
 
@@ -44,6 +46,7 @@ void ShardStack::log_in_with(Credentials* credentials, bool tls) {
   aux_.log_in_with(credentials, tls);
   pinned_.log_in_with(credentials, tls);
   probe_.log_in_with(credentials, tls);
+  replica_.log_in_with(credentials, tls);
 }
 
 // The connection that decides what is believed goes first: nothing new is sent to the one of

@@ -2,7 +2,8 @@
 //
 //   Engine ─┬▶ Link (data)   session commands, heartbeats, repairs
 //           ├▶ Link (aux)    commands that may take long
-//           └▶ PinnedPool    connections of single clients
+//           ├▶ PinnedPool    connections of single clients
+//           └▶ ReplicaLink   reads, while the primary is out
 //   LoginProbe               would another connection be let in?
 //
 // Sans-I/O on a Dialer; loop thread only. Owns all of them; what it is given outlives it.
@@ -16,6 +17,7 @@
 #include "redis/link.h"
 #include "redis/login_probe.h"
 #include "redis/pinned_pool.h"
+#include "redis/replica_link.h"
 
 namespace stayd {
 
@@ -56,6 +58,7 @@ class ShardStack {
   Link aux_;
   PinnedPool pinned_;
   LoginProbe probe_;
+  ReplicaLink replica_;
 };
 
 }  // namespace stayd
