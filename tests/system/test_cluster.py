@@ -12,9 +12,8 @@ from lib.cluster_client import slot_of
 from lib.clusters import FAULTS, Killed
 from lib.failovers import fail_over, users_at
 from lib.processes import wait_until
-from lib.users import SLACK, Users
+from lib.users import SILENT_LIMIT_S, SLACK, Users
 
-SLOWEST_S = 0.15  # the deadline for Redis is 50 to 100 ms
 
 
 def shard_of_first(cluster):
@@ -28,9 +27,9 @@ def test_failover(clustered, name):
     fault, node_timeout_ms = FAULTS[name.removesuffix("_over_tls")]
     cluster, stayd = clustered(node_timeout_ms=node_timeout_ms, tls=name.endswith("tls"))
     users = users_at(stayd, 30)
-    fail_over(name, fault, shard_of_first(cluster), users, SLOWEST_S)
+    fail_over(name, fault, shard_of_first(cluster), users, SILENT_LIMIT_S)
     cluster.wait_whole()
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     assert stayd.metric("stayd_primary_switches_total") == 1
 
 
@@ -40,7 +39,7 @@ def test_each_shard_fails_over_in_turn(clustered):
     cluster, stayd = clustered()
     users = users_at(stayd, 30)
     for shard in cluster.shards * 2:
-        fail_over("asked_for", FAULTS["asked_for"][0], shard, users, SLOWEST_S)
+        fail_over("asked_for", FAULTS["asked_for"][0], shard, users, SILENT_LIMIT_S)
         cluster.wait_whole()
     assert stayd.metric("stayd_primary_switches_total") == 6
 
@@ -53,9 +52,9 @@ def test_all_shards_fail_over_at_once(clustered):
         FAULTS["asked_for"][0].put_in(shard)
     for shard in cluster.shards:
         shard.wait_promoted()
-        users.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
     cluster.wait_whole()
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     stayd.wait_trusted()
     users.wait_in_redis(cluster)
 
@@ -65,13 +64,13 @@ def test_primary_returns_empty_before_the_failover(clustered):
     cluster, stayd = clustered(node_timeout_ms=5_000)
     users, shard = users_at(stayd, 30), shard_of_first(cluster)
     Killed().put_in(shard)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     Killed().take_out(shard)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     cluster.wait_whole()
     stayd.wait_trusted()
     users.wait_in_redis(cluster)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     assert stayd.metric("stayd_primary_switches_total") == 0
 
 
@@ -106,9 +105,9 @@ def test_other_shards_are_not_concerned(clustered, name):
     assert len(before) == 2
     fault.put_in(shard)
     while not shard.promoted_port():
-        users.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
         from_ledger = stayd.metric("stayd_replies_from_ledger_total")
-        others.go_on(SLOWEST_S)
+        others.go_on(SILENT_LIMIT_S)
         assert stayd.metric("stayd_replies_from_ledger_total") == from_ledger
         assert trust_epochs(stayd, but=shard) == before
     stayd.wait_trusted()
@@ -129,26 +128,26 @@ def test_shard_without_replica(clustered, full_coverage):
     found_dead = f"{shard.primary.id} 127.0.0.1:{shard.primary.port}@"
 
     def dead():
-        users.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
         lines = other.primary.call("CLUSTER", "NODES").decode().splitlines()
         return any(line.startswith(found_dead) and "master,fail " in line for line in lines)
 
     wait_until(dead, 20, "the others find it dead")
     for _ in range(10):
-        users.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
     if full_coverage:
         wait_until(
             lambda: all(one["trust"] == "out" for one in stayd.shards()), 5, "all shards are out"
         )
     else:
         assert trust_epochs(stayd, but=shard) == before
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     shard.primary.start()  # empty
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     cluster.wait_whole()
     stayd.wait_trusted(timeout=20)
     users.wait_in_redis(cluster)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
 
 
 @pytest.mark.timeout(90)
@@ -156,7 +155,7 @@ def test_stayd_is_killed_while_a_shard_is_out(clustered):
     cluster, stayd = clustered(replicas=0, full_coverage=False)
     users, shard = users_at(stayd, 30), shard_of_first(cluster)
     shard.primary.kill()
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     for _ in range(2):
         stayd.restart()
         users.client = stayd.client()
@@ -166,12 +165,12 @@ def test_stayd_is_killed_while_a_shard_is_out(clustered):
         lambda: [one["trust"] for one in stayd.shards()].count("trusted") == 2, 10,
         "the others are trusted",
     )
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     shard.primary.start()
     cluster.wait_whole()
     stayd.wait_trusted(timeout=20)
     users.wait_in_redis(cluster)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
 
 
 @pytest.mark.timeout(90)
@@ -190,7 +189,7 @@ def test_stayd_starts_while_no_seed_answers(clustered):
     cluster.wait_whole()
     stayd.wait_trusted(timeout=20)
     users.wait_in_redis(cluster)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
 
 
 @pytest.mark.timeout(120)
@@ -203,13 +202,13 @@ def test_minority_of_primaries(clustered):
         node.freeze()
     end = time.monotonic() + 5 * SLACK
     while time.monotonic() < end:
-        users.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
     for node in gone:
         node.thaw()
     cluster.wait_whole()
     stayd.wait_trusted(timeout=20)
     users.wait_in_redis(cluster)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
 
 
 def test_writes_of_all_slots_spread(clustered):

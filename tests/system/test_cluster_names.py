@@ -8,9 +8,8 @@ from lib.cluster_client import slot_of
 from lib.failovers import users_at
 from lib.names import NameServer
 from lib.processes import free_port, wait_until
-from lib.users import BusyUsers
+from lib.users import SILENT_LIMIT_S, BusyUsers
 
-SLOWEST_S = 0.15
 SESSIONS = '[[sessions]]\nmatch = "sess:*"\n'
 
 
@@ -102,7 +101,7 @@ def move_a_slot(cluster, stayd, users):
         for step in cluster.steps_of_move(slot_of(tag), source, target):
             assert client.call("GET", f"{{{tag}}}other") == b"1", step
             assert client.call("SET", f"{{{tag}}}{step}", step) == "OK", step
-            users.go_on(SLOWEST_S)
+            users.go_on(SILENT_LIMIT_S)
         stayd.wait_trusted()
         assert client.call("GET", f"{{{tag}}}all") == b"all"
 

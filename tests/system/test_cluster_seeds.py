@@ -10,9 +10,8 @@ from lib.cluster_client import SLOTS
 from lib.clusters import ClusterSet
 from lib.failovers import users_at
 from lib.processes import free_port, wait_until
-from lib.users import SLACK, BusyUsers
+from lib.users import SILENT_LIMIT_S, SLACK, BusyUsers
 
-SLOWEST_S = 0.15
 
 
 @pytest.mark.timeout(120)
@@ -20,7 +19,7 @@ def test_every_node_gets_another_address(clustered):
     """One after the other: at the end nothing is where the URL says."""
     cluster, stayd = clustered(node_timeout_ms=5_000)
     users = users_at(stayd, 30)
-    busy = BusyUsers(users, SLOWEST_S)
+    busy = BusyUsers(users, SILENT_LIMIT_S)
     for node in cluster.nodes:
         cluster.move_address(node)
         cluster.wait_whole()
@@ -30,7 +29,7 @@ def test_every_node_gets_another_address(clustered):
     assert ports_of(stayd) == ports
     assert stayd.metric("stayd_primary_switches_total") <= 3
     users.wait_in_redis(cluster)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
 
 
 @pytest.mark.timeout(60)
@@ -56,7 +55,7 @@ def test_seeds_with_a_password(make_cluster, make_stayd):
 def test_wrong_password(make_cluster, make_stayd):
     cluster = make_cluster(replicas=0)
     stayd = make_stayd(cluster.url.replace("secret", "wrong"))
-    users_at(stayd, 10).go_on(SLOWEST_S)
+    users_at(stayd, 10).go_on(SILENT_LIMIT_S)
     says(stayd, "WRONGPASS")
     code, output = stayd.check()
     assert code == 1 and "WRONGPASS" in output, output
@@ -123,7 +122,7 @@ def test_wrong_seed(wrong_seed, make_stayd):
     stayd = make_stayd(f"redis+cluster://127.0.0.1:{port}")
     users = users_at(stayd, 10)
     print(says(stayd, f"127.0.0.1:{port}", SEEDS[name]))
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     code, output = stayd.check()
     print(output)
     assert code == 1 and f"127.0.0.1:{port}" in output and SEEDS[name] in output, output
@@ -195,7 +194,7 @@ def test_some_slots_are_nobodys(make_redis, make_stayd):
     slot = node.call("CLUSTER", "KEYSLOT", "sess:1")
     assert node.call("CLUSTER", "DELSLOTS", slot) == "OK"
     wait_until(
-        lambda: users.go_on(SLOWEST_S) or stayd.log_lines("cluster_slots_uncovered"), 10 * SLACK,
+        lambda: users.go_on(SILENT_LIMIT_S) or stayd.log_lines("cluster_slots_uncovered"), 10 * SLACK,
         "stayd tells of it",
     )  # fmt: skip
     assert node.call("CLUSTER", "ADDSLOTS", slot) == "OK"

@@ -16,7 +16,7 @@ from lib.servers import stayd_binary
 from lib.users import SLACK, Users
 
 FAILOVER_S, FAILBACK_S = 1, 2
-SLOWEST_S = 0.3  # a switch keeps commands back for 100 ms at most
+SLOWEST_S = 0.3  # a switch keeps commands back for a quarter of a second at most
 
 
 def blocks(*redises, **more):

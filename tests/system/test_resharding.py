@@ -8,9 +8,8 @@ from lib.cluster_client import entries_of, slot_of
 from lib.clusters import FAULTS
 from lib.failovers import fail_over, users_at
 from lib.processes import wait_until
-from lib.users import BusyUsers, Users
+from lib.users import SILENT_LIMIT_S, BusyUsers, Users
 
-SLOWEST_S = 0.15
 
 
 def users_of(shard, stayd, count):
@@ -35,7 +34,7 @@ def settled(cluster, stayd, *all_users):
     stayd.wait_trusted()
     for users in all_users:
         users.wait_in_redis(cluster)
-        users.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
 
 
 @pytest.mark.timeout(120)
@@ -43,7 +42,7 @@ def test_slots_move_under_load(clustered):
     """Those of many sessions, to a shard that has others and to one that is new."""
     cluster, stayd = clustered()
     users, source = users_at(stayd, 60), cluster.shards[0]
-    busy = BusyUsers(users, SLOWEST_S)
+    busy = BusyUsers(users, SILENT_LIMIT_S)
     fresh = cluster.add_shard()
     for target in (cluster.shards[1], fresh):
         live = {slot_of(f"sess:{n}") for n in range(1, 61)}
@@ -71,7 +70,7 @@ def test_every_step_of_a_slot(clustered):
         users.logout(keys[3])  # one that has gone or not, by the order of Redis
         users.update(keys[4])
         for _ in range(3):
-            users.go_on(SLOWEST_S)
+            users.go_on(SILENT_LIMIT_S)
     assert slot(users) in target.slots()
     settled(cluster, stayd, users)
 
@@ -108,8 +107,8 @@ def test_slot_stays_half_open(clustered):
 
     begin_move(cluster, users, source, target)
     for _ in range(20):
-        users.go_on(SLOWEST_S)
-        others.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
+        others.go_on(SILENT_LIMIT_S)
     cluster.move_slots([slot(users)], source, target)
     settled(cluster, stayd, users, others)
 
@@ -121,9 +120,9 @@ def test_slot_moves_back_before_it_has_moved(clustered):
     source, target = cluster.shards[0], cluster.shards[1]
     users = users_of(source, stayd, 25)
     begin_move(cluster, users, source, target)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     assert source.primary.call("CLUSTER", "SETSLOT", slot(users), "STABLE") == "OK"
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     cluster.give_up_move(slot(users), source, target)
     settled(cluster, stayd, users)
 
@@ -134,7 +133,7 @@ def test_all_slots_of_a_shard_move_away(clustered):
     cluster, stayd = clustered(replicas=0)
     users, source = users_at(stayd, 30), cluster.shards[0]
     slots = sorted(source.slots() & {slot_of(key) for key in users.live})
-    busy = BusyUsers(users, SLOWEST_S)
+    busy = BusyUsers(users, SILENT_LIMIT_S)
     passing = cluster.add_shard()
     cluster.move_slots(slots, source, passing)
     wait_until(lambda: len(stayd.shards()) == 4, 10, "stayd knows four shards")
@@ -154,12 +153,12 @@ def test_slot_of_the_heartbeat_moves(clustered, which):
     cluster, stayd = clustered()
     source, target = cluster.shards[:2]
     users = users_at(stayd, 30)
-    busy = BusyUsers(users, SLOWEST_S)
+    busy = BusyUsers(users, SILENT_LIMIT_S)
     for _ in range(3):
         cluster.move_slots([which(source.slots())], source, target)
     busy.end()
     settled(cluster, stayd, users)
-    fail_over("killed", FAULTS["killed"][0], target, users, SLOWEST_S)
+    fail_over("killed", FAULTS["killed"][0], target, users, SILENT_LIMIT_S)
     settled(cluster, stayd, users)
 
 
@@ -173,9 +172,9 @@ def test_primary_dies_while_a_slot_moves(clustered, whom):
     begin_move(cluster, users, source, target)
     fault.put_in(dying)
     while not dying.promoted_port():
-        users.go_on(SLOWEST_S)
-        others.go_on(SLOWEST_S)
-    users.go_on(SLOWEST_S)
+        users.go_on(SILENT_LIMIT_S)
+        others.go_on(SILENT_LIMIT_S)
+    users.go_on(SILENT_LIMIT_S)
     fault.take_out(dying)
     dying.follow()
     cluster.give_up_move(slot(users), source, target)
@@ -193,7 +192,7 @@ def test_failover_takes_back_what_came_with_the_slot(clustered, network):
     cluster.move_slots([slot(users)], source, target)
     stayd.wait_trusted()
     users.logout(list(users.live)[5])
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     assert len(target.primary.keys()) >= 24 and not target.replicas[0].keys()
     wait_until(
         lambda: slot(users) in slots_of(target.primary, asked=target.replicas[0]),
@@ -204,7 +203,7 @@ def test_failover_takes_back_what_came_with_the_slot(clustered, network):
     network.heal()
     promoted = target.wait_promoted()
     assert slot(users) in slots_of(promoted, asked=promoted)
-    users.go_on(SLOWEST_S)
+    users.go_on(SILENT_LIMIT_S)
     stayd.wait_trusted()
     users.wait_in_redis(cluster)
     old.start()
