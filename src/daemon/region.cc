@@ -45,6 +45,7 @@ void Region::watch(bool in_use) {
   in_use_ = in_use;
   if (config_.target.by_sentinel()) make_sentinels();
   if (config_.target.cluster()) make_cluster_watch();
+  look_after_standby();
 }
 
 std::vector<std::string> Region::replicas() const {
@@ -100,12 +101,14 @@ const std::optional<Topology>& Region::topology() const {
 
 void Region::on_primary(const Endpoint& primary) {
   primary_ = primary;
+  look_after_standby();
   events_.on_primary(*this, primary);
 }
 
 void Region::on_topology(const Topology& topology) {
   parts_.ledger.put_fact(fact_name(kTopologyFact), topology.to_text());
   parts_.ledger.put_fact(fact_name(kSeedsFact), config_.target.text());
+  look_after_standby();
   events_.on_topology(*this, topology);
 }
 
@@ -127,20 +130,19 @@ std::string Region::trouble() const {
 
 void Region::set_in_use(bool in_use) {
   in_use_ = in_use;
-  if (in_use_) standby_.stop();
+  in_use_ ? standby_.stop() : look_after_standby();
 }
 
 void Region::on_tick(Now now) {
-  if (!in_use_) {
-    look_after_standby();
-    doubt(!standby_.well());
-  }
+  if (!in_use_) doubt(!standby_.well());
   if (sentinels_) sentinels_->on_tick(now);
   if (cluster_) cluster_->on_tick(now);
   standby_.on_tick(now);
 }
 
+// Whenever it is elsewhere, or begins not to be used.
 void Region::look_after_standby() {
+  if (in_use_) return;
   std::vector<Standby::Primary> primaries;
   if (!cluster_) {
     if (primary_.known()) primaries.push_back({primary_, ""});
