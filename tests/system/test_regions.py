@@ -12,6 +12,7 @@ import pytest
 
 from lib.certificates import Authority
 from lib.processes import free_port, wait_until
+from lib.sentinels import SentinelSet
 from lib.servers import stayd_binary
 from lib.users import SLACK, Users
 
@@ -282,6 +283,23 @@ def test_second_holds_an_old_copy(make_redis, start):
     users.wait_in_redis(b)
     b.kill()
     assert stayd.call("GET", "sess:only-b") == b"b"
+
+
+@pytest.mark.timeout(90)
+def test_second_is_behind_sentinels(folder, make_redis, start):
+    a, servers = make_redis(), SentinelSet(folder, make_redis)
+    try:
+        stayd = start(a, servers, options=servers.options)
+        users = Users(stayd)
+        users.login(10)
+        a.kill()
+        go_on_until(users, lambda: in_use(stayd) == "b", "b is used")
+        wait_in_use(stayd, "b")
+        users.go_on(SLOWEST_S)
+        users.wait_in_redis(servers.primary)
+        assert stayd.status()["sentinels"]["primary_name"]
+    finally:
+        servers.end()
 
 
 @pytest.mark.timeout(150)
