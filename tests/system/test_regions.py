@@ -140,7 +140,7 @@ def test_switched_by_hand_under_load(two):
     """No command fails or takes long, and it stays there until it is told otherwise."""
     a, b, stayd, users = two
     ended = threading.Event()
-    problems, slowest = [], []
+    problems = []
 
     def click():
         crowd = Users(stayd, prefix="sess:crowd:")
@@ -150,11 +150,9 @@ def test_switched_by_hand_under_load(two):
                 crowd.go_on(SLOWEST_S)
             except AssertionError as error:
                 problems.append(str(error))
-        slowest.append(crowd.slowest)
 
-    threads = [threading.Thread(target=click) for _ in range(1)]
-    for thread in threads:
-        thread.start()
+    clicking = threading.Thread(target=click)
+    clicking.start()
     try:
         for name in ["b", "a", "b"]:
             code, text = run(stayd, "switch", name)
@@ -166,8 +164,7 @@ def test_switched_by_hand_under_load(two):
         assert regions(stayd)["b"]["preferred"]
     finally:
         ended.set()
-        for thread in threads:
-            thread.join(10)
+        clicking.join(10)
     assert problems == []
     users.wait_in_redis(b)
     code, text = run(stayd, "switch", "--auto")
