@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/backup/memory/memory_backup.h"
+#include "store/postgres/test_server.h"
 
 namespace stayd::test {
 
@@ -175,6 +176,36 @@ class MemoryBackupSubject : public BackupSubject {
   };
 };
 
-using BackupSubjects = ::testing::Types<MemoryBackupSubject>;
+class PostgresClient : public BackupClient {
+ public:
+  explicit PostgresClient(PostgresOptions options) : backup_(std::move(options), waker_) {
+    backup_.set_events(&recorder);
+    backup_.start();
+  }
+  Backup& backup() override { return backup_; }
+  void settle() override {
+    waker_.wait();
+    backup_.deliver();
+  }
+  void deliver() { backup_.deliver(); }
+  std::int64_t mono_us() const override { return real_now().mono_us; }
+
+ private:
+  TestWaker waker_;
+  PostgresBackup backup_;
+};
+
+class PostgresBackupSubject : public BackupSubject {
+ public:
+  static constexpr const char* kName = "postgres";
+  std::unique_ptr<BackupClient> connect() override {
+    return std::make_unique<PostgresClient>(shared_server().options(database_));
+  }
+
+ private:
+  const std::string database_ = shared_server().make_database();
+};
+
+using BackupSubjects = ::testing::Types<MemoryBackupSubject, PostgresBackupSubject>;
 
 }  // namespace stayd::test

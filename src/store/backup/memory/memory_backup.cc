@@ -1,6 +1,7 @@
 #include "store/backup/memory/memory_backup.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "store/backup/apply_write.h"
@@ -72,14 +73,11 @@ void MemoryBackup::depart(std::int64_t mono_us) {
 
 // In the order of arrival, not of the calls.
 void MemoryBackup::arrive(std::int64_t mono_us) {
-  std::vector<Operation*> arrived;
+  std::multimap<std::int64_t, Operation*> arrived;  // among equals, in the order of the calls
   for (Operation& one : operations_) {
-    if (one.there_us <= mono_us && one.back_us < 0) arrived.push_back(&one);
+    if (one.there_us <= mono_us && one.back_us < 0) arrived.emplace(one.there_us, &one);
   }
-  std::stable_sort(arrived.begin(), arrived.end(), [](const Operation* a, const Operation* b) {
-    return a->there_us < b->there_us;
-  });
-  for (Operation* one : arrived) {
+  for (const auto& [at_us, one] : arrived) {
     if (database_.frozen && reachable()) {
       one->there_us = mono_us;  // at the earliest
     } else {

@@ -1,0 +1,48 @@
+// What `stayd backup` does to the schema and its rows. Blocking; one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "store/postgres/blocking_connection.h"
+
+namespace stayd {
+
+class PostgresAdmin {
+ public:
+  // `options` outlive this.
+  explicit PostgresAdmin(const PostgresOptions& options);
+  Result<void> connect();
+
+  // Creates the schema where there is none; true: it did. newer_format: a later stayd's is there.
+  Result<bool> init();
+
+  struct Stats {
+    std::string epoch;
+    bool writable = false;
+    std::int64_t live = 0;
+    std::int64_t expired = 0;  // of the live ones
+    std::int64_t tombs = 0;
+    std::int64_t unconfirmed = 0;
+    std::int64_t value_bytes = 0;
+    std::int64_t disk_bytes = 0;  // with indexes and what is dead
+  };
+  Result<Stats> stats(std::int64_t wall_ms);
+
+  // nullopt: no such row.
+  Result<std::optional<BackupRow>> get(const FullKey& key);
+
+  // Removes one batch of tombstones past their time and rows expired for longer than an hour; how
+  // many. Less than kPurgeBatch: there are no more.
+  Result<std::int64_t> purge(std::int64_t wall_ms);
+  static constexpr std::int64_t kPurgeBatch = 1000;
+
+ private:
+  Result<PostgresSession> session();
+
+  const PostgresOptions& options_;
+  BlockingConnection connection_;
+};
+
+}  // namespace stayd

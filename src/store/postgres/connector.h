@@ -1,0 +1,69 @@
+// Opens connections, one after the other, on a thread of its own: names are resolved there, which
+// libpq does blocking. After a failure it waits, longer each time, with full jitter.
+//
+// want(), take() and stop() belong to one other thread; `opened` is called on the connector's.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/random.h"
+#include "store/postgres/blocking_connection.h"
+#include "store/postgres/options.h"
+
+namespace stayd {
+
+// A descriptor that can be waited for. Close-on-exec.
+class EventFd {
+ public:
+  EventFd();
+  ~EventFd();
+  EventFd(const EventFd&) = delete;
+  EventFd& operator=(const EventFd&) = delete;
+  void set();  // any thread
+  void clear();
+  int fd() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+class Connector {
+ public:
+  struct Opened {
+    PgConnection connection;  // null: failed
+    PostgresSession session;
+    Error error;
+  };
+  Connector(const PostgresOptions& options, std::function<void()> opened);
+  ~Connector() { stop(); }
+
+  // Opens so many more; not those that it has opened and nobody has taken.
+  void want(int connections);
+  std::vector<Opened> take();
+  void stop();
+
+ private:
+  void run();
+  Opened open();
+  bool wait_for_work();
+  void back_off();
+
+  const PostgresOptions& options_;
+  const std::function<void()> opened_;
+  EventFd cancel_;
+  Random random_;            // the thread's
+  std::int64_t backoff_us_;  // the thread's
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int wanted_ = 0;
+  bool stopping_ = false;
+  std::vector<Opened> done_;
+  std::thread thread_;
+};
+
+}  // namespace stayd

@@ -1,0 +1,35 @@
+// How the PostgreSQL backup is set up, with defaults. Plain values; read once, when it starts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "base/error.h"
+#include "base/types.h"
+
+namespace stayd {
+
+struct PostgresOptions {
+  // postgresql://user@host:port/database?sslmode=...: handed to libpq as it is, so that everything
+  // it knows can be said there (several hosts, certificates, target_session_attrs).
+  std::string url;
+  // Asked for each new connection, on the connector's thread; empty: the url's, or none.
+  std::function<Result<std::string>()> password;
+  std::function<Now()> now;  // any thread
+  std::uint64_t seed = 1;    // of the jitter
+  // 1 to 8. Of two and more, one is kept free for logouts.
+  int connections = 4;
+  std::int64_t connect_timeout_us = 5'000'000;  // with everything until it can be used
+  std::int64_t look_interval_us = 1'000'000;    // is it there, which epoch, what time is it
+  std::int64_t look_deadline_us = 2'000'000;
+  // Full jitter: between nothing and a bound that doubles from the first to the last.
+  std::int64_t first_backoff_us = 50'000;
+  std::int64_t last_backoff_us = 5'000'000;
+};
+
+inline constexpr int kMaxPostgresConnections = 8;
+inline constexpr std::size_t kMaxPostgresQueue = 1024;            // operations
+inline constexpr std::size_t kMaxPostgresQueueBytes = 256 << 20;  // of their values, roughly
+
+}  // namespace stayd

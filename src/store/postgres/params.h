@@ -1,0 +1,48 @@
+// Parameters of prepared statements in PostgreSQL's binary format: arrays of one value for each row
+// of a batch, and single values. Plain bytes; any thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stayd {
+
+// One parameter that is an array.
+class ArrayParam {
+ public:
+  enum class Type : std::uint32_t { boolean = 16, bytea = 17, int8 = 20, int2 = 21 };  // type OIDs
+
+  explicit ArrayParam(Type type) : type_(type) {}
+  void add_bool(bool value) { add(std::string_view(value ? "\1" : "\0", 1)); }
+  void add_bytes(std::string_view value) { add(value); }
+  void add_null();
+  void add_int8(std::int64_t value);
+  void add_int2(std::int16_t value);
+  std::string bytes() const;
+
+ private:
+  void add(std::string_view element);
+
+  const Type type_;
+  std::uint32_t count_ = 0;
+  bool nulls_ = false;
+  std::string elements_;
+};
+
+// The parameters of one execution, in order.
+class Params {
+ public:
+  void add(std::string bytes) { values_.push_back(std::move(bytes)); }
+  void add(const ArrayParam& array) { values_.push_back(array.bytes()); }
+  void add_int8(std::int64_t value);
+  int size() const { return static_cast<int>(values_.size()); }
+  const std::string& operator[](std::size_t index) const { return values_[index]; }
+
+ private:
+  std::vector<std::string> values_;
+};
+
+}  // namespace stayd

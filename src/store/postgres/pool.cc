@@ -1,0 +1,353 @@
+#include "store/postgres/pool.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "store/postgres/statements.h"
+
+namespace stayd {
+namespace {
+
+constexpr std::int64_t kRetryUs = 10'000;  // after a deadlock, at most
+
+// What the watch asks; the first time also to be told of hints.
+class LookTask final : public Task {
+ public:
+  explicit LookTask(bool listen) {
+    executions_.push_back({"look", {}, true});
+    if (listen) executions_.push_back({"listen", {}, true});
+  }
+  void take(std::size_t index, const PGresult* result) override {
+    if (index == 0) session = session_of(result);
+  }
+  Result<PostgresResult> finish() override { return PostgresResult(); }
+
+  Result<PostgresSession> session = make_error(Errc::io, "backup: no answer");
+};
+
+Error late() {
+  return make_error(Errc::timed_out, "backup: no answer within the deadline");
+}
+
+}  // namespace
+
+Pool::Pool(PostgresOptions options, Waker& waker)
+    : options_(std::move(options)),
+      waker_(waker),
+      connector_(options_, [this] { wake_.set(); }),
+      random_(options_.seed + 1) {
+  status_.error = status_now_.error = "backup: connecting";
+  thread_ = std::thread([this] { run(); });
+}
+
+std::optional<Error> Pool::post(PostgresOperation& operation) {
+  if (pending_ >= kMaxPostgresQueue || pending_bytes_ + operation.bytes > kMaxPostgresQueueBytes) {
+    return make_error(Errc::limit, "backup: too much is waiting");
+  }
+  ++pending_;
+  pending_bytes_ += operation.bytes;
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(operation));
+  }
+  wake_.set();
+  return std::nullopt;
+}
+
+Pool::Output Pool::take() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(outbox_, {});
+}
+
+BackupStatus Pool::status() const {
+  const std::lock_guard lock(mutex_);
+  BackupStatus out = status_;
+  const std::size_t pending = pending_;
+  out.queued = pending - std::min(pending, out.under_way);
+  return out;
+}
+
+void Pool::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.set();
+  thread_.join();
+  connector_.stop();
+}
+
+void Pool::run() {
+  while (take_inbox()) {
+    take_opened();
+    expire();
+    assign();
+    remove_gone();
+    connector_.want(options_.connections - static_cast<int>(links_.size()));
+    publish();
+    wait();
+  }
+}
+
+bool Pool::take_inbox() {
+  wake_.clear();
+  std::vector<PostgresOperation> taken;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return false;
+    taken.swap(inbox_);
+  }
+  for (PostgresOperation& one : taken) {
+    (one.urgent ? urgent_ : queue_).push_back(std::move(one));
+  }
+  return true;
+}
+
+void Pool::take_opened() {
+  for (Connector::Opened& opened : connector_.take()) {
+    tried_ = true;
+    if (!opened.connection) {
+      status_now_.error = opened.error.message;
+      if (links_.empty()) down(opened.error);
+      continue;
+    }
+    const bool other = !links_.empty() && links_[0]->session.epoch != opened.session.epoch;
+    for (auto& link : links_) {  // of a database that is no more
+      if (other) lost(*link, make_error(Errc::io, "backup: the data is another one's"));
+    }
+    remove_gone();
+    status_now_.up = true;
+    status_now_.writable = opened.session.writable;
+    status_now_.epoch = opened.session.epoch;
+    status_now_.error.clear();
+    auto link = std::make_unique<Link>(
+        Link{Pipeline(std::move(opened.connection)), std::move(opened.session)});
+    links_.push_back(std::move(link));
+  }
+  if (!links_.empty() && !links_[0]->watch) links_[0]->watch = true;
+}
+
+// Whatever has waited too long, in the queue or for an answer.
+void Pool::expire() {
+  const std::int64_t now = mono_us();
+  for (auto* queue : {&urgent_, &queue_}) {
+    for (PostgresOperation& one : *queue) {
+      if (one.deadline_us <= now) report(one, late());
+    }
+    std::erase_if(*queue, [now](const PostgresOperation& one) { return one.deadline_us <= now; });
+  }
+  for (auto& link : links_) {
+    if (!link->pipeline.idle() && link->deadline_us <= now) lost(*link, late());
+  }
+  remove_gone();
+}
+
+void Pool::assign() {
+  // While nobody knows yet, they wait; once it is known to be out, nobody waits for it.
+  if (links_.empty()) {
+    if (tried_) down(make_error(Errc::unavailable, status_now_.error));
+    return;
+  }
+  for (auto& link : links_) {
+    if (!link->gone && link->pipeline.idle()) assign_to(*link);
+  }
+}
+
+void Pool::assign_to(Link& link) {
+  if (link.watch && mono_us() - link.looked_us >= options_.look_interval_us) return look(link);
+  for (PostgresOperation next; link.pipeline.idle() && !link.gone && take_next(link, next);) {
+    begin(link, std::move(next));
+  }
+}
+
+bool Pool::take_next(const Link& link, PostgresOperation& out) {
+  const bool urgent_only = link.watch && links_.size() > 1;
+  const std::int64_t now = mono_us();
+  for (auto* queue : {&urgent_, &queue_}) {
+    if (queue == &queue_ && urgent_only) break;
+    const auto next = std::ranges::find_if(
+        *queue, [now](const PostgresOperation& one) { return one.not_before_us <= now; });
+    if (next == queue->end()) continue;
+    out = std::move(*next);
+    queue->erase(next);
+    return true;
+  }
+  return false;
+}
+
+void Pool::begin(Link& link, PostgresOperation operation) {
+  link.operation = std::move(operation);
+  Result<std::unique_ptr<Task>> task = make_task(*link.operation, link.session);
+  if (!task) {
+    report(*link.operation, task.error());
+    link.operation.reset();
+    return;
+  }
+  link.task = std::move(*task);
+  link.deadline_us = link.operation->deadline_us;
+  if (!link.pipeline.start(*link.task)) lost(link, link.pipeline.lost_error());
+}
+
+void Pool::look(Link& link) {
+  // A standby tells nobody.
+  link.task = std::make_unique<LookTask>(link.looked_us == 0 && link.session.writable);
+  link.looking = true;
+  link.started_us = mono_us();
+  link.deadline_us = link.started_us + options_.look_deadline_us;
+  if (!link.pipeline.start(*link.task)) lost(link, link.pipeline.lost_error());
+}
+
+int Pool::timeout_ms() const {
+  const std::int64_t now = mono_us();
+  std::int64_t until = now + 1'000'000;
+  for (const auto* queue : {&urgent_, &queue_}) {
+    for (const PostgresOperation& one : *queue) {
+      until = std::min(until, one.deadline_us);
+      if (one.not_before_us > now) until = std::min(until, one.not_before_us);
+    }
+  }
+  for (const auto& link : links_) {
+    if (!link->pipeline.idle()) until = std::min(until, link->deadline_us);
+    if (link->watch) until = std::min(until, link->looked_us + options_.look_interval_us);
+  }
+  return static_cast<int>(std::max<std::int64_t>(0, until - now + 999) / 1000);
+}
+
+void Pool::wait() {
+  std::vector<pollfd> waiting{{wake_.fd(), POLLIN, 0}};
+  for (const auto& link : links_) {
+    const bool write = link->pipeline.wants_to_write();
+    waiting.push_back({link->pipeline.fd(), static_cast<short>(POLLIN | (write ? POLLOUT : 0)), 0});
+  }
+  ::poll(waiting.data(), waiting.size(), timeout_ms());
+  for (std::size_t i = 1; i < waiting.size(); ++i) {
+    if (waiting[i].revents != 0) advance(*links_[i - 1]);
+  }
+  remove_gone();
+}
+
+void Pool::advance(Link& link) {
+  const Pipeline::State state = link.pipeline.advance();
+  hinted_ |= link.pipeline.take_hint();
+  if (state == Pipeline::State::lost) return lost(link, link.pipeline.lost_error());
+  if (state == Pipeline::State::done) done(link);
+}
+
+void Pool::done(Link& link) {
+  if (link.looking) {
+    finish_look(link);
+  } else {
+    finish_operation(link);
+  }
+  link.looking = false;
+  link.task.reset();
+  link.operation.reset();
+}
+
+void Pool::finish_operation(Link& link) {
+  PostgresOperation& operation = *link.operation;
+  if (const std::optional<SqlError>& error = link.pipeline.error()) {
+    if (error->read_only) status_now_.writable = false;
+    if (!error->retry) return report(operation, error->error);
+    operation.not_before_us =
+        mono_us() + static_cast<std::int64_t>(random_.below(std::uint64_t{kRetryUs}));
+    (operation.urgent ? urgent_ : queue_).push_front(std::move(operation));
+    return;
+  }
+  Result<PostgresResult> result = link.task->finish();
+  if (!result) return report(operation, result.error());
+  if (link.task->again) {
+    std::get<PostgresFeed>(operation.request).after = *link.task->again;
+    queue_.push_front(std::move(operation));
+    return;
+  }
+  report(operation, std::move(*result));
+}
+
+void Pool::finish_look(Link& link) {
+  link.looked_us = mono_us();
+  if (const std::optional<SqlError>& error = link.pipeline.error()) {
+    return lost(link, error->error);
+  }
+  const Result<PostgresSession>& session = static_cast<LookTask&>(*link.task).session;
+  if (!session) return lost(link, session.error());
+  if (session->epoch != link.session.epoch || session->era_base != link.session.era_base) {
+    for (auto& one : links_) lost(*one, make_error(Errc::io, "backup: the data is another one's"));
+    return;
+  }
+  const std::int64_t round_trip_us = link.looked_us - link.started_us;
+  status_now_.clock_error_ms = (round_trip_us / 1000 + 1) / 2;
+  status_now_.clock_offset_ms = session->clock_ms - (options_.now().wall_ms - round_trip_us / 2000);
+  status_now_.writable = session->writable;
+}
+
+// What it was at may have happened or not. Reads are asked again elsewhere.
+void Pool::lost(Link& link, const Error& error) {
+  if (link.gone) return;
+  link.gone = true;
+  status_now_.error = error.message;
+  if (!link.operation) return;
+  const bool write = std::holds_alternative<PostgresWrite>(link.operation->request);
+  if (write || error.code == Errc::timed_out) {
+    const bool known = error.code == Errc::timed_out || error.code == Errc::io;
+    report(*link.operation, known ? error : make_error(Errc::io, error.message));
+  } else {
+    queue_.push_front(std::move(*link.operation));
+  }
+  link.operation.reset();
+}
+
+void Pool::remove_gone() {
+  const auto gone = [](const std::unique_ptr<Link>& link) { return link->gone; };
+  if (std::erase_if(links_, gone) == 0) return;
+  if (links_.empty()) {
+    status_now_.up = status_now_.writable = false;
+  } else {
+    links_[0]->watch = true;
+  }
+}
+
+void Pool::down(const Error& error) {
+  status_now_.up = status_now_.writable = false;
+  for (auto* queue : {&urgent_, &queue_}) {
+    for (PostgresOperation& one : *queue) {
+      report(one, make_error(Errc::unavailable, error.message));
+    }
+    queue->clear();
+  }
+}
+
+void Pool::report(const PostgresOperation& operation, const Error& error) {
+  pending_bytes_ -= operation.bytes;
+  reports_.push_back({operation.token, error, empty_result(operation)});
+}
+
+void Pool::report(const PostgresOperation& operation, PostgresResult result) {
+  pending_bytes_ -= operation.bytes;
+  reports_.push_back({operation.token, {}, std::move(result)});
+}
+
+void Pool::publish() {
+  status_now_.under_way = static_cast<std::size_t>(std::ranges::count_if(
+      links_, [](const std::unique_ptr<Link>& link) { return link->operation.has_value(); }));
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const bool changed = status_.up != status_now_.up || status_.writable != status_now_.writable ||
+                         status_.epoch != status_now_.epoch;
+    status_ = status_now_;
+    outbox_.status_changed |= changed;
+    outbox_.hint |= hinted_;
+    wake = changed || hinted_ || !reports_.empty();
+    pending_ -= reports_.size();
+    std::move(reports_.begin(), reports_.end(), std::back_inserter(outbox_.reports));
+  }
+  hinted_ = false;
+  reports_.clear();
+  if (wake) waker_.wake();
+}
+
+}  // namespace stayd

@@ -1,0 +1,108 @@
+// The backup's thread: a poll() loop over a few connections, a queue in front of them.
+//
+//   loop:  write/read/feed --inbox--> queue, logouts first --> an idle connection: one task, one
+//          deliver() <- wake() <--outbox-- reports          <-- transaction; results
+//
+// One connection, the watch, listens for hints and looks each second whether the server is there,
+// which data it has, and what time it is. Where there are others it does only that and logouts,
+// which so never wait behind bulk.
+//
+// A connection whose operation has not been answered by its deadline is closed: a late answer would
+// belong to someone else. post(), take(), status() and stop() are the engine loop's, everything
+// else runs on the thread.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/waker.h"
+#include "store/postgres/connector.h"
+#include "store/postgres/operation.h"
+#include "store/postgres/pipeline.h"
+
+namespace stayd {
+
+class Pool {
+ public:
+  Pool(PostgresOptions options, Waker& waker);  // starts the thread
+  ~Pool() { stop(); }
+
+  // Moves from `operation` unless it is refused: too many are waiting (`limit`).
+  std::optional<Error> post(PostgresOperation& operation);
+
+  struct Output {
+    std::vector<PostgresReport> reports;
+    bool hint = false;
+    bool status_changed = false;
+  };
+  Output take();
+  BackupStatus status() const;
+  void stop();  // what was not answered is not reported
+
+ private:
+  struct Link {
+    Pipeline pipeline;
+    PostgresSession session;
+    bool watch = false;
+    bool looking = false;
+    std::optional<PostgresOperation> operation;  // what it is at
+    std::unique_ptr<Task> task;
+    std::int64_t deadline_us = 0;
+    std::int64_t started_us = 0;
+    std::int64_t looked_us = 0;
+    bool gone = false;
+  };
+
+  void run();
+  bool take_inbox();
+  void take_opened();
+  void expire();
+  void assign();
+  void assign_to(Link& link);
+  bool take_next(const Link& link, PostgresOperation& out);
+  void begin(Link& link, PostgresOperation operation);
+  void look(Link& link);
+  int timeout_ms() const;
+  void wait();
+  void advance(Link& link);
+  void done(Link& link);
+  void finish_operation(Link& link);
+  void finish_look(Link& link);
+  void lost(Link& link, const Error& error);
+  void remove_gone();
+  void down(const Error& error);
+  void report(const PostgresOperation& operation, const Error& error);
+  void report(const PostgresOperation& operation, PostgresResult result);
+  void publish();
+  std::int64_t mono_us() const { return options_.now().mono_us; }
+
+  const PostgresOptions options_;
+  Waker& waker_;
+  EventFd wake_;
+
+  // The thread's own.
+  Connector connector_;
+  Random random_;
+  std::vector<std::unique_ptr<Link>> links_;
+  std::deque<PostgresOperation> urgent_, queue_;
+  std::vector<PostgresReport> reports_;
+  bool hinted_ = false;
+  BackupStatus status_now_;
+  bool tried_ = false;  // a connection has been opened, or has failed to
+
+  // Shared.
+  mutable std::mutex mutex_;
+  bool stopping_ = false;
+  std::vector<PostgresOperation> inbox_;
+  std::atomic<std::size_t> pending_ = 0, pending_bytes_ = 0;  // posted and not yet reported
+  Output outbox_;
+  BackupStatus status_;
+
+  std::thread thread_;
+};
+
+}  // namespace stayd

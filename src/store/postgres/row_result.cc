@@ -1,0 +1,48 @@
+#include "store/postgres/row_result.h"
+
+#include "store/bytes.h"
+#include "store/record_codec.h"
+
+namespace stayd {
+
+std::string_view bytes_at(const PGresult* result, int row, int column) {
+  return {PQgetvalue(result, row, column),
+          static_cast<std::size_t>(PQgetlength(result, row, column))};
+}
+
+std::int64_t int8_at(const PGresult* result, int row, int column) {
+  const std::string_view bytes = bytes_at(result, row, column);
+  if (bytes.size() == 2) return get_big<std::int16_t>(bytes.data());
+  return bytes.size() == 8 ? get_big<std::int64_t>(bytes.data()) : 0;
+}
+
+bool bool_at(const PGresult* result, int row, int column) {
+  return bytes_at(result, row, column) == std::string_view("\1", 1);
+}
+
+BackupRow row_of(const PGresult* result, int row) {
+  BackupRow out;
+  out.key = bytes_at(result, row, 0);
+  out.incarnation = static_cast<std::uint32_t>(int8_at(result, row, 1));
+  const std::int64_t state = int8_at(result, row, 2);
+  out.state = state == 1 ? RowState::live : RowState::tomb;
+  out.confirmed = bool_at(result, row, 3);
+  out.hlc = static_cast<Hlc>(int8_at(result, row, 4));
+  out.touched_hlc = static_cast<Hlc>(int8_at(result, row, 5));
+  if (out.state == RowState::live) {
+    Result<Record> record = decode_value(bytes_at(result, row, 11));
+    if (record) out.record = std::move(*record);
+    if (!record) out.unreadable = record.error().message;
+  } else if (state != 2) {
+    out.state = RowState::live;  // no reason to log anybody out
+    out.unreadable = "unknown state " + std::to_string(state);
+  }
+  out.record.expires_at_ms = int8_at(result, row, 6);
+  out.created_at_ms = int8_at(result, row, 7);
+  out.tomb_until_ms = int8_at(result, row, 8);
+  out.change = static_cast<std::uint64_t>(int8_at(result, row, 9));
+  out.origin = bytes_at(result, row, 10);
+  return out;
+}
+
+}  // namespace stayd

@@ -1,0 +1,46 @@
+// One operation on a connection: the prepared statements it takes, sent together and one
+// transaction together, and what their results mean. Pure; the backup thread's.
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "store/postgres/blocking_connection.h"
+#include "store/postgres/operation.h"
+#include "store/postgres/params.h"
+
+namespace stayd {
+
+struct Execution {
+  const char* statement;
+  Params params;
+  bool as_text = false;  // the result's fields
+};
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  const std::vector<Execution>& executions() const { return executions_; }
+  // The rows of `executions()[index]`, once for each, in order.
+  virtual void take(std::size_t index, const PGresult* result) = 0;
+  // After all of them. An error: of the operation, not of the connection.
+  virtual Result<PostgresResult> finish() = 0;
+  // Set by finish(): the operation is to be done again with this.
+  std::optional<FeedCursor> again;
+
+ protected:
+  std::vector<Execution> executions_;
+};
+
+// Errors: limit. `operation` outlives the task.
+Result<std::unique_ptr<Task>> make_write_task(const PostgresWrite& operation,
+                                              const PostgresSession& session);
+std::unique_ptr<Task> make_read_task(const PostgresRead& operation);
+std::unique_ptr<Task> make_feed_task(const PostgresFeed& operation, const PostgresSession& session);
+Result<std::unique_ptr<Task>> make_task(const PostgresOperation& operation,
+                                        const PostgresSession& session);
+
+}  // namespace stayd
