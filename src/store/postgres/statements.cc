@@ -134,8 +134,6 @@ std::string change() {
     set += if_put(column);
   }
   return fmt::format(
-      "WITH w AS MATERIALIZED (SELECT * FROM {0}), locked AS MATERIALIZED (SELECT w.* FROM w "
-      "JOIN stayd.rows r USING (key) ORDER BY key FOR UPDATE OF r) "
       "UPDATE stayd.rows r SET {1}"
       "confirmed = CASE w.kind WHEN 0 THEN w.confirmed AND NOT {2} "
       "WHEN 1 THEN r.confirmed AND w.confirmed ELSE true END, "
@@ -145,7 +143,7 @@ std::string change() {
       "expires_at_ms = CASE w.kind WHEN 0 THEN CASE WHEN {2} THEN {3} ELSE w.expires_at_ms END "
       "WHEN 1 THEN {3} ELSE r.expires_at_ms END, "
       "change = {4} "
-      "FROM locked w WHERE r.key = w.key "
+      "FROM {0} WHERE r.key = w.key "
       "AND (w.expected < 0 OR (w.expected > 0 AND r.hlc = w.expected)) AND CASE w.kind "
       "WHEN 0 THEN {5} "
       "WHEN 1 THEN r.state = 1 AND r.incarnation = w.incarnation AND w.hlc > r.hlc "
