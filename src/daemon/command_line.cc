@@ -67,6 +67,7 @@ class Parser {
         "  stayd backfill                                take over every key of Redis, again\n"
         "  stayd switch eu-west                          use another [[redis]] from now on\n"
         "  stayd ledger ls --match 'sess:*' --limit 20\n"
+        "  stayd backup init --url postgresql://stayd@db/sessions\n"
         "\n"
         "Settings come from the file, from STAYD_... variables and from flags; the last one wins.\n"
         "Exit codes: 0 well, 1 failed, 2 usage or configuration.");
@@ -76,6 +77,7 @@ class Parser {
     add_backfill();
     add_regions();
     add_ledger();
+    add_backup();
     for (CLI::App* sub : app_.get_subcommands({})) wide(*sub);
     wide(app_);
   }
@@ -199,7 +201,44 @@ class Parser {
     get->add_option("key", line_.key, "The key")->required();
   }
 
+  CLI::App* add_backup_command(const char* name, const char* help) {
+    CLI::App* sub = backup_->add_subcommand(name, help);
+    sub->fallthrough();
+    wide(*sub);
+    return sub;
+  }
+
+  void add_backup() {
+    backup_ = app_.add_subcommand(
+        "backup", "Make or look into a database that several stayds will share (PostgreSQL).");
+    backup_->require_subcommand(1);
+    backup_
+        ->add_option("--url", line_.backup_url,
+                     "postgresql://user@host:port/database?sslmode=..., as libpq takes it")
+        ->type_name("URL")
+        ->required();
+    backup_->add_option("--password-file", line_.password_file, "A file whose first line it is")
+        ->type_name("FILE");
+    backup_->footer("Without a password file: PGPASSWORD and ~/.pgpass, as with psql.");
+    add_backup_command("init", "Create the schema stayd; does nothing where it is there.");
+    CLI::App* stats = add_backup_command("stats", "Count the rows.");
+    CLI::App* get = add_backup_command("get", "Show one key with its value.");
+    add_backup_command("purge", "Remove tombstones past their time and long expired rows.");
+    for (CLI::App* sub : {stats, get}) sub->add_flag("--json", line_.json, "As JSON");
+    get->add_option("--db", line_.db, "In this database of Redis")->check(CLI::Range(0, 15));
+    get->add_option("key", line_.key, "The key")->required();
+  }
+
+  Command chosen_of_backup() const {
+    const std::string name = backup_->get_subcommands().front()->get_name();
+    if (name == "init") return Command::backup_init;
+    if (name == "stats") return Command::backup_stats;
+    if (name == "get") return Command::backup_get;
+    return Command::backup_purge;
+  }
+
   Command chosen() const {
+    if (*backup_) return chosen_of_backup();
     if (*serve_) return Command::serve;
     if (*check_) return Command::check;
     if (*status_) return Command::status;
@@ -216,7 +255,7 @@ class Parser {
   SettingFlags serve_flags_, check_flags_, status_flags_, backfill_flags_, region_flags_,
       ledger_flags_;
   CLI::App *serve_ = nullptr, *check_ = nullptr, *status_ = nullptr, *backfill_ = nullptr,
-           *ledger_ = nullptr;
+           *ledger_ = nullptr, *backup_ = nullptr;
 };
 
 }  // namespace

@@ -17,6 +17,10 @@ struct CommandLine {
     ledger_export,
     backfill,
     change_region,
+    backup_init,
+    backup_stats,
+    backup_get,
+    backup_purge,
   };
 
   Command command = Command::serve;
@@ -35,7 +39,10 @@ struct CommandLine {
   std::string match = "*";
   bool tombs = false;
   std::int64_t limit = 0;  // 0: no limit
-  std::string key;
+  std::string key;         // and of backup get
+  // backup
+  std::string backup_url;
+  std::string password_file;
 };
 
 // Either a command to run, or text to print and the exit code to end with.

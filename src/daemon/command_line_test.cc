@@ -55,11 +55,34 @@ TEST(CommandLine, LedgerCommands) {
   EXPECT_TRUE(parse_command_line({"status", "--json"}).command.json);
 }
 
+TEST(CommandLine, BackupCommands) {
+  const std::string url = "postgresql://stayd@db/sessions";
+  const auto init = parse_command_line({"backup", "init", "--url", url, "--password-file", "/p"});
+  ASSERT_TRUE(init.run) << init.err;
+  EXPECT_EQ(init.command.command, Command::backup_init);
+  EXPECT_EQ(init.command.backup_url, url);
+  EXPECT_EQ(init.command.password_file, "/p");
+  const auto get = parse_command_line({"backup", "--url", url, "get", "--db", "3", "k", "--json"});
+  ASSERT_TRUE(get.run) << get.err;
+  EXPECT_EQ(get.command.command, Command::backup_get);
+  EXPECT_EQ(get.command.db, 3);
+  EXPECT_EQ(get.command.key, "k");
+  EXPECT_TRUE(get.command.json);
+  EXPECT_EQ(parse_command_line({"backup", "stats", "--url", url}).command.command,
+            Command::backup_stats);
+  EXPECT_EQ(parse_command_line({"backup", "purge", "--url", url}).command.command,
+            Command::backup_purge);
+}
+
 TEST(CommandLine, MistakesEndWithTwo) {
   const std::vector<std::vector<std::string>> cases = {{"sevre"},
                                                        {"serve", "--redis.ulr", "x"},
                                                        {"serve", "--redis.url"},
                                                        {"ledger"},
+                                                       {"backup"},
+                                                       {"backup", "init"},
+                                                       {"backup", "--url", "x"},
+                                                       {"backup", "get", "--url", "x"},
                                                        {"switch"},
                                                        {"switch", "a", "--auto"},
                                                        {"drain"},

@@ -28,6 +28,8 @@ int run_check(const LoadedConfig& loaded, Terminal terminal);
 int run_status(const Config& config, const CommandLine& line, Terminal terminal);
 int run_ledger(const Config& config, const CommandLine& line, Terminal terminal);
 int run_change_region(const Config& config, const CommandLine& line, Terminal terminal);
+// Takes no configuration.
+int run_backup(const CommandLine& line, Terminal terminal);
 int run_backfill(const Config& config, const CommandLine& line, Terminal terminal);
 
 }  // namespace stayd

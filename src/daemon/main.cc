@@ -52,6 +52,7 @@ int run(const CommandLine& line) {
     std::cout << render_config_reference();
     return 0;
   }
+  if (!line.backup_url.empty()) return run_backup(line, terminal);
   const ConfigSources sources = find_sources(line);
   auto loaded = load_config(sources);
   if (!loaded) {
@@ -73,6 +74,11 @@ int run(const CommandLine& line) {
     case Command::ledger_get:
     case Command::ledger_export:
       return run_ledger(loaded->config, line, terminal);
+    case Command::backup_init:
+    case Command::backup_stats:
+    case Command::backup_get:
+    case Command::backup_purge:
+      break;  // above
   }
   return kUsageError;
 }

@@ -11,6 +11,9 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kRetryUs = 10'000;  // after a deadlock, at most
+// A commit that notifies holds a lock of the whole cluster while it is synced to disk: with eight
+// at a time 1,170 commits/s become 340. So the hint is a transaction of its own, and rare.
+constexpr std::int64_t kHintIntervalUs = 100'000;
 
 // What the watch asks; the first time also to be told of hints.
 class LookTask final : public Task {
@@ -25,6 +28,13 @@ class LookTask final : public Task {
   Result<PostgresResult> finish() override { return PostgresResult(); }
 
   Result<PostgresSession> session = make_error(Errc::io, "backup: no answer");
+};
+
+class HintTask final : public Task {
+ public:
+  HintTask() { executions_.push_back({"hint", {}, true}); }
+  void take(std::size_t, const PGresult*) override {}
+  Result<PostgresResult> finish() override { return PostgresResult(); }
 };
 
 Error late() {
@@ -158,6 +168,7 @@ void Pool::assign() {
 
 void Pool::assign_to(Link& link) {
   if (link.watch && mono_us() - link.looked_us >= options_.look_interval_us) return look(link);
+  if (link.watch && hint_due()) return hint(link);
   for (PostgresOperation next; link.pipeline.idle() && !link.gone && take_next(link, next);) {
     begin(link, std::move(next));
   }
@@ -191,10 +202,24 @@ void Pool::begin(Link& link, PostgresOperation operation) {
   if (!link.pipeline.start(*link.task)) lost(link, link.pipeline.lost_error());
 }
 
+bool Pool::hint_due() const {
+  return hint_wanted_ && mono_us() - hinted_us_ >= kHintIntervalUs;
+}
+
+void Pool::hint(Link& link) {
+  hint_wanted_ = false;
+  hinted_us_ = mono_us();
+  send_own(link, std::make_unique<HintTask>());
+}
+
 void Pool::look(Link& link) {
   // A standby tells nobody.
-  link.task = std::make_unique<LookTask>(link.looked_us == 0 && link.session.writable);
   link.looking = true;
+  send_own(link, std::make_unique<LookTask>(link.looked_us == 0 && link.session.writable));
+}
+
+void Pool::send_own(Link& link, std::unique_ptr<Task> task) {
+  link.task = std::move(task);
   link.started_us = mono_us();
   link.deadline_us = link.started_us + options_.look_deadline_us;
   if (!link.pipeline.start(*link.task)) lost(link, link.pipeline.lost_error());
@@ -211,7 +236,9 @@ int Pool::timeout_ms() const {
   }
   for (const auto& link : links_) {
     if (!link->pipeline.idle()) until = std::min(until, link->deadline_us);
-    if (link->watch) until = std::min(until, link->looked_us + options_.look_interval_us);
+    if (!link->watch || !link->pipeline.idle()) continue;
+    until = std::min(until, link->looked_us + options_.look_interval_us);
+    if (hint_wanted_) until = std::min(until, hinted_us_ + kHintIntervalUs);
   }
   return static_cast<int>(std::max<std::int64_t>(0, until - now + 999) / 1000);
 }
@@ -239,7 +266,7 @@ void Pool::advance(Link& link) {
 void Pool::done(Link& link) {
   if (link.looking) {
     finish_look(link);
-  } else {
+  } else if (link.operation) {
     finish_operation(link);
   }
   link.looking = false;
@@ -264,6 +291,7 @@ void Pool::finish_operation(Link& link) {
     queue_.push_front(std::move(operation));
     return;
   }
+  hint_wanted_ |= operation.urgent;
   report(operation, std::move(*result));
 }
 

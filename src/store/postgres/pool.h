@@ -48,7 +48,7 @@ class Pool {
     Pipeline pipeline;
     PostgresSession session;
     bool watch = false;
-    bool looking = false;
+    bool looking = false;                        // the task is a look
     std::optional<PostgresOperation> operation;  // what it is at
     std::unique_ptr<Task> task;
     std::int64_t deadline_us = 0;
@@ -66,6 +66,9 @@ class Pool {
   bool take_next(const Link& link, PostgresOperation& out);
   void begin(Link& link, PostgresOperation operation);
   void look(Link& link);
+  bool hint_due() const;
+  void hint(Link& link);
+  void send_own(Link& link, std::unique_ptr<Task> task);
   int timeout_ms() const;
   void wait();
   void advance(Link& link);
@@ -92,6 +95,8 @@ class Pool {
   std::vector<PostgresReport> reports_;
   bool hinted_ = false;
   BackupStatus status_now_;
+  bool hint_wanted_ = false;  // rows were removed, and nobody was told yet
+  std::int64_t hinted_us_ = 0;
   bool tried_ = false;  // a connection has been opened, or has failed to
 
   // Shared.

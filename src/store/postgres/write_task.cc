@@ -15,8 +15,8 @@ namespace {
 using Kind = BackupWrite::Kind;
 using Indices = std::vector<std::size_t>;  // of writes
 
-enum class Step { put, create, change, unwritten, hint };
-constexpr const char* kStatements[] = {"put", "create", "change", "unwritten", "hint"};
+enum class Step { put, create, change, unwritten };
+constexpr const char* kStatements[] = {"put", "create", "change", "unwritten"};
 
 Step step_of(const BackupWrite& write) {
   if (write.kind != Kind::put || write.expected.value_or(0) != 0) return Step::change;
@@ -89,16 +89,11 @@ class WriteTask final : public Task {
       const Result<void> added = add_round(rounds[i], i == 0);
       if (!added) return added;
     }
-    const bool removes = std::ranges::any_of(writes_, [](const BackupWrite& write) {
-      return write.kind == Kind::put && write.row.state == RowState::tomb;
-    });
-    if (removes) add(Step::hint, {}, {});
     return {};
   }
 
   void take(std::size_t index, const PGresult* result) override {
     const Part& part = parts_[index];
-    if (part.step == Step::hint) return;
     for (int row = 0; row < PQntuples(result); ++row) {
       const std::size_t write = find(part.writes, bytes_at(result, row, 0));
       BackupWritten& written = results_[write];

@@ -1,0 +1,126 @@
+// `stayd backup`: makes the schema of the shared backup, and looks after its rows.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <ostream>
+
+#include "daemon/commands.h"
+#include "daemon/credentials.h"
+#include "daemon/log.h"
+#include "daemon/row_text.h"
+#include "store/postgres/admin.h"
+
+namespace stayd {
+
+namespace {
+
+using Command = CommandLine::Command;
+
+Now now() {
+  const auto mono = std::chrono::steady_clock::now().time_since_epoch();
+  const auto wall = std::chrono::system_clock::now().time_since_epoch();
+  return {std::chrono::duration_cast<std::chrono::microseconds>(mono).count(),
+          std::chrono::duration_cast<Millis>(wall).count()};
+}
+
+int failed(const Error& error, Terminal terminal) {
+  terminal.err << fmt::format("stayd: {}\n", error.message);
+  return 1;
+}
+
+int init(PostgresAdmin& admin, Terminal terminal) {
+  const Result<bool> made = admin.init();
+  if (!made) return failed(made.error(), terminal);
+  terminal.out << (*made ? "the schema stayd has been made\n"
+                         : "the schema stayd is there already, and as it should be\n");
+  return 0;
+}
+
+int stats(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
+  const auto got = admin.stats(now().wall_ms);
+  if (!got) return failed(got.error(), terminal);
+  const char* const format =
+      line.json ? "{{\"live\":{},\"expired\":{},\"tombstones\":{},\"unconfirmed\":{},"
+                  "\"value_bytes\":{},\"disk_bytes\":{},\"writable\":{},\"epoch\":\"{}\"}}\n"
+                : "live         {}\n  expired    {}\ntombstones   {}\nunconfirmed  {}\n"
+                  "value bytes  {}\ndisk bytes   {}\nwritable     {}\nepoch        {}\n";
+  terminal.out << fmt::format(fmt::runtime(format), got->live, got->expired, got->tombs,
+                              got->unconfirmed, got->value_bytes, got->disk_bytes, got->writable,
+                              got->epoch);
+  return 0;
+}
+
+Row ledger_row(const BackupRow& row) {
+  Row out;
+  out.record = row.record;
+  out.meta.state = row.state;
+  out.meta.type = row.record.type();
+  out.meta.incarnation = row.incarnation;
+  out.meta.hlc = row.hlc;
+  out.meta.expires_at_ms = row.record.expires_at_ms;
+  out.meta.created_at_ms = row.created_at_ms;
+  out.meta.tomb_until_ms = row.tomb_until_ms;
+  return out;
+}
+
+// As of the ledger, and what only the backup knows.
+std::string backup_row_json(const BackupRow& row) {
+  std::string out = row_json(row.key, ledger_row(row));
+  out.pop_back();
+  out += fmt::format(",\"incarnation\":{},\"touched\":{},\"confirmed\":{},\"change\":{}",
+                     row.incarnation, row.touched_hlc, row.confirmed, row.change);
+  out += fmt::format(",\"origin\":{}", is_utf8(row.origin)
+                                           ? json_quoted(row.origin)
+                                           : "{\"base64\":\"" + base64(row.origin) + "\"}");
+  return out + "}";
+}
+
+int get(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
+  const FullKey key = full_key(std::max(line.db, 0), line.key);
+  const auto row = admin.get(key);
+  if (!row) return failed(row.error(), terminal);
+  if (!*row) {
+    return failed(
+        make_error(Errc::not_found, fmt::format("the backup knows no key \"{}\" in database {}",
+                                                line.key, db_of(key))),
+        terminal);
+  }
+  if (!line.json) terminal.out << row_line(key, ledger_row(**row).meta) << '\n';
+  terminal.out << backup_row_json(**row) << '\n';
+  if ((*row)->unreadable.empty()) return 0;
+  return failed(make_error(Errc::corrupt, (*row)->unreadable), terminal);
+}
+
+int purge(PostgresAdmin& admin, Terminal terminal) {
+  std::int64_t removed = 0;
+  for (std::int64_t last = PostgresAdmin::kPurgeBatch; last == PostgresAdmin::kPurgeBatch;) {
+    const Result<std::int64_t> batch = admin.purge(now().wall_ms);
+    if (!batch) return failed(batch.error(), terminal);
+    last = *batch;
+    removed += last;
+    if (terminal.live) terminal.out << fmt::format("\r\x1b[K{} rows removed", removed);
+    terminal.out.flush();
+  }
+  terminal.out << (terminal.live ? "\r\x1b[K" : "") << removed << " rows removed\n";
+  return 0;
+}
+
+}  // namespace
+
+int run_backup(const CommandLine& line, Terminal terminal) {
+  PostgresOptions options;
+  options.url = line.backup_url;
+  options.now = now;
+  if (!line.password_file.empty()) {
+    options.password = [&line] { return read_password_file(line.password_file); };
+  }
+  PostgresAdmin admin(options);
+  const Result<void> connected = admin.connect();
+  if (!connected) return failed(connected.error(), terminal);
+  if (line.command == Command::backup_init) return init(admin, terminal);
+  if (line.command == Command::backup_stats) return stats(admin, line, terminal);
+  if (line.command == Command::backup_get) return get(admin, line, terminal);
+  return purge(admin, terminal);
+}
+
+}  // namespace stayd
