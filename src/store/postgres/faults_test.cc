@@ -128,6 +128,13 @@ TEST_F(PostgresFaults, FewerConnectionsThanWishedAreEnough) {
 
 // One statement that waits for a lock for long, on every connection but the watch's.
 TEST_F(PostgresFaults, LogoutsDoNotWaitBehindBulk) {
+  const auto connections = [this](const std::string& which) {
+    return server().exec(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'stayd' "
+        "AND datname = '" +
+        database_ + "'" + which);
+  };
+  wait_for([&] { return connections("") == "4"; }, "all connections");
   client_->write({put_row(live_row(key("locked"), 1, "v"))});
   const auto other = server().connect(database_);
   server().exec(other.get(), "BEGIN; UPDATE stayd.rows SET hlc = hlc");
@@ -135,8 +142,12 @@ TEST_F(PostgresFaults, LogoutsDoNotWaitBehindBulk) {
     client_->backup().write({put_row(live_row(key("locked"), token, "w"))}, token,
                             client_->deadline_us());
   }
-  EXPECT_EQ(client_->write_one(put_row(tomb_row(key("logout"), 1))).outcome,
-            BackupOutcome::applied);
+  wait_for([&] { return connections(" AND wait_event_type = 'Lock'") >= "3"; }, "bulk waits");
+  client_->deadline_ms = 3'000;
+  for (Hlc hlc = 1; hlc <= 3; ++hlc) {
+    EXPECT_EQ(client_->write_one(put_row(tomb_row(key("logout"), hlc))).outcome,
+              BackupOutcome::applied);
+  }
   EXPECT_FALSE(client_->recorder.seen(1000));
   server().exec(other.get(), "COMMIT");
   for (BackupToken token = 1000; token < 1020; ++token) client_->until(token);
