@@ -72,7 +72,8 @@ std::string later(const char* a, const char* b) {
   return fmt::format("CASE WHEN {0} = 0 OR {1} = 0 THEN 0 ELSE greatest({0}, {1}) END", a, b);
 }
 
-constexpr const char* kChange = "$1 + pg_current_xact_id()::text::bigint";
+// Once for each statement, not for each row.
+constexpr const char* kChange = "(SELECT $1 + pg_current_xact_id()::text::bigint)";
 
 // A batch: one array for each column, from $2 on.
 constexpr const char* kBatch =
