@@ -45,6 +45,12 @@ ConfigSources find_sources(const CommandLine& line) {
   return sources;
 }
 
+bool is_backup(CommandLine::Command command) {
+  using Command = CommandLine::Command;
+  return command == Command::backup_init || command == Command::backup_stats ||
+         command == Command::backup_get || command == Command::backup_purge;
+}
+
 int run(const CommandLine& line) {
   using Command = CommandLine::Command;
   const Terminal terminal{std::cout, std::cerr, ::isatty(STDOUT_FILENO) == 1};
@@ -52,7 +58,7 @@ int run(const CommandLine& line) {
     std::cout << render_config_reference();
     return 0;
   }
-  if (!line.backup_url.empty()) return run_backup(line, terminal);
+  if (is_backup(line.command)) return run_backup(line, terminal);
   const ConfigSources sources = find_sources(line);
   auto loaded = load_config(sources);
   if (!loaded) {

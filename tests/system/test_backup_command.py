@@ -132,6 +132,8 @@ def test_mistakes_are_named(backup, postgres, folder):
     assert code == 1 and 'database "nowhere" does not exist' in err, err
     code, out, err = backup("init", url="mysql://nowhere/x")
     assert code == 1 and "must begin with" in err, err
+    code, out, err = backup("init", url="postgresql:/")
+    assert code == 1 and "must begin with" in err, err
     postgres.kill()
     code, out, err = backup("init")
     assert code == 1 and "refused" in err, err
