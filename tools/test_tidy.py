@@ -20,6 +20,8 @@ CASES = [
     ("include", "src/proxy/a.cc", '#include "net/loop.h"', '#include "core/call.h"'),
     ("include", "src/net/a.cc", '#include "daemon/config.h"', '#include "proxy/port.h"'),
     ("include", "src/store/ledger/a.cc", '#include "store/memory/m.h"', '#include "store/store.h"'),
+    ("include", "src/store/mine/a.cc", '#include "store/backup/memory/m.h"', '#include "store/backup/b.h"'),
+    ("include", "src/core/a.cc", '#include "store/backup/apply.h"', '#include "store/backup/backup.h"'),
     ("include", "sim/a.cc", '#include "net/loop.h"', '#include "store/memory/m.h"'),
     ("include", "src/nowhere/a.cc", '#include "base/error.h"', None),
     ("clock", "src/core/a.cc", "auto t = std::chrono::steady_clock::now();", "call.time();"),

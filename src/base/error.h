@@ -20,6 +20,7 @@ enum class Errc {
   invalid,       // bad input: configuration, protocol, arguments
   limit,         // a documented limit was reached
   unavailable,   // the tier is out
+  timed_out,     // no answer by the deadline: it may have happened, or yet happen
   not_found,
 };
 

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/types.h"
-#include "store/ledger/bytes.h"
+#include "store/bytes.h"
 
 namespace stayd {
 

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cmath>
 
-#include "store/ledger/bytes.h"
+#include "store/bytes.h"
 
 namespace stayd {
 namespace {

@@ -1,0 +1,102 @@
+#include "store/backup/memory/memory_database.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+
+#include "store/backup/apply_write.h"
+
+namespace stayd {
+namespace {
+
+constexpr std::int64_t kExpiredForMs = 3'600'000;
+
+// "EPOCH/CHANGE": everything up to CHANGE has been seen.
+std::uint64_t position(const FeedCursor& cursor, const std::string& epoch) {
+  if (!cursor.starts_with(epoch + "/")) return 0;
+  std::uint64_t out = 0;
+  const char* end = cursor.data() + cursor.size();
+  const auto read = std::from_chars(cursor.data() + epoch.size() + 1, end, out);
+  return read.ec == std::errc() && read.ptr == end ? out : 0;
+}
+
+bool may_go(const BackupRow& row, std::int64_t wall_ms) {
+  if (row.state == RowState::tomb) return row.tomb_until_ms != 0 && row.tomb_until_ms < wall_ms;
+  const std::int64_t expiry = row.record.expires_at_ms;
+  return expiry != 0 && expiry < wall_ms - kExpiredForMs;
+}
+
+}  // namespace
+
+std::vector<BackupWritten> MemoryDatabase::write(const std::vector<BackupWrite>& writes) {
+  std::vector<BackupWritten> out;
+  for (const BackupWrite& write : writes) {
+    AppliedWrite applied = apply_write(read(write.row.key), write);
+    BackupWritten& written = out.emplace_back();
+    written.outcome = applied.outcome;
+    if (applied.outcome == BackupOutcome::applied) {
+      put(std::move(applied.row));
+      written.change = last_change_;
+    } else {
+      written.change = applied.row.change;
+      written.current = std::move(applied.row);
+    }
+  }
+  return out;
+}
+
+BackupRow MemoryDatabase::read(const FullKey& key) const {
+  const auto found = rows_.find(key);
+  if (found != rows_.end()) return found->second;
+  BackupRow absent;
+  absent.key = key;
+  return absent;
+}
+
+FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit) const {
+  FeedPage page;
+  auto next = by_change_.upper_bound(position(after, epoch_));
+  for (; next != by_change_.end() && page.rows.size() < limit; ++next) {
+    page.rows.push_back(rows_.at(next->second));
+  }
+  page.more = next != by_change_.end();
+  page.complete_to = page.more ? std::prev(next)->first : last_change_;
+  if (page.more && page.rows.empty()) page.complete_to = position(after, epoch_);
+  page.next = fmt::format("{}/{}", epoch_, page.complete_to);
+  return page;
+}
+
+std::size_t MemoryDatabase::purge(std::int64_t wall_ms) {
+  std::vector<FullKey> going;
+  for (const auto& [key, row] : rows_) {
+    if (may_go(row, wall_ms)) going.push_back(key);
+  }
+  for (const FullKey& key : going) erase(key);
+  return going.size();
+}
+
+void MemoryDatabase::restore(Copy copy) {
+  rows_ = std::move(copy.rows);
+  last_change_ = copy.last_change;
+  by_change_.clear();
+  for (const auto& [key, row] : rows_) by_change_.emplace(row.change, key);
+  epoch_ = fmt::format("memory-{}", ++restores_);
+}
+
+void MemoryDatabase::put(BackupRow row) {
+  erase(row.key);
+  row.change = ++last_change_;
+  by_change_.emplace(row.change, row.key);
+  FullKey key = row.key;
+  rows_.emplace(std::move(key), std::move(row));
+}
+
+void MemoryDatabase::erase(const FullKey& key) {
+  const auto found = rows_.find(key);
+  if (found == rows_.end()) return;
+  by_change_.erase(found->second.change);
+  rows_.erase(found);
+}
+
+}  // namespace stayd
