@@ -29,7 +29,7 @@ void check_row(std::string_view bytes) {
   if (*header != without_payload) std::abort();
   // What the header cache does with it.
   const RowHeader kept = encode_row_header(*header);
-  const Result<StoredRow> again = decode_row_header({kept.data(), kept.size()});
+  const Result<StoredRow> again = decode_row_header(kept.text());
   if (!again || *again != *header) std::abort();
 }
 

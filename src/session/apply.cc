@@ -28,9 +28,20 @@ void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
   row.meta.stale = false;
 }
 
+void note_unshipped(RowMeta& row, const Mutation& mutation, std::int64_t expired_at_ms) {
+  using Kind = Mutation::Kind;
+  Unshipped what = Unshipped::part;
+  const bool put_off = later_expiry(expired_at_ms, row.expires_at_ms) == row.expires_at_ms;
+  if (mutation.kind == Kind::expiry && put_off) what = Unshipped::touch;
+  const bool whole = mutation.kind == Kind::put || mutation.kind == Kind::value;
+  if (whole && mutation.from_client) what = Unshipped::whole;
+  row.unshipped = std::max(row.unshipped, what);
+}
+
 void stamp(Row& row, const Mutation& mutation, bool begins) {
   if (!mutation.unconfirmed || row.meta.hlc == 0) row.meta.mark = mutation.mark;
   row.meta.hlc = mutation.hlc;
+  row.meta.origin = mutation.origin;
   row.meta.adopted = mutation.only_if_unknown;
   row.meta.provisional =
       mutation.provisional ||
@@ -154,26 +165,105 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
       if (row.meta.state == RowState::absent) return ApplyOutcome::superseded;
       break;
     case Kind::forget:
+    case Kind::merge:
+    case Kind::replace:
+    case Kind::shipped:
       break;
   }
   return ApplyOutcome::applied;
 }
 
+// I7 among hosts: a later incarnation, then a tombstone over what lived in it, then the version.
+bool newer(const RowMeta& a, const RowMeta& b) {
+  if (a.incarnation != b.incarnation) return a.incarnation > b.incarnation;
+  if (a.state != b.state) return a.state > b.state;
+  return a.version() > b.version();
+}
+
+// Of a row that is taken, this of what was known stays true.
+void take(Mutation& mutation, Row& row) {
+  const RowMeta before = row.meta;
+  row.meta = *mutation.merged;
+  row.meta.base = row.meta.version();
+  row.meta.unshipped = Unshipped::nothing;
+  row.meta.mark = {};
+  row.record = std::move(mutation.record);
+  const bool kept_for_ever = row.meta.state == RowState::tomb && row.meta.tomb_until_ms == 0;
+  const std::int64_t copies_until_ms = std::max(before.tomb_until_ms, before.expires_at_ms);
+  if (!kept_for_ever) row.meta.tomb_until_ms = std::max(row.meta.tomb_until_ms, copies_until_ms);
+}
+
+// The backup's expiry, or ours that it does not have yet, whichever is later.
+bool put_off_expiry(Row& row, std::int64_t expires_at_ms) {
+  const std::int64_t later_ms = later_expiry(row.meta.expires_at_ms, expires_at_ms);
+  if (row.meta.state != RowState::live || later_ms == row.meta.expires_at_ms) return false;
+  row.meta.expires_at_ms = row.record.expires_at_ms = later_ms;
+  return true;
+}
+
+ApplyOutcome apply_merge(Mutation& mutation, Row& row) {
+  const RowMeta before = row.meta;
+  const RowMeta& there = *mutation.merged;
+  const bool known = before.state != RowState::absent;
+  if (known && mutation.kind == Mutation::Kind::merge) {
+    if (before.unshipped > Unshipped::touch) return ApplyOutcome::superseded;
+    const bool same = before.base == there.version() && before.state == there.state &&
+                      before.incarnation == there.incarnation;
+    if (same) {
+      return put_off_expiry(row, there.expires_at_ms) ? ApplyOutcome::applied
+                                                      : ApplyOutcome::superseded;
+    }
+    RowMeta ours = before;
+    if (before.base != Version{}) {  // touches of ours stand above it
+      ours.hlc = before.base.hlc;
+      ours.origin = before.base.origin;
+    }
+    if (!newer(there, ours)) return ApplyOutcome::superseded;
+  }
+  take(mutation, row);
+  // A touch of ours that came after it stays on top of it.
+  const bool later = before.unshipped == Unshipped::touch && before.hlc > row.meta.hlc &&
+                     before.incarnation == row.meta.incarnation;
+  if (later && put_off_expiry(row, before.expires_at_ms)) {
+    row.meta.hlc = before.hlc;
+    row.meta.origin = before.origin;
+    row.meta.unshipped = Unshipped::touch;
+  }
+  return ApplyOutcome::applied;
+}
+
+ApplyOutcome apply_shipped(const Mutation& mutation, Row& row) {
+  if (row.meta.state == RowState::absent) return ApplyOutcome::superseded;
+  const RowMeta before = row.meta;
+  row.meta.base = mutation.base;
+  const RowMeta& ours = *mutation.merged;
+  row.meta.incarnation = std::max(row.meta.incarnation, ours.incarnation);
+  if (row.meta.version() == ours.version()) row.meta.unshipped = Unshipped::nothing;
+  return row.meta == before ? ApplyOutcome::superseded : ApplyOutcome::applied;
+}
+
 }  // namespace
 
 ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms) {
+  using Kind = Mutation::Kind;
+  if (mutation.kind == Kind::merge || mutation.kind == Kind::replace) {
+    return apply_merge(mutation, row);
+  }
+  if (mutation.kind == Kind::shipped) return apply_shipped(mutation, row);
   if (mutation.hlc <= row.meta.hlc) return ApplyOutcome::superseded;
   const bool known = row.meta.state != RowState::absent && !row.meta.stale;
   if (mutation.only_if_unknown && known) return ApplyOutcome::superseded;
-  if (mutation.kind == Mutation::Kind::forget) {
+  if (mutation.kind == Kind::forget) {
     row = Row{};
     return ApplyOutcome::applied;
   }
   const bool ended = !row.meta.live_at(wall_ms);
-  const std::int64_t copies_until_ms = std::max(row.meta.tomb_until_ms, row.meta.expires_at_ms);
+  const std::int64_t expires_at_ms = row.meta.expires_at_ms;
+  const std::int64_t copies_until_ms = std::max(row.meta.tomb_until_ms, expires_at_ms);
   const ApplyOutcome outcome = change_row(mutation, row, ended, wall_ms);
   if (outcome != ApplyOutcome::applied) return outcome;
   stamp(row, mutation, ended);
+  if (mutation.origin != 0) note_unshipped(row.meta, mutation, expires_at_ms);
   const bool kept_for_ever = row.meta.state == RowState::tomb && row.meta.tomb_until_ms == 0;
   if (!kept_for_ever) row.meta.tomb_until_ms = std::max(row.meta.tomb_until_ms, copies_until_ms);
   return outcome;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,11 @@ struct Mutation {
                // and holds until Redis has done it; any other row as by kind stale
     placed,    // Redis had no value of its own: the row is not provisional any more
     forget,    // drop the row and its history: nothing is known of the key any more
+    // Of a fleet (docs/adr/0016); `hlc` is 0, as no version is made:
+    merge,  // the backup's row, `merged` with `record`: taken where it is newer and nothing of the
+            // row is unshipped; a touch of ours stays on top of it
+    replace,  // the same, whatever of ours is unshipped
+    shipped,  // the backup has our row `merged`, as its version `base` (of a touch: on top of it)
   };
 
   Kind kind = Kind::put;
@@ -51,12 +57,18 @@ struct Mutation {
   // The row was answered from Redis' own state and nothing newer may be overwritten: applied only
   // when the ledger holds no row, or only a stale one, for the key (adoption, R4).
   bool only_if_unknown = false;
+  // Of a fleet.
+  std::uint64_t origin = 0;  // who makes `hlc`
+  bool from_client = false;  // not adopted, read back or put back
+  Version base;
+  std::shared_ptr<const RowMeta> merged;  // for merge, replace, shipped
 };
 
 // How a mutation ended in the store.
 enum class ApplyOutcome : std::uint8_t {
   applied,
   superseded,    // the row is newer; nothing changed
+  outpaced,      // another stayd of the fleet was first: load the row again (Store::apply_agreed)
   base_unknown,  // `value`, `elements` or `expiry` on a row that is absent or stale (or ended, or
                  // of another type, where the change presumes otherwise: apply.h): the caller must
                  // read the key back from Redis and `put` it

@@ -5,6 +5,7 @@
 // Iteration order is deterministic (sorted), so that simulated runs replay.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -85,6 +86,29 @@ enum class RowState : std::uint8_t {
   tomb = 2,  // logged out or deleted; must not come back (I1, I6)
 };
 
+// The later of two expiries; 0, never, is the latest.
+constexpr std::int64_t later_expiry(std::int64_t a, std::int64_t b) {
+  if (a == 0 || b == 0) return 0;
+  return a > b ? a : b;
+}
+
+// A row's version among all stayds of a fleet: no two of them make the same one (docs/adr/0016).
+struct Version {
+  Hlc hlc = 0;
+  // Who made it: a random number of the ledger's, and the number of the process' start. 0: a stayd
+  // without a shared backup.
+  std::uint64_t origin = 0;
+  friend auto operator<=>(const Version&, const Version&) = default;
+};
+
+// What of a row the fleet's backup does not have.
+enum class Unshipped : std::uint8_t {
+  nothing = 0,
+  touch = 1,  // an expiry that was put off
+  part = 2,   // anything else
+  whole = 3,  // all of it, as a client gave it: after a tombstone it is a new session (B5)
+};
+
 struct RowMeta {
   RowState state = RowState::absent;
   ValueType type = ValueType::none;
@@ -104,7 +128,12 @@ struct RowMeta {
   // can be alive in an old snapshot of Redis any more (I9). 0: of a tombstone, never.
   std::int64_t tomb_until_ms = 0;
   Mark mark;  // at Redis' last confirmation (R4)
+  // Of a fleet; all zero without a shared backup.
+  std::uint64_t origin = 0;  // who made `hlc`
+  Version base;              // of the backup's row that this one is, or was made from; 0: none
+  Unshipped unshipped = Unshipped::nothing;
 
+  Version version() const { return {hlc, origin}; }
   bool live_at(std::int64_t wall_ms) const {
     return state == RowState::live && (expires_at_ms == 0 || expires_at_ms > wall_ms);
   }
@@ -113,7 +142,8 @@ struct RowMeta {
 
 struct Row {
   RowMeta meta;
-  Record record;  // empty unless meta.state == live
+  Record record;       // empty unless meta.state == live
+  bool alone = false;  // of a fleet: the shared backup could not be asked. Not stored
 };
 
 }  // namespace stayd

@@ -113,6 +113,15 @@ class Store {
   // Metadata only: one point read, whatever the size of the value.
   virtual void load_meta(FullKey key, StoreToken token) = 0;
 
+  // The row as all stayds of a fleet know it (docs/adr/0016); `Row::alone` where the others could
+  // not be asked. Without a shared backup the ledger is all there is.
+  virtual void load_exact(FullKey key, StoreToken token) { load(std::move(key), token); }
+  // Changes of rows as load_exact() has just reported them: applied only if these are still the
+  // latest, else reported as `outpaced`, all of them.
+  virtual void apply_agreed(std::vector<Change> changes, Durability durability) {
+    apply(std::move(changes), durability);
+  }
+
   virtual void scan(ScanQuery query, StoreToken token) = 0;
 
   // Every row of `db` older than `hlc` becomes void at once, durably (R18). db -1: all databases.

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <iterator>
+#include <memory>
+#include <utility>
 
 #include "base/random.h"
 #include "store/ledger/test_ledger.h"
@@ -31,8 +33,11 @@ class Generator {
     out.provisional = random_.chance(10);
     out.only_if_unknown = random_.chance(5);
     out.tomb_until_ms = wall_ms + 1'000'000;
-    const std::uint64_t dice = random_.below(100);
+    if (random_.chance(50)) out.origin = 7;
+    out.from_client = random_.chance(50);
+    const std::uint64_t dice = random_.below(112);
     using Kind = Mutation::Kind;
+    if (dice >= 100) return of_fleet(std::move(out), dice, wall_ms);
     out.kind = dice < 20   ? Kind::put
                : dice < 30 ? Kind::value
                : dice < 75 ? Kind::elements
@@ -92,6 +97,30 @@ class Generator {
       default:
         break;  // a put of nothing
     }
+    return out;
+  }
+
+  // What the shared backup says of a row.
+  Mutation of_fleet(Mutation out, std::uint64_t dice, std::int64_t wall_ms) {
+    out.kind = dice < 104   ? Mutation::Kind::shipped
+               : dice < 109 ? Mutation::Kind::merge
+                            : Mutation::Kind::replace;
+    out.base = {std::exchange(out.hlc, 0), 7};
+    RowMeta meta;
+    meta.hlc = out.base.hlc;
+    meta.origin = out.base.origin;
+    out.merged = std::make_shared<const RowMeta>(meta);
+    if (out.kind == Mutation::Kind::shipped) return out;
+    meta.hlc = random_.chance(60) ? ++hlc_ : std::max<Hlc>(1, hlc_ - random_.below(4));
+    meta.origin = random_.chance(50) ? 9 : 7;
+    meta.incarnation = 1 + static_cast<std::uint32_t>(random_.below(2));
+    if (random_.chance(70)) out.record = record();
+    if (random_.chance(40)) out.record.expires_at_ms = wall_ms + 50;
+    meta.type = out.record.type();
+    meta.state = out.record.exists() ? RowState::live : RowState::tomb;
+    if (!out.record.exists()) out.record = {};
+    meta.expires_at_ms = out.record.expires_at_ms;
+    out.merged = std::make_shared<const RowMeta>(meta);
     return out;
   }
 

@@ -9,12 +9,6 @@
 
 namespace stayd {
 
-// The later of two expiries; 0, never, is the latest.
-constexpr std::int64_t later_expiry(std::int64_t a, std::int64_t b) {
-  if (a == 0 || b == 0) return 0;
-  return a > b ? a : b;
-}
-
 struct AppliedWrite {
   BackupOutcome outcome = BackupOutcome::applied;
   BackupRow row;  // as it is afterwards: `there` unless applied; `change` is left to the caller

@@ -47,6 +47,14 @@ std::string sentinel_name(const Mutation& mutation) {
   std::size_t longest = 0;
   for (const ElementChange& change : mutation.elements)
     longest = std::max(longest, change.name.size());
+  // Of a row that is merged: what is taken, too.
+  if (const auto* hash = std::get_if<HashValue>(&mutation.record.value)) {
+    for (const auto& [name, value] : *hash) longest = std::max(longest, name.size());
+  } else if (const auto* set = std::get_if<SetValue>(&mutation.record.value)) {
+    for (const auto& name : *set) longest = std::max(longest, name.size());
+  } else if (const auto* sorted = std::get_if<SortedSetValue>(&mutation.record.value)) {
+    for (const auto& [score, name] : sorted->ordered()) longest = std::max(longest, name.size());
+  }
   return std::string(longest + 1, '#');
 }
 
@@ -59,7 +67,8 @@ void remove_sentinel(Record& record, const std::string& name) {
 // True for what keeps the bytes that are there.
 bool needs_payload(const Mutation& mutation) {
   return mutation.kind == Mutation::Kind::expiry || mutation.kind == Mutation::Kind::stale ||
-         mutation.kind == Mutation::Kind::doubt || mutation.kind == Mutation::Kind::placed;
+         mutation.kind == Mutation::Kind::doubt || mutation.kind == Mutation::Kind::placed ||
+         mutation.kind == Mutation::Kind::shipped || mutation.kind == Mutation::Kind::merge;
 }
 
 // Element names are needed after apply(), to tell which keys to write; anything else may be moved
@@ -251,7 +260,7 @@ void Batch::put_row(const std::string& key, const StoredRow& row) {
   }
   const RowHeader header = encode_row_header(row);
   const Slice key_parts[] = {Slice(key)};
-  const Slice value_parts[] = {Slice(header.data(), header.size()), Slice(row.payload)};
+  const Slice value_parts[] = {Slice(header.bytes.data(), header.size), Slice(row.payload)};
   write_
       .Put(database_.meta(), rocksdb::SliceParts(key_parts, 1), rocksdb::SliceParts(value_parts, 2))
       .PermitUncheckedError();

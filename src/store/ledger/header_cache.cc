@@ -100,7 +100,7 @@ std::optional<StoredRow> HeaderCache::find(std::string_view row_key) {
   char* at = entry_of(slot);
   at[offsetof(Entry, found)] = 1;
   const Entry entry = Entry::load(at);
-  Result<StoredRow> row = decode_row_header({entry.header.data(), entry.header.size()});
+  Result<StoredRow> row = decode_row_header(entry.header.text());
   STAYD_ASSERT(row);
   return std::move(*row);
 }
@@ -112,7 +112,7 @@ void HeaderCache::put(std::string_view row_key, const StoredRow& row) {
   entry.header = encode_row_header(row);
   const std::size_t slot = slot_of(row_key, entry.hash);
   if (index_[slot] != 0) {
-    std::memcpy(entry_of(slot) + offsetof(Entry, header), entry.header.data(), kRowHeaderBytes);
+    std::memcpy(entry_of(slot) + offsetof(Entry, header), &entry.header, sizeof(RowHeader));
     return;
   }
   entry.key_bytes = static_cast<std::uint16_t>(row_key.size());

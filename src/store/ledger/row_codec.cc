@@ -14,19 +14,27 @@ constexpr std::uint8_t kFlagStale = 1;
 constexpr std::uint8_t kFlagProvisional = 2;
 constexpr std::uint8_t kFlagAdopted = 4;
 constexpr std::uint8_t kFlags = kFlagStale | kFlagProvisional | kFlagAdopted;
+constexpr int kUnshippedShift = 3;  // two bits
+constexpr std::uint8_t kFleetFlags = kFlags | 3 << kUnshippedShift;
 constexpr std::size_t kElementsOffset = 60;
+constexpr std::size_t kOriginOffset = 68;
+
+bool of_fleet(const RowMeta& meta) {
+  return meta.origin != 0 || meta.base != Version{} || meta.unshipped != Unshipped::nothing;
+}
 
 Error corrupt(std::size_t offset, std::string_view what) {
   return make_error(Errc::corrupt, fmt::format("row: byte {}: {}", offset, what));
 }
 
 // What a row may hold besides its header depends on its type.
-Result<void> check_shape(const StoredRow& row, std::size_t payload_bytes) {
+Result<void> check_shape(const StoredRow& row, std::size_t header_bytes,
+                         std::size_t payload_bytes) {
   const bool live = row.meta.state == RowState::live;
   const bool has_payload =
       live && (row.meta.type == ValueType::string || row.meta.type == ValueType::opaque);
   if (payload_bytes != 0 && !has_payload) {
-    return corrupt(kRowHeaderBytes,
+    return corrupt(header_bytes,
                    fmt::format("{} bytes behind a row without payload", payload_bytes));
   }
   if (row.elements != 0 && !(live && is_collection(row.meta.type))) {
@@ -38,15 +46,16 @@ Result<void> check_shape(const StoredRow& row, std::size_t payload_bytes) {
 }  // namespace
 
 RowHeader encode_row_header(const StoredRow& row) {
-  RowHeader bytes;
+  RowHeader header;
   const RowMeta& meta = row.meta;
-  char* out = bytes.data();
-  *out++ = static_cast<char>(kRowVersion);
+  const bool fleet = of_fleet(meta);
+  char* out = header.bytes.data();
+  *out++ = static_cast<char>(fleet ? 2 : 1);
   *out++ = static_cast<char>(meta.state);
   *out++ = static_cast<char>(meta.type);
-  *out++ =
-      static_cast<char>((meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0) |
-                        (meta.adopted ? kFlagAdopted : 0));
+  *out++ = static_cast<char>(
+      (meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0) |
+      (meta.adopted ? kFlagAdopted : 0) | static_cast<int>(meta.unshipped) << kUnshippedShift);
   out = put_little(out, meta.incarnation);
   out = put_little(out, meta.hlc);
   out = put_little(out, meta.expires_at_ms);
@@ -56,13 +65,18 @@ RowHeader encode_row_header(const StoredRow& row) {
   out = put_little(out, meta.mark.evicted_keys);
   out = put_little(out, row.generation);
   out = put_little(out, row.elements);
-  STAYD_ASSERT(out == bytes.data() + bytes.size());
-  return bytes;
+  if (fleet) {
+    out = put_little(out, meta.origin);
+    out = put_little(out, meta.base.hlc);
+    out = put_little(out, meta.base.origin);
+  }
+  header.size = static_cast<std::uint8_t>(out - header.bytes.data());
+  STAYD_ASSERT(header.size == (fleet ? kFleetHeaderBytes : kRowHeaderBytes));
+  return header;
 }
 
 std::string encode_row(const StoredRow& row) {
-  const RowHeader header = encode_row_header(row);
-  std::string out(header.data(), header.size());
+  std::string out(encode_row_header(row).text());
   out += row.payload;
   return out;
 }
@@ -76,9 +90,10 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
         fmt::format("row: byte 0: version {}, this stayd reads up to {}", version, kRowVersion));
   }
   if (version == 0) return corrupt(0, "version 0");
-  if (bytes.size() < kRowHeaderBytes) {
-    return corrupt(bytes.size(),
-                   fmt::format("ends inside the header of {} bytes", kRowHeaderBytes));
+  const bool fleet = version == 2;
+  const std::size_t header_bytes = fleet ? kFleetHeaderBytes : kRowHeaderBytes;
+  if (bytes.size() < header_bytes) {
+    return corrupt(bytes.size(), fmt::format("ends inside the header of {} bytes", header_bytes));
   }
   const auto state = static_cast<std::uint8_t>(bytes[1]);
   const auto type = static_cast<std::uint8_t>(bytes[2]);
@@ -87,7 +102,8 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
     return corrupt(1, fmt::format("state {}", state));
   if (type > static_cast<std::uint8_t>(ValueType::opaque))
     return corrupt(2, fmt::format("type {}", type));
-  if ((flags & ~kFlags) != 0) return corrupt(3, fmt::format("flags {:#x}", flags));
+  if ((flags & ~(fleet ? kFleetFlags : kFlags)) != 0)
+    return corrupt(3, fmt::format("flags {:#x}", flags));
 
   StoredRow row;
   row.meta.state = static_cast<RowState>(state);
@@ -105,14 +121,22 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
   row.meta.mark.evicted_keys = get_little<std::uint64_t>(in + 44);
   row.generation = get_little<std::uint64_t>(in + 52);
   row.elements = get_little<std::uint64_t>(in + kElementsOffset);
-  const Result<void> shape = check_shape(row, bytes.size() - kRowHeaderBytes);
+  if (fleet) {
+    row.meta.unshipped = static_cast<Unshipped>(flags >> kUnshippedShift);
+    row.meta.origin = get_little<std::uint64_t>(in + kOriginOffset);
+    row.meta.base.hlc = get_little<std::uint64_t>(in + kOriginOffset + 8);
+    row.meta.base.origin = get_little<std::uint64_t>(in + kOriginOffset + 16);
+    if (!of_fleet(row.meta)) return corrupt(0, "version 2 without anything of a fleet");
+  }
+  const Result<void> shape = check_shape(row, header_bytes, bytes.size() - header_bytes);
   if (!shape) return shape.error();
   return row;
 }
 
 Result<StoredRow> decode_row(std::string_view bytes) {
   Result<StoredRow> row = decode_row_header(bytes);
-  if (row) row->payload.assign(bytes.substr(kRowHeaderBytes));
+  if (row)
+    row->payload.assign(bytes.substr(of_fleet(row->meta) ? kFleetHeaderBytes : kRowHeaderBytes));
   return row;
 }
 

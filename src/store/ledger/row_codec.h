@@ -15,8 +15,9 @@
 
 namespace stayd {
 
-inline constexpr std::uint8_t kRowVersion = 1;
-inline constexpr std::size_t kRowHeaderBytes = 68;
+inline constexpr std::uint8_t kRowVersion = 2;
+inline constexpr std::size_t kRowHeaderBytes = 68;    // version 1
+inline constexpr std::size_t kFleetHeaderBytes = 92;  // version 2: rows of a fleet
 
 // A row as stored. Strings and DUMP payloads stand behind the header; a collection's elements are
 // keys of their own, under `generation`.
@@ -33,7 +34,14 @@ inline bool is_collection(ValueType type) {
   return type == ValueType::hash || type == ValueType::set || type == ValueType::zset;
 }
 
-using RowHeader = std::array<char, kRowHeaderBytes>;
+// Of version 1 unless the row says something of a fleet, so that an older stayd reads what it can
+// know.
+struct RowHeader {
+  std::array<char, kFleetHeaderBytes> bytes{};
+  std::uint8_t size = kRowHeaderBytes;
+
+  std::string_view text() const { return {bytes.data(), size}; }
+};
 
 // The header; the payload follows it unchanged.
 RowHeader encode_row_header(const StoredRow& row);

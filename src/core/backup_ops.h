@@ -1,0 +1,62 @@
+// Routes a Backup's answers to whoever asked, as StoreOps does a Store's. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "store/backup/backup.h"
+
+namespace stayd {
+
+class BackupClient {
+ public:
+  virtual ~BackupClient() = default;
+  virtual void on_written(std::uint64_t, const Error&, std::vector<BackupWritten>) {}
+  virtual void on_read(std::uint64_t, const Error&, std::vector<BackupRow>) {}
+  virtual void on_feed(std::uint64_t, const Error&, FeedPage) {}
+};
+
+class BackupOps {
+ public:
+  // A token for one operation of `client`; it comes back once, with `tag`.
+  BackupToken token(BackupClient& client, std::uint64_t tag) {
+    if (free_.empty()) {
+      free_.push_back(slots_.size());
+      slots_.push_back({});
+    }
+    const std::size_t index = free_.back();
+    free_.pop_back();
+    slots_[index] = {&client, tag};
+    return index + 1;
+  }
+  std::size_t under_way() const { return slots_.size() - free_.size(); }
+
+  void written(BackupToken token, const Error& error, std::vector<BackupWritten> results) {
+    const Slot slot = take(token);
+    slot.client->on_written(slot.tag, error, std::move(results));
+  }
+  void read(BackupToken token, const Error& error, std::vector<BackupRow> rows) {
+    const Slot slot = take(token);
+    slot.client->on_read(slot.tag, error, std::move(rows));
+  }
+  void feed(BackupToken token, const Error& error, FeedPage page) {
+    const Slot slot = take(token);
+    slot.client->on_feed(slot.tag, error, std::move(page));
+  }
+
+ private:
+  struct Slot {
+    BackupClient* client = nullptr;
+    std::uint64_t tag = 0;
+  };
+  Slot take(BackupToken token) {
+    free_.push_back(token - 1);
+    return std::exchange(slots_[token - 1], {});
+  }
+
+  std::vector<Slot> slots_;
+  std::vector<std::size_t> free_;
+};
+
+}  // namespace stayd

@@ -1,0 +1,82 @@
+// A fleet: all stayds that share a backup (docs/adr/0016-shared-backup.md, rules B1 to B13). What
+// the parts of FleetStore have in common. Loop thread only; sans-I/O.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/hlc.h"
+#include "core/backup_ops.h"
+#include "core/store_ops.h"
+#include "observe/counters.h"
+#include "observe/events.h"
+#include "session/mutation.h"
+
+namespace stayd {
+
+struct FleetOptions {
+  // Of this process: never used by another one, nor by an earlier process of this ledger. Not 0.
+  std::uint64_t origin = 1;
+  std::int64_t ship_after_ms = 100;      // values, at most so long after they were acknowledged
+  std::int64_t touch_after_ms = 60'000;  // expiry that was put off; an eighth of what is left of it
+                                         // if that is less
+  std::int64_t deadline_ms = 100;        // reads and writes that somebody waits for
+  std::int64_t ship_deadline_ms = 2000;  // others
+  std::int64_t told_after_ms = 250;      // a login or logout is told without the backup
+  std::int64_t poll_ms = 200;            // of the feed
+  std::size_t batch = 256;               // rows in a shipment
+  std::size_t page = 512;                // rows of the feed at once
+};
+
+// What becomes of ours and another stayd's change of one key (B4).
+enum class Verdict : std::uint8_t {
+  wait,       // it cannot be said yet: asked again
+  theirs,     // ours is given up
+  ours,       // ours is shipped on top of theirs; on a tombstone as a new session
+  read_back,  // Redis is the judge, and will be read: what comes of it is shipped
+};
+
+// Knows what Redis holds, and hears what other stayds have done. Not owned.
+class FleetJudge {
+ public:
+  virtual ~FleetJudge() = default;
+  // `asked_us`: when this was asked first (Now::mono_us).
+  virtual Verdict judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
+                        std::int64_t asked_us) = 0;
+  // The ledger holds another stayd's row now. Before anything that is asked later is answered.
+  virtual void on_foreign(const FullKey& key, const RowMeta& theirs) = 0;
+};
+
+struct FleetContext {
+  FleetContext(Store& l, Backup& b, FleetOptions o, HlcClock& c, Counters& n)
+      : ledger(l), backup(b), options(o), clock(c), counters(n) {}
+
+  Store& ledger;
+  Backup& backup;
+  const FleetOptions options;
+  HlcClock& clock;
+  Counters& counters;
+  FleetJudge* judge = nullptr;
+  StoreOps ledger_ops;
+  BackupOps backup_ops;
+  BackupStatus status;
+  Now now;
+
+  std::int64_t in(std::int64_t ms) const { return now.mono_us + ms * 1000; }
+};
+
+// --- between the rows of the ledger and those of the backup
+
+std::string origin_text(std::uint64_t origin);
+// 0: it is none of a stayd's.
+std::uint64_t parse_origin(std::string_view text);
+
+BackupRow backup_row(const FullKey& key, const Row& row);
+RowMeta meta_of(const BackupRow& row);
+// The change that makes the ledger's row what `row` says; `replace`: whatever of ours is unshipped.
+Mutation merge_of(BackupRow row, bool replace);
+// The backup has `row`, or of a touch that of `base` with our touch on it.
+Mutation shipped_of(const FullKey& key, const RowMeta& row, Version base);
+
+}  // namespace stayd

@@ -1,0 +1,55 @@
+// What other stayds have done, into the ledger (B11). Polled at each hint, and each 200 ms; where
+// it has got to is a durable fact. Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/fleet.h"
+#include "core/fleet_shipper.h"
+
+namespace stayd {
+
+class FleetFeed final : private StoreClient, private BackupClient {
+ public:
+  FleetFeed(FleetContext& context, FleetShipper& shipper) : c_(context), shipper_(shipper) {}
+
+  void start();
+  void on_tick();
+  void on_hint() { wanted_ = true; }
+  // Reads from the beginning: another epoch of the backup, or a ledger that has lost its end.
+  void restart();
+  // When the last poll that read the feed to its end was begun (Now::mono_us); 0: none was.
+  std::int64_t read_at_us() const { return read_at_us_; }
+  std::uint64_t rows_taken() const { return rows_taken_; }
+
+ private:
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
+  void on_loaded(std::uint64_t, const Error&, Row) override {}
+  void on_feed(std::uint64_t tag, const Error& error, FeedPage page) override;
+
+  void poll();
+  void page_done();
+
+  struct Foreign {
+    FullKey key;
+    RowMeta meta;
+  };
+  FleetContext& c_;
+  FleetShipper& shipper_;
+  FeedCursor cursor_;
+  FeedCursor next_;
+  bool more_ = false;
+  bool under_way_ = false;
+  bool wanted_ = true;
+  bool failed_ = false;  // the ledger has not taken all of a page
+  std::vector<Foreign> page_;
+  std::size_t to_apply_ = 0;
+  std::uint64_t generation_ = 0;
+  std::int64_t asked_us_ = 0;
+  std::int64_t begun_us_ = 0;  // the first page of this reading was asked for
+  std::int64_t read_at_us_ = 0;
+  std::uint64_t rows_taken_ = 0;
+};
+
+}  // namespace stayd

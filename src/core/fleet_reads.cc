@@ -1,0 +1,76 @@
+#include "core/fleet_reads.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "session/apply.h"
+
+namespace stayd {
+
+void FleetReads::load(const FullKey& key, Told told) {
+  const auto [at, added] = reads_.try_emplace(key);
+  at->second.told.push_back(std::move(told));
+  if (!added) return;
+  if (!c_.status.up) return begin(key, false);
+  if (!shipper_.knows(key)) return begin(key, true);
+  shipper_.ship_now(key, [this, key](bool shipped) { begin(key, shipped); });
+}
+
+void FleetReads::begin(const FullKey& key, bool ask) {
+  Read& read = reads_.at(key);
+  read.number = ++last_;
+  read.alone = read.asked = !ask;
+  loads_.emplace(read.number, key);
+  c_.ledger.load(key, c_.ledger_ops.token(*this, read.number));
+  if (ask) to_ask_.push_back(key);
+}
+
+void FleetReads::submit() {
+  while (!to_ask_.empty()) {
+    const auto count = std::min(to_ask_.size(), kMaxBackupBatch);
+    std::vector<FullKey> keys(to_ask_.end() - static_cast<std::ptrdiff_t>(count), to_ask_.end());
+    to_ask_.resize(to_ask_.size() - count);
+    asked_.emplace(++last_, keys);
+    c_.backup.read(std::move(keys), c_.backup_ops.token(*this, last_),
+                   c_.in(c_.options.deadline_ms));
+  }
+}
+
+void FleetReads::on_loaded(std::uint64_t tag, const Error& error, Row row) {
+  const FullKey key = std::move(loads_.extract(tag).mapped());
+  Read& read = reads_.at(key);
+  read.loaded = true;
+  read.error = error;
+  read.row = std::move(row);
+  if (read.asked) join(key);
+}
+
+void FleetReads::on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) {
+  const std::vector<FullKey> keys = std::move(asked_.extract(tag).mapped());
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    Read& read = reads_.at(keys[i]);
+    read.asked = true;
+    read.alone = !error.message.empty() || !rows[i].unreadable.empty();
+    if (!read.alone) read.there = std::move(rows[i]);
+    if (read.loaded) join(keys[i]);
+  }
+}
+
+void FleetReads::join(const FullKey& key) {
+  Read read = std::move(reads_.at(key));
+  reads_.erase(key);
+  if (read.there.state != RowState::absent && read.error.message.empty()) {
+    c_.clock.witness(read.there.hlc);
+    const Mutation merge = merge_of(std::move(read.there), false);
+    if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
+      c_.judge->on_foreign(key, read.row.meta);
+      c_.ledger.apply_one(merge, 0, Durability::written);
+    }
+  }
+  for (std::size_t i = 0; i < read.told.size(); ++i) {
+    const bool last = i + 1 == read.told.size();
+    read.told[i](read.error, last ? std::move(read.row) : read.row, read.alone);
+  }
+}
+
+}  // namespace stayd

@@ -1,0 +1,307 @@
+#include "core/fleet_shipper.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace stayd {
+
+namespace {
+constexpr std::size_t kMaxShipments = 4;
+constexpr std::int64_t kAgainMs = 200;  // after a failure
+constexpr std::int64_t kVerdictMs = 20;
+constexpr std::int64_t kSaveUs = 1'000'000;
+constexpr const char* kShippedTo = "shipped_to";
+}  // namespace
+
+void FleetShipper::start() {
+  scanning_ = true;
+  scanned_.clear();
+  scanned_state_ = RowState::tomb;
+}
+
+// --- what is unshipped
+
+void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms) {
+  const std::int64_t due_us = c_.in(put_off_ms);
+  const auto [at, added] = keys_.try_emplace(key);
+  Key& entry = at->second;
+  entry.again = entry.under_way;
+  if (added || entry.first == 0) entry.first = hlc;
+  if (!added && entry.due_us <= due_us) return;
+  entry.due_us = due_us;
+  if (!entry.under_way) due_.emplace(due_us, key);
+}
+
+void FleetShipper::ship_now(const FullKey& key, Told told) {
+  Key& entry = keys_[key];
+  entry.waiting.push_back({std::move(told), c_.in(c_.options.told_after_ms)});
+  if (entry.under_way) {
+    entry.again = true;
+    return;
+  }
+  entry.due_us = c_.now.mono_us;
+  due_.emplace(entry.due_us, key);
+}
+
+void FleetShipper::look_again(const FullKey& key) {
+  const auto at = keys_.find(key);
+  if (at == keys_.end()) return look_(key);
+  at->second.look = true;
+}
+
+Hlc FleetShipper::shipped_to() const {
+  Hlc lowest = c_.ledger.highest_hlc() + 1;
+  for (const auto& [key, entry] : keys_) {
+    if (entry.first != 0) lowest = std::min(lowest, entry.first);
+  }
+  return lowest - 1;
+}
+
+void FleetShipper::on_tick() {
+  give_up_waiting();
+  scan();
+  gather();
+  if (!scanning_ && c_.now.mono_us - saved_us_ > kSaveUs) {
+    saved_us_ = c_.now.mono_us;
+    c_.ledger.put_fact(kShippedTo, std::to_string(shipped_to()));
+  }
+}
+
+// Nobody waits for a backup that does not answer.
+void FleetShipper::give_up_waiting() {
+  std::vector<Told> late;
+  for (auto& [key, entry] : keys_) {
+    std::erase_if(entry.waiting, [&](Waiting& one) {
+      if (c_.status.writable && one.until_us > c_.now.mono_us) return false;
+      late.push_back(std::move(one.told));
+      return true;
+    });
+  }
+  for (const Told& told : late) told(false);
+}
+
+// --- an earlier life's
+
+void FleetShipper::scan() {
+  if (!scanning_ || scan_under_way_ || keys_.size() > kMaxUnshipped) return;
+  scan_under_way_ = true;
+  ScanQuery query;
+  query.after = scanned_;
+  query.state = scanned_state_;
+  query.with_expired = true;
+  const std::string saved = c_.ledger.fact(kShippedTo);
+  std::from_chars(saved.data(), saved.data() + saved.size(), query.newer_than);
+  c_.ledger.scan(std::move(query), c_.ledger_ops.token(*this, 0));
+}
+
+void FleetShipper::on_scanned(std::uint64_t, const Error& error, ScanPage page) {
+  scan_under_way_ = false;
+  if (!error.message.empty()) return;
+  for (const ScanEntry& entry : page.entries) {
+    const bool shipped = entry.meta.unshipped == Unshipped::nothing && entry.meta.base.hlc != 0;
+    if (!shipped && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0);
+  }
+  scanned_ = page.next;
+  if (!page.done) return;
+  scanned_.clear();
+  scanning_ = scanned_state_ == RowState::tomb;
+  scanned_state_ = RowState::live;
+}
+
+// --- shipments
+
+void FleetShipper::gather() {
+  if (!c_.status.writable) return;
+  while (shipments_.size() < kMaxShipments && !due_.empty() &&
+         due_.begin()->first <= c_.now.mono_us) {
+    Shipment& shipment = shipments_[++last_shipment_];
+    shipment.to_load = 1;  // until all have been asked for
+    while (!due_.empty() && due_.begin()->first <= c_.now.mono_us &&
+           shipment.keys.size() < c_.options.batch) {
+      const auto [due_us, key] = *due_.begin();
+      due_.erase(due_.begin());
+      const auto at = keys_.find(key);
+      if (at == keys_.end() || at->second.under_way || at->second.due_us != due_us) continue;
+      at->second.under_way = true;
+      at->second.again = false;
+      shipment.keys.push_back(key);
+    }
+    const std::uint64_t number = last_shipment_;
+    for (std::size_t i = 0; i < shipment.keys.size(); ++i) {
+      ++shipment.to_load;
+      c_.ledger.load(shipment.keys[i], c_.ledger_ops.token(*this, number << 16 | i));
+    }
+    if (--shipment.to_load == 0) send(number);
+  }
+}
+
+void FleetShipper::on_loaded(std::uint64_t tag, const Error& error, Row row) {
+  Shipment& shipment = shipments_.at(tag >> 16);
+  const FullKey& key = shipment.keys[tag & 0xffff];
+  Key& entry = keys_.at(key);
+  entry.row = error.message.empty() ? std::move(row) : Row{};
+  if (!error.message.empty()) entry.again = true;
+  if (--shipment.to_load == 0) send(tag >> 16);
+}
+
+bool FleetShipper::is_touch(const Row& row) {
+  return row.meta.unshipped == Unshipped::touch && row.meta.base.hlc != 0;
+}
+
+BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
+  BackupWrite write;
+  write.row = backup_row(key, row);
+  if (is_touch(row)) {
+    write.kind = BackupWrite::Kind::touch;
+    write.row.record.value = {};
+  } else if (row.meta.state == RowState::live) {
+    write.expected = row.meta.base.hlc;
+  }
+  return write;
+}
+
+void FleetShipper::send(std::uint64_t number) {
+  Shipment& shipment = shipments_.at(number);
+  std::vector<FullKey> keys;
+  std::vector<BackupWrite> writes;
+  for (FullKey& key : shipment.keys) {
+    const Row& row = keys_.at(key).row;
+    const RowMeta& meta = row.meta;
+    const bool shipped = meta.unshipped == Unshipped::nothing && meta.base.hlc != 0;
+    const bool known = meta.state == RowState::tomb ||
+                       (meta.state == RowState::live && !meta.stale && row.record.exists());
+    if (shipped || !known) {
+      done(key);
+      continue;
+    }
+    writes.push_back(write_of(key, row));
+    keys.push_back(std::move(key));
+  }
+  shipment.keys = std::move(keys);
+  if (writes.empty()) {
+    shipments_.erase(number);
+    return;
+  }
+  c_.backup.write(std::move(writes), c_.backup_ops.token(*this, number),
+                  c_.in(c_.options.ship_deadline_ms));
+}
+
+void FleetShipper::on_written(std::uint64_t tag, const Error& error,
+                              std::vector<BackupWritten> results) {
+  const Shipment shipment = std::move(shipments_.extract(tag).mapped());
+  for (std::size_t i = 0; i < shipment.keys.size(); ++i) {
+    if (!error.message.empty()) {
+      put_off(shipment.keys[i], kAgainMs);
+    } else {
+      on_result(shipment.keys[i], results[i]);
+    }
+  }
+  gather();
+}
+
+void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
+  const Row& row = keys_.at(key).row;
+  const RowMeta& meta = row.meta;
+  if (result.outcome == BackupOutcome::applied) {
+    return settle(key, is_touch(row) ? meta.base : meta.version());
+  }
+  const BackupRow& there = result.current;
+  c_.clock.witness(there.hlc);
+  const RowMeta theirs = meta_of(there);
+  // An earlier attempt, of which nobody heard, has brought it there.
+  const bool same = theirs.version() == meta.version() && theirs.state == meta.state;
+  if (same) return settle(key, meta.version());
+  if (is_touch(row) && theirs.version() == meta.base) return settle(key, meta.base);
+  contest(key, there);
+}
+
+// The backup has what was sent.
+void FleetShipper::settle(const FullKey& key, Version base) {
+  Key& entry = keys_.at(key);
+  entry.judged_us = 0;
+  c_.ledger.apply_one(shipped_of(key, entry.row.meta, base), 0, Durability::written);
+  done(key);
+}
+
+// Another stayd has been there since.
+void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
+  Key& entry = keys_.at(key);
+  if (is_touch(entry.row)) {  // stays on top of what is there
+    c_.ledger.apply_one(merge_of(there, false), c_.ledger_ops.token(*this, 0), Durability::written);
+    c_.judge->on_foreign(key, meta_of(there));
+    return put_off(key, 0);
+  }
+  // A logout that a client waits for ends whatever is there.
+  const bool logout = entry.row.meta.state == RowState::tomb;
+  if (logout && there.state == RowState::live && !entry.waiting.empty()) {
+    return go_on_top(key, there);
+  }
+  if (logout && there.state == RowState::tomb) return take_theirs(key, there);
+  if (entry.judged_us == 0) entry.judged_us = c_.now.mono_us;
+  const RowMeta theirs = meta_of(there);
+  switch (c_.judge->judge(key, entry.row.meta, theirs, entry.judged_us)) {
+    case Verdict::wait:
+      return put_off(key, kVerdictMs);
+    case Verdict::theirs:
+      return take_theirs(key, there);
+    case Verdict::ours:
+      return go_on_top(key, there);
+    case Verdict::read_back:
+      // What Redis says comes with a version of its own, and is on top of theirs.
+      entry.judged_us = 0;
+      c_.ledger.apply_one(shipped_of(key, RowMeta{}, theirs.version()), 0, Durability::written);
+      return put_off(key, kAgainMs);
+  }
+}
+
+void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {
+  Key& entry = keys_.at(key);
+  const RowMeta theirs = meta_of(there);
+  entry.judged_us = 0;
+  if (entry.again) return put_off(key, 0);  // it is not what was judged any more
+  c_.ledger.apply_one(merge_of(std::move(there), true), 0, Durability::written);
+  c_.judge->on_foreign(key, theirs);
+  done(key);
+}
+
+void FleetShipper::go_on_top(const FullKey& key, const BackupRow& there) {
+  Key& entry = keys_.at(key);
+  RowMeta ours = entry.row.meta;
+  // The backup takes no version that is older than what it has in one incarnation.
+  const bool both_live = there.state == ours.state && there.incarnation == ours.incarnation;
+  if (both_live && meta_of(there).version() > ours.version()) return take_theirs(key, there);
+  const bool ended = there.state == RowState::tomb && ours.state == RowState::live;
+  ours.incarnation = std::max(ours.incarnation, there.incarnation + (ended ? 1 : 0));
+  entry.judged_us = 0;
+  // The row is shipped once more, from there.
+  Mutation base = shipped_of(key, ours, meta_of(there).version());
+  RowMeta unchanged = ours;
+  unchanged.hlc = 0;  // nothing of ours is there yet
+  base.merged = std::make_shared<const RowMeta>(unchanged);
+  c_.ledger.apply_one(std::move(base), 0, Durability::written);
+  put_off(key, 0);
+}
+
+// It is tried again so much later.
+void FleetShipper::put_off(const FullKey& key, std::int64_t ms) {
+  Key& entry = keys_.at(key);
+  entry.under_way = entry.again = false;
+  entry.row = {};
+  entry.due_us = c_.in(ms);
+  due_.emplace(entry.due_us, key);
+}
+
+// Everything that was read is there; who waits for what came later goes on waiting.
+void FleetShipper::done(const FullKey& key) {
+  Key& entry = keys_.at(key);
+  if (entry.again) return put_off(key, entry.waiting.empty() ? c_.options.ship_after_ms : 0);
+  const auto waiting = std::move(entry.waiting);
+  const bool look = entry.look;
+  keys_.erase(key);
+  if (look) look_(key);
+  for (const Waiting& one : waiting) one.told(true);
+}
+
+void FleetShipper::on_applied(std::uint64_t, const Error&, const ApplyResult&) {}
+
+}  // namespace stayd

@@ -1,0 +1,104 @@
+// Takes what this stayd has written to the backup (B1 to B4), a batch at a time:
+//
+//   changed() ─▶ due ─▶ row read from the ledger ─▶ backup, on condition ─▶ ledger: shipped
+//                                                      └─ another's row is there: judged
+//
+// Holds back the reports of logins and logouts until the backup has them, or for a while. Bounded:
+// beyond kMaxUnshipped keys it forgets which, and goes through the ledger again.
+// Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/fleet.h"
+#include "core/key_table.h"
+
+namespace stayd {
+
+inline constexpr std::size_t kMaxUnshipped = 1 << 17;
+
+class FleetShipper final : private StoreClient, private BackupClient {
+ public:
+  // What is told when the backup has the key, or could not be told in time: `shipped` false.
+  using Told = std::function<void(bool shipped)>;
+  // Reads the key from the backup into the ledger.
+  using Look = std::function<void(const FullKey& key)>;
+
+  FleetShipper(FleetContext& context, Look look) : c_(context), look_(std::move(look)) {}
+
+  void start();  // goes through what an earlier life has left
+  void on_tick();
+
+  // The ledger's row has changed, and has version `hlc`, which may wait for so long.
+  void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms);
+  // At once. `told` is called exactly once, later.
+  void ship_now(const FullKey& key, Told told);
+  // The feed has shown a row of the key that the ledger did not take. Did it come after what is on
+  // its way to the backup now, no conflict will tell: the backup is asked once more.
+  void look_again(const FullKey& key);
+  // Something of the key may be unshipped.
+  bool knows(std::string_view key) const { return keys_.contains(key); }
+  std::size_t unshipped() const { return keys_.size(); }
+  bool complete() const { return !scanning_; }
+  // Every version of ours up to this one is in the backup.
+  Hlc shipped_to() const;
+
+ private:
+  struct Waiting {
+    Told told;
+    std::int64_t until_us = 0;
+  };
+  struct Key {
+    Hlc first = 0;  // the lowest version that may be unshipped
+    std::int64_t due_us = 0;
+    bool under_way = false;
+    bool again = false;          // changed since it was read
+    bool look = false;           // the backup is asked once more
+    std::int64_t judged_us = 0;  // since when a verdict is awaited; 0: none is
+    Row row;                     // what is being shipped
+    std::vector<Waiting> waiting;
+  };
+  struct Shipment {
+    std::vector<FullKey> keys;
+    std::size_t to_load = 0;
+  };
+
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
+  void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
+  void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
+  void on_written(std::uint64_t tag, const Error& error,
+                  std::vector<BackupWritten> results) override;
+
+  void scan();
+  void gather();
+  void send(std::uint64_t number);
+  static bool is_touch(const Row& row);
+  BackupWrite write_of(const FullKey& key, const Row& row) const;
+  void on_result(const FullKey& key, const BackupWritten& result);
+  void settle(const FullKey& key, Version base);
+  void contest(const FullKey& key, const BackupRow& there);
+  void take_theirs(const FullKey& key, BackupRow there);
+  void go_on_top(const FullKey& key, const BackupRow& there);
+  void put_off(const FullKey& key, std::int64_t ms);
+  void done(const FullKey& key);
+  void give_up_waiting();
+
+  FleetContext& c_;
+  const Look look_;
+  KeyMap<Key> keys_;
+  std::multimap<std::int64_t, FullKey> due_;  // may hold a key that is not due any more
+  std::map<std::uint64_t, Shipment> shipments_;
+  std::uint64_t last_shipment_ = 0;
+  bool scanning_ = false;
+  bool scan_under_way_ = false;
+  FullKey scanned_;
+  RowState scanned_state_ = RowState::tomb;
+  std::int64_t saved_us_ = 0;
+};
+
+}  // namespace stayd

@@ -1,0 +1,192 @@
+#include "core/fleet_store.h"
+
+#include <algorithm>
+
+namespace stayd {
+
+namespace {
+
+constexpr const char* kEpoch = "backup_epoch";
+
+// What the others must hear of. `stale` and its like concern this host's Redis alone.
+bool is_shipped(Mutation::Kind kind) {
+  using Kind = Mutation::Kind;
+  return kind == Kind::put || kind == Kind::value || kind == Kind::elements ||
+         kind == Kind::expiry || kind == Kind::tomb;
+}
+
+}  // namespace
+
+FleetStore::FleetStore(Store& ledger, Backup& backup, FleetOptions options, HlcClock& clock,
+                       Counters& counters)
+    : c_(ledger, backup, options, clock, counters),
+      shipper_(c_, [this](const FullKey& key) { reads_.load(key, [](auto&&...) {}); }),
+      reads_(c_, shipper_),
+      agreement_(c_, shipper_),
+      feed_(c_, shipper_) {
+  ledger.set_events(&c_.ledger_ops);
+  backup.set_events(this);
+}
+
+void FleetStore::start(Now now) {
+  c_.now = now;
+  feed_.start();
+  shipper_.start();
+  c_.backup.start();
+}
+
+void FleetStore::on_tick(Now now) {
+  c_.now = now;
+  feed_.on_tick();
+  shipper_.on_tick();
+  submit();
+}
+
+void FleetStore::submit() {
+  reads_.submit();
+  c_.ledger.submit();
+}
+
+void FleetStore::on_status(const BackupStatus& status) {
+  c_.status = status;
+  if (!status.up || status.epoch.empty()) return;
+  const std::string known = c_.ledger.fact(kEpoch);
+  if (known == status.epoch) return;
+  c_.ledger.put_fact(kEpoch, status.epoch);
+  if (!known.empty()) feed_.restart();
+}
+
+FleetStatus FleetStore::status() const {
+  return {c_.status, shipper_.unshipped(), shipper_.shipped_to(), feed_.read_at_us(),
+          feed_.rows_taken()};
+}
+
+// --- what the ledger does
+
+StoreToken FleetStore::pass(Passed passed) {
+  if (free_.empty()) {
+    free_.push_back(passed_.size());
+    passed_.emplace_back();
+  }
+  const std::size_t index = free_.back();
+  free_.pop_back();
+  passed_[index] = std::move(passed);
+  return c_.ledger_ops.token(*this, index);
+}
+
+FleetStore::Passed FleetStore::taken(std::uint64_t tag) {
+  free_.push_back(tag);
+  return std::exchange(passed_[tag], {});
+}
+
+FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
+                                       Durability durability) {
+  Passed passed{.token = token};
+  if (!is_shipped(mutation.kind)) return passed;
+  mutation.origin = c_.options.origin;
+  passed.key = mutation.key;
+  passed.hlc = mutation.hlc;
+  passed.ships = true;
+  passed.tomb = mutation.kind == Mutation::Kind::tomb && durability == Durability::synced;
+  passed.creates = mutation.from_client && mutation.kind != Mutation::Kind::expiry;
+  if (mutation.kind == Mutation::Kind::expiry) passed.expires_at_ms = mutation.record.expires_at_ms;
+  return passed;
+}
+
+void FleetStore::apply_one(Mutation mutation, StoreToken token, Durability durability) {
+  Passed passed = prepare(mutation, token, durability);
+  const bool silent = token == 0 && !passed.ships;
+  c_.ledger.apply_one(std::move(mutation), silent ? 0 : pass(std::move(passed)), durability);
+}
+
+void FleetStore::apply(std::vector<Change> changes, Durability durability) {
+  for (Change& change : changes) {
+    Passed passed = prepare(change.mutation, change.token, durability);
+    const bool silent = change.token == 0 && !passed.ships;
+    change.token = silent ? 0 : pass(std::move(passed));
+  }
+  c_.ledger.apply(std::move(changes), durability);
+}
+
+void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
+  const Passed passed = taken(tag);
+  const bool changed =
+      passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
+  if (!changed) return report(passed.token, error, result);
+  shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before));
+  const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
+  const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.status.writable;
+  if (!told_later) return report(passed.token, error, result);
+  shipper_.ship_now(passed.key, [this, token = passed.token, error, result](bool) {
+    report(token, error, result);
+  });
+}
+
+// An expiry that is put off is known for so long to the backup that it may wait; one that is nearer
+// than before is a change like any other.
+std::int64_t FleetStore::wait_ms(const Passed& passed, const RowMeta& before) const {
+  const bool put_off =
+      passed.expires_at_ms &&
+      later_expiry(*passed.expires_at_ms, before.expires_at_ms) != before.expires_at_ms;
+  if (!put_off) return c_.options.ship_after_ms;
+  const std::int64_t left_ms = before.expires_at_ms - c_.now.wall_ms;
+  return std::clamp<std::int64_t>(left_ms / 8, 0, c_.options.touch_after_ms);
+}
+
+void FleetStore::report(StoreToken token, const Error& error, const ApplyResult& result) {
+  if (token != 0) events_->on_applied(token, error, result);
+}
+
+void FleetStore::load(FullKey key, StoreToken token) {
+  c_.ledger.load(std::move(key), pass(token));
+}
+void FleetStore::load_meta(FullKey key, StoreToken token) {
+  c_.ledger.load_meta(std::move(key), pass(token));
+}
+void FleetStore::on_loaded(std::uint64_t tag, const Error& error, Row row) {
+  events_->on_loaded(taken(tag).token, error, std::move(row));
+}
+void FleetStore::scan(ScanQuery query, StoreToken token) {
+  c_.ledger.scan(std::move(query), pass(token));
+}
+void FleetStore::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
+  events_->on_scanned(taken(tag).token, error, std::move(page));
+}
+void FleetStore::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
+  c_.ledger.flush(db, hlc, std::move(slots), token == 0 ? 0 : pass(token));
+}
+void FleetStore::swap_databases(int a, int b, StoreToken token) {
+  c_.ledger.swap_databases(a, b, token == 0 ? 0 : pass(token));
+}
+
+// --- what the backup is asked
+
+void FleetStore::load_exact(FullKey key, StoreToken token) {
+  reads_.load(key, [this, token](const Error& error, Row row, bool alone) {
+    row.alone = alone;
+    events_->on_loaded(token, error, std::move(row));
+  });
+}
+
+void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability) {
+  std::vector<StoreToken> tokens;
+  for (Change& change : changes) {
+    change.mutation.origin = c_.options.origin;
+    tokens.push_back(change.token);
+  }
+  agreement_.decide(
+      std::move(changes),
+      [this, durability](std::vector<Change> agreed) {
+        for (Change& change : agreed) {
+          if (change.token != 0) change.token = pass(Passed{.token = change.token});
+        }
+        c_.ledger.apply(std::move(agreed), durability);
+      },
+      [this, tokens] {
+        for (const StoreToken token : tokens) {
+          report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
+        }
+      });
+}
+
+}  // namespace stayd

@@ -1,0 +1,325 @@
+// What one stayd writes, reads and decides, and what comes of it at the other.
+#include "core/fleet_test_util.h"
+
+namespace stayd::test {
+namespace {
+
+TEST_F(FleetTest, AValueGetsToTheOtherLedger) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  EXPECT_EQ(there(), "v1");
+  EXPECT_EQ(c.text(key), "v1");
+  EXPECT_EQ(a.row(key).meta.unshipped, Unshipped::nothing);
+  EXPECT_EQ(c.row(key).meta.version(), a.row(key).meta.version());
+  EXPECT_TRUE(c.judge.foreign.contains(key));
+  EXPECT_EQ(a.fleet.status().unshipped, 0u);
+}
+
+TEST_F(FleetTest, ALoginIsToldWhenTheBackupHasIt) {
+  pass(5);
+  const StoreToken told = a.put(key, "v1");
+  a.run();
+  EXPECT_FALSE(a.recorder.seen(told));
+  pass(5);
+  EXPECT_TRUE(a.recorder.seen(told));
+  EXPECT_EQ(there(), "v1");
+  const StoreToken update = a.put(key, "v2");
+  a.run();
+  EXPECT_TRUE(a.recorder.seen(update)) << "only what is new waits";
+}
+
+TEST_F(FleetTest, ASlowBackupHoldsALoginForAQuarterOfASecond) {
+  pass(5);
+  database.frozen = true;
+  const StoreToken told = a.put(key, "v1");
+  pass(200);
+  EXPECT_FALSE(a.recorder.seen(told));
+  pass(60);
+  EXPECT_TRUE(a.recorder.seen(told));
+  database.frozen = false;
+  pass(3000);
+  EXPECT_EQ(there(), "v1");
+  EXPECT_EQ(c.text(key), "v1");
+}
+
+TEST_F(FleetTest, WithoutTheBackupNobodyWaitsAndAllIsShippedLater) {
+  pass(5);
+  database.down = true;
+  pass(5);
+  const StoreToken login = a.put(key, "v1");
+  const StoreToken logout = a.tomb(full_key(0, "sess:2"));
+  a.run();
+  EXPECT_TRUE(a.recorder.seen(login));
+  EXPECT_TRUE(a.recorder.seen(logout));
+  pass(100);
+  database.down = false;
+  pass(700);
+  EXPECT_EQ(c.text(key), "v1");
+  EXPECT_EQ(c.row(full_key(0, "sess:2")).meta.state, RowState::tomb);
+}
+
+TEST_F(FleetTest, ALogoutIsInTheBackupBeforeItIsTold) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  const StoreToken told = c.tomb(key);  // at the other one
+  while (!c.recorder.seen(told)) {
+    EXPECT_NE(there(), "tomb");
+    pass(1);
+  }
+  EXPECT_EQ(there(), "tomb");
+  pass(300);
+  EXPECT_EQ(a.row(key).meta.state, RowState::tomb);
+}
+
+// The session was opened elsewhere a moment ago: this ledger has never heard of it.
+TEST_F(FleetTest, ALogoutOfWhatTheLedgerDoesNotKnowEndsIt) {
+  pass(5);
+  for (int i = 0; i < 3; ++i) {  // it has lived before
+    a.put(key, "v1");
+    pass(30);
+    if (i < 2) a.tomb(key);
+    pass(30);
+  }
+  FleetHost late(database, 33, now);
+  late.run();  // connected, and has not read the feed yet
+  late.run();
+  const StoreToken told = late.tomb(key);
+  for (int i = 0; i < 50; ++i) {
+    now.mono_us += kMs;
+    late.run();
+  }
+  EXPECT_TRUE(late.recorder.seen(told));
+  EXPECT_EQ(there(), "tomb");
+}
+
+TEST_F(FleetTest, WhatAKilledProcessHasNotShippedTheNextOneDoes) {
+  pass(5);
+  database.down = true;
+  pass(5);
+  a.put(key, "v1");
+  pass(2000);
+  database.down = false;
+  MemoryStore& ledger = a.ledger;
+  HlcClock clock;
+  Counters counters;
+  MemoryBackup backup(database);
+  FleetStore next(ledger, backup, {.origin = 12}, clock, counters);
+  Recorder recorder;
+  next.set_events(&recorder);
+  next.set_judge(&a.judge);
+  next.start(now);
+  for (int i = 0; i < 50; ++i) {
+    now.mono_us += 10 * kMs;
+    next.set_now(now);
+    backup.run(now);
+    next.on_tick(now);
+    ledger.deliver();
+  }
+  EXPECT_EQ(there(), "v1");
+}
+
+// --- another one was there first
+
+TEST_F(FleetTest, TwoThatWriteTheSameKeyAreJudged) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  a.put(key, "a2");
+  c.put(key, "c2");
+  c.judge.verdict = a.judge.verdict = Verdict::theirs;
+  pass(800);
+  EXPECT_EQ(a.judge.asked.size() + c.judge.asked.size(), 1u);
+  EXPECT_EQ(a.text(key), c.text(key));
+  EXPECT_EQ(a.text(key), there());
+}
+
+TEST_F(FleetTest, OursGoesOnTopOfTheirs) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  a.put(key, "a2");
+  pass(1);
+  c.put(key, "c2");
+  c.judge.verdict = a.judge.verdict = Verdict::ours;
+  pass(800);
+  EXPECT_EQ(there(), "c2");
+  EXPECT_EQ(a.text(key), "c2");
+  EXPECT_EQ(c.row(key).meta.unshipped, Unshipped::nothing);
+}
+
+// Redis has shown that the save came after the logout: a new session under the id.
+TEST_F(FleetTest, OnATombstoneOursIsANewSession) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  const std::uint32_t before = a.row(key).meta.incarnation;
+  a.tomb(key);
+  pass(5);
+  c.put(key, "c2");
+  c.judge.verdict = Verdict::ours;
+  pass(800);
+  EXPECT_EQ(there(), "c2");
+  EXPECT_EQ(a.text(key), "c2");
+  EXPECT_EQ(a.row(key).meta.incarnation, before + 1);
+  EXPECT_EQ(c.row(key).meta.incarnation, before + 1);
+}
+
+TEST_F(FleetTest, AVerdictMayTakeItsTime) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  a.tomb(key);
+  pass(3);
+  c.put(key, "c2");
+  c.judge.verdict = Verdict::wait;
+  pass(300);
+  EXPECT_GT(c.judge.asked.size(), 3u);
+  EXPECT_EQ(c.text(key), "c2");
+  c.judge.verdict = Verdict::theirs;
+  pass(50);
+  EXPECT_EQ(c.row(key).meta.state, RowState::tomb);
+}
+
+TEST_F(FleetTest, WhatIsReadBackFromRedisIsShippedOnTop) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  a.put(key, "a2");
+  pass(1);
+  c.put(key, "c2");
+  c.judge.verdict = Verdict::read_back;
+  pass(200);
+  ASSERT_FALSE(c.judge.asked.empty());
+  c.put(key, "what Redis says", false);
+  pass(800);
+  EXPECT_EQ(there(), "what Redis says");
+  EXPECT_EQ(a.text(key), "what Redis says");
+}
+
+// --- expiry
+
+TEST_F(FleetTest, ATouchWaitsAndNeverConflicts) {
+  pass(5);
+  a.put(key, "v1");
+  pass(20);
+  a.expire(key, kWallMs + 80'000);
+  pass(400);
+  const Hlc before = database.read(key).hlc;
+  c.put(key, "c2", true, kWallMs + 85'000);
+  pass(1);
+  a.expire(key, kWallMs + 90'000);
+  pass(1000);
+  EXPECT_EQ(there(), "c2");
+  EXPECT_EQ(a.text(key), "c2");
+  EXPECT_EQ(a.row(key).meta.expires_at_ms, kWallMs + 90'000) << "its own touch stays on top";
+  EXPECT_TRUE(a.judge.asked.empty() && c.judge.asked.empty());
+  EXPECT_GT(database.read(key).hlc, before);
+  pass(11'000);
+  EXPECT_EQ(a.row(key).meta.unshipped, Unshipped::nothing);
+}
+
+// --- exact reads
+
+TEST_F(FleetTest, AnExactReadKnowsWhatTheFeedHasNotBrought) {
+  pass(5);
+  a.put(key, "v1");
+  pass(5);
+  EXPECT_EQ(c.text(key), "-");
+  const StoreToken told = c.load_exact(key);
+  pass(5);
+  ASSERT_TRUE(c.recorder.seen(told));
+  EXPECT_EQ(std::get<std::string>(c.recorder.loaded[told].record.value), "v1");
+  EXPECT_FALSE(c.recorder.loaded[told].alone);
+  EXPECT_EQ(c.text(key), "v1");
+}
+
+TEST_F(FleetTest, OneReadForAllWhoAskAtOnce) {
+  pass(5);
+  a.put(key, "v1");
+  pass(5);
+  const StoreToken first = c.load_exact(key);
+  const StoreToken second = c.load_exact(key);
+  pass(5);
+  EXPECT_EQ(c.recorder.loaded.at(first).meta, c.recorder.loaded.at(second).meta);
+}
+
+TEST_F(FleetTest, AnExactReadOfWhatIsUnshippedShipsItFirst) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  a.put(key, "a2");
+  a.run();
+  const StoreToken told = a.load_exact(key);
+  pass(10);
+  EXPECT_EQ(std::get<std::string>(a.recorder.loaded.at(told).record.value), "a2");
+  EXPECT_EQ(there(), "a2");
+}
+
+TEST_F(FleetTest, WithoutAnAnswerTheLedgerIsAllThereIs) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  database.frozen = true;
+  const StoreToken known = c.load_exact(key);
+  const StoreToken other = c.load_exact(full_key(0, "sess:unknown"));
+  pass(150);
+  EXPECT_EQ(std::get<std::string>(c.recorder.loaded.at(known).record.value), "v1");
+  EXPECT_TRUE(c.recorder.loaded.at(known).alone);
+  EXPECT_TRUE(c.recorder.loaded.at(other).alone);
+  EXPECT_EQ(c.recorder.loaded.at(other).meta.state, RowState::absent);
+}
+
+// --- the backup decides
+
+TEST_F(FleetTest, OfTwoThatDecideOneIsOutpaced) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  for (FleetHost* host : {&a, &c}) host->load_exact(key);
+  pass(5);
+  std::map<FleetHost*, StoreToken> tokens;
+  for (FleetHost* host : {&a, &c}) {
+    Mutation mutation;
+    mutation.key = key;
+    mutation.record.value = std::string(host == &a ? "a2" : "c2");
+    mutation.hlc = host->clock.next(now.wall_ms);
+    tokens[host] = ++host->last;
+    host->fleet.apply_agreed({{std::move(mutation), host->last}}, Durability::written);
+  }
+  pass(20);
+  int applied = 0;
+  for (FleetHost* host : {&a, &c}) {
+    const ApplyOutcome outcome = host->recorder.applied.at(tokens[host]).outcome;
+    applied += outcome == ApplyOutcome::applied ? 1 : 0;
+    if (outcome != ApplyOutcome::applied) EXPECT_EQ(outcome, ApplyOutcome::outpaced);
+    EXPECT_EQ(host->text(key), there()) << "who was outpaced knows by whom";
+  }
+  EXPECT_EQ(applied, 1);
+}
+
+TEST_F(FleetTest, WhatTheBackupDoesNotAnswerIsDecidedAloneAndShippedLater) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  c.load_exact(key);
+  pass(5);
+  c.backup.cut_off = true;
+  Mutation mutation;
+  mutation.key = key;
+  mutation.record.value = std::string("c2");
+  mutation.hlc = c.clock.next(now.wall_ms);
+  const StoreToken told = ++c.last;
+  c.fleet.apply_agreed({{std::move(mutation), told}}, Durability::written);
+  pass(150);
+  EXPECT_EQ(c.recorder.applied.at(told).outcome, ApplyOutcome::applied);
+  EXPECT_EQ(c.text(key), "c2");
+  c.backup.cut_off = false;
+  pass(1000);
+  EXPECT_EQ(there(), "c2");
+  EXPECT_EQ(a.text(key), "c2");
+}
+
+}  // namespace
+}  // namespace stayd::test
