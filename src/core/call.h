@@ -72,6 +72,7 @@ struct Call {
   bool created = false;       // Redis did not have the key: what is written is all there is
   bool unrecorded = false;    // the ledger failed
   bool marked = false;        // its rows are stale in the ledger: Redis is asked for them
+  bool elsewhere = false;     // Redis was asked for a key, and has not got its slot
   bool redirected = false;    // another shard has been asked, as the first one said
   bool buried = false;        // found keys removed, which the ledger may not have written yet
   std::int64_t lifetime_end_ms = 0;              // absolute end of the session, while Redis is told
@@ -119,7 +120,7 @@ struct Call {
     slot = InFlightTable::kNone;
     hlc = held_from = 0;
     in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created =
-        unrecorded = marked = redirected = buried = false;
+        unrecorded = marked = elsewhere = redirected = buried = false;
     metas.clear();
     revived.clear();
     gone.clear();

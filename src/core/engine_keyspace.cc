@@ -265,10 +265,12 @@ void Engine::on_flush(Call& call, std::string_view frame) {
 }
 
 void Engine::on_redis_is_truth(std::string_view why) {
-  c_.events.on_event({Severity::warning,
-                      "redis_is_truth",
-                      "the ledger starts anew from what Redis holds: " + std::string(why),
-                      {{"redis", c_.options.address}}});
+  Event event{Severity::warning,
+              "redis_is_truth",
+              "the ledger starts anew from what Redis holds: " + std::string(why),
+              {{"redis", c_.options.address}}};
+  if (!c_.place.everything()) event.fields.emplace_back("slots", slot_ranges(*c_.place.slots()));
+  c_.events.on_event(event);
   c_.cache.clear();
   c_.unrecorded.clear();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key

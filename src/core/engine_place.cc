@@ -90,7 +90,7 @@ void Engine::take_over(Handover from) {
   for (const FullKey& key : from.leftovers) shard_.leave(c_.in_flight.begin({key}), {key});
   for (const auto& one : from.wanted) adopter_.want(one.key, one.force);
   told_absent_.insert(told_absent_.end(), from.told_absent.begin(), from.told_absent.end());
-  if (!from.adoption_complete && adopter_.complete()) adopter_.restart();
+  if (!from.adoption_complete && adopter_.ended()) adopter_.restart();
 }
 
 }  // namespace stayd

@@ -88,9 +88,8 @@ void Shard::decide() {
       intact = false;
     }
     const auto canary = Canary::parse(found_[db]);
-    const Hlc at = canary ? canary->position : 0;
-    ahead = std::max(ahead, at);
-    lowest = std::min(lowest, at);
+    ahead = std::max(ahead, canary ? canary->position : 0);
+    lowest = std::min(lowest, position_found(db));
     place = std::min(place, canary ? canary->place : 0);
     beats_ = std::max(beats_, canary ? canary->count : 0);
     epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
@@ -106,6 +105,7 @@ void Shard::decide() {
     }
     if (c_.place.everything()) c_.debts.clear();
   }
+  if (first_contact_ && !c_.place.everything()) c_.store.put_fact(std::string(kUnjudgedFact), "");
   first_contact_ = away_too_long_ = false;
   reconcile_position_ = lowest;
   reconcile_place_ = place;
@@ -137,6 +137,14 @@ void Shard::decide() {
   // Ahead of the first repair: whatever empties Redis from now on takes this heartbeat too.
   send_heartbeats();
   next_scan();
+}
+
+// S, as Redis has it. A heartbeat in a slot that has come since it was written came with the slot:
+// it tells of the memory where that was, or of this one before it was emptied.
+Hlc Shard::position_found(int db) const {
+  const auto canary = Canary::parse(found_[db]);
+  if (!canary || gained_since(canary->place)[slot_of(canary_name())]) return 0;
+  return canary->position;
 }
 
 // A flush through stayd is meant, and stays meant when Redis comes back from before it (R18).
@@ -180,8 +188,7 @@ void Shard::plan_scans() {
     if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
-      const auto canary = Canary::parse(found_[db]);
-      plan_scan(state, db, canary ? canary->position : 0, nullptr);
+      plan_scan(state, db, position_found(db), nullptr);
       if (gained.any()) plan_scan(state, db, 0, std::make_shared<const SlotSet>(gained));
     }
   }

@@ -53,12 +53,22 @@ void Shard::start() {
   for (std::int64_t id = 0; clients >> id;) old_clients_.push_back(id);
   if (c_.rules.leftovers_are_read) leftovers_.start();
   gains_.start();
-  ledger_top_ = c_.store.highest_hlc();
-  if (c_.rules.versions_go_on) c_.hlc.witness(ledger_top_);
+  find_ledger_top();
+  if (c_.rules.versions_go_on) c_.hlc.witness(c_.store.highest_hlc());
   c_.mark = {epoch_, evictions_};
   c_.shared = c_.store.fact("shared") == "1";
   others_seen_us_ = c_.now.mono_us;
   since_ms_ = c_.now.wall_ms;
+}
+
+// While this shard is out, or is killed before it has acted on what it found, others write: the
+// ledger's top passes the heartbeat that tells what was lost.
+void Shard::find_ledger_top() {
+  ledger_top_ = c_.store.highest_hlc();
+  if (c_.place.everything() || ledger_top_ == 0) return;
+  const Hlc unjudged = number_fact(c_.store, kUnjudgedFact);
+  if (unjudged != 0) ledger_top_ = std::min(ledger_top_, unjudged);
+  c_.store.put_fact(std::string(kUnjudgedFact), std::to_string(ledger_top_));
 }
 
 void Shard::move(ShardPlace place) {

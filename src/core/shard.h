@@ -45,6 +45,9 @@ class ShardEvents {
   virtual void on_push(std::string_view frame) = 0;
 };
 
+// Durable, of a shard of a Cluster: its ledger_top_, until it has been compared.
+inline constexpr std::string_view kUnjudgedFact = "unjudged_top";
+
 class Shard final : public UpstreamEvents,
                     public MemoryFacts,
                     private ReplyHandler,
@@ -123,10 +126,12 @@ class Shard final : public UpstreamEvents,
   void on_leftovers_done() override;
 
   void remember_clients();
+  void find_ledger_top();
   void begin_reconcile();
   void ask();     // scripts, CLIENT KILL of old connections, every canary
   void decide();  // what has this memory lost?
   SlotSet gained_since(std::uint64_t place) const;
+  Hlc position_found(int db) const;
   void plan_scans();
   void flush_again();
   void next_scan();
@@ -217,7 +222,9 @@ class Shard final : public UpstreamEvents,
   bool evicted_meanwhile_ = false;
   std::array<Hlc, kDatabases> flushed_{};
   std::uint64_t overflows_at_scan_ = 0;
-  Hlc ledger_top_ = 0;  // the ledger's highest version when this process started
+  // The ledger's highest version when this process started; of a Cluster, when the first one did
+  // that has not compared it with this shard's heartbeat.
+  Hlc ledger_top_ = 0;
   bool first_contact_ = true;
   bool away_too_long_ = false;
   std::int64_t last_alive_saved_ms_ = 0;

@@ -41,7 +41,7 @@ ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies,
 ShardSet::~ShardSet() = default;
 
 ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
-                                   const Endpoint& primary) {
+                                   const Endpoint& primary, bool dial) {
   Unit unit;
   unit.id = std::move(id);
   unit.version = version;
@@ -51,7 +51,7 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
   unit.share = std::make_unique<StoreShare>(*shared_, "shard" + unit.id + ".");
   unit.share->set_slots(place.slots());
   StackOptions options = options_.stack;
-  options.link.endpoint = primary;
+  options.link.endpoint = dial ? primary : Endpoint{.port = 0};
   options.engine.address = primary.known() ? primary.text() : "of slots " + slot_ranges(slots);
   options.engine.near_cache_bytes /= std::max<std::size_t>(units_.size(), 3);
   unit.stack =
@@ -85,10 +85,10 @@ void ShardSet::load() {
     const auto slots = parse_slot_ranges(ranges);
     if (!slots || slots->none() || version == 0 || (*slots & seen).any()) continue;
     seen |= *slots;
-    units_.push_back(make_unit(word, version, *slots, primary));
+    units_.push_back(make_unit(word, version, *slots, primary, false));
   }
   if (!seen.all()) {  // the first start; of a damaged fact, what is missing in it
-    units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}));
+    units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}, false));
   }
 }
 
@@ -115,8 +115,18 @@ void ShardSet::set_push_handler(ReplyHandler* handler) {
 
 void ShardSet::start(Now now) {
   now_ = now;
+  started_us_ = now.mono_us;
+  asks_first_ = shared_ != nullptr;
   for (Unit& unit : units_) unit.stack->start(now);
   if (shared_) tell_router();
+}
+
+// Nobody tells who has which slots: as it was before.
+void ShardSet::dial_as_known() {
+  asks_first_ = false;
+  for (Unit& unit : units_) {
+    if (unit.primary.known()) unit.stack->move_to(unit.primary, "");
+  }
 }
 
 void ShardSet::set_now(Now now) {
@@ -127,6 +137,7 @@ void ShardSet::set_now(Now now) {
 void ShardSet::on_tick(Now now) {
   now_ = now;
   for (Unit& unit : units_) unit.stack->on_tick(now);
+  if (asks_first_ && now.mono_us - started_us_ >= options_.ask_first_ms * 1000) dial_as_known();
   if (plan_) {
     for (std::size_t i = 0; i < units_.size(); ++i) {
       if (concerned(i)) units_[i].stack->engine().settle();
@@ -187,6 +198,7 @@ EngineStatus ShardSet::status() const {
     if (i == 0) continue;
     if (one.shard.trust < all.shard.trust) all.shard = one.shard;
     all.adoption_complete = all.adoption_complete && one.adoption_complete;
+    all.adoption_settled = all.adoption_settled && one.adoption_settled;
     all.adopted += one.adopted;
     all.adoption_scanned += one.adoption_scanned;
     all.adoption_expected += one.adoption_expected;

@@ -35,6 +35,9 @@ struct ShardSetOptions {
   // Slots may change their shards one by one, many times a second; each change gives up
   // connections. Meanwhile the ledger answers for slots that are elsewhere.
   std::int64_t settle_ms = 1'000;
+  // After a start, which shard has which slots is asked before any is dialled, for so long at most:
+  // the ledger may know it from before a power cut, or a move.
+  std::int64_t ask_first_ms = 1'000;
 };
 
 class ShardSet final : private SlotEvents {
@@ -92,7 +95,8 @@ class ShardSet final : private SlotEvents {
   void load();
   void save();
   Unit make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
-                 const Endpoint& primary);
+                 const Endpoint& primary, bool dial);
+  void dial_as_known();
   Plan plan_for(const Topology& topology) const;
   std::vector<std::optional<std::size_t>> match(const Topology& topology) const;
   void follow(const Topology& topology);
@@ -123,6 +127,8 @@ class ShardSet final : private SlotEvents {
   std::optional<Plan> plan_;        // under way: the shards concerned are being quieted
   std::optional<Topology> latest_;  // came while that was so, or too soon behind it
   std::int64_t settled_us_ = 0;     // when the last one was carried out
+  std::int64_t started_us_ = 0;
+  bool asks_first_ = false;
   Now now_;
 };
 
