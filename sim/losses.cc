@@ -40,6 +40,7 @@ void World::cut_power(Instance& one) {
   }
   const std::set<FullKey> buried = acknowledged_tombs(one);
   ends_lost_[&one].set();
+  filled_anew_[&one].reset();  // once more, or not
   for (const FullKey& key : one.disk().lose_power()) {
     users.loosen(key, "W5: lost with the power");
     users.not_compared.insert(key);

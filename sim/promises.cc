@@ -37,7 +37,7 @@ void World::check_position(const Instance& one, const Event& event) {
     if (!is_side_key(key_of(key)) || key_of(key).find(name) == std::string_view::npos) continue;
     if (!judged[slot_of(key_of(key))]) continue;
     const auto canary = Canary::parse(std::get<std::string>(record.value));
-    if (!canary || canary->position <= ledger.highest_hlc()) continue;
+    if (!canary || canary->ledger() <= ledger.highest_hlc()) continue;
     users.fail({}, "trusted up to a version that the ledger does not have");
   }
 }

@@ -74,6 +74,9 @@ class Engine final : public CallHandler,
   // engine_place.cc: which slots of a Redis Cluster are this engine's (docs/adr/0012).
   void set_place(ShardPlace place) { c_.place = std::move(place); }  // before start()
   const ShardPlace& place() const { return c_.place; }
+  void set_ledger_end(LedgerEnd* end) { c_.ledger_end = end; }  // before start()
+  bool has_judged_ledger() const { return shard_.has_judged(); }
+  void end_doubts() { shard_.end_doubts(); }
   void settle();  // what merely waits for Redis waits no longer
   // Gives what it holds of keys that are not its own any more. Requires: no call is under way, the
   // connections are given up.

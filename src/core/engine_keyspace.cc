@@ -272,11 +272,11 @@ void Engine::on_redis_is_truth(std::string_view why) {
   if (!c_.place.everything()) event.fields.emplace_back("slots", slot_ranges(*c_.place.slots()));
   c_.events.on_event(event);
   c_.cache.clear();
-  c_.unrecorded.clear();
+  if (c_.place.everything()) c_.unrecorded.clear();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key
   // Of a shard of a Cluster: its own rows that stood there before this life. What another shard
   // knows of its memory it finds out for itself, and may still owe it.
-  c_.store.flush(-1, c_.place.everything() ? c_.hlc.next(c_.now.wall_ms) : shard_.ledger_top() + 1,
+  c_.store.flush(-1, c_.place.everything() ? c_.hlc.next(c_.now.wall_ms) : shard_.void_top() + 1,
                  nullptr, 0);
   // What was logged out in this life, and is in memory only, stays so.
   for (auto& [key, hlc] : c_.unwritten_tombs) hlc = c_.hlc.next(c_.now.wall_ms);

@@ -50,6 +50,7 @@ void Shard::ask() {
   clients_being_killed_ = old_clients_.size();
   evicted_meanwhile_ = false;
   look_around(deadline);  // decides what is put back
+  ask_for_heartbeats_left(deadline);
   int last = 0;
   for (int db = 0; db < kDatabases; ++db) {
     if (db_in_use(db)) last = db;
@@ -88,24 +89,28 @@ void Shard::decide() {
       intact = false;
     }
     const auto canary = Canary::parse(found_[db]);
-    ahead = std::max(ahead, canary ? canary->position : 0);
+    if (canary && first_contact_ && c_.ledger_end != nullptr) {
+      c_.ledger_end->note(c_.place.id(), *canary);
+    }
+    ahead = std::max(ahead, canary ? canary->ledger() : 0);
     lowest = std::min(lowest, position_found(db));
     place = std::min(place, canary ? canary->place : 0);
     beats_ = std::max(beats_, canary ? canary->count : 0);
     epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
   }
-  const bool tail_lost = ahead > ledger_top_ && c_.rules.lost_tail_means_redis_wins;
-  if (first_contact_ && ((away_too_long_ && ahead != 0) || tail_lost)) {
-    events_.on_redis_is_truth(away_too_long_ ? "stayd was away for longer than max_island"
-                                             : "the ledger lost its last writes");
+  const std::string_view why = why_redis_is_truth(ahead);
+  if (!why.empty()) {
+    events_.on_redis_is_truth(why);
     c_.hlc.witness(ahead);
+  }
+  if (!why.empty() && c_.place.everything()) {  // of a Cluster: rows of this life are written to it
     lowest = c_.hlc.last();
     for (int db = 0; db < kDatabases; ++db) {
       if (db_in_use(db)) found_[db] = Canary{epoch_, beats_, lowest, c_.now.wall_ms, place}.text();
     }
-    if (c_.place.everything()) c_.debts.clear();
+    c_.debts.clear();
   }
-  if (first_contact_ && !c_.place.everything()) c_.store.put_fact(std::string(kUnjudgedFact), "");
+  note_judged(!why.empty());
   first_contact_ = away_too_long_ = false;
   reconcile_position_ = lowest;
   reconcile_place_ = place;

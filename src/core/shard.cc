@@ -61,16 +61,6 @@ void Shard::start() {
   since_ms_ = c_.now.wall_ms;
 }
 
-// While this shard is out, or is killed before it has acted on what it found, others write: the
-// ledger's top passes the heartbeat that tells what was lost.
-void Shard::find_ledger_top() {
-  ledger_top_ = c_.store.highest_hlc();
-  if (c_.place.everything() || ledger_top_ == 0) return;
-  const Hlc unjudged = number_fact(c_.store, kUnjudgedFact);
-  if (unjudged != 0) ledger_top_ = std::min(ledger_top_, unjudged);
-  c_.store.put_fact(std::string(kUnjudgedFact), std::to_string(ledger_top_));
-}
-
 void Shard::move(ShardPlace place) {
   const SlotSet before = c_.place.everything() ? SlotSet().set() : *c_.place.slots();
   const SlotSet gained = *place.slots() & ~before;
@@ -268,6 +258,9 @@ void Shard::on_tick() {
     c_.store.put_fact("last_alive_ms", std::to_string(c_.now.wall_ms));
   }
   if (!c_.up() || step_ == Step::asking) return;
+  if (ledger_is_in_doubt()) {  // another shard has just shown it
+    return trusted() ? suspect("the ledger lost its last writes") : begin_reconcile();
+  }
   if (step_ == Step::reading_back) leftovers_.on_tick();
   const auto interval =
       step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
@@ -314,6 +307,7 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
     return;
   }
+  if (kind == kTagLeft) return on_heartbeat_left(db, ReplyView(frame).text());
   found_[db] = ReplyView(frame).text();
   if (kind == kTagLast) decide();
 }

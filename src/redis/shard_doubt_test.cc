@@ -20,6 +20,33 @@ class DoubtTest : public DividedTest {
     store.lose_power(0);
     start();
   }
+  void find_node(const std::string& name) {
+    node(name).listens = true;
+    until([&] { return trust_of(name) == Trust::trusted; });
+  }
+  // As the ledger has it, x being out.
+  std::string row_of_x(const std::string& key) {
+    EXPECT_TRUE(settled());
+    EXPECT_TRUE(until([this] { return set->status().adoption_complete; }));
+    lose_node("x");
+    return reply_to({"get", key});
+  }
+  Hlc position_of(const std::string& name) {
+    Hlc position = 0;
+    for (const auto& [key, value] : node(name).data) {
+      if (key.find(":canary:") != std::string::npos) position = Canary::parse(value)->position;
+    }
+    return position;
+  }
+  void set_position(const std::string& name, Hlc position, Hlc top) {
+    for (auto& [key, value] : node(name).data) {
+      if (key.find(":canary:") == std::string::npos) continue;
+      auto canary = *Canary::parse(value);
+      canary.position = position;
+      canary.top = std::min(canary.top, top);
+      value = canary.text();
+    }
+  }
   void lose_node(const std::string& name) {
     node(name).listens = false;
     until([&] { return trust_of(name) == Trust::out; });
@@ -123,6 +150,147 @@ TEST_F(DoubtTest, ABackfillOfTheWrongSlotsProvesNothing) {
   ASSERT_TRUE(until([this] { return set->status().adoption_settled; }, 20'000));
   node("y").listens = false;
   EXPECT_EQ(reply_to({"get", moving}), "$1\r\na\r\n");
+}
+
+// x gained a slot while it was out, and its heartbeat has another name since. The ledger has lost
+// that too.
+TEST_F(DoubtTest, AHeartbeatUnderItsNameOfBeforeTellsOfTheLoss) {
+  const std::string low = key_in("0-7999");
+  reply_to({"set", low, "a"});
+  run(1'000);
+  lose_node("y");
+  store.sync();
+  reply_to({"set", low, "b"});
+  run(1'000);
+  lose_node("x");
+  reshard({{"x", "0-8500"}, {"y", "8501-16383"}});
+  cut_power();
+  tell({{"x", "0-8500"}, {"y", "8501-16383"}});
+  find_node("x");
+  node("y").listens = true;
+  EXPECT_EQ(row_of_x(low), "$1\r\nb\r\n");
+}
+
+// x's heartbeat has gone to y with its slot. What it tells is x's too.
+TEST_F(DoubtTest, AHeartbeatThatIsElsewhereTellsOfTheLoss) {
+  const std::string low = key_in("0-7999");
+  reply_to({"set", low, "a"});
+  run(1'000);
+  lose_node("y");
+  store.sync();
+  reply_to({"set", low, "b"});
+  run(1'000);
+  lose_node("x");
+  reshard({{"x", "0-7999"}, {"y", "8000-16383"}});
+  cut_power();
+  tell({{"x", "0-7999"}, {"y", "8000-16383"}});
+  find_node("y");
+  find_node("x");
+  EXPECT_EQ(row_of_x(low), "$1\r\nb\r\n");
+}
+
+// What was owed to x had held its heartbeat's position back. It tells how far the ledger had come.
+TEST_F(DoubtTest, AHeartbeatThatWasHeldBackTellsOfTheLoss) {
+  const std::string low = key_in(kLow);
+  reply_to({"set", low, "a"});
+  run(1'000);
+  store.sync();
+  const Hlc top = store.highest_hlc();
+  lose_node("y");
+  reply_to({"set", low, "b"});
+  run(1'000);
+  lose_node("x");
+  cut_power();
+  set_position("x", top, ~Hlc{0});
+  tell({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+  find_node("x");
+  node("y").listens = true;
+  EXPECT_EQ(row_of_x(low), "$1\r\nb\r\n");
+}
+
+// x had refused heartbeats, and not everything: its last one is behind the ledger.
+class RefusedHeartbeatTest : public DoubtTest {
+ protected:
+  RefusedHeartbeatTest() {
+    reply_to({"set", low, "a"});
+    run(1'000);
+    store.sync();
+    const Hlc top = position_of("x");
+    EXPECT_EQ(top, store.highest_hlc());
+    reply_to({"set", low, "b"});
+    run(1'000);
+    lose_node("y");
+    lose_node("x");
+    cut_power();
+    set_position("x", top, top);
+    tell({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+    find_node("x");
+  }
+  const std::string low = key_in("0-4000");
+};
+
+TEST_F(RefusedHeartbeatTest, TheRowsOfAShardThatIsTrustedGoWhenAnotherShowsTheLoss) {
+  find_node("y");
+  EXPECT_EQ(row_of_x(low), "$1\r\nb\r\n");
+}
+
+TEST_F(RefusedHeartbeatTest, AlsoAfterAKill) {
+  restart();
+  find_node("x");
+  find_node("y");
+  EXPECT_EQ(row_of_x(low), "$1\r\nb\r\n");
+}
+
+// y shows it while x is out, and stayd is killed.
+TEST_F(RefusedHeartbeatTest, AlsoIfItWasFoundBeforeTheKill) {
+  lose_node("x");
+  find_node("y");
+  run(1'000);
+  restart();
+  find_node("x");
+  EXPECT_EQ(row_of_x(low), "$1\r\nb\r\n");
+}
+
+TEST_F(RefusedHeartbeatTest, WhatThisLifeHasWrittenStays) {
+  const std::string written = key_in("4001-8191");
+  reply_to({"set", written, "c"});
+  lose_node("x");
+  reply_to({"set", low, "d"});
+  find_node("y");
+  find_node("x");
+  EXPECT_EQ(row_of_x(low), "$1\r\nd\r\n");
+  EXPECT_EQ(reply_to({"get", written}), "$1\r\nc\r\n");
+  EXPECT_EQ(node("x").data[low], "d");
+}
+
+// Their slots are y's by then; x is not there any more.
+TEST_F(RefusedHeartbeatTest, TheDoubtGoesWithTheSlots) {
+  reshard({{"y", "0-16383"}});
+  until([this] { return set->status().shards.size() == 1; });
+  find_node("y");
+  ASSERT_TRUE(settled());
+  ASSERT_TRUE(until([this] { return set->status().adoption_complete; }));
+  lose_node("y");
+  EXPECT_EQ(reply_to({"get", low}), "$1\r\nb\r\n");
+}
+
+// Out since before the ledger's end: what the ledger knows is newer.
+TEST_F(DoubtTest, AShardThatWasOutKeepsItsRows) {
+  const std::string low = key_in(kLow);
+  reply_to({"set", low, "a"});
+  run(1'000);
+  lose_node("x");
+  reply_to({"set", low, "b"});
+  store.sync();
+  reply_to({"set", key_in(kHigh), "c"});
+  run(1'000);
+  lose_node("y");
+  cut_power();
+  tell({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+  find_node("y");
+  find_node("x");
+  EXPECT_EQ(row_of_x(low), "$1\r\nb\r\n");
+  EXPECT_EQ(node("x").data[low], "b");
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <utility>
 
+#include "core/side_keys.h"
+
 namespace stayd {
 
 namespace {
@@ -28,6 +30,7 @@ ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies,
       random_(random) {
   if (options_.cluster) {
     shared_ = std::make_unique<SharedStore>(store);
+    ledger_end_ = std::make_unique<LedgerEnd>(store);
     load();
     return;
   }
@@ -59,6 +62,7 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
                                    counters_, events_, random_, &shared_->clock());
   Engine& engine = unit.stack->engine();
   engine.set_place(std::move(place));
+  engine.set_ledger_end(ledger_end_.get());
   engine.set_push_handler(push_handler_);
   engine.set_slot_events(this);
   return unit;
@@ -86,6 +90,11 @@ void ShardSet::load() {
     if (!slots || slots->none() || version == 0 || (*slots & seen).any()) continue;
     seen |= *slots;
     units_.push_back(make_unit(word, version, *slots, primary, false));
+  }
+  const std::string instance = store_.fact("instance");
+  for (const Unit& unit : units_) {
+    const ShardPlace& place = unit.stack->engine().place();
+    if (!instance.empty()) ledger_end_->expect(unit.id, canary_key(place, instance));
   }
   if (!seen.all()) {  // the first start; of a damaged fact, what is missing in it
     units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}, false));
@@ -121,6 +130,15 @@ void ShardSet::start(Now now) {
   if (shared_) tell_router();
 }
 
+// Nobody has anything to tell of the ledger's end any more.
+void ShardSet::judge_end() {
+  const auto judged = [](const Unit& one) { return one.stack->engine().has_judged_ledger(); };
+  if (!std::ranges::all_of(units_, judged)) return;
+  end_is_judged_ = true;
+  ledger_end_->close();
+  for (Unit& unit : units_) unit.stack->engine().end_doubts();
+}
+
 // Nobody tells who has which slots: as it was before.
 void ShardSet::dial_as_known() {
   asks_first_ = false;
@@ -138,6 +156,7 @@ void ShardSet::on_tick(Now now) {
   now_ = now;
   for (Unit& unit : units_) unit.stack->on_tick(now);
   if (asks_first_ && now.mono_us - started_us_ >= options_.ask_first_ms * 1000) dial_as_known();
+  if (shared_ && !end_is_judged_) judge_end();
   if (plan_) {
     for (std::size_t i = 0; i < units_.size(); ++i) {
       if (concerned(i)) units_[i].stack->engine().settle();

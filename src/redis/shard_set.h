@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/ledger_end.h"
 #include "core/shard_router.h"
 #include "core/store_share.h"
 #include "redis/shard_stack.h"
@@ -97,6 +98,7 @@ class ShardSet final : private SlotEvents {
   Unit make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
                  const Endpoint& primary, bool dial);
   void dial_as_known();
+  void judge_end();
   Plan plan_for(const Topology& topology) const;
   std::vector<std::optional<std::size_t>> match(const Topology& topology) const;
   void follow(const Topology& topology);
@@ -120,7 +122,9 @@ class ShardSet final : private SlotEvents {
   Random& random_;
   std::function<void()> hint_;
   ReplyHandler* push_handler_ = nullptr;
-  std::unique_ptr<SharedStore> shared_;  // nullptr: one shard
+  std::unique_ptr<SharedStore> shared_;    // nullptr: one shard
+  std::unique_ptr<LedgerEnd> ledger_end_;  // nullptr: one shard
+  bool end_is_judged_ = false;             // by all
   std::vector<Unit> units_;
   std::uint64_t next_id_ = 1;
   ShardRouter router_;
