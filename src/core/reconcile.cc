@@ -109,6 +109,8 @@ void Shard::decide() {
       if (db_in_use(db)) found_[db] = Canary{epoch_, beats_, lowest, c_.now.wall_ms, place}.text();
     }
     c_.debts.clear();
+  } else if (!why.empty()) {  // or the next life would find it once more
+    lowest = std::min(lowest, c_.store.highest_hlc());
   }
   note_judged(!why.empty());
   first_contact_ = away_too_long_ = false;
