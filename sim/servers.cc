@@ -51,6 +51,13 @@ bool Servers::lack(const FullKey& key) const {
   return !on_its_way || !(*this)[to_].data().contains(key);
 }
 
+bool Servers::elsewhere(const FullKey& key, std::string_view address) const {
+  if (!cluster()) return false;
+  const std::size_t shard = shard_of(key);
+  const bool on_its_way = moving() && parts_.front()[slot_of(key_of(key))];
+  return on_its_way || endpoint(shard).text() != address;
+}
+
 bool Servers::ever_took(const FullKey& key) const {
   return std::ranges::any_of(
       shards_, [&](const Shard& shard) { return shard.primary->taken().contains(key); });

@@ -15,6 +15,7 @@ constexpr std::string_view kPrimaryMoved = "the Cluster names another primary fo
 void ShardSet::on_topology(const Topology& topology) {
   if (topology.shards.empty() || topology.shards.size() > kMaxShards) return;
   latest_ = topology;
+  asks_first_ = false;
   if (plan_) return;
   const Plan plan = plan_for(topology);
   if (!plan.moves_slots) {
@@ -33,6 +34,9 @@ void ShardSet::lead_to(const Destination& to, std::string_view cause) {
   options_.stack.engine.replicas = to.replicas;
   plan_.reset();
   latest_.reset();
+  asks_first_ = false;
+  end_is_judged_ = true;
+  if (ledger_end_) ledger_end_->close();
   for (Unit& unit : units_) {
     unit.stack->log_in_with(to.credentials, to.tls);
     unit.stack->move_to({.port = 0}, cause);
@@ -48,20 +52,25 @@ void ShardSet::follow(const Topology& topology) {
   plan.moves_slots ? begin(std::move(plan)) : move_connections(plan);
 }
 
-// Which unit a shard of the topology is: the one that has most of its slots.
+// Which unit a shard of the topology is: the one that has been at its primary, as a heartbeat tells
+// of a memory; of a primary that is new, the one that has most of its slots.
 std::vector<std::optional<std::size_t>> ShardSet::match(const Topology& topology) const {
   struct Pair {
+    bool same_primary;
     std::size_t shared, shard, unit;
   };
   std::vector<Pair> pairs;
   for (std::size_t shard = 0; shard < topology.shards.size(); ++shard) {
     for (std::size_t unit = 0; unit < units_.size(); ++unit) {
       const auto shared = (topology.shards[shard].slots & units_[unit].slots).count();
-      if (shared > 0) pairs.push_back({shared, shard, unit});
+      const Endpoint& primary = topology.shards[shard].primary;
+      const bool same = primary.known() && primary.text() == units_[unit].primary.text();
+      if (same || shared > 0) pairs.push_back({same, shared, shard, unit});
     }
   }
   std::ranges::sort(pairs, [](const Pair& a, const Pair& b) {
-    return std::tuple(b.shared, a.shard, a.unit) < std::tuple(a.shared, b.shard, b.unit);
+    return std::tuple(b.same_primary, b.shared, a.shard, a.unit) <
+           std::tuple(a.same_primary, a.shared, b.shard, b.unit);
   });
   std::vector<std::optional<std::size_t>> unit_of(topology.shards.size());
   std::vector<bool> taken(units_.size());
@@ -140,7 +149,8 @@ void ShardSet::carry_out() {
     Unit& unit = units_[i];
     if (plan.slots[i] == unit.slots) continue;
     if ((plan.slots[i] & ~unit.slots).any()) {
-      ++unit.version;
+      // Never one of before: a ledger that has lost its end has forgotten some.
+      unit.version = std::max(unit.version + 1, static_cast<std::uint64_t>(now_.wall_ms));
       growing.push_back(i);
     }
     unit.slots = plan.slots[i];
@@ -149,7 +159,8 @@ void ShardSet::carry_out() {
     given.push_back(unit.stack->engine().move(std::move(place)));
   }
   for (std::size_t i = before; i < plan.slots.size(); ++i) {
-    units_.push_back(make_unit(std::to_string(next_id_++), 1, plan.slots[i], plan.primaries[i]));
+    units_.push_back(
+        make_unit(std::to_string(next_id_++), 1, plan.slots[i], plan.primaries[i], true));
     units_.back().stack->start(now_);
     growing.push_back(i);
   }

@@ -5,6 +5,8 @@
 #include <sstream>
 #include <utility>
 
+#include "core/side_keys.h"
+
 namespace stayd {
 
 namespace {
@@ -28,6 +30,7 @@ ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies,
       random_(random) {
   if (options_.cluster) {
     shared_ = std::make_unique<SharedStore>(store);
+    ledger_end_ = std::make_unique<LedgerEnd>(store);
     load();
     return;
   }
@@ -41,7 +44,7 @@ ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies,
 ShardSet::~ShardSet() = default;
 
 ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
-                                   const Endpoint& primary) {
+                                   const Endpoint& primary, bool dial) {
   Unit unit;
   unit.id = std::move(id);
   unit.version = version;
@@ -51,7 +54,7 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
   unit.share = std::make_unique<StoreShare>(*shared_, "shard" + unit.id + ".");
   unit.share->set_slots(place.slots());
   StackOptions options = options_.stack;
-  options.link.endpoint = primary;
+  options.link.endpoint = dial ? primary : Endpoint{.port = 0};
   options.engine.address = primary.known() ? primary.text() : "of slots " + slot_ranges(slots);
   options.engine.near_cache_bytes /= std::max<std::size_t>(units_.size(), 3);
   unit.stack =
@@ -59,6 +62,7 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
                                    counters_, events_, random_, &shared_->clock());
   Engine& engine = unit.stack->engine();
   engine.set_place(std::move(place));
+  engine.set_ledger_end(ledger_end_.get());
   engine.set_push_handler(push_handler_);
   engine.set_slot_events(this);
   return unit;
@@ -85,10 +89,16 @@ void ShardSet::load() {
     const auto slots = parse_slot_ranges(ranges);
     if (!slots || slots->none() || version == 0 || (*slots & seen).any()) continue;
     seen |= *slots;
-    units_.push_back(make_unit(word, version, *slots, primary));
+    units_.push_back(make_unit(word, version, *slots, primary, false));
+  }
+  const std::string instance = store_.fact("instance");
+  const std::string& region = options_.stack.engine.region;
+  for (const Unit& unit : units_) {
+    const ShardPlace& place = unit.stack->engine().place();
+    if (!instance.empty()) ledger_end_->expect(unit.id, canary_key(place, instance, region));
   }
   if (!seen.all()) {  // the first start; of a damaged fact, what is missing in it
-    units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}));
+    units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}, false));
   }
 }
 
@@ -115,8 +125,27 @@ void ShardSet::set_push_handler(ReplyHandler* handler) {
 
 void ShardSet::start(Now now) {
   now_ = now;
+  started_us_ = now.mono_us;
+  asks_first_ = shared_ != nullptr;
   for (Unit& unit : units_) unit.stack->start(now);
   if (shared_) tell_router();
+}
+
+// Nobody has anything to tell of the ledger's end any more.
+void ShardSet::judge_end() {
+  const auto judged = [](const Unit& one) { return one.stack->engine().has_judged_ledger(); };
+  if (!std::ranges::all_of(units_, judged)) return;
+  end_is_judged_ = true;
+  ledger_end_->close();
+  for (Unit& unit : units_) unit.stack->engine().end_doubts();
+}
+
+// Nobody tells who has which slots: as it was before.
+void ShardSet::dial_as_known() {
+  asks_first_ = false;
+  for (Unit& unit : units_) {
+    if (unit.primary.known()) unit.stack->move_to(unit.primary, "");
+  }
 }
 
 void ShardSet::set_now(Now now) {
@@ -127,6 +156,8 @@ void ShardSet::set_now(Now now) {
 void ShardSet::on_tick(Now now) {
   now_ = now;
   for (Unit& unit : units_) unit.stack->on_tick(now);
+  if (asks_first_ && now.mono_us - started_us_ >= options_.ask_first_ms * 1000) dial_as_known();
+  if (shared_ && !end_is_judged_) judge_end();
   if (plan_) {
     for (std::size_t i = 0; i < units_.size(); ++i) {
       if (concerned(i)) units_[i].stack->engine().settle();
@@ -198,6 +229,7 @@ EngineStatus ShardSet::status() const {
     if (i == 0) continue;
     if (one.shard.trust < all.shard.trust) all.shard = one.shard;
     all.adoption_complete = all.adoption_complete && one.adoption_complete;
+    all.adoption_settled = all.adoption_settled && one.adoption_settled;
     all.adopted += one.adopted;
     all.adoption_scanned += one.adoption_scanned;
     all.adoption_expected += one.adoption_expected;

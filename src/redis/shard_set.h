@@ -22,6 +22,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/ledger_end.h"
 #include "core/shard_router.h"
 #include "core/store_share.h"
 #include "redis/shard_stack.h"
@@ -35,6 +36,9 @@ struct ShardSetOptions {
   // Slots may change their shards one by one, many times a second; each change gives up
   // connections. Meanwhile the ledger answers for slots that are elsewhere.
   std::int64_t settle_ms = 1'000;
+  // After a start, which shard has which slots is asked before any is dialled, for so long at most:
+  // the ledger may know it from before a power cut, or a move.
+  std::int64_t ask_first_ms = 1'000;
 };
 
 class ShardSet final : private SlotEvents {
@@ -109,7 +113,9 @@ class ShardSet final : private SlotEvents {
   void load();
   void save();
   Unit make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
-                 const Endpoint& primary);
+                 const Endpoint& primary, bool dial);
+  void dial_as_known();
+  void judge_end();
   Plan plan_for(const Topology& topology) const;
   std::vector<std::optional<std::size_t>> match(const Topology& topology) const;
   void follow(const Topology& topology);
@@ -134,13 +140,17 @@ class ShardSet final : private SlotEvents {
   std::function<void()> hint_;
   NodeOf node_of_;
   ReplyHandler* push_handler_ = nullptr;
-  std::unique_ptr<SharedStore> shared_;  // nullptr: one shard
+  std::unique_ptr<SharedStore> shared_;    // nullptr: one shard
+  std::unique_ptr<LedgerEnd> ledger_end_;  // nullptr: one shard
+  bool end_is_judged_ = false;             // by all
   std::vector<Unit> units_;
   std::uint64_t next_id_ = 1;
   ShardRouter router_;
   std::optional<Plan> plan_;        // under way: the shards concerned are being quieted
   std::optional<Topology> latest_;  // came while that was so, or too soon behind it
   std::int64_t settled_us_ = 0;     // when the last one was carried out
+  std::int64_t started_us_ = 0;
+  bool asks_first_ = false;
   Now now_;
 };
 

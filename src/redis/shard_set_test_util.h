@@ -68,6 +68,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
     ShardSetOptions options;
     options.cluster = true;
     options.stack.engine.replica_reads = replica_reads;
+    options.stack.engine.region = region;
     set = std::make_unique<ShardSet>(std::move(options), std::move(policies), store, cluster,
                                      counters, *this, random);
     set->set_hint([this] { ++hints; });
@@ -196,6 +197,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
   std::vector<std::unique_ptr<Request>> requests;
   bool ledger_works = true;
   bool replica_reads = false;
+  std::string region;  // that a start begins with
   int hints = 0;
   std::unique_ptr<ShardSet> set;
 };
@@ -203,7 +205,8 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
 // Of two shards, x and y, that are trusted.
 class DividedTest : public ShardSetTest {
  protected:
-  DividedTest() {
+  explicit DividedTest(std::string in_use = {}) {
+    region = std::move(in_use);
     start();
     reshard({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
     EXPECT_TRUE(settled());
