@@ -85,6 +85,7 @@ class Servers {
   Endpoint endpoint(std::size_t shard) const { return {"redis", shards_[shard].port}; }
   RedisModel* replica();
   void on_changed();
+  std::uint64_t highest_epoch() const;
   void begin_part();
   void move_on();
   static bool takes_part(const RedisModel& server);

@@ -92,9 +92,9 @@ class Engine final : public CallHandler,
   bool has_judged_ledger() const { return shard_.has_judged(); }
   void end_doubts() { shard_.end_doubts(); }
   void settle();  // what merely waits for Redis waits no longer
-  // Gives what it holds of keys that are not its own any more. Requires: no call is under way, the
-  // connections are given up.
-  Handover move(ShardPlace place);
+  // Gives what it holds of keys that are not its own any more. `gained`: may have been elsewhere
+  // until now. Requires: no call is under way, the connections are given up.
+  Handover move(ShardPlace place, const SlotSet& gained);
   void take_over(Handover from);
   void set_slot_events(SlotEvents* events) { slot_events_ = events; }
   // To where its slot is; `asking`: is about to be. Another redirection is not followed.

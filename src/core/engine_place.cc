@@ -59,9 +59,9 @@ void Engine::settle() {
   run_ready();
 }
 
-Handover Engine::move(ShardPlace place) {
+Handover Engine::move(ShardPlace place, const SlotSet& gained) {
   STAYD_ASSERT(under_way_ == 0 && !c_.up());
-  shard_.move(std::move(place));
+  shard_.move(std::move(place), gained);
   const auto lost = [this](const FullKey& key) { return !c_.place.owns(key_of(key)); };
   Handover out;
   out.adoption_complete = adopter_.settled();

@@ -196,7 +196,8 @@ void Shard::plan_scans() {
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
       plan_scan(state, db, position_found(db), nullptr);
-      if (gained.any()) plan_scan(state, db, 0, std::make_shared<const SlotSet>(gained));
+      if (gained.any() && position_found(db) != 0)
+        plan_scan(state, db, 0, std::make_shared<const SlotSet>(gained));
     }
   }
   std::reverse(scans_.begin(), scans_.end());  // taken from the back

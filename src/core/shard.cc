@@ -62,9 +62,7 @@ void Shard::start() {
   since_ms_ = c_.now.wall_ms;
 }
 
-void Shard::move(ShardPlace place) {
-  const SlotSet before = c_.place.everything() ? SlotSet().set() : *c_.place.slots();
-  const SlotSet gained = *place.slots() & ~before;
+void Shard::move(ShardPlace place, const SlotSet& gained) {
   if (gained.any()) gains_.add(place.version(), gained);
   const std::string canary = canary_name();
   c_.place = std::move(place);

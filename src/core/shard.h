@@ -60,8 +60,9 @@ class Shard final : public UpstreamEvents,
   bool deletes_refused() const { return deletes_refused_; }
 
   void start();  // reads the durable facts; before the upstream starts
-  // Other slots are its own from now on. Requires: Redis is out, no call is under way.
-  void move(ShardPlace place);
+  // Its own from now on; `gained` have come with this version. Requires: Redis is out, no call is
+  // under way.
+  void move(ShardPlace place, const SlotSet& gained);
   // Another Redis, which is not the one that was left, is about to be dialled.
   void change_memory();
   Leftovers& leftovers() { return leftovers_; }

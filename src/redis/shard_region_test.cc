@@ -34,7 +34,7 @@ class RegionDoubtTest : public DoubtTest {
   void lead_away() {
     region = "away";
     const std::vector<Shards> shards = {{"u", std::string(kLow)}, {"v", std::string(kHigh)}};
-    for (const auto& [name, ranges] : shards) {
+    for (const auto& [name, ranges, config_epoch] : shards) {
       node(name).slots = slots(ranges);
       wanted[name + ":6379"] = ranges;
     }

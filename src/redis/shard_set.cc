@@ -12,6 +12,7 @@ namespace stayd {
 namespace {
 
 constexpr std::string_view kFact = "cluster_shards";
+constexpr std::int64_t kStoodStillUs = 1'000'000;
 
 SlotSet all_slots() {
   return SlotSet().set();
@@ -68,7 +69,8 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
   return unit;
 }
 
-// --- the durable fact: "next NUMBER", then a line for each: "ID VERSION HOST PORT RANGES"
+// --- the durable fact: "next NUMBER", then a line for each:
+// "ID VERSION CONFIG-EPOCH HOST PORT RANGES"
 
 void ShardSet::load() {
   std::istringstream lines(store_.fact(kFact));
@@ -81,15 +83,16 @@ void ShardSet::load() {
       in >> next_id_;
       continue;
     }
-    std::uint64_t version = 0;
+    std::uint64_t version = 0, config_epoch = 0;
     Endpoint primary;
-    in >> version >> primary.host >> primary.port;
+    in >> version >> config_epoch >> primary.host >> primary.port;
     std::string ranges;
     std::getline(in >> std::ws, ranges);
     const auto slots = parse_slot_ranges(ranges);
     if (!slots || slots->none() || version == 0 || (*slots & seen).any()) continue;
     seen |= *slots;
     units_.push_back(make_unit(word, version, *slots, primary, false));
+    units_.back().config_epoch = config_epoch;
   }
   const std::string instance = store_.fact("instance");
   const std::string& region = options_.stack.engine.region;
@@ -106,8 +109,9 @@ void ShardSet::save() {
   std::string text = "next " + std::to_string(next_id_) + "\n";
   for (const Unit& unit : units_) {
     const std::string host = unit.primary.host.empty() ? "?" : unit.primary.host;
-    text += unit.id + " " + std::to_string(unit.version) + " " + host + " " +
-            std::to_string(unit.primary.port) + " " + slot_ranges(unit.slots) + "\n";
+    text += unit.id + " " + std::to_string(unit.version) + " " + std::to_string(unit.config_epoch) +
+            " " + host + " " + std::to_string(unit.primary.port) + " " + slot_ranges(unit.slots) +
+            "\n";
   }
   store_.put_fact(std::string(kFact), std::move(text));
 }
@@ -148,13 +152,20 @@ void ShardSet::dial_as_known() {
   }
 }
 
-void ShardSet::set_now(Now now) {
+// Who stood still may have missed changes of the Cluster.
+void ShardSet::note_time(Now now) {
+  const bool stood_still = now.mono_us - now_.mono_us > kStoodStillUs;
   now_ = now;
+  if (stood_still && shared_) on_slot_elsewhere();
+}
+
+void ShardSet::set_now(Now now) {
+  note_time(now);
   for (Unit& unit : units_) unit.stack->engine().set_now(now);
 }
 
 void ShardSet::on_tick(Now now) {
-  now_ = now;
+  note_time(now);
   for (Unit& unit : units_) unit.stack->on_tick(now);
   if (asks_first_ && now.mono_us - started_us_ >= options_.ask_first_ms * 1000) dial_as_known();
   if (shared_ && !end_is_judged_) judge_end();

@@ -9,6 +9,11 @@
 // that what is under way ends by the ledger; then each engine gets its new place and, with the
 // slots that it gains, what the others held about their keys; then the router lets go.
 //
+// Slots may leave a shard and come back before anybody tells: their keys were elsewhere, and may
+// have been lost there. A node that gets slots takes a higher config-epoch, so a rise that nothing
+// else explains says that the shard's may have been away: its rows are all written, as if it had
+// gained its slots.
+//
 // Which shard is which outlives a restart, and so does what is believed of each: a shard's facts
 // stand in the ledger under its number. Sans-I/O; loop thread only. Owns the shards; what it is
 // given outlives it.
@@ -50,7 +55,7 @@ class ShardSet final : private SlotEvents {
            Dialer& dialer, Counters& counters, EventSink& events, Random& random);
   ~ShardSet() override;
 
-  // `hint`: Redis says that a slot is elsewhere; may come often.
+  // `hint`: a slot is, or may be elsewhere; comes often.
   void set_hint(std::function<void()> hint) { hint_ = std::move(hint); }
   // Which node of the Cluster is called "host:port"; without it only by the address it is dialled
   // at.
@@ -100,6 +105,8 @@ class ShardSet final : private SlotEvents {
     std::uint64_t version = 1;  // of its place
     SlotSet slots;
     Endpoint primary;
+    std::uint64_t config_epoch = 0;     // its primary's, as it is followed; 0: not known
+    SlotSet away;                       // were elsewhere, in a topology that has not been followed
     std::unique_ptr<StoreShare> share;  // nullptr: the one shard
     std::unique_ptr<ShardStack> stack;
   };
@@ -107,7 +114,9 @@ class ShardSet final : private SlotEvents {
   struct Plan {
     std::vector<SlotSet> slots;
     std::vector<Endpoint> primaries;
-    bool moves_slots = false;
+    std::vector<std::uint64_t> config_epochs;
+    std::vector<SlotSet> returned;  // may have been elsewhere in between; of the units there are
+    bool moves_slots = false;       // or some have returned
   };
 
   void load();
@@ -118,10 +127,16 @@ class ShardSet final : private SlotEvents {
   void judge_end();
   Plan plan_for(const Topology& topology) const;
   std::vector<std::optional<std::size_t>> match(const Topology& topology) const;
+  void find_returned(Plan& plan) const;
+  void note_away(const Plan& heard);
+  void note_time(Now now);
   void follow(const Topology& topology);
   void move_connections(const Plan& plan);
   void begin(Plan plan);
-  bool concerned(std::size_t unit) const { return plan_->slots[unit] != units_[unit].slots; }
+  bool concerned(const Plan& plan, std::size_t unit) const {
+    return plan.slots[unit] != units_[unit].slots || plan.returned[unit].any();
+  }
+  bool concerned(std::size_t unit) const { return concerned(*plan_, unit); }
   bool quiet() const;
   void carry_out();
   void on_slot_elsewhere() override {

@@ -37,12 +37,14 @@ inline std::string key_in(std::string_view ranges) {
 struct Shards {
   std::string node;
   std::string ranges;
+  std::uint64_t config_epoch = 0;
 };
 
 inline Topology topology(const std::vector<Shards>& shards) {
   Topology out;
-  for (const auto& [node, ranges] : shards) {
+  for (const auto& [node, ranges, config_epoch] : shards) {
     ClusterShard shard;
+    shard.config_epoch = config_epoch;
     shard.primary_id = node;
     shard.primary = {node, 6379, ""};
     shard.slots = slots(ranges);
@@ -111,7 +113,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
     std::map<std::string, std::string, std::less<>> keys;
     for (const auto& node : nodes) keys.merge(cluster.node(node).data);
     for (const auto& node : nodes) cluster.node(node).slots.reset();
-    for (const auto& [name, ranges] : shards) {
+    for (const auto& [name, ranges, config_epoch] : shards) {
       const std::string node = name + ":6379";
       nodes.insert(node);
       cluster.node(node).slots = slots(ranges);
@@ -127,7 +129,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
   }
   void tell(const std::vector<Shards>& shards) {
     wanted.clear();
-    for (const auto& [node, ranges] : shards) wanted[node + ":6379"] = ranges;
+    for (const auto& [node, ranges, config_epoch] : shards) wanted[node + ":6379"] = ranges;
     set->on_topology(topology(shards));
   }
   // Which slots are where, as stayd has it.
