@@ -251,6 +251,7 @@ class Shard final : public UpstreamEvents,
   // The ledger's highest version when this process started; of a Cluster, when the first one did
   // that has not compared it with this shard's heartbeat.
   Hlc ledger_top_ = 0;
+  Hlc last_top_ = 0;  // when this process started: that it had been compared may be lost as well
   Hlc void_top_ = 0;
   std::int64_t judged_us_ = 0;
   std::vector<LedgerDoubt> doubts_;

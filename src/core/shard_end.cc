@@ -23,7 +23,7 @@ constexpr std::int64_t kWrittenUs = 1'000'000;  // by then the ledger has a fact
 // While this shard is out, or is killed before it has acted on what it found, others write: the
 // ledger's top passes the heartbeat that tells what was lost.
 void Shard::find_ledger_top() {
-  ledger_top_ = c_.store.highest_hlc();
+  ledger_top_ = last_top_ = c_.store.highest_hlc();
   if (c_.ledger_end == nullptr) return;
   std::istringstream in(c_.store.fact(kFact));
   Hlc unjudged = 0;
@@ -63,7 +63,8 @@ void Shard::on_heartbeat_left(int number, std::string_view text) {
 bool Shard::ledger_is_in_doubt() const {
   if (c_.ledger_end == nullptr) return false;
   const auto lost = [this](const LedgerDoubt& doubt) { return c_.ledger_end->is_lost(doubt); };
-  return (first_contact_ && lost({c_.place.id(), ledger_top_})) ||
+  const std::string& id = c_.place.id();
+  return (first_contact_ && (lost({id, ledger_top_}) || lost({id, last_top_}))) ||
          std::ranges::any_of(doubts_, lost);
 }
 
@@ -77,6 +78,8 @@ std::string_view Shard::why_redis_is_truth(Hlc ahead) {
   if (!c_.rules.lost_tail_means_redis_wins) return {};
   if (first_contact_ && ahead > ledger_top_) {
     if (c_.ledger_end != nullptr) c_.ledger_end->lose(ledger_top_);
+    if (c_.ledger_end != nullptr && ahead > last_top_) c_.ledger_end->lose(last_top_);
+    if (ahead > last_top_) void_top_ = last_top_;
     return kLost;
   }
   if (!ledger_is_in_doubt()) return {};
@@ -95,9 +98,11 @@ void Shard::note_judged(bool redis_is_truth) {
   const std::string& id = c_.place.id();
   if (redis_is_truth) {
     doubts_.clear();
-  } else if (first_contact_ && ledger_top_ != 0 &&
-             (!c_.ledger_end->saw(id) || c_.ledger_end->outlived(id, ledger_top_))) {
-    add_doubt({id, ledger_top_});
+  } else if (first_contact_) {
+    for (const Hlc top : {ledger_top_, last_top_}) {
+      const bool reserved = !c_.ledger_end->saw(id) || c_.ledger_end->outlived(id, top);
+      if (top != 0 && reserved) add_doubt({id, top});
+    }
   }
   if (first_contact_) judged_us_ = c_.now.mono_us;
   const bool changed = std::exchange(first_contact_, false) || doubts_.size() != before;
@@ -114,7 +119,9 @@ Hlc Shard::told_top() const {
 
 std::vector<LedgerDoubt> Shard::doubts() const {
   std::vector<LedgerDoubt> out = doubts_;
-  if (first_contact_ && ledger_top_ != 0) out.push_back({c_.place.id(), ledger_top_});
+  if (!first_contact_) return out;
+  if (ledger_top_ != 0) out.push_back({c_.place.id(), ledger_top_});
+  if (last_top_ != ledger_top_) out.push_back({c_.place.id(), last_top_});
   return out;
 }
 
@@ -124,7 +131,9 @@ void Shard::take_doubts(const std::vector<LedgerDoubt>& doubts) {
 }
 
 void Shard::add_doubt(const LedgerDoubt& doubt) {
-  const auto same = [&](const LedgerDoubt& one) { return one.id == doubt.id; };
+  const auto same = [&](const LedgerDoubt& one) {
+    return one.id == doubt.id && one.top == doubt.top;
+  };
   const bool known = std::ranges::any_of(doubts_, same);
   if (!known && doubts_.size() < kMaxDoubts) doubts_.push_back(doubt);
 }

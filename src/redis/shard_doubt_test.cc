@@ -89,6 +89,31 @@ TEST_F(DoubtTest, WhatIsWrittenSinceHidesNoLoss) {
   EXPECT_EQ(reply_to({"get", high}), "$1\r\nb\r\n");
 }
 
+// y's heartbeat had been compared, and what was written while it was out had reached it, when the
+// ledger lost both that this was so and what came behind it (--shards 2, seed 781).
+TEST_F(DoubtTest, AJudgementThatIsLostTooHidesNoLoss) {
+  const std::string high = key_in(kHigh);
+  reply_to({"set", high, "a"});
+  run(1'000);
+  lose_node("y");
+  restart();
+  tell({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+  until([this] { return trust_of("x") == Trust::trusted; });
+  reply_to({"set", high, "b"});
+  store.sync();
+  node("y").listens = true;
+  ASSERT_TRUE(settled());
+  reply_to({"set", high, "c"});
+  run(2'000);
+  lose_node("y");
+  cut_power();
+  tell({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
+  find_node("y");
+  ASSERT_TRUE(until([this] { return set->status().adoption_complete; }));
+  lose_node("y");
+  EXPECT_EQ(reply_to({"get", high}), "$1\r\nc\r\n");
+}
+
 // As the ledger knows it the key is x's; x says that it is not. x's backfill ends without it.
 TEST_F(DoubtTest, ABackfillOfTheWrongSlotsProvesNothing) {
   const std::string moving = key_in("4000-4999");
