@@ -89,6 +89,7 @@ class Faults {
   bool restart_redis(std::size_t shard);
   bool fail_over(std::size_t shard);
   void bring_back(std::size_t shard, std::uint64_t how);
+  void start_redis(std::size_t shard, std::uint64_t how);
   void note_loss(const std::string& text);
   std::optional<FullKey> pick_key();  // of Redis; not stayd's own
   void depose(RedisModel& old);

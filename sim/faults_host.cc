@@ -76,7 +76,7 @@ bool Faults::fail_over_in_a_pause() {
     note_loss("a proxy moves to another Redis");
     const std::int64_t lag_us = between(0, 5 * kSecond);
     const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);
-    redis.fail_over(redis.changes_since(seen_us));
+    world_.lose_keys(shard, [&] { redis.fail_over(redis.changes_since(seen_us)); });
   });
   return true;
 }

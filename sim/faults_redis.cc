@@ -42,6 +42,15 @@ bool Faults::restart_redis(std::size_t shard) {
 
 void Faults::bring_back(std::size_t shard, std::uint64_t how) {
   RedisModel& redis = world_.servers[shard];
+  world_.lose_keys(shard, [&] { start_redis(shard, how); });
+  if (random_->chance(30)) {
+    redis.flags.loading = true;
+    later(between(50 * kMs, 3 * kSecond), [&redis] { redis.flags.loading = false; });
+  }
+}
+
+void Faults::start_redis(std::size_t shard, std::uint64_t how) {
+  RedisModel& redis = world_.servers[shard];
   if (how == 0) {
     note_loss(name_of(shard) + " starts empty");
     redis.start_empty();
@@ -56,10 +65,6 @@ void Faults::bring_back(std::size_t shard, std::uint64_t how) {
     const std::int64_t when_us = world_.scheduler.now_us() - between(kSecond, 60 * kSecond);
     redis.start(redis.changes_since(std::max(when_us, world_.truth_us)));
   }
-  if (random_->chance(30)) {
-    redis.flags.loading = true;
-    later(between(50 * kMs, 3 * kSecond), [&redis] { redis.flags.loading = false; });
-  }
 }
 
 // A replica that lags behind takes over, at the same address or, in a Cluster, at another: of a
@@ -71,12 +76,15 @@ bool Faults::fail_over() {
 bool Faults::fail_over(std::size_t shard) {
   RedisModel& redis = world_.servers[shard];
   if (!adopted()) return false;
-  if (RedisModel* old = world_.servers.deposed(shard)) old->kill();
+  if (RedisModel* before = world_.servers.deposed(shard)) before->kill();
   const std::int64_t lag_us = random_->chance(40) ? 0 : between(kMs, 5 * kSecond);
   const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);
   note_loss("a replica" + (world_.servers.cluster() ? " of " + name_of(shard) : "") +
             " takes over, " + std::to_string(lag_us / kMs) + " ms behind");
-  depose(world_.servers.promote(shard, redis.changes_since(seen_us)));
+  RedisModel* old = nullptr;
+  world_.lose_keys(shard,
+                   [&] { old = &world_.servers.promote(shard, redis.changes_since(seen_us)); });
+  depose(*old);
   return true;
 }
 
@@ -130,18 +138,20 @@ bool Faults::adopted() const {
 }
 
 bool Faults::evict() {
-  RedisModel& redis = world_.servers[struck()];
+  const std::size_t shard = struck();
+  RedisModel& redis = world_.servers[shard];
   if (!adopted() || !redis.listening()) return false;
   note("keys are evicted");
-  redis.evict(1 + random_->below(20));
+  world_.lose_keys(shard, [&] { redis.evict(1 + random_->below(20)); });
   return true;
 }
 
 bool Faults::flush() {
-  RedisModel& redis = world_.servers[struck()];
+  const std::size_t shard = struck();
+  RedisModel& redis = world_.servers[shard];
   if (!redis.listening() || !adopted()) return false;
   note_loss("somebody else sends FLUSHALL");
-  redis.flush_all();
+  world_.lose_keys(shard, [&] { redis.flush_all(); });
   return true;
 }
 

@@ -97,6 +97,7 @@ void Instance::on_topology(const Topology& topology) {
 void Instance::kill() {
   if (!alive()) return;
   note("stayd is killed");
+  adopted_ = adopted();
   ++life_;
   waiting_.clear();
   paused_until_us_ = 0;
@@ -182,7 +183,12 @@ bool Instance::follows_topology() const {
 
 bool Instance::adopted() const {
   if (alive()) return status().adoption_complete;
-  if (!servers_.cluster()) return disk_.fact("adoption") == "done";
+  return servers_.cluster() ? adopted_ : disk_.fact("adoption") == "done";
+}
+
+bool Instance::settled() const {
+  if (!servers_.cluster()) return true;
+  if (alive()) return status().adoption_settled;
   std::istringstream lines(disk_.fact("cluster_shards"));
   bool any = false, all = true;
   for (std::string line; std::getline(lines, line);) {

@@ -80,8 +80,10 @@ class Instance final : public EventSink {
   // Works, believes Redis, and owes nothing to anybody.
   bool in_step() const;
   const std::string& name() const { return name_; }
-  // Has heard of everything that Redis held at first; dead or alive.
+  // Has heard of everything that Redis held at first; dead or alive. Of a Cluster, but for what has
+  // moved meanwhile: it has not settled().
   bool adopted() const;
+  bool settled() const;
   const Counters& counters() const { return counters_; }
 
   // The host's clock, which may differ from the others'.
@@ -126,6 +128,7 @@ class Instance final : public EventSink {
   std::unique_ptr<ShardSet> set_;         // of a Cluster, instead of these
   std::size_t ear_ = 0;                   // hears of the Cluster's topology
   bool asks_ = false;                     // ... and has asked for it
+  bool adopted_ = false;                  // when it was killed
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;

@@ -188,7 +188,7 @@ bool Network::halve_one(unsigned choice) {
 bool Network::delay_one(unsigned choice, std::int64_t lag_us) {
   const WirePtr wire = pick(choice);
   if (wire == nullptr) return false;
-  wire->last_to_server_us = scheduler_.now_us() + lag_us;
+  wire->last_to_server_us = std::max(wire->last_to_server_us, scheduler_.now_us() + lag_us);
   return true;
 }
 

@@ -28,15 +28,16 @@ void World::check_logouts_of_power_cut(const Instance& one, const std::set<FullK
 }
 
 // I8: Redis is trusted up to S, and the ledger holds everything up to S; unless it has lost its end
-// and was filled from Redis.
-void World::check_position(const Instance& one, std::size_t shard) {
-  if (filled_anew_.contains({&one, shard}) && !ledgers_lost_.contains({&one, shard})) return;
+// and was filled from Redis. Heartbeats of slots that it is not believed to have are another's.
+void World::check_position(const Instance& one, const Event& event) {
+  const SlotSet judged = slots_of(one, event) & ~(filled_anew_[&one] & ~ends_lost_[&one]);
   const Store& ledger = one.disk();
   const std::string name = "}:canary:" + ledger.fact("instance");
-  for (const auto& [key, record] : servers[shard].data()) {
+  for (const auto& [key, record] : servers[servers.shard_at(address_in(event))].data()) {
     if (!is_side_key(key_of(key)) || key_of(key).find(name) == std::string_view::npos) continue;
+    if (!judged[slot_of(key_of(key))]) continue;
     const auto canary = Canary::parse(std::get<std::string>(record.value));
-    if (!canary || canary->position <= ledger.highest_hlc()) continue;
+    if (!canary || canary->ledger() <= ledger.highest_hlc()) continue;
     users.fail({}, "trusted up to a version that the ledger does not have");
   }
 }

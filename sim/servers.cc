@@ -25,6 +25,7 @@ Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards)
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     shards_[i].primary = std::make_unique<RedisModel>(scheduler, random);
     shards_[i].port = static_cast<std::uint16_t>(kFirstPort + i * kPortsOfAShard);
+    shards_[i].epoch = i + 1;  // no two are equal
     if (!cluster()) continue;
     RedisModel::Place& place = (*this)[i].place.emplace();
     for (std::size_t slot = 0; slot < kSlots; ++slot) {
@@ -49,6 +50,13 @@ bool Servers::lack(const FullKey& key) const {
   if (of(key).data().contains(key)) return false;
   const bool on_its_way = moving() && parts_.front()[slot_of(key_of(key))];
   return !on_its_way || !(*this)[to_].data().contains(key);
+}
+
+bool Servers::elsewhere(const FullKey& key, std::string_view address) const {
+  if (!cluster()) return false;
+  const std::size_t shard = shard_of(key);
+  const bool on_its_way = moving() && parts_.front()[slot_of(key_of(key))];
+  return on_its_way || endpoint(shard).text() != address;
 }
 
 bool Servers::ever_took(const FullKey& key) const {
@@ -103,7 +111,7 @@ RedisModel& Servers::promote(std::size_t number, std::size_t lost_changes) {
   shard.deposed_ports.push_back(shard.port);
   if (cluster()) {
     ++shard.port;
-    ++shard.epoch;
+    shard.epoch = highest_epoch() + 1;
     on_changed();
   }
   return *shard.deposed.back();
@@ -144,6 +152,10 @@ void Servers::begin_part() {
   scheduler_.after(pause_us_, [this] { move_on(); });
 }
 
+std::uint64_t Servers::highest_epoch() const {
+  return std::ranges::max_element(shards_, {}, &Shard::epoch)->epoch;
+}
+
 // As MIGRATE needs both.
 bool Servers::takes_part(const RedisModel& server) {
   const ServerFlags& flags = server.flags;
@@ -170,7 +182,8 @@ void Servers::move_on() {
   to.place->own |= part;
   from.place->own &= ~part;
   from.place->migrating.reset();
-  ++shards_[to_].epoch;
+  Shard& gains = shards_[to_];
+  if (gains.epoch != highest_epoch()) gains.epoch = highest_epoch() + 1;  // as in Redis
   parts_.pop_front();
   on_changed();
   if (moving()) begin_part();

@@ -35,6 +35,8 @@ class Servers {
   const RedisModel& of(const FullKey& key) const { return (*this)[shard_of(key)]; }
   // Nowhere; a key of a slot that is moving may be where the slot goes.
   bool lack(const FullKey& key) const;
+  // Whether the server at this address has not, or not wholly, the key's slot.
+  bool elsewhere(const FullKey& key, std::string_view address) const;
   bool ever_took(const FullKey& key) const;  // evicted, or deleted past stayd
   // What everybody may read: keys in slots that their server has.
   std::set<FullKey> keys() const;
@@ -83,6 +85,7 @@ class Servers {
   Endpoint endpoint(std::size_t shard) const { return {"redis", shards_[shard].port}; }
   RedisModel* replica();
   void on_changed();
+  std::uint64_t highest_epoch() const;
   void begin_part();
   void move_on();
   static bool takes_part(const RedisModel& server);

@@ -130,7 +130,7 @@ bool Users::excused(const UnderWay& one) const {
   const bool only_redis_can = key_of(one.key).starts_with("script:");
   if (only_redis_can) return true;
   const EngineStatus status = one.at->status_of(one.key);
-  const bool known = status.adoption_complete && !unreadable(one);
+  const bool known = status.adoption_settled && !unreadable(one);
   return !known;
 }
 
@@ -185,8 +185,9 @@ void Users::on_reply(Call& call, std::string_view reply) {
   if (another && redis_evicted(mine->key)) {
     loosen(mine->key, "W6: a ledger that was lost is taken for another stayd's for 15 s");
   }
-  const bool adopted = status.adoption_complete;
-  if (!adopted && !trusted && mine->writes && !redis_lacks(mine->key)) {
+  const bool adopted = status.adoption_settled;
+  const bool asked = trusted && !slot_elsewhere(mine->key, status.shard.address);
+  if (!adopted && !asked && mine->writes && !redis_lacks(mine->key)) {
     loosen(mine->key, "W7: written before it was known what Redis holds");
   }
   const auto& name = mine->call.spec->name;

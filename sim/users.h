@@ -99,6 +99,9 @@ class Users final : private CallSink {
   const std::set<FullKey>& logged_out() const { return logged_out_; }
   // Told before the run: whether Redis lacks the key just now; whether it ever evicted it.
   std::function<bool(const FullKey&)> redis_lacks, redis_evicted;
+  // Whether the Redis at that address has not, or not wholly, the key's slot.
+  std::function<bool(const FullKey&, const std::string&)> slot_elsewhere =
+      [](const FullKey&, const std::string&) { return false; };
   // And whether there is more than one Redis.
   std::function<bool()> redis_is_split = [] { return false; };
   // What a documented window leaves open for a key, or for all whose commands are under way in one

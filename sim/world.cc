@@ -29,6 +29,9 @@ World::World(WorldOptions o)
       faults_(*this) {
   users.redis_lacks = [this](const FullKey& key) { return servers.lack(key); };
   users.redis_evicted = [this](const FullKey& key) { return servers.ever_took(key); };
+  users.slot_elsewhere = [this](const FullKey& key, const std::string& address) {
+    return servers.elsewhere(key, address);
+  };
   users.redis_is_split = [this] { return servers.two_primaries(); };
   set_up_servers();
   if (options.watched) {
@@ -118,28 +121,6 @@ void World::kill_stayd(Instance& one) {
   users.loosen_roaming("W16: killed");
 }
 
-// What the disk loses is W5: of these keys Redis may hold, and show, what the ledger does not know;
-// and of those whose commands were under way.
-void World::cut_power(Instance& one) {
-  users.not_compared.merge(users.loosen_under_way(one, "W5: under way when the power was cut"));
-  kill_stayd(one);
-  one.note("-- the power is cut");
-  // What an earlier kill left there, and nobody has read back yet.
-  for (const auto& leftover : one.disk().in_flight().leftovers()) {
-    for (const FullKey& key : leftover.keys) {
-      users.loosen(key, "W5: left by a kill before the power was cut");
-      users.not_compared.insert(key);
-    }
-  }
-  const std::set<FullKey> buried = acknowledged_tombs(one);
-  for (std::size_t i = 0; i < servers.size(); ++i) ledgers_lost_.insert({&one, i});
-  for (const FullKey& key : one.disk().lose_power()) {
-    users.loosen(key, "W5: lost with the power");
-    users.not_compared.insert(key);
-  }
-  if (!one.disk().lies) check_logouts_of_power_cut(one, buried);
-}
-
 bool World::equal_in_redis(const FullKey& key) const {
   const auto& rows = users.home(key).disk().rows();
   const auto& data = servers.of(key).data();
@@ -155,44 +136,6 @@ bool World::equal_in_redis(const FullKey& key) const {
                            std::abs(held_until_ms - known_until_ms) <= kExpirySlackMs;
   return !known->second.meta.stale && same_expiry &&
          held->second.value == known->second.record.value;
-}
-
-// Which one a stayd speaks of: "Redis redis:7000 is trusted".
-std::size_t World::shard_of(const Event& event) const {
-  for (const auto& [name, value] : event.fields) {
-    if (name == "redis") return servers.shard_at(value);
-  }
-  const std::string_view text = event.text;
-  const auto at = text.find(' ') + 1;
-  return servers.shard_at(text.substr(at, text.find(' ', at) - at));
-}
-
-// The ledger starts anew from what Redis holds: where they differ, what the ledger knew is lost,
-// and nowhere else. From then on they are equal again.
-void World::on_event(const Instance& one, const Event& event) {
-  const Part part = {&one, shard_of(event)};
-  if (event.name == "shard_trusted") {
-    if (filled_anew_.contains(part)) ledgers_lost_.erase(part);  // killed before, it does so again
-    check_position(one, part.second);
-  }
-  static constexpr std::array kNoTrust = {"shard_out", "shard_suspect", "no_memory",
-                                          "writes_refused", "shared_unsafe_over"};
-  if (std::ranges::find(kNoTrust, event.name) != kNoTrust.end()) {
-    users.loosen_roaming("W16: " + std::string(event.name));
-  }
-  if (event.name != "redis_is_truth") return;
-  if (!ledgers_lost_.contains(part)) users.fail({}, "the ledger is taken for lost, and is not");
-  filled_anew_.insert(part);
-  truth_us = scheduler.now_us();
-  const std::string_view why = "W6: Redis is the truth";
-  const auto here = [&](const FullKey& key) {
-    return &users.home(key) == &one && servers.shard_of(key) == part.second;
-  };
-  users.loosen_under_way(one, why);
-  for (const auto& [key, history] : users.histories()) {
-    if (here(key) && (!equal_in_redis(key) || history.may_be_fenced())) users.loosen(key, why);
-  }
-  std::erase_if(users.not_compared, here);
 }
 
 // W15: to one of several stayds, what was evicted may have been logged out through another.

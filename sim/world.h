@@ -55,6 +55,8 @@ class World {
   void kill_stayd(Instance& one);
   void kill_stayd() { kill_stayd(instance); }
   void restart_stayd(std::int64_t after_us);
+  // Something that makes a Redis lose keys. What no ledger knows yet is lost for good.
+  void lose_keys(std::size_t shard, const std::function<void()>& how);
   // Of one stayd's host; Redis stays up. stayd is dead then.
   void cut_power(Instance& one);
   void cut_power() { cut_power(instance); }
@@ -81,11 +83,12 @@ class World {
   void on_evicted(const FullKey& key);
   void on_stray(std::string_view bytes);
   void on_event(const Instance& one, const Event& event);
-  std::size_t shard_of(const Event& event) const;
+  std::string address_in(const Event& event) const;
+  SlotSet slots_of(const Instance& one, const Event& event) const;
   // promises.cc
   std::set<FullKey> acknowledged_tombs(const Instance& one) const;
   void check_logouts_of_power_cut(const Instance& one, const std::set<FullKey>& buried);
-  void check_position(const Instance& one, std::size_t shard);
+  void check_position(const Instance& one, const Event& event);
   void check_deletion_by_stranger();
   bool equal_in_redis(const FullKey& key) const;
   // By the true time; 0: never.
@@ -106,10 +109,9 @@ class World {
   void compare_key(const FullKey& key);
   void compare_roaming(const FullKey& key);
 
-  // What a stayd's ledger knows of one shard.
-  using Part = std::pair<const Instance*, std::size_t>;
-  std::set<Part> ledgers_lost_;  // an end, by a power cut; until Redis is the truth
-  std::set<Part> filled_anew_;   // from Redis
+  // By stayd; of a Cluster some slots' rows, as stayd has divided them: the rest may follow.
+  std::map<const Instance*, SlotSet> ends_lost_;    // by a power cut; until Redis is the truth
+  std::map<const Instance*, SlotSet> filled_anew_;  // from Redis
   Faults faults_;
   std::optional<Witness> witness_;
 };

@@ -29,7 +29,7 @@ std::uint64_t keys_in(std::string_view line) {
 }  // namespace
 
 void Adopter::start() {
-  complete_ = c_.store.fact("adoption") == "done";
+  saved_ = complete_ = c_.store.fact("adoption") == "done";
 }
 
 void Adopter::restart() {
@@ -40,7 +40,7 @@ void Adopter::restart() {
 }
 
 void Adopter::start_over() {
-  complete_ = false;
+  saved_ = complete_ = false;
   c_.store.put_fact("adoption", "");
   ++generation_;
   missing_.forget();
@@ -82,6 +82,7 @@ void Adopter::on_link_lost() {
 }
 
 void Adopter::on_tick(bool trusted) {
+  if (!saved_ && complete()) save_end();
   if (!trusted || !c_.up() || step_ != Step::idle || c_.now.mono_us < paused_until_us_) return;
   if (!wanted_.empty() || c_.unrecorded.size() != 0) {
     items_.clear();
@@ -135,7 +136,7 @@ void Adopter::on_databases(std::string_view info) {
   if (dbs_.empty()) {
     complete_ = true;
     completed_us_ = c_.now.mono_us;
-    save_progress();
+    if (complete()) save_end();
   }
 }
 
@@ -342,7 +343,7 @@ void Adopter::item_done() {
   if (dbs_.empty()) {
     complete_ = true;
     completed_us_ = c_.now.mono_us;
-    save_progress();
+    if (complete()) save_end();
     c_.events.on_event({Severity::info,
                         "adoption_complete",
                         "every key that Redis held is now in the ledger",
@@ -350,8 +351,9 @@ void Adopter::item_done() {
   }
 }
 
-void Adopter::save_progress() {
-  c_.store.put_fact("adoption", complete_ ? "done" : "");
+void Adopter::save_end() {
+  saved_ = true;
+  c_.store.put_fact("adoption", "done");
 }
 
 }  // namespace stayd

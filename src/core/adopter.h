@@ -40,7 +40,8 @@ class Adopter final : private ReplyHandler, private StoreClient, private Missing
 
   void start();  // reads the durable facts
   // True when every key that Redis held at first contact is in the ledger: no row means no key.
-  bool complete() const { return complete_; }
+  bool complete() const { return c_.place.everything() ? complete_ : settled(); }
+  bool ended() const { return complete_; }
   // And since so long that no slot can have come or gone unnoticed while it went on: a key that
   // moved then was seen by neither engine's scan.
   bool settled() const {
@@ -97,13 +98,14 @@ class Adopter final : private ReplyHandler, private StoreClient, private Missing
   void restore(std::size_t index);
   void remove(std::size_t index);
   void item_done();
-  void save_progress();
+  void save_end();
 
   CoreContext& c_;
   AdopterEvents& events_;
   MissingKeys missing_;
   bool complete_ = false;
   std::int64_t completed_us_ = 0;  // in this life
+  bool saved_ = false;             // its end
   Step step_ = Step::idle;
   std::vector<int> dbs_;  // still to scan, the current one last
   std::string cursor_ = "0";

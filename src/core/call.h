@@ -72,6 +72,7 @@ struct Call {
   bool created = false;       // Redis did not have the key: what is written is all there is
   bool unrecorded = false;    // the ledger failed
   bool marked = false;        // its rows are stale in the ledger: Redis is asked for them
+  bool elsewhere = false;     // Redis was asked for a key, and has not got its slot
   bool redirected = false;    // another shard has been asked, as the first one said
   bool logged_out = false;    // Redis has removed sessions by it, and confirmed that
   bool buried = false;        // found keys removed, which the ledger may not have written yet
@@ -120,7 +121,7 @@ struct Call {
     slot = InFlightTable::kNone;
     hlc = held_from = 0;
     in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created =
-        unrecorded = marked = redirected = buried = logged_out = false;
+        unrecorded = marked = elsewhere = redirected = buried = logged_out = false;
     metas.clear();
     revived.clear();
     gone.clear();

@@ -38,4 +38,21 @@ enum class Stage : std::uint8_t {
   held_unknown,    // waits for an answer, then error
 };
 
+// One of the things that it waits for.
+enum class SubKind : std::uint32_t {
+  applied,
+  removed,
+  tombed,
+  marked,
+  row,
+  meta,
+  read_back,
+  adopt_row,
+  verify_exists,
+  verify_canary,
+  verify_info,
+  page,
+  capped,
+};
+
 }  // namespace stayd

@@ -10,6 +10,7 @@
 #include "base/types.h"
 #include "core/debts.h"
 #include "core/key_table.h"
+#include "core/ledger_end.h"
 #include "core/place.h"
 #include "core/record_cache.h"
 #include "core/rules.h"
@@ -86,6 +87,7 @@ struct CoreContext {
   KeyMap<bool> placed;
   Upstream* upstream = nullptr;  // the data connection; set before start
   ShardPlace place;
+  LedgerEnd* ledger_end = nullptr;  // of a Cluster
   Now now;
   std::string instance;              // durable random name of this ledger
   std::int64_t redis_offset_ms = 0;  // Redis' clock minus ours, when it matters

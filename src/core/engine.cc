@@ -366,7 +366,8 @@ void Engine::on_push(std::string_view frame) {
 EngineStatus Engine::status() const {
   EngineStatus out;
   shard_.fill(out.shard);
-  out.adoption_complete = adopter_.complete();
+  out.adoption_complete = adopter_.ended();
+  out.adoption_settled = adopter_.complete();
   out.adopted = adopter_.adopted();
   out.adoption_scanned = adopter_.scanned();
   out.adoption_expected = adopter_.expected();

@@ -88,10 +88,13 @@ class Engine final : public CallHandler,
   // engine_place.cc: which slots of a Redis Cluster are this engine's (docs/adr/0012).
   void set_place(ShardPlace place) { c_.place = std::move(place); }  // before start()
   const ShardPlace& place() const { return c_.place; }
+  void set_ledger_end(LedgerEnd* end) { c_.ledger_end = end; }  // before start()
+  bool has_judged_ledger() const { return shard_.has_judged(); }
+  void end_doubts() { shard_.end_doubts(); }
   void settle();  // what merely waits for Redis waits no longer
-  // Gives what it holds of keys that are not its own any more. Requires: no call is under way, the
-  // connections are given up.
-  Handover move(ShardPlace place);
+  // Gives what it holds of keys that are not its own any more. `gained`: may have been elsewhere
+  // until now. Requires: no call is under way, the connections are given up.
+  Handover move(ShardPlace place, const SlotSet& gained);
   void take_over(Handover from);
   void set_slot_events(SlotEvents* events) { slot_events_ = events; }
   // To where its slot is; `asking`: is about to be. Another redirection is not followed.
@@ -108,21 +111,6 @@ class Engine final : public CallHandler,
   static constexpr std::size_t kMaxLoads = 1024;
   static constexpr std::size_t kMaxArgumentKeys = 64;  // of a script without keys; the rest is W8
 
-  enum class SubKind : std::uint32_t {
-    applied,
-    removed,
-    tombed,
-    marked,
-    row,
-    meta,
-    read_back,
-    adopt_row,
-    verify_exists,
-    verify_canary,
-    verify_info,
-    page,
-    capped,
-  };
   struct SubOp {
     Call* call = nullptr;
     SubKind kind = SubKind::applied;

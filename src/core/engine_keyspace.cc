@@ -266,18 +266,20 @@ void Engine::on_flush(Call& call, std::string_view frame) {
 }
 
 void Engine::on_redis_is_truth(std::string_view why) {
-  c_.events.on_event({Severity::warning,
-                      "redis_is_truth",
-                      "the ledger starts anew from what Redis holds: " + std::string(why),
-                      {{"redis", c_.options.address}}});
+  Event event{Severity::warning,
+              "redis_is_truth",
+              "the ledger starts anew from what Redis holds: " + std::string(why),
+              {{"redis", c_.options.address}}};
+  if (!c_.place.everything()) event.fields.emplace_back("slots", slot_ranges(*c_.place.slots()));
+  c_.events.on_event(event);
   ++truths_;
   c_.cache.clear();
-  c_.unrecorded.clear();
+  if (c_.place.everything()) c_.unrecorded.clear();
   replica_reads_.on_ledger_anew();
   adopter_.restart();  // first: an empty ledger must never say that it knows every key
   // Of a shard of a Cluster: its own rows that stood there before this life. What another shard
   // knows of its memory it finds out for itself, and may still owe it.
-  c_.store.flush(-1, c_.place.everything() ? c_.hlc.next(c_.now.wall_ms) : shard_.ledger_top() + 1,
+  c_.store.flush(-1, c_.place.everything() ? c_.hlc.next(c_.now.wall_ms) : shard_.void_top() + 1,
                  nullptr, 0);
   // What was logged out in this life, and is in memory only, stays so.
   for (auto& [key, hlc] : c_.unwritten_tombs) hlc = c_.hlc.next(c_.now.wall_ms);

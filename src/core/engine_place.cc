@@ -11,6 +11,7 @@ Handover Handover::of(const ShardPlace& place) {
   const auto ours = [&](std::string_view key) { return place.owns(key_of(key)); };
   Handover out;
   out.adoption_complete = adoption_complete;
+  out.doubts = doubts;
   extract_if(tombs, ours, [&](const FullKey& key, Hlc hlc) { out.tombs.emplace(key, hlc); });
   const auto split = [](auto& from, auto& to, const auto& moves) {
     for (auto& one : from) {
@@ -58,12 +59,13 @@ void Engine::settle() {
   run_ready();
 }
 
-Handover Engine::move(ShardPlace place) {
+Handover Engine::move(ShardPlace place, const SlotSet& gained) {
   STAYD_ASSERT(under_way_ == 0 && !c_.up());
-  shard_.move(std::move(place));
+  shard_.move(std::move(place), gained);
   const auto lost = [this](const FullKey& key) { return !c_.place.owns(key_of(key)); };
   Handover out;
   out.adoption_complete = adopter_.settled();
+  out.doubts = shard_.doubts();
   extract_if(c_.unwritten_tombs, lost,
              [&](const FullKey& key, Hlc hlc) { out.tombs.emplace(key, hlc); });
   extract_if(c_.placed, lost, [&](const FullKey& key, bool) { out.placed.push_back(key); });
@@ -90,7 +92,8 @@ void Engine::take_over(Handover from) {
   for (const FullKey& key : from.leftovers) shard_.leave(c_.in_flight.begin({key}), {key});
   for (const auto& one : from.wanted) adopter_.want(one.key, one.force);
   told_absent_.insert(told_absent_.end(), from.told_absent.begin(), from.told_absent.end());
-  if (!from.adoption_complete && adopter_.complete()) adopter_.restart();
+  shard_.take_doubts(from.doubts);
+  if (!from.adoption_complete && adopter_.ended()) adopter_.restart();
 }
 
 }  // namespace stayd

@@ -97,6 +97,7 @@ void Engine::on_rows_loaded(Call& call) {
   // command has written.
   if (c_.up() && !call.checked && !call.in_doubt) {
     call.checked = true;
+    call.elsewhere = false;
     ++call.waiting;
     for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
       const RowMeta& meta = working_[call.keys[i]].meta;
@@ -123,7 +124,10 @@ void Engine::on_rows_loaded(Call& call) {
 void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
   auto record = parse_read_back(ReplyView(frame), c_.redis_offset_ms);
   // Refused (BUSY, LOADING): once everything has been adopted, no row means no key.
-  if (!record && !adopter_.complete()) call.contradicted = true;
+  if (!record && !adopter_.complete()) {
+    const bool elsewhere = classify_reply(frame) == ReplyClass::elsewhere;
+    (elsewhere && !c_.place.everything() ? call.elsewhere : call.contradicted) = true;
+  }
   if (!record || !record->exists()) return;
   const FullKey& key = call.keys[op.key_index];
   Row& row = working_[key];
@@ -241,7 +245,8 @@ void Engine::cap_records(Call& call, std::vector<Mutation>& effects) {
 // DEL of an id that the ledger has never seen, before adoption is complete: a tombstone, counted.
 void Engine::count_unseen_logouts(Call& call, std::vector<Mutation>& effects) {
   const auto& name = call.spec->name;
-  if (adopter_.complete() || c_.up() || (name != "del" && name != "unlink")) return;
+  const bool asked = c_.up() && !call.elsewhere;
+  if (adopter_.complete() || asked || (name != "del" && name != "unlink")) return;
   std::int64_t extra = 0;
   for (const FullKey& key : call.keys) {
     if (working_[key].meta.state != RowState::absent || absences_.has(key)) continue;

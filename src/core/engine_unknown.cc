@@ -26,11 +26,12 @@ bool Engine::creates_if_missing(const Call& call) {
 bool Engine::answer_unknown(Call& call) {
   bool unknown = false;
   bool stale = false;
+  const bool asked = c_.up() && !call.elsewhere;
   for (const FullKey& key : call.keys) {
     const RowMeta& meta = working_[key].meta;
     stale = stale || (meta.stale && c_.rules.stale_rows_do_not_answer);
     unknown = unknown || (c_.rules.no_row_is_no_proof && meta.state == RowState::absent &&
-                          !adopter_.complete() && !c_.up() && !absences_.has(key));
+                          !adopter_.complete() && !asked && !absences_.has(key));
   }
   const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
   if (stale && !removal && !writes_whole_value(call)) {

@@ -9,6 +9,7 @@
 
 #include "core/adopter.h"
 #include "core/key_table.h"
+#include "core/ledger_end.h"
 #include "core/unrecorded.h"
 
 namespace stayd {
@@ -20,6 +21,7 @@ struct Handover {
   std::vector<FullKey> leftovers;       // writes in doubt
   std::vector<Adopter::Wanted> wanted;  // to be read back
   std::vector<std::pair<std::uint64_t, FullKey>> told_absent;  // (client, key): for fences
+  std::vector<LedgerDoubt> doubts;                             // about all rows
   bool adoption_complete = true;  // false: Redis may hold keys there that nobody knows
 
   // Takes out what `place` owns.

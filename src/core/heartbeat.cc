@@ -26,7 +26,7 @@ void Shard::send_heartbeats() {
     // The first one in a database is written whatever has become of that since it was first used:
     // it vouches for nothing.
     const Hlc at = last_written_[db].empty() ? 0 : position();
-    const Canary next{epoch_, beats_, at, c_.now.wall_ms, vouched_place()};
+    const Canary next{epoch_, beats_, at, c_.now.wall_ms, vouched_place(), told_top()};
     pending_write_[db] = next.text();
     request.clear();
     append_heartbeat(request, canary_name(), last_written_[db], pending_write_[db]);
@@ -93,7 +93,8 @@ void Shard::on_flush_sent(int db, std::int64_t deadline_us) {
   std::string request;
   for (int i = 0; i < kDatabases; ++i) {
     if (!db_in_use(i) || (db >= 0 && i != db)) continue;
-    fresh_[i] = Canary{epoch_, ++beats_, position(), c_.now.wall_ms, vouched_place()}.text();
+    fresh_[i] =
+        Canary{epoch_, ++beats_, position(), c_.now.wall_ms, vouched_place(), told_top()}.text();
     request.clear();
     append_request(request, {"SET", canary_name(), fresh_[i], "PX", std::to_string(kCanaryTtlMs)});
     ++flushes_under_way_;

@@ -101,14 +101,18 @@ TEST(Canary, RefusesEverythingElse) {
 }
 
 TEST(Canary, OfAClusterSaysForWhichPlaceItVouches) {
-  const Canary canary{3, 17, 123, 456, 9};
-  EXPECT_EQ(canary.text(), "2 3 17 123 456 9");
+  const Canary canary{3, 17, 123, 456, 9, 789};
+  EXPECT_EQ(canary.text(), "2 3 17 123 456 9 789");
   EXPECT_EQ(Canary::parse(canary.text())->place, 9u);
   EXPECT_EQ(Canary::parse(canary.text())->position, 123u);
+  EXPECT_EQ(Canary::parse(canary.text())->ledger(), 789u);
   EXPECT_EQ(Canary::parse("1 3 17 123 456")->place, 0u);  // of no place at all
-  for (const char* text : {"2", "2 ", "2 1 1 1 1", "2 1 1 1 1 ", "2 1 1 1 1 1 ", "2 1 1 1 1 1 1",
-                           "2 1 1 1 1 x", "2 1 1 1 1 -1", "2  1 1 1 1 1", "20 1 1 1 1",
-                           "1 1 1 1 1 1", "2 1 1 1 1 99999999999999999999999"}) {
+  const Canary unvouched{3, 17, 123, 456, 0, 789};
+  EXPECT_EQ(unvouched.text(), "2 3 17 123 456 0 789");
+  EXPECT_EQ(Canary::parse(unvouched.text())->top, 789u);
+  for (const char* text : {"2", "2 ", "2 1 1 1 1 1", "2 1 1 1 1 1 ", "2 1 1 1 1 1 1 ",
+                           "2 1 1 1 1 1 1 1", "2 1 1 1 1 1 x", "2 1 1 1 1 1 -1", "2  1 1 1 1 1 1",
+                           "20 1 1 1 1", "1 1 1 1 1 1", "2 1 1 1 1 1 99999999999999999999999"}) {
     EXPECT_FALSE(Canary::parse(text).has_value()) << text;
   }
 }

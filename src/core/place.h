@@ -1,5 +1,5 @@
 // Which keys a shard's memory holds: everything, of a standalone Redis, or the slots that one
-// primary of a Redis Cluster has (docs/adr/0012). Its version counts the times it has grown; the
+// primary of a Redis Cluster has (docs/adr/0012). Its version rises whenever it grows; the
 // heartbeat says for which version it vouches (canary.h). A plain value.
 #pragma once
 

@@ -50,6 +50,7 @@ void Shard::ask() {
   clients_being_killed_ = old_clients_.size();
   evicted_meanwhile_ = false;
   look_around(deadline);  // decides what is put back
+  ask_for_heartbeats_left(deadline);
   int last = 0;
   for (int db = 0; db < kDatabases; ++db) {
     if (db_in_use(db)) last = db;
@@ -88,24 +89,30 @@ void Shard::decide() {
       intact = false;
     }
     const auto canary = Canary::parse(found_[db]);
-    const Hlc at = canary ? canary->position : 0;
-    ahead = std::max(ahead, at);
-    lowest = std::min(lowest, at);
+    if (canary && first_contact_ && c_.ledger_end != nullptr) {
+      c_.ledger_end->note(c_.place.id(), *canary);
+    }
+    ahead = std::max(ahead, canary ? canary->ledger() : 0);
+    lowest = std::min(lowest, position_found(db));
     place = std::min(place, canary ? canary->place : 0);
     beats_ = std::max(beats_, canary ? canary->count : 0);
     epoch_ = std::max(epoch_, canary ? canary->epoch : 0);
   }
-  const bool tail_lost = ahead > ledger_top_ && c_.rules.lost_tail_means_redis_wins;
-  if (first_contact_ && ((away_too_long_ && ahead != 0) || tail_lost)) {
-    events_.on_redis_is_truth(away_too_long_ ? "stayd was away for longer than max_island"
-                                             : "the ledger lost its last writes");
+  const std::string_view why = why_redis_is_truth(ahead);
+  if (!why.empty()) {
+    events_.on_redis_is_truth(why);
     c_.hlc.witness(ahead);
+  }
+  if (!why.empty() && c_.place.everything()) {  // of a Cluster: rows of this life are written to it
     lowest = c_.hlc.last();
     for (int db = 0; db < kDatabases; ++db) {
       if (db_in_use(db)) found_[db] = Canary{epoch_, beats_, lowest, c_.now.wall_ms, place}.text();
     }
-    if (c_.place.everything()) c_.debts.clear();
+    c_.debts.clear();
+  } else if (!why.empty()) {  // or the next life would find it once more
+    lowest = std::min(lowest, c_.store.highest_hlc());
   }
+  note_judged(!why.empty());
   first_contact_ = away_too_long_ = false;
   reconcile_position_ = lowest;
   reconcile_place_ = place;
@@ -137,6 +144,14 @@ void Shard::decide() {
   // Ahead of the first repair: whatever empties Redis from now on takes this heartbeat too.
   send_heartbeats();
   next_scan();
+}
+
+// S, as Redis has it. A heartbeat in a slot that has come since it was written came with the slot:
+// it tells of the memory where that was, or of this one before it was emptied.
+Hlc Shard::position_found(int db) const {
+  const auto canary = Canary::parse(found_[db]);
+  if (!canary || gained_since(canary->place)[slot_of(canary_name())]) return 0;
+  return canary->position;
 }
 
 // A flush through stayd is meant, and stays meant when Redis comes back from before it (R18).
@@ -180,9 +195,9 @@ void Shard::plan_scans() {
     if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
-      const auto canary = Canary::parse(found_[db]);
-      plan_scan(state, db, canary ? canary->position : 0, nullptr);
-      if (gained.any()) plan_scan(state, db, 0, std::make_shared<const SlotSet>(gained));
+      plan_scan(state, db, position_found(db), nullptr);
+      if (gained.any() && position_found(db) != 0)
+        plan_scan(state, db, 0, std::make_shared<const SlotSet>(gained));
     }
   }
   std::reverse(scans_.begin(), scans_.end());  // taken from the back

@@ -53,8 +53,8 @@ void Shard::start() {
   for (std::int64_t id = 0; clients >> id;) old_clients_.push_back(id);
   if (c_.rules.leftovers_are_read) leftovers_.start();
   gains_.start();
-  ledger_top_ = c_.store.highest_hlc();
-  if (c_.rules.versions_go_on) c_.hlc.witness(ledger_top_);
+  find_ledger_top();
+  if (c_.rules.versions_go_on) c_.hlc.witness(c_.store.highest_hlc());
   c_.mark = {epoch_, evictions_};
   c_.shared = c_.store.fact("shared") == "1";
   left_out_epoch_ = static_cast<std::uint32_t>(number_fact(c_.store, "left_out_epoch"));
@@ -62,9 +62,7 @@ void Shard::start() {
   since_ms_ = c_.now.wall_ms;
 }
 
-void Shard::move(ShardPlace place) {
-  const SlotSet before = c_.place.everything() ? SlotSet().set() : *c_.place.slots();
-  const SlotSet gained = *place.slots() & ~before;
+void Shard::move(ShardPlace place, const SlotSet& gained) {
   if (gained.any()) gains_.add(place.version(), gained);
   const std::string canary = canary_name();
   c_.place = std::move(place);
@@ -74,7 +72,7 @@ void Shard::move(ShardPlace place) {
 // What was found out about the one before counts for that one: in particular that the ledger is
 // older than it, which this one can be older than in turn.
 void Shard::change_memory() {
-  first_contact_ = away_too_long_ = false;
+  drop_judgement();
   last_run_id_.clear();
   last_written_.fill({});
   pending_write_.fill({});
@@ -270,6 +268,9 @@ void Shard::on_tick() {
     c_.store.put_fact("last_alive_ms", std::to_string(c_.now.wall_ms));
   }
   if (!c_.up() || step_ == Step::asking) return;
+  if (ledger_is_in_doubt()) {  // another shard has just shown it
+    return trusted() ? suspect("the ledger lost its last writes") : begin_reconcile();
+  }
   if (step_ == Step::reading_back) leftovers_.on_tick();
   const auto interval =
       step_ == Step::probing ? kProbeIntervalMs : c_.options.heartbeat_interval_ms;
@@ -319,6 +320,7 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     c_.upstream->condemn(frame.substr(1, frame.find('\r') - 1));
     return;
   }
+  if (kind == kTagLeft) return on_heartbeat_left(db, ReplyView(frame).text());
   found_[db] = ReplyView(frame).text();
   if (kind == kTagLast) decide();
 }

@@ -60,12 +60,20 @@ class Shard final : public UpstreamEvents,
   bool deletes_refused() const { return deletes_refused_; }
 
   void start();  // reads the durable facts; before the upstream starts
-  // Other slots are its own from now on. Requires: Redis is out, no call is under way.
-  void move(ShardPlace place);
+  // Its own from now on; `gained` have come with this version. Requires: Redis is out, no call is
+  // under way.
+  void move(ShardPlace place, const SlotSet& gained);
   // Another Redis, which is not the one that was left, is about to be dialled.
   void change_memory();
   Leftovers& leftovers() { return leftovers_; }
-  Hlc ledger_top() const { return ledger_top_; }
+  // Redis is the truth: rows up to here are void.
+  Hlc void_top() const { return void_top_; }
+  // shard_end.cc, of a Cluster: the ledger's end has been compared with what this shard's Redis
+  // tells, and with what others have found.
+  bool has_judged() const { return !first_contact_ && !ledger_is_in_doubt(); }
+  void end_doubts();  // all have judged
+  std::vector<LedgerDoubt> doubts() const;
+  void take_doubts(const std::vector<LedgerDoubt>& doubts);  // with slots
   void on_tick();              // heartbeats, debts; context.now is current
   void check_heartbeat_gap();  // R12: call before anything counts on trust
 
@@ -129,10 +137,23 @@ class Shard final : public UpstreamEvents,
   void on_leftovers_done() override;
 
   void remember_clients();
+  // shard_end.cc
+  void find_ledger_top();
+  void save_judgement();
+  void ask_for_heartbeats_left(std::int64_t deadline_us);
+  void on_heartbeat_left(int number, std::string_view text);
+  bool ledger_is_in_doubt() const;
+  std::string_view why_redis_is_truth(Hlc ahead);
+  void note_judged(bool redis_is_truth);
+  void add_doubt(const LedgerDoubt& doubt);
+  void drop_judgement();
+  Hlc told_top() const;
+
   void begin_reconcile();
   void ask();     // scripts, CLIENT KILL of old connections, every canary
   void decide();  // what has this memory lost?
   SlotSet gained_since(std::uint64_t place) const;
+  Hlc position_found(int db) const;
   void plan_scans();
   void flush_again();
   void next_scan();
@@ -227,7 +248,14 @@ class Shard final : public UpstreamEvents,
   std::uint32_t left_out_epoch_ = 0;
   std::array<Hlc, kDatabases> flushed_{};
   std::uint64_t overflows_at_scan_ = 0;
-  Hlc ledger_top_ = 0;  // the ledger's highest version when this process started
+  // The ledger's highest version when this process started; of a Cluster, when the first one did
+  // that has not compared it with this shard's heartbeat.
+  Hlc ledger_top_ = 0;
+  Hlc last_top_ = 0;  // when this process started: that it had been compared may be lost as well
+  Hlc void_top_ = 0;
+  std::int64_t judged_us_ = 0;
+  std::vector<LedgerDoubt> doubts_;
+  std::vector<LedgerEnd::Heartbeat> asked_for_;
   bool first_contact_ = true;
   bool away_too_long_ = false;
   std::int64_t last_alive_saved_ms_ = 0;

@@ -14,7 +14,8 @@ enum TagKind : std::uint64_t {
   kTagInstances = 6,
   kTagLoads = 7,
   kTagTime = 8,
-  kTagFlush = 9
+  kTagFlush = 9,
+  kTagLeft = 10  // instead of a database: which of those asked for
 };
 inline std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {
   return static_cast<std::uint64_t>(kind) << 56 | (generation & 0xffffffffff) << 8 |

@@ -40,6 +40,7 @@ struct EngineStatus {
   ShardStatus shard;  // of a Cluster: the one that is least trusted, with the debts of all
   std::vector<NamedShard> shards;  // of a Cluster: each
   bool adoption_complete = false;
+  bool adoption_settled = false;        // of a Cluster a little later: no row means no key
   std::uint64_t adopted = 0;            // keys taken over since the start
   std::uint64_t adoption_scanned = 0;   // keys that the last backfill has seen
   std::uint64_t adoption_expected = 0;  // as Redis counted them when it began

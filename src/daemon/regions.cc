@@ -83,8 +83,6 @@ void Regions::attach(ShardSet& shards, EngineGate& gate, Link& pubsub) {
   of_another_ = shards.status().adoption_complete;
   shards.set_hint([this] { in_use().hint(); });
   shards.set_node_of([this](std::string_view place) { return in_use().address_of(place); });
-  // A life that ended while it was followed: the watch tells only of what is newer.
-  if (in_use().topology()) shards.on_topology(*in_use().topology());
 }
 
 void Regions::reload(const Config& fresh) {

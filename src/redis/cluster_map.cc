@@ -274,9 +274,15 @@ bool ClusterMap::elect(std::int64_t now_us) {
   const bool anew = followed_ && merge.covers_all() && most_followed_places_are_ok(answers, now_us);
   Topology next = merge.topology(anew);
   if (followed_ ? next.shards.empty() : !settled(next, answers, now_us)) return false;
-  const bool another = !followed_ || !followed_->same_primaries(next);
+  const bool another =
+      !followed_ || !followed_->same_primaries(next) || !followed_->same_epochs(next);
   followed_ = std::move(next);
   return another;
+}
+
+bool ClusterMap::confirmed(std::int64_t now_us) const {
+  const auto answers = fresh(now_us);
+  return followed_ && !answers.empty() && settled(*followed_, answers, now_us);
 }
 
 SlotSet ClusterMap::uncovered() const {

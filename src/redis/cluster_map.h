@@ -57,8 +57,10 @@ class ClusterMap {
   // From the node at an address of to_ask(); all nodes in it are learnt.
   void on_answer(const Endpoint& asked, Answer answer, std::int64_t now_us);
   void forget(std::int64_t now_us);
-  // Weighs all answers. True: other places or primaries than before, or the first.
+  // Weighs all answers. True: other places, primaries or config-epochs than before, or the first.
   bool elect(std::int64_t now_us);
+  // Most of the primaries followed have answered, or there has been time.
+  bool confirmed(std::int64_t now_us) const;
 
   const std::optional<Topology>& followed() const { return followed_; }
   // Slots that the topology gives nobody.

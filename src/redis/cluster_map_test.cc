@@ -293,8 +293,9 @@ TEST_F(ClusterMapTest, ResumesWhereItWas) {
   map.resume(*Topology::parse("d 7 d:6379 0-5000 a:6379\nb 2 b:6379 5001-16383\n"), now_us);
   EXPECT_EQ(map.known(), 3U);
   EXPECT_EQ(says("a", "a@1:0-5000 b@2:5001-16383"), "d@7:0-5000 b@2:5001-16383");
-  EXPECT_EQ(says("b", "d@8:0-5000 b@2:5001-16383 a<d"), "d@8:0-5000 b@2:5001-16383");
   EXPECT_EQ(changes, 0);
+  EXPECT_EQ(says("b", "d@8:0-5000 b@2:5001-16383 a<d"), "d@8:0-5000 b@2:5001-16383");
+  EXPECT_EQ(changes, 1);  // slots may have left d, and come back
 }
 
 TEST_F(ClusterMapTest, SeedsArePrimariesAreAskedFirst) {

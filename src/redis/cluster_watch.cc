@@ -166,12 +166,15 @@ void ClusterWatch::choose_nodes() {
 }
 
 void ClusterWatch::elect() {
-  if (!map_.elect(now_.mono_us)) return;
+  const bool another = map_.elect(now_.mono_us);
+  const bool confirms = !confirmed_ && map_.confirmed(now_.mono_us);
+  if (!another && !confirms) return;
+  confirmed_ = confirmed_ || confirms;
   const Topology& next = *map_.followed();
-  if (told_) {
-    tell_of_change(next);
-  } else {
+  if (!told_) {
     tell_of_first();
+  } else if (!told_->same_primaries(next)) {
+    tell_of_change(next);
   }
   told_ = next;
   uncovered_ = map_.uncovered();

@@ -27,8 +27,9 @@ namespace stayd {
 
 struct ClusterOptions {
   std::vector<Endpoint> seeds;  // at least one
-  std::optional<Topology>
-      known;  // followed before a restart; on_topology() tells what is new to it
+  // Followed before a restart; what is new to it is told at once, that it is still so when most
+  // primaries have answered.
+  std::optional<Topology> known;
   // For the nodes: their credentials; the endpoint is unused. With TLS they are named as their
   // certificates name them.
   LinkOptions link;
@@ -43,7 +44,8 @@ struct ClusterOptions {
 class ClusterEvents {
  public:
   virtual ~ClusterEvents() = default;
-  // Other places or primaries than before, or the first ones; on a tick. Valid during the call.
+  // Other places, primaries or config-epochs than before, or the first ones; on a tick. Valid
+  // during the call.
   virtual void on_topology(const Topology& topology) = 0;
   // This node says that the Cluster serves, which it has denied, or it has not answered before.
   virtual void on_node_serves(const Endpoint& node) = 0;
@@ -101,6 +103,7 @@ class ClusterWatch {
   ClusterMap map_;
   std::map<std::string, std::unique_ptr<Node>> nodes_;  // by address
   std::optional<Topology> told_;                        // to events_ and log_
+  bool confirmed_ = false;                              // since the start
   SlotSet uncovered_, uncovered_told_;                  // slots that are nobody's; told to log_
   std::string trouble_;                                 // the last failure of any node
   std::int64_t next_ask_us_ = 0;

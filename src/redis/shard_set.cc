@@ -5,11 +5,14 @@
 #include <sstream>
 #include <utility>
 
+#include "core/side_keys.h"
+
 namespace stayd {
 
 namespace {
 
 constexpr std::string_view kFact = "cluster_shards";
+constexpr std::int64_t kStoodStillUs = 1'000'000;
 
 SlotSet all_slots() {
   return SlotSet().set();
@@ -28,6 +31,7 @@ ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies,
       random_(random) {
   if (options_.cluster) {
     shared_ = std::make_unique<SharedStore>(store);
+    ledger_end_ = std::make_unique<LedgerEnd>(store);
     load();
     return;
   }
@@ -41,7 +45,7 @@ ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies,
 ShardSet::~ShardSet() = default;
 
 ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
-                                   const Endpoint& primary) {
+                                   const Endpoint& primary, bool dial) {
   Unit unit;
   unit.id = std::move(id);
   unit.version = version;
@@ -51,7 +55,7 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
   unit.share = std::make_unique<StoreShare>(*shared_, "shard" + unit.id + ".");
   unit.share->set_slots(place.slots());
   StackOptions options = options_.stack;
-  options.link.endpoint = primary;
+  options.link.endpoint = dial ? primary : Endpoint{.port = 0};
   options.engine.address = primary.known() ? primary.text() : "of slots " + slot_ranges(slots);
   options.engine.near_cache_bytes /= std::max<std::size_t>(units_.size(), 3);
   unit.stack =
@@ -59,12 +63,14 @@ ShardSet::Unit ShardSet::make_unit(std::string id, std::uint64_t version, const 
                                    counters_, events_, random_, &shared_->clock());
   Engine& engine = unit.stack->engine();
   engine.set_place(std::move(place));
+  engine.set_ledger_end(ledger_end_.get());
   engine.set_push_handler(push_handler_);
   engine.set_slot_events(this);
   return unit;
 }
 
-// --- the durable fact: "next NUMBER", then a line for each: "ID VERSION HOST PORT RANGES"
+// --- the durable fact: "next NUMBER", then a line for each:
+// "ID VERSION CONFIG-EPOCH HOST PORT RANGES"
 
 void ShardSet::load() {
   std::istringstream lines(store_.fact(kFact));
@@ -77,18 +83,25 @@ void ShardSet::load() {
       in >> next_id_;
       continue;
     }
-    std::uint64_t version = 0;
+    std::uint64_t version = 0, config_epoch = 0;
     Endpoint primary;
-    in >> version >> primary.host >> primary.port;
+    in >> version >> config_epoch >> primary.host >> primary.port;
     std::string ranges;
     std::getline(in >> std::ws, ranges);
     const auto slots = parse_slot_ranges(ranges);
     if (!slots || slots->none() || version == 0 || (*slots & seen).any()) continue;
     seen |= *slots;
-    units_.push_back(make_unit(word, version, *slots, primary));
+    units_.push_back(make_unit(word, version, *slots, primary, false));
+    units_.back().config_epoch = config_epoch;
+  }
+  const std::string instance = store_.fact("instance");
+  const std::string& region = options_.stack.engine.region;
+  for (const Unit& unit : units_) {
+    const ShardPlace& place = unit.stack->engine().place();
+    if (!instance.empty()) ledger_end_->expect(unit.id, canary_key(place, instance, region));
   }
   if (!seen.all()) {  // the first start; of a damaged fact, what is missing in it
-    units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}));
+    units_.push_back(make_unit(std::to_string(next_id_++), 1, ~seen, {.port = 0}, false));
   }
 }
 
@@ -96,8 +109,9 @@ void ShardSet::save() {
   std::string text = "next " + std::to_string(next_id_) + "\n";
   for (const Unit& unit : units_) {
     const std::string host = unit.primary.host.empty() ? "?" : unit.primary.host;
-    text += unit.id + " " + std::to_string(unit.version) + " " + host + " " +
-            std::to_string(unit.primary.port) + " " + slot_ranges(unit.slots) + "\n";
+    text += unit.id + " " + std::to_string(unit.version) + " " + std::to_string(unit.config_epoch) +
+            " " + host + " " + std::to_string(unit.primary.port) + " " + slot_ranges(unit.slots) +
+            "\n";
   }
   store_.put_fact(std::string(kFact), std::move(text));
 }
@@ -115,18 +129,46 @@ void ShardSet::set_push_handler(ReplyHandler* handler) {
 
 void ShardSet::start(Now now) {
   now_ = now;
+  started_us_ = now.mono_us;
+  asks_first_ = shared_ != nullptr;
   for (Unit& unit : units_) unit.stack->start(now);
   if (shared_) tell_router();
 }
 
-void ShardSet::set_now(Now now) {
+// Nobody has anything to tell of the ledger's end any more.
+void ShardSet::judge_end() {
+  const auto judged = [](const Unit& one) { return one.stack->engine().has_judged_ledger(); };
+  if (!std::ranges::all_of(units_, judged)) return;
+  end_is_judged_ = true;
+  ledger_end_->close();
+  for (Unit& unit : units_) unit.stack->engine().end_doubts();
+}
+
+// Nobody tells who has which slots: as it was before.
+void ShardSet::dial_as_known() {
+  asks_first_ = false;
+  for (Unit& unit : units_) {
+    if (unit.primary.known()) unit.stack->move_to(unit.primary, "");
+  }
+}
+
+// Who stood still may have missed changes of the Cluster.
+void ShardSet::note_time(Now now) {
+  const bool stood_still = now.mono_us - now_.mono_us > kStoodStillUs;
   now_ = now;
+  if (stood_still && shared_) on_slot_elsewhere();
+}
+
+void ShardSet::set_now(Now now) {
+  note_time(now);
   for (Unit& unit : units_) unit.stack->engine().set_now(now);
 }
 
 void ShardSet::on_tick(Now now) {
-  now_ = now;
+  note_time(now);
   for (Unit& unit : units_) unit.stack->on_tick(now);
+  if (asks_first_ && now.mono_us - started_us_ >= options_.ask_first_ms * 1000) dial_as_known();
+  if (shared_ && !end_is_judged_) judge_end();
   if (plan_) {
     for (std::size_t i = 0; i < units_.size(); ++i) {
       if (concerned(i)) units_[i].stack->engine().settle();
@@ -198,6 +240,7 @@ EngineStatus ShardSet::status() const {
     if (i == 0) continue;
     if (one.shard.trust < all.shard.trust) all.shard = one.shard;
     all.adoption_complete = all.adoption_complete && one.adoption_complete;
+    all.adoption_settled = all.adoption_settled && one.adoption_settled;
     all.adopted += one.adopted;
     all.adoption_scanned += one.adoption_scanned;
     all.adoption_expected += one.adoption_expected;

@@ -9,6 +9,11 @@
 // that what is under way ends by the ledger; then each engine gets its new place and, with the
 // slots that it gains, what the others held about their keys; then the router lets go.
 //
+// Slots may leave a shard and come back before anybody tells: their keys were elsewhere, and may
+// have been lost there. A node that gets slots takes a higher config-epoch, so a rise that nothing
+// else explains says that the shard's may have been away: its rows are all written, as if it had
+// gained its slots.
+//
 // Which shard is which outlives a restart, and so does what is believed of each: a shard's facts
 // stand in the ledger under its number. Sans-I/O; loop thread only. Owns the shards; what it is
 // given outlives it.
@@ -22,6 +27,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/ledger_end.h"
 #include "core/shard_router.h"
 #include "core/store_share.h"
 #include "redis/shard_stack.h"
@@ -35,6 +41,9 @@ struct ShardSetOptions {
   // Slots may change their shards one by one, many times a second; each change gives up
   // connections. Meanwhile the ledger answers for slots that are elsewhere.
   std::int64_t settle_ms = 1'000;
+  // After a start, which shard has which slots is asked before any is dialled, for so long at most:
+  // the ledger may know it from before a power cut, or a move.
+  std::int64_t ask_first_ms = 1'000;
 };
 
 class ShardSet final : private SlotEvents {
@@ -46,7 +55,7 @@ class ShardSet final : private SlotEvents {
            Dialer& dialer, Counters& counters, EventSink& events, Random& random);
   ~ShardSet() override;
 
-  // `hint`: Redis says that a slot is elsewhere; may come often.
+  // `hint`: a slot is, or may be elsewhere; comes often.
   void set_hint(std::function<void()> hint) { hint_ = std::move(hint); }
   // Which node of the Cluster is called "host:port"; without it only by the address it is dialled
   // at.
@@ -96,6 +105,8 @@ class ShardSet final : private SlotEvents {
     std::uint64_t version = 1;  // of its place
     SlotSet slots;
     Endpoint primary;
+    std::uint64_t config_epoch = 0;     // its primary's, as it is followed; 0: not known
+    SlotSet away;                       // were elsewhere, in a topology that has not been followed
     std::unique_ptr<StoreShare> share;  // nullptr: the one shard
     std::unique_ptr<ShardStack> stack;
   };
@@ -103,19 +114,29 @@ class ShardSet final : private SlotEvents {
   struct Plan {
     std::vector<SlotSet> slots;
     std::vector<Endpoint> primaries;
-    bool moves_slots = false;
+    std::vector<std::uint64_t> config_epochs;
+    std::vector<SlotSet> returned;  // may have been elsewhere in between; of the units there are
+    bool moves_slots = false;       // or some have returned
   };
 
   void load();
   void save();
   Unit make_unit(std::string id, std::uint64_t version, const SlotSet& slots,
-                 const Endpoint& primary);
+                 const Endpoint& primary, bool dial);
+  void dial_as_known();
+  void judge_end();
   Plan plan_for(const Topology& topology) const;
   std::vector<std::optional<std::size_t>> match(const Topology& topology) const;
+  void find_returned(Plan& plan) const;
+  void note_away(const Plan& heard);
+  void note_time(Now now);
   void follow(const Topology& topology);
   void move_connections(const Plan& plan);
   void begin(Plan plan);
-  bool concerned(std::size_t unit) const { return plan_->slots[unit] != units_[unit].slots; }
+  bool concerned(const Plan& plan, std::size_t unit) const {
+    return plan.slots[unit] != units_[unit].slots || plan.returned[unit].any();
+  }
+  bool concerned(std::size_t unit) const { return concerned(*plan_, unit); }
   bool quiet() const;
   void carry_out();
   void on_slot_elsewhere() override {
@@ -134,13 +155,17 @@ class ShardSet final : private SlotEvents {
   std::function<void()> hint_;
   NodeOf node_of_;
   ReplyHandler* push_handler_ = nullptr;
-  std::unique_ptr<SharedStore> shared_;  // nullptr: one shard
+  std::unique_ptr<SharedStore> shared_;    // nullptr: one shard
+  std::unique_ptr<LedgerEnd> ledger_end_;  // nullptr: one shard
+  bool end_is_judged_ = false;             // by all
   std::vector<Unit> units_;
   std::uint64_t next_id_ = 1;
   ShardRouter router_;
   std::optional<Plan> plan_;        // under way: the shards concerned are being quieted
   std::optional<Topology> latest_;  // came while that was so, or too soon behind it
   std::int64_t settled_us_ = 0;     // when the last one was carried out
+  std::int64_t started_us_ = 0;
+  bool asks_first_ = false;
   Now now_;
 };
 

@@ -148,7 +148,7 @@ TEST_F(DividedTest, OfADamagedFactWhatIsMissingIsNew) {
   reply_to({"set", high, "b"});
   std::string fact = store.fact("cluster_shards");
   fact.resize(fact.rfind("\n", fact.size() - 2) + 1);  // the last line
-  store.put_fact("cluster_shards", fact + "7 0 z 6379 5-6\nnonsense\n9 1 z 6379 0-3\n");
+  store.put_fact("cluster_shards", fact + "7 0 1 z 6379 5-6\nnonsense\n9 1 1 z 6379 0-3\n");
   restart();
   EXPECT_EQ(set->status().shards.size(), 2u);
   tell({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});

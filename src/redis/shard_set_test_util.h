@@ -37,12 +37,14 @@ inline std::string key_in(std::string_view ranges) {
 struct Shards {
   std::string node;
   std::string ranges;
+  std::uint64_t config_epoch = 0;
 };
 
 inline Topology topology(const std::vector<Shards>& shards) {
   Topology out;
-  for (const auto& [node, ranges] : shards) {
+  for (const auto& [node, ranges, config_epoch] : shards) {
     ClusterShard shard;
+    shard.config_epoch = config_epoch;
     shard.primary_id = node;
     shard.primary = {node, 6379, ""};
     shard.slots = slots(ranges);
@@ -68,6 +70,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
     ShardSetOptions options;
     options.cluster = true;
     options.stack.engine.replica_reads = replica_reads;
+    options.stack.engine.region = region;
     set = std::make_unique<ShardSet>(std::move(options), std::move(policies), store, cluster,
                                      counters, *this, random);
     set->set_hint([this] { ++hints; });
@@ -110,7 +113,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
     std::map<std::string, std::string, std::less<>> keys;
     for (const auto& node : nodes) keys.merge(cluster.node(node).data);
     for (const auto& node : nodes) cluster.node(node).slots.reset();
-    for (const auto& [name, ranges] : shards) {
+    for (const auto& [name, ranges, config_epoch] : shards) {
       const std::string node = name + ":6379";
       nodes.insert(node);
       cluster.node(node).slots = slots(ranges);
@@ -126,7 +129,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
   }
   void tell(const std::vector<Shards>& shards) {
     wanted.clear();
-    for (const auto& [node, ranges] : shards) wanted[node + ":6379"] = ranges;
+    for (const auto& [node, ranges, config_epoch] : shards) wanted[node + ":6379"] = ranges;
     set->on_topology(topology(shards));
   }
   // Which slots are where, as stayd has it.
@@ -196,6 +199,7 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
   std::vector<std::unique_ptr<Request>> requests;
   bool ledger_works = true;
   bool replica_reads = false;
+  std::string region;  // that a start begins with
   int hints = 0;
   std::unique_ptr<ShardSet> set;
 };
@@ -203,7 +207,8 @@ class ShardSetTest : public ::testing::Test, public EventSink, public CallSink {
 // Of two shards, x and y, that are trusted.
 class DividedTest : public ShardSetTest {
  protected:
-  DividedTest() {
+  explicit DividedTest(std::string in_use = {}) {
+    region = std::move(in_use);
     start();
     reshard({{"x", std::string(kLow)}, {"y", std::string(kHigh)}});
     EXPECT_TRUE(settled());

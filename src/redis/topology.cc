@@ -94,6 +94,11 @@ bool Topology::same_primaries(const Topology& other) const {
   });
 }
 
+bool Topology::same_epochs(const Topology& other) const {
+  return std::ranges::equal(shards, other.shards, {}, &ClusterShard::config_epoch,
+                            &ClusterShard::config_epoch);
+}
+
 SlotSet Topology::covered() const {
   SlotSet out;
   for (const ClusterShard& shard : shards) out |= shard.slots;

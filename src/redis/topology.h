@@ -45,6 +45,7 @@ struct Topology {
   bool same_places(const Topology& other) const;
   // And their primaries are the same nodes at the same addresses.
   bool same_primaries(const Topology& other) const;
+  bool same_epochs(const Topology& other) const;
   SlotSet covered() const;
   const ClusterShard* shard_of(std::uint16_t slot) const;  // nullptr: nobody has it
   const ClusterShard* find(std::string_view primary_id) const;

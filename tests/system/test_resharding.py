@@ -2,6 +2,8 @@
 an outage of a few keys. Then the new shard fails, and may not have forgotten what came to it.
 """
 
+import time
+
 import pytest
 
 from lib.cluster_client import entries_of, slot_of
@@ -124,6 +126,28 @@ def test_slot_moves_back_before_it_has_moved(clustered):
     assert source.primary.call("CLUSTER", "SETSLOT", slot(users), "STABLE") == "OK"
     users.go_on(SILENT_LIMIT_S)
     cluster.give_up_move(slot(users), source, target)
+    settled(cluster, stayd, users)
+
+
+@pytest.mark.timeout(120)
+def test_slot_leaves_and_comes_back_unheard(clustered):
+    """stayd stands still meanwhile, and ten sessions are lost where they were: the heartbeat of the shard,
+    which is in another slot, does not tell of it. The config-epoch does."""
+    cluster, stayd = clustered()
+    source, target = cluster.shards[:2]
+    users = users_of(source, stayd, 25)
+    vouched = time.time() + 1
+    wait_until(
+        lambda: all(shard["last_heartbeat_ms"] / 1e3 > vouched for shard in stayd.shards()),
+        5,
+        "heartbeats that vouch for them",
+    )
+    stayd.freeze()
+    cluster.move_slots([slot(users)], source, target)
+    assert target.primary.call("DEL", *list(users.live)[:10]) == 10
+    cluster.move_slots([slot(users)], target, source)
+    stayd.thaw()
+    wait_until(lambda: len(source.primary.keys()) >= 25, 20, "they are written again")
     settled(cluster, stayd, users)
 
 
