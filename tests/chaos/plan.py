@@ -1,17 +1,18 @@
 """What a seed does: pure, so that `./dev chaos --seed N` is the same run again, but for its timing.
 
-Seeds walk through all pairs of faults in one shuffled order: seed N gets the pairs from 3N on, so that successive
-seeds repeat no pair before every pair has been.
+A seed's range is its topology. Seeds walk through all pairs of the topology's faults in one shuffled order: the
+Nth gets the pairs from 3N on, so that successive seeds repeat no pair before every pair has been.
 """
 
 import itertools
 from dataclasses import dataclass, field
 from random import Random
 
-from .faults import BY_NAME, FAULTS
+from .faults import BY_NAME, FAULTS, OF_TOPOLOGY
 
 PAIRS_OF_A_RUN = 3
 SOAK_PERIOD_S = 15
+FIRST_SEEDS = {"plain": 0, "tls": 200_000, "sentinel": 300_000, "cluster": 400_000}
 ENDING_STAYD = ("stayd_killed", "stayd_terminated", "stayd_no_memory")  # and all that begin so
 # One framework each, three of them at once.
 FRAMEWORKS = [
@@ -45,25 +46,39 @@ class Plan:
     seed: int
     apps: list
     presets: bool  # stayd is told which keys are sessions of which framework
+    topology: str = "plain"
     pairs: list = field(default_factory=list)
 
 
-def all_pairs():
-    pairs = list(itertools.combinations([fault.name for fault in FAULTS], 2))
+def topology_of(seed):
+    return max((first, name) for name, first in FIRST_SEEDS.items() if first <= seed)[1]
+
+
+def all_pairs(topology="plain"):
+    """Of a topology with faults of its own: those with one of these."""
+    own, others = ([fault.name for fault in faults] for faults in OF_TOPOLOGY[topology])
+    pairs = itertools.combinations([*own, *others], 2)
+    pairs = [pair for pair in pairs if not own or pair[0] in own]
     Random(0).shuffle(pairs)
     return pairs
 
 
 def draw(seed, faults=None):
     """The plan of a seed. `faults`: names, instead of the pairs that the seed would get."""
-    random = Random(f"chaos {seed}")
+    random, topology = Random(f"chaos {seed}"), topology_of(seed)
     frameworks = random.sample(FRAMEWORKS, 3)
-    plan = Plan(seed, [random.choice(names) for names in frameworks], random.random() < 0.5)
-    pairs = all_pairs()
+    apps = [random.choice(names) for names in frameworks]
+    plan = Plan(seed, apps, random.random() < 0.5, topology)
+    pairs, nth = all_pairs(topology), seed - FIRST_SEEDS[topology]
     for number in range(PAIRS_OF_A_RUN):
-        names = faults or pairs[(PAIRS_OF_A_RUN * seed + number) % len(pairs)]
-        plan.pairs.append(draw_pair(random, list(names)))
+        names = faults or pairs[(PAIRS_OF_A_RUN * nth + number) % len(pairs)]
+        plan.pairs.append(draw_pair(random, list(names), patience_s(topology)))
     return plan
+
+
+def patience_s(topology):
+    """A failover takes its time."""
+    return 1.5 if topology in ("sentinel", "cluster") else 0.0
 
 
 def draw_soak(seed, seconds):
@@ -81,13 +96,13 @@ def draw_soak(seed, seconds):
     return plan
 
 
-def draw_pair(random, names):
+def draw_pair(random, names, patience_s=0.0):
     """The second fault comes while the first is in. What is put in by a command comes before what makes
     Redis silent, and is taken out after it."""
     random.shuffle(names)
     names.sort(key=lambda name: BY_NAME[name].silences)
     second_s = random.uniform(0.3, 1.5)
-    out_s = second_s + random.uniform(1.0, 3.0)
+    out_s = second_s + random.uniform(1.0, 3.0) + patience_s
     both_out_s = out_s + random.uniform(0.0, 1.5)
     steps = [Step(0, names[0], True)]
     if len(names) == 1:

@@ -9,9 +9,8 @@ import itertools
 from .certificates import ServerAuthority
 from .cluster_client import SLOTS, ClusterClient, entries_of, slot_of
 from .processes import free_port, wait_until
-from .sentinels import APP, Frozen, Killed
+from .sentinels import APP, Frozen, Killed, cut_off
 
-NODES = "127.0.0.2-127.0.0.254"  # as nft writes it
 MIGRATE_KEYS = 10  # at a time, as redis-cli does
 
 
@@ -246,13 +245,29 @@ class ClusterSet:
         """Keys that have gone already are moved back; what the source has of them anew wins."""
         source, target = source.primary, target.primary
         _ok(source.call("CLUSTER", "SETSLOT", slot, "STABLE"))
-        _ok(target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id))
-        for key in target.call("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
-            reply = self._migrate(target, source, [key])
+        self._bring_back(slot, target, source)
+
+    def fix_slot(self, slot):
+        """Whatever was under way with it, as redis-cli mends it: its owner gets what others hold of it, and
+        what the owner has itself wins."""
+        owner = self.primary_of(slot)
+        _ok(owner.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        for shard in self.shards:
+            if shard.primary is not owner:
+                _ok(shard.primary.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+                if shard.primary.call("CLUSTER", "COUNTKEYSINSLOT", slot):
+                    self._bring_back(slot, shard.primary, owner)
+
+    def _bring_back(self, slot, holder, owner):
+        _ok(holder.call("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.id))
+        for key in holder.call("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
+            reply = self._migrate(holder, owner, [key])
             if "BUSYKEY" in reply:
-                with target.client() as client:
-                    assert client.pipeline(["ASKING"], ["DEL", key]) == ["OK", 1]
-        _ok(target.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+                with holder.client() as client:
+                    client.pipeline(["ASKING"], ["DEL", key])
+            else:
+                assert reply in ("OK", "NOKEY"), reply
+        _ok(holder.call("CLUSTER", "SETSLOT", slot, "STABLE"))
 
     def _migrate(self, source, target, keys):
         auth = ["AUTH", self.password] if self.password else []
@@ -261,13 +276,8 @@ class ClusterSet:
 
     def cut_off(self, node):
         """From the other nodes, not from clients; network.heal() ends it."""
-        own = node.config["bind-source-addr"]
-        ports = f"{{ {node.named_port}, {node.config['cluster-port']} }}"
-        for rule in (
-            f"ip saddr {own}", f"ip daddr {own}",
-            f"ip saddr {NODES} tcp dport {ports}", f"ip daddr {NODES} tcp sport {ports}",
-        ):  # fmt: skip
-            self.network.drop(rule)
+        ports = (node.named_port, node.config["cluster-port"])
+        cut_off(self.network, node.config["bind-source-addr"], *ports)
 
     def move_address(self, node):
         """Stops it and starts it with its data and on other ports."""
