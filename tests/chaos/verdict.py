@@ -26,6 +26,16 @@ LEDGER_FAULTS = (
     "stayd_sync_errors",
     "stayd_no_descriptors",
 )
+# Beside one of these Redis is there, and has what it was told: they excuse nothing of the ledger's.
+HARMLESS = (
+    "replica_killed",
+    "replica_cut_off",
+    "replicas_behind",
+    "sentinel_killed",
+    "sentinels_killed",
+    "sentinels_frozen",
+    "port_certificate_renewed",
+)
 UNKNOWN = "-TRYAGAIN stayd"
 LEDGERLESS = UNKNOWN + "|-ERR stayd: (Redis is out and the ledger cannot be written|outcome unknown)"
 STANDBY_US = 300_000  # between stayd's end and the supervisor's notice, and back
@@ -73,7 +83,7 @@ def excuses_of(occurrences, downs):
             found.append(Excuse(one.in_us, late_us, pages=".", loses_pages=True))
         if one.fault in LEDGER_FAULTS:
             healed_us = one.healed_us or late_us
-            if one.companion:
+            if one.companion and one.companion not in HARMLESS:
                 found.append(Excuse(one.in_us, healed_us, LEDGERLESS, ".", True, unprotected=True))
             elif any(o.fault == "evicting" and o.in_us < one.in_us for o in occurrences):
                 # W3: what Redis does not hold it may have evicted, and only the ledger knows.

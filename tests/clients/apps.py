@@ -28,10 +28,10 @@ def node_program():
 
 def _php(locking):
     def argv(port, redis, ca):
-        tls = f"&stream[cafile]={ca}" if ca else ""
         settings = {
             "session.save_handler": "redis",
-            "session.save_path": f'"{"tls" if ca else "tcp"}://127.0.0.1:{redis}?timeout=2{tls}"',
+            "session.save_path": f'"{"tls" if ca else "tcp"}://127.0.0.1:{redis}?timeout=2"',
+            "openssl.cafile": ca or "",
             "session.gc_maxlifetime": "3600",
             "session.use_strict_mode": "1",
             "redis.session.locking_enabled": int(locking),
