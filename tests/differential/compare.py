@@ -2,6 +2,7 @@
 
     compare.py [--seed N] [--commands N]             stayd with Redis up, and stayd in stand-in mode
     compare.py --tls ...                             the same, with TLS on both sides of both of them
+    compare.py --cluster ...                         stayd in front of a Cluster; each of 8 clients in one slot
     compare.py --outages [--seed N] [--commands N]   one stayd whose Redis is killed and frozen under way
 
 Ends with exit code 1 and the shortest script that shows a difference, if there is one.
@@ -20,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.certificates import ServerAuthority  # noqa: E402
+from lib.clusters import ClusterSet  # noqa: E402
 from lib.processes import free_port, wait_until  # noqa: E402
 from lib.servers import RedisServer, StaydServer, stayd_binary  # noqa: E402
 from lib.tls_tunnel import TlsTunnel  # noqa: E402
@@ -43,17 +45,20 @@ COMPACT = {
 
 @contextlib.contextmanager
 def servers(tls=False):
-    """(make_redis, make_stayd); everything they made ends with the block. `tls`: each stayd speaks it with its
+    """(make_redis, make_stayd, make_cluster); everything they made ends with the block. `tls`: each stayd speaks it with its
     Redis and with its clients; its plain client's way is `stayd.diff_port`."""
     folder = Path(tempfile.mkdtemp(prefix="stayd-diff-"))
     started, tunnels = [], []
     authority = ServerAuthority(folder / "authority") if tls else None
 
-    def make_redis():
+    def make_redis(**options):
         own = authority.server_settings() if tls else {}
-        redis = RedisServer(folder / f"redis{len(started)}", **COMPACT, **own).start()
+        redis = RedisServer(folder / f"redis{len(started)}", **COMPACT, **own, **options).start()
         started.append(redis)
         return redis
+
+    def make_cluster():
+        return ClusterSet(folder, make_redis, replicas=0)
 
     def make_stayd(redis, options):
         url = redis.url
@@ -76,7 +81,7 @@ def servers(tls=False):
         return stayd
 
     try:
-        yield make_redis, make_stayd
+        yield make_redis, make_stayd, make_cluster
     finally:
         for tunnel in tunnels:
             tunnel.close()
@@ -96,7 +101,7 @@ def command(redis, stayd_port, seed, commands, *more):
 
 def compare(seed, commands, tls=False):
     """stayd with Redis up and stayd without, both against a Redis; the program's exit code."""
-    with servers(tls) as (make_redis, make_stayd):
+    with servers(tls) as (make_redis, make_stayd, _):
         right, up, out = make_redis(), make_redis(), make_redis()
         stayd, stand_in = make_stayd(up, PATIENCE), make_stayd(out, {})
         out.kill()
@@ -111,10 +116,21 @@ def compare(seed, commands, tls=False):
     return code
 
 
+def compare_with_cluster(seed, commands):
+    """stayd in front of a Cluster looks like one Redis to whoever keeps to one slot."""
+    with servers() as (make_redis, make_stayd, make_cluster):
+        right = make_redis()
+        stayd = make_stayd(make_cluster(), PATIENCE)
+        words = command(right, stayd.port, seed, commands, "--cluster")
+        code = subprocess.run(words).returncode
+        stayd.process.must_be_alive()
+    return code
+
+
 def compare_through_outages(seed, commands, tls=False):
     """One stayd whose Redis comes and goes, against a Redis that never does; then what both hold."""
     chance = random.Random(seed)
-    with servers(tls) as (make_redis, make_stayd):
+    with servers(tls) as (make_redis, make_stayd, _):
         right, redis = make_redis(), make_redis()
         stayd = make_stayd(redis, {"redis.retry_max": "1s"})
         outages = []
@@ -167,12 +183,16 @@ def main():
     parser.add_argument("--commands", type=int, default=1_000_000)
     parser.add_argument("--outages", action="store_true")
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--cluster", action="store_true")
     options = parser.parse_args()
     start = time.monotonic()
-    run = compare_through_outages if options.outages else compare
-    code = run(options.seed, options.commands, options.tls)
-    kind = "through outages" if options.outages else "with Redis and without"
-    kind += ", over TLS" if options.tls else ""
+    if options.cluster:
+        kind, code = "with a Cluster", compare_with_cluster(options.seed, options.commands)
+    else:
+        run = compare_through_outages if options.outages else compare
+        code = run(options.seed, options.commands, options.tls)
+        kind = "through outages" if options.outages else "with Redis and without"
+        kind += ", over TLS" if options.tls else ""
     verdict = "0 differences" if code == 0 else "FAILED"
     print(
         f"differential: {options.commands} commands {kind}, seed {options.seed}, "

@@ -25,6 +25,9 @@ class TlsTunnel:
     def close(self):
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.run_until_complete(asyncio.sleep(0))
 
     def _run(self, listening):
         asyncio.set_event_loop(self.loop)
