@@ -13,6 +13,7 @@ from .faults import BY_NAME, OF_TOPOLOGY
 PAIRS_OF_A_RUN = 3
 SOAK_PERIOD_S = 15
 WITH_REPLICAS = ("sentinel", "cluster")
+BEHIND = "replicas_behind"
 FIRST_SEEDS = {"plain": 0, "tls": 200_000, "sentinel": 300_000, "cluster": 400_000}
 ENDING_STAYD = ("stayd_killed", "stayd_terminated", "stayd_no_memory")  # and all that begin so
 # One framework each, three of them at once.
@@ -75,7 +76,18 @@ def draw(seed, faults=None):
     for number in range(PAIRS_OF_A_RUN):
         names = faults or pairs[(PAIRS_OF_A_RUN * nth + number) % len(pairs)]
         plan.pairs.append(draw_pair(random, list(names), patience_s(topology)))
+    if topology in WITH_REPLICAS and not faults:
+        plan.pairs = [with_replicas_behind(random, pair) for pair in plan.pairs]
     return plan
+
+
+def with_replicas_behind(random, pair):
+    """One pair in three: whoever is promoted lacks what was written since before its first fault."""
+    if BEHIND in pair.faults or random.random() < 2 / 3:
+        return pair
+    end_s = max(step.at_s for step in pair.steps)
+    steps = (Step(0, BEHIND, True), *pair.steps, Step(end_s, BEHIND, False))
+    return Pair(pair.calm_s, steps, pair.at_s)
 
 
 def settings_of(seed, topology):

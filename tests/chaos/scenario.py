@@ -26,7 +26,7 @@ from chaos.growth import Growth  # noqa: E402
 from chaos.record import Recorder, lines_of, now_us  # noqa: E402
 from chaos.resp_stream import Error, text_of  # noqa: E402
 from chaos.stayd_faults import Supervisor  # noqa: E402
-from chaos.verdict import Occurrence, judge  # noqa: E402
+from chaos.verdict import Occurrence, companion_of, judge  # noqa: E402
 from clients.apps import PYTHON, App  # noqa: E402
 from lib import faults as lib_faults  # noqa: E402
 from lib.own_network import OwnNetwork  # noqa: E402
@@ -194,8 +194,9 @@ class Run:
             time.sleep(max(0, began + step.at_s - time.monotonic()))
             fault = BY_NAME[step.fault]
             if step.put_in:
-                other = "".join(name for name in pair.faults if name != step.fault)
-                one = under_way[step.fault] = Occurrence(step.fault, now_us(), companion=other)
+                others = [name for name in pair.faults if name != step.fault]
+                one = Occurrence(step.fault, now_us(), companion=companion_of(others))
+                under_way[step.fault] = one
                 self.occurrences.append(one)
                 one.problem = attempt(fault.put_in, self.world)
                 continue

@@ -67,6 +67,11 @@ class Occurrence:
     problem: str = ""
 
 
+def companion_of(others):
+    """Of the faults beside one, that which matters to it."""
+    return next((name for name in others if name not in HARMLESS), "")
+
+
 def excuses_of(occurrences, downs):
     """`downs`: times without a stayd that serves."""
     found = []
@@ -83,7 +88,7 @@ def excuses_of(occurrences, downs):
             found.append(Excuse(one.in_us, late_us, pages=".", loses_pages=True))
         if one.fault in LEDGER_FAULTS:
             healed_us = one.healed_us or late_us
-            if one.companion and one.companion not in HARMLESS:
+            if one.companion:
                 found.append(Excuse(one.in_us, healed_us, LEDGERLESS, ".", True, unprotected=True))
             elif any(o.fault == "evicting" and o.in_us < one.in_us for o in occurrences):
                 # W3: what Redis does not hold it may have evicted, and only the ledger knows.
