@@ -13,6 +13,7 @@ from chaos.chaos import seeds_of
 from chaos.faults import BY_NAME, FAULTS, OF_TOPOLOGY
 from chaos.record import Recorder
 from chaos.resp_stream import Error, Incomplete, parse, text_of
+from chaos.scenario import Run
 from chaos.scripts import Session
 from chaos.verdict import HARMLESS, Occurrence, companion_of, judge
 from lib import faults as lib_faults
@@ -208,3 +209,17 @@ def test_without_ledger_a_redis_that_has_evicted_keys_cannot_tell_who_is_gone(hi
     assert not history.judge([alone]).good
     assert history.judge([Occurrence("evicting", 1 * SECOND, 2 * SECOND), alone]).good
     assert not history.judge([alone, Occurrence("evicting", 17 * SECOND, 18 * SECOND)]).good
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("topology", plan.WITH_REPLICAS)
+def test_what_a_failover_loses_is_seen(topology, folder):
+    """By a run whose stayd only watches: the faults are real, and so is the verdict."""
+    drawn = plan.draw(plan.FIRST_SEEDS[topology], [plan.BEHIND, "primary_replaced"])
+    drawn.pairs, drawn.settings = drawn.pairs[:1], {"mode": "observe"}
+    with Run(drawn, folder) as run:
+        run.start()
+        run.play()
+        verdict = run.finish()
+    kinds = {one["kind"] for one in verdict.violations}
+    assert kinds & {"false_logout", "resurrection", "old_value"} and verdict.errors

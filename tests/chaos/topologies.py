@@ -22,6 +22,7 @@ from .wire import REDIS_HOST, Wire
 BOSS = "boss"  # the user of whoever breaks things: no fault takes its permissions
 ACL = f"user default on nopass ~* &* +@all\nuser {BOSS} on >{BOSS} ~* &* +@all\n"
 ACL_APP = "user app on >secret ~* &* +@all\n"  # stayd, where others are the default user
+TLS_SHARE = 0.25  # of the Sentinel sets and Clusters
 HEALED_WITHIN_S = 20
 
 
@@ -205,8 +206,20 @@ class _Set(Plain):
     def url(self):
         return self.servers.url
 
+    @property
+    def options(self):
+        return self.servers.options
+
     def connections(self):
         return ["USER", self.user]
+
+    def cut_off_stayd(self):
+        """From all servers."""
+        ports = ", ".join(str(port) for port in self.ports())
+        self.network.drop(f"ip saddr 127.0.0.1 tcp dport {{ {ports} }}")
+
+    def ports(self):
+        return [node.named_port for node in self.nodes]
 
     def heal(self):
         self.before_servers()
@@ -224,9 +237,10 @@ class Sentinels(_Set):
     """A primary, two replicas and three Sentinels."""
 
     def start(self):
+        tls = self.random.random() < TLS_SHARE
         self.servers = SentinelSet(
-            self.folder, self.make_redis, down_after_ms=700, failover_timeout_ms=2_000,
-            network=self.network,
+            self.folder, self.make_redis, down_after_ms=2_000 if tls else 700, tls=tls,
+            failover_timeout_ms=2_000, network=self.network,
         )  # fmt: skip
         self.ending.append(self.servers.end)
         self.turn()
@@ -235,6 +249,9 @@ class Sentinels(_Set):
     @property
     def nodes(self):
         return self.servers.redises
+
+    def ports(self):
+        return [*super().ports(), *(sentinel.named_port for sentinel in self.servers.sentinels)]
 
     def turn(self):
         self.look_at(self.servers.primary)
@@ -260,7 +277,7 @@ class Cluster(_Set):
     def start(self):
         self.servers = ClusterSet(
             self.folder, self.make_redis, full_coverage=self.random.random() < 0.5,
-            network=self.network,
+            tls=self.random.random() < TLS_SHARE, network=self.network,
         )  # fmt: skip
         self.moved = set()  # slots that somebody has begun to move
         self.turn()

@@ -74,6 +74,7 @@ FAILOVER = [
     ("primary_replaced", kill_with_data, start_old, True),
     ("primary_hangs", lambda w: w.redis.freeze(), thaw_old, True),
     ("primary_cut_off", lambda w: w.servers.servers.cut_off(w.redis), heal_network, False),
+    ("stayd_cut_off", lambda w: w.servers.cut_off_stayd(), heal_network, False),
     ("replica_cut_off", lambda w: w.servers.servers.cut_off(w.servers.replica), heal_network, False),
     ("replica_killed", lambda w: w.servers.replica.kill(), lambda w: w.servers.replica.start(), False),
     ("replicas_behind", stop_replication, heal_network, False),
