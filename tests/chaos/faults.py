@@ -202,6 +202,8 @@ def heal_all(world):
         if running:
             running.end()
     world.mover = None
+    world.servers.heal_files()
+    world.supervisor.may_not_start = False
     stayd_faults.heal(world)
     world.servers.heal()
     world.look()

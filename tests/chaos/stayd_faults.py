@@ -37,6 +37,7 @@ class Supervisor(threading.Thread):
         self.downs, self.ending, self.problems = [], threading.Event(), []
         self.start_prefix = ()  # of the next start alone
         self.may_end = False  # a fault that ends stayd is in
+        self.may_not_start = False  # one that keeps it from starting
 
     def run(self):
         while not self.ending.wait(0.01):
@@ -51,7 +52,7 @@ class Supervisor(threading.Thread):
                 self.stayd.start(wait="live")
             except (AssertionError, OSError) as error:
                 # Meant to fail, or on a full disk: the next start will be good, or the run is not.
-                if not self.stayd.prefix and not self.world_is_full():
+                if not (self.stayd.prefix or self.may_not_start or self.world_is_full()):
                     self.problems.append(str(error))
                 self.stayd.kill()
                 continue

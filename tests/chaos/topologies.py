@@ -112,6 +112,9 @@ class Plain:
     def turn(self):
         """Before the next faults: self.redis and self.wire are what they are about."""
 
+    def heal_files(self):
+        """Those that stayd reads."""
+
     def heal(self):
         again = ["ACL", "SETUSER", "default", "on", "nopass", "+@all"], ["REPLICAOF", "NO", "ONE"]
         wait_until(
@@ -142,9 +145,7 @@ class Tls(Plain):
         self.files = self.folder / "files"  # stayd's
         self.files.mkdir()
         self.own, self.port_pair = self.authority.issue("stayd"), self.authority.issue("port")
-        self.place("ca.pem", self.authority.ca_file)
-        self.place_pair("own", self.own)
-        self.place_pair("port", self.port_pair)
+        self.heal_files()
         self.port = free_port()
         return self.server
 
@@ -178,11 +179,13 @@ class Tls(Plain):
         words = ("tls-cert-file", pair[0], "tls-key-file", pair[1])
         assert self.redis.call("CONFIG", "SET", *words) == "OK"
 
-    def heal(self):
-        super().heal()
+    def heal_files(self):
         self.place("ca.pem", self.authority.ca_file)
         self.place_pair("own", self.own)
         self.place_pair("port", self.port_pair)
+
+    def heal(self):
+        super().heal()
         self.show((self.server["tls-cert-file"], self.server["tls-key-file"]))
         reply = self.redis.call("CONFIG", "SET", "tls-port", self.redis.named_port)
         assert reply == "OK", reply

@@ -240,16 +240,16 @@ def trust_again(world):
 
 
 def damage_files(world):
-    """A renewal that has failed half-way: the files of before are used on."""
+    """A renewal that has failed half-way: the files of before are used on. A stayd that starts has none."""
+    world.supervisor.may_not_start = True
     for name in ("ca.pem", "own.pem", "port.pem"):
         (world.servers.files / name).write_text("half written")
     kill_connections(world)
 
 
 def mend_files(world):
-    world.servers.place("ca.pem", world.servers.authority.ca_file)
-    world.servers.place_pair("own", world.servers.own)
-    world.servers.place_pair("port", world.servers.port_pair)
+    world.servers.heal_files()
+    world.supervisor.may_not_start = False
 
 
 def show_strange(world):
@@ -279,8 +279,14 @@ class Renewer(threading.Thread):
 
 
 def renew_port(world):
+    world.supervisor.may_not_start = True  # between a key and its certificate
     pairs = [world.servers.authority.issue(f"port{n}") for n in range(3)]
     world.mover = Renewer(world.servers, pairs)
+
+
+def stop_renewing(world):
+    world.mover.end()
+    world.supervisor.may_not_start = False
 
 
 def close_tls(world):
@@ -299,6 +305,6 @@ TLS = [
     ("authority_replaced", trust_others, trust_again, False),
     ("files_damaged", damage_files, mend_files, False),
     ("own_certificate_refused", show_strange, lambda w: w.servers.place_pair("own", w.servers.own), False),
-    ("port_certificate_renewed", renew_port, lambda w: w.mover.end(), False),
+    ("port_certificate_renewed", renew_port, stop_renewing, False),
     ("tls_port_closed", close_tls, open_tls, False),
 ]
