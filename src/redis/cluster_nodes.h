@@ -5,7 +5,8 @@
 //     <ping sent> <pong received> <config-epoch> <link-state> [<slot> | <first>-<last>]...
 //     [[<slot>->-<id>]...] [[<slot>-<-<id>]...]
 //
-// Slots on their way ("[...]") belong to whom they are listed with until the move is made.
+// Slots on their way ("[...]", only of the node that was asked) belong to whom they are listed with
+// until the move is made.
 // Source: https://redis.io/docs/latest/commands/cluster-nodes/
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/slots.h"
 #include "redis/topology.h"
 
 namespace stayd {
@@ -34,6 +36,7 @@ struct ClusterNode {
 struct ClusterView {
   std::vector<ClusterNode> nodes;  // without those that are only shaking hands: they have no id yet
   std::size_t myself = 0;          // the index of the node that was asked
+  SlotSet importing;               // on their way to it
   const ClusterNode& self() const { return nodes[myself]; }
   friend bool operator==(const ClusterView&, const ClusterView&) = default;
 };

@@ -15,6 +15,7 @@ constexpr std::string_view kPrimaryMoved = "the Cluster names another primary fo
 void ShardSet::on_topology(const Topology& topology) {
   if (topology.shards.empty() || topology.shards.size() > kMaxShards) return;
   latest_ = topology;
+  returned_ |= topology.returned;
   if (plan_) return;
   const Plan plan = plan_for(topology);
   if (!plan.moves_slots) {
@@ -33,6 +34,7 @@ void ShardSet::lead_to(const Destination& to, std::string_view cause) {
   options_.stack.engine.replicas = to.replicas;
   plan_.reset();
   latest_.reset();
+  returned_.reset();
   for (Unit& unit : units_) {
     unit.stack->log_in_with(to.credentials, to.tls);
     unit.stack->move_to({.port = 0}, cause);
@@ -45,6 +47,7 @@ void ShardSet::lead_to(const Destination& to, std::string_view cause) {
 
 void ShardSet::follow(const Topology& topology) {
   Plan plan = plan_for(topology);
+  returned_.reset();
   plan.moves_slots ? begin(std::move(plan)) : move_connections(plan);
 }
 
@@ -92,7 +95,8 @@ ShardSet::Plan ShardSet::plan_for(const Topology& topology) const {
       plan.primaries.push_back(shard.primary);
     }
   }
-  plan.moves_slots = plan.slots.size() > units_.size();
+  plan.anew = returned_;
+  plan.moves_slots = plan.slots.size() > units_.size() || plan.anew.any();
   for (std::size_t i = 0; i < units_.size(); ++i) {
     plan.moves_slots = plan.moves_slots || plan.slots[i] != units_[i].slots;
   }
@@ -130,6 +134,14 @@ bool ShardSet::quiet() const {
   return true;
 }
 
+// What it held about slots that are not its any more.
+Handover ShardSet::resize(Unit& unit, const SlotSet& slots) {
+  unit.slots = slots;
+  ShardPlace place(unit.id, slots, unit.version);
+  unit.share->set_slots(place.slots());
+  return unit.stack->engine().move(std::move(place));
+}
+
 // The order matters: every engine has given up what is not its own before another takes it.
 void ShardSet::carry_out() {
   const Plan plan = *std::exchange(plan_, std::nullopt);
@@ -138,15 +150,14 @@ void ShardSet::carry_out() {
   const std::size_t before = units_.size();
   for (std::size_t i = 0; i < before; ++i) {
     Unit& unit = units_[i];
+    const SlotSet others = unit.slots & ~plan.anew;
+    if (others != unit.slots && others.any()) given.push_back(resize(unit, others));
     if (plan.slots[i] == unit.slots) continue;
     if ((plan.slots[i] & ~unit.slots).any()) {
       ++unit.version;
       growing.push_back(i);
     }
-    unit.slots = plan.slots[i];
-    ShardPlace place(unit.id, unit.slots, unit.version);
-    unit.share->set_slots(place.slots());
-    given.push_back(unit.stack->engine().move(std::move(place)));
+    given.push_back(resize(unit, plan.slots[i]));
   }
   for (std::size_t i = before; i < plan.slots.size(); ++i) {
     units_.push_back(make_unit(std::to_string(next_id_++), 1, plan.slots[i], plan.primaries[i]));

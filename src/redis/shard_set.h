@@ -7,7 +7,8 @@
 // A new topology with the slots where they were moves connections, no more. When slots change their
 // shard: the router holds what is new for the shards concerned, their connections are given up, so
 // that what is under way ends by the ledger; then each engine gets its new place and, with the
-// slots that it gains, what the others held about their keys; then the router lets go.
+// slots that it gains, what the others held about their keys; then the router lets go. A slot whose
+// move was given up is taken over anew by the shard that has it: Redis got old keys back.
 //
 // Which shard is which outlives a restart, and so does what is believed of each: a shard's facts
 // stand in the ledger under its number. Sans-I/O; loop thread only. Owns the shards; what it is
@@ -103,6 +104,7 @@ class ShardSet final : private SlotEvents {
   struct Plan {
     std::vector<SlotSet> slots;
     std::vector<Endpoint> primaries;
+    SlotSet anew;  // stay where they are, and are taken over as if they came
     bool moves_slots = false;
   };
 
@@ -115,7 +117,11 @@ class ShardSet final : private SlotEvents {
   void follow(const Topology& topology);
   void move_connections(const Plan& plan);
   void begin(Plan plan);
-  bool concerned(std::size_t unit) const { return plan_->slots[unit] != units_[unit].slots; }
+  bool concerned(std::size_t unit) const {
+    const SlotSet& slots = units_[unit].slots;
+    return plan_->slots[unit] != slots || (plan_->anew & slots).any();
+  }
+  Handover resize(Unit& unit, const SlotSet& slots);
   bool quiet() const;
   void carry_out();
   void on_slot_elsewhere() override {
@@ -140,6 +146,7 @@ class ShardSet final : private SlotEvents {
   ShardRouter router_;
   std::optional<Plan> plan_;        // under way: the shards concerned are being quieted
   std::optional<Topology> latest_;  // came while that was so, or too soon behind it
+  SlotSet returned_;                // in topologies that have not been followed yet
   std::int64_t settled_us_ = 0;     // when the last one was carried out
   Now now_;
 };

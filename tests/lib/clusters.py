@@ -252,22 +252,28 @@ class ClusterSet:
         what the owner has itself wins."""
         owner = self.primary_of(slot)
         _ok(owner.call("CLUSTER", "SETSLOT", slot, "STABLE"))
-        for shard in self.shards:
-            if shard.primary is not owner:
-                _ok(shard.primary.call("CLUSTER", "SETSLOT", slot, "STABLE"))
-                if shard.primary.call("CLUSTER", "COUNTKEYSINSLOT", slot):
-                    self._bring_back(slot, shard.primary, owner)
+        for primary in {shard.primary for shard in self.shards} - {owner}:
+            if primary.call("CLUSTER", "COUNTKEYSINSLOT", slot):
+                self._bring_back(slot, primary, owner)
+            else:
+                _ok(primary.call("CLUSTER", "SETSLOT", slot, "STABLE"))
 
     def _bring_back(self, slot, holder, owner):
+        """The holder hears of an owner that was promoted only when nothing is on its way to itself."""
+        _ok(holder.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        has_it = lambda: slot in slots_of(owner, asked=holder)  # noqa: E731
+        wait_until(has_it, 15, f"the holder of keys in slot {slot} knows the owner")
         _ok(holder.call("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.id))
         for key in holder.call("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
-            reply = self._migrate(holder, owner, [key])
-            if "BUSYKEY" in reply:
-                with holder.client() as client:
-                    client.pipeline(["ASKING"], ["DEL", key])
-            else:
-                assert reply in ("OK", "NOKEY"), reply
+            wait_until(lambda k=key: self._brought(k, holder, owner), 15, f"{key} is brought back")
         _ok(holder.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+
+    def _brought(self, key, holder, owner):
+        reply = self._migrate(holder, owner, [key])
+        if "BUSYKEY" in reply:
+            with holder.client() as client:
+                reply = client.pipeline(["ASKING"], ["DEL", key])[0]
+        return reply in ("OK", "NOKEY")
 
     def _migrate(self, source, target, keys):
         auth = ["AUTH", self.password] if self.password else []
@@ -287,6 +293,12 @@ class ClusterSet:
         if self.authority:
             node.config["tls-port"] = free_port()
         node.start()
+
+
+def slots_of(node, asked):
+    """Slots of `node` as `asked` sees it."""
+    entries = entries_of(asked.call("CLUSTER", "NODES"))
+    return next(entry.slots for entry in entries if entry.id == node.id)
 
 
 def _ok(reply):
