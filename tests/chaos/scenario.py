@@ -224,9 +224,11 @@ class Run:
         for process in self.users:
             process.stop(timeout=40)
         paths = [self.history("load"), self.history("pages")]
+        for each in self.world.servers.returns:
+            time.sleep(max(0, each.over_us - now_us()) / 1e6)
         paths += [self.read_all(paths)]
         downs = [(from_us, to_us or now_us()) for from_us, to_us in self.world.supervisor.downs]
-        verdict = judge(self.folder, paths, self.occurrences, downs)
+        verdict = judge(self.folder, paths, self.occurrences, downs, self.world.servers.returns)
         verdict.problems += self.problems + self.world.supervisor.problems
         return verdict
 
@@ -272,6 +274,7 @@ class Run:
             "latencies_ms": verdict.latencies_ms,
             "growth": self.growth.summary(),
             "switches": self.switches(),
+            "slots_returned": len(self.world.servers.returns),
             "stayd_starts": len(self.world.supervisor.downs) + 1,
             "problems": verdict.problems,
             "good": verdict.good,

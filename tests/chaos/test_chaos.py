@@ -15,8 +15,9 @@ from chaos.record import Recorder
 from chaos.resp_stream import Error, Incomplete, parse, text_of
 from chaos.scenario import Run
 from chaos.scripts import Session
-from chaos.verdict import HARMLESS, Occurrence, companion_of, judge
+from chaos.verdict import HARMLESS, Occurrence, Return, companion_of, judge
 from lib import faults as lib_faults
+from lib.cluster_client import slot_of
 
 SECOND = 1_000_000
 
@@ -144,8 +145,8 @@ class History:
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
 
-    def judge(self, occurrences=(), downs=()):
-        return judge(self.folder, [self.path], list(occurrences), list(downs))
+    def judge(self, occurrences=(), downs=(), returns=()):
+        return judge(self.folder, [self.path], list(occurrences), list(downs), returns)
 
 
 @pytest.fixture
@@ -209,6 +210,16 @@ def test_without_ledger_a_redis_that_has_evicted_keys_cannot_tell_who_is_gone(hi
     assert not history.judge([alone]).good
     assert history.judge([Occurrence("evicting", 1 * SECOND, 2 * SECOND), alone]).good
     assert not history.judge([alone, Occurrence("evicting", 17 * SECOND, 18 * SECOND)]).good
+
+
+def test_what_comes_back_with_a_slot_is_excused_for_that_slot_and_time(history):
+    history.add("raw:express:1", ["DEL", "raw:express:1"], 11, ":1")
+    history.add("raw:express:1", ["GET", "raw:express:1"], 13, '"a"')
+    back = Return(slot_of("raw:express:1"), 12 * SECOND, 12 * SECOND)
+    assert not history.judge().good
+    assert history.judge(returns=[back]).good
+    assert not history.judge(returns=[Return(back.slot + 1, back.from_us, back.to_us)]).good
+    assert not history.judge(returns=[Return(back.slot, 14 * SECOND, 14 * SECOND)]).good
 
 
 @pytest.mark.timeout(180)

@@ -17,6 +17,8 @@ from lib.resp import Client
 from lib.sentinels import SentinelSet
 from lib.servers import RedisServer
 
+from .record import now_us
+from .verdict import Return
 from .wire import REDIS_HOST, Wire
 
 BOSS = "boss"  # the user of whoever breaks things: no fault takes its permissions
@@ -86,6 +88,7 @@ class Plain:
 
     user = "default"  # that stayd is
     options = {}
+    returns = ()
 
     def __init__(self, folder, network, random):
         self.folder, self.network, self.random = folder, network, random
@@ -283,6 +286,7 @@ class Cluster(_Set):
             tls=self.random.random() < TLS_SHARE, network=self.network,
         )  # fmt: skip
         self.moved = set()  # slots that somebody has begun to move
+        self.returns = []  # old keys came back to them
         self.turn()
         return self
 
@@ -306,7 +310,9 @@ class Cluster(_Set):
     def after_servers(self):
         self.servers.wait_whole(timeout=40)
         for slot in self.moved:
-            self.servers.fix_slot(slot)
+            began_us = now_us()
+            if self.servers.fix_slot(slot):
+                self.returns.append(Return(slot, began_us, now_us()))
         self.moved.clear()
 
     def slots_in_use(self, primary):

@@ -249,14 +249,16 @@ class ClusterSet:
 
     def fix_slot(self, slot):
         """Whatever was under way with it, as redis-cli mends it: its owner gets what others hold of it, and
-        what the owner has itself wins."""
-        owner = self.primary_of(slot)
+        what the owner has itself wins. How many keys came back."""
+        owner, count = self.primary_of(slot), 0
         _ok(owner.call("CLUSTER", "SETSLOT", slot, "STABLE"))
         for primary in {shard.primary for shard in self.shards} - {owner}:
-            if primary.call("CLUSTER", "COUNTKEYSINSLOT", slot):
+            if keys := primary.call("CLUSTER", "COUNTKEYSINSLOT", slot):
                 self._bring_back(slot, primary, owner)
+                count += keys
             else:
                 _ok(primary.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        return count
 
     def _bring_back(self, slot, holder, owner):
         """The holder hears of an owner that was promoted only when nothing is on its way to itself."""
