@@ -248,20 +248,17 @@ bool ClusterMap::most_followed_places_are_ok(const Fresh& answers, std::int64_t 
 }
 
 // Slots that are not on their way any more, and not where they were to go.
-SlotSet ClusterMap::note_importing(const Fresh& answers, const Topology& next,
-                                   std::int64_t now_us) {
+SlotSet ClusterMap::note_moving(const Fresh& answers, const Topology& next, std::int64_t now_us) {
   std::map<std::uint16_t, std::string> now;
   for (const auto& [id, node] : answers) {
-    const SlotSet& slots = node->answer.view.importing;
-    for (int slot = 0; slots.any() && slot < kSlots; ++slot) {
-      if (slots.test(slot)) now[static_cast<std::uint16_t>(slot)] = id;
-    }
+    const auto& moving = node->answer.view.moving;
+    now.insert(moving.begin(), moving.end());
   }
   SlotSet returned;
-  for (const auto& [slot, id] : std::exchange(importing_, std::move(now))) {
+  for (const auto& [slot, id] : std::exchange(moving_, std::move(now))) {
     const ClusterShard* shard = next.shard_of(slot);
     const bool arrived = shard != nullptr && shard->primary_id == id;
-    if (arrived || importing_.contains(slot)) continue;
+    if (arrived || moving_.contains(slot)) continue;
     returned.set(slot);
     returns_at_us_[slot] = now_us + kAnswerValidUs;
   }
@@ -300,7 +297,7 @@ bool ClusterMap::elect(std::int64_t now_us) {
   const bool anew = followed_ && merge.covers_all() && most_followed_places_are_ok(answers, now_us);
   Topology next = merge.topology(anew);
   if (followed_ ? next.shards.empty() : !settled(next, answers, now_us)) return false;
-  next.returned = note_importing(answers, next, now_us);
+  next.returned = note_moving(answers, next, now_us);
   const bool another = !followed_ || !followed_->same_primaries(next) || next.returned.any();
   followed_ = std::move(next);
   return another;

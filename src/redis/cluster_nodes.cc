@@ -14,7 +14,7 @@ constexpr std::size_t kMaxId = 64;
 
 struct Line {
   ClusterNode node;
-  SlotSet importing;
+  std::map<std::uint16_t, std::string> moving;
   bool myself = false;
   bool handshake = false;
 };
@@ -76,9 +76,12 @@ bool read_slots(std::string_view text, Line& line) {
   while (!text.empty()) {
     std::string_view word = take(text, ' ');
     if (word.starts_with('[') && word.ends_with(']')) {
-      word = word.substr(1, word.find("-<-") - 1);
-      const auto slot = parse_slot_range(word);
-      if (slot && slot->first == slot->last) line.importing.set(slot->first);
+      word = word.substr(1, word.size() - 2);
+      const std::size_t arrow = std::min(word.find("-<-"), word.find("->-"));
+      if (arrow == word.npos) continue;
+      const auto slot = parse_slot_range(word.substr(0, arrow));
+      const bool comes = word[arrow + 1] == '<';
+      if (slot) line.moving[slot->first] = comes ? line.node.id : word.substr(arrow + 3);
       continue;
     }
     const auto range = parse_slot_range(word);
@@ -124,7 +127,7 @@ std::optional<ClusterView> parse_cluster_nodes(std::string_view text, const Endp
     if (line.myself) {
       found = true;
       view.myself = view.nodes.size();
-      view.importing = line.importing;
+      view.moving = line.moving;
       if (!line.node.address.known()) line.node.address = asked;
     }
     if (line.myself || !line.handshake) view.nodes.push_back(std::move(line.node));

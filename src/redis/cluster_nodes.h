@@ -11,12 +11,12 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/slots.h"
 #include "redis/topology.h"
 
 namespace stayd {
@@ -36,7 +36,7 @@ struct ClusterNode {
 struct ClusterView {
   std::vector<ClusterNode> nodes;  // without those that are only shaking hands: they have no id yet
   std::size_t myself = 0;          // the index of the node that was asked
-  SlotSet importing;               // on their way to it
+  std::map<std::uint16_t, std::string> moving;  // slots on their way from or to it: where they go
   const ClusterNode& self() const { return nodes[myself]; }
   friend bool operator==(const ClusterView&, const ClusterView&) = default;
 };

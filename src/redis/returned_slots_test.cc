@@ -34,10 +34,11 @@ class ReturnedSlotsTest : public ::testing::Test {
       node.config_epoch = ++epoch;
       node.slots.push_back(*parse_slot_range(ranges));
     }
-    view.importing = slots(to_a);
+    if (!to_a.empty()) view.moving[parse_slot_range(to_a)->first] = "a";
     map.on_answer({"a", 6379, ""}, {view, true}, ++now_us);
     view.myself = 1;
-    view.importing = slots(to_b);
+    view.moving.clear();
+    if (!to_b.empty()) view.moving[parse_slot_range(to_b)->first] = "b";
     map.on_answer({"b", 6379, ""}, {view, true}, now_us);
     changed = map.elect(now_us);
   }
