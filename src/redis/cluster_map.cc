@@ -257,8 +257,8 @@ SlotSet ClusterMap::note_moving(const Fresh& answers, const Topology& next, std:
   SlotSet returned;
   for (const auto& [slot, id] : std::exchange(moving_, std::move(now))) {
     const ClusterShard* shard = next.shard_of(slot);
-    const bool arrived = shard != nullptr && shard->primary_id == id;
-    if (arrived || moving_.contains(slot)) continue;
+    if (shard == nullptr) moving_.emplace(slot, id);  // not all have heard of its end
+    if (moving_.contains(slot) || shard->primary_id == id) continue;
     returned.set(slot);
     returns_at_us_[slot] = now_us + kAnswerValidUs;
   }
