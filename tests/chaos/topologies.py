@@ -308,6 +308,7 @@ class Cluster(_Set):
         pass
 
     def after_servers(self):
+        self.servers.stop_moves(self.moved)
         self.servers.wait_whole(timeout=40)
         for slot in self.moved:
             began_us = now_us()

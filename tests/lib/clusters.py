@@ -247,6 +247,25 @@ class ClusterSet:
         _ok(source.call("CLUSTER", "SETSLOT", slot, "STABLE"))
         self._bring_back(slot, target, source)
 
+    def stop_moves(self, slots):
+        """Nothing is on its way any more: a node to which a slot was to go does not hear of its owner's failover
+        until then. What nobody has, because its new owner failed before it could tell, is given to somebody."""
+        for node in self.nodes:
+            for slot in slots:
+                node.call("CLUSTER", "SETSLOT", slot, "STABLE")  # replicas refuse
+        try:
+            wait_until(lambda: self._nobodys(slots) == set(), 5, "somebody has each slot")
+        except AssertionError:
+            for slot in self._nobodys(slots):
+                primaries = [node for node in self.nodes if node.call("ROLE")[0] == b"master"]
+                _ok(primaries[0].call("CLUSTER", "ADDSLOTS", slot))
+
+    def _nobodys(self, slots):
+        """As any node sees it."""
+        views = [entries_of(node.call("CLUSTER", "NODES")) for node in self.nodes]
+        seen = [set().union(*[entry.slots for entry in view if entry.serves]) for view in views]
+        return {slot for slot in slots if any(slot not in each for each in seen)}
+
     def fix_slot(self, slot):
         """Whatever was under way with it, as redis-cli mends it: its owner gets what others hold of it, and
         what the owner has itself wins. How many keys came back."""
