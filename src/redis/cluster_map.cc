@@ -247,6 +247,29 @@ bool ClusterMap::most_followed_places_are_ok(const Fresh& answers, std::int64_t 
   return std::ranges::any_of(answers, [](const auto& a) { return a.second->answer.state_ok; });
 }
 
+// Slots that are not on their way any more, and not where they were to go.
+SlotSet ClusterMap::note_moving(const Fresh& answers, const Topology& next, std::int64_t now_us) {
+  std::map<std::uint16_t, std::string> now;
+  for (const auto& [id, node] : answers) {
+    const auto& moving = node->answer.view.moving;
+    now.insert(moving.begin(), moving.end());
+  }
+  SlotSet returned;
+  for (const auto& [slot, id] : std::exchange(moving_, std::move(now))) {
+    const ClusterShard* shard = next.shard_of(slot);
+    if (shard == nullptr) moving_.emplace(slot, id);  // not all have heard of its end
+    if (moving_.contains(slot) || shard->primary_id == id) continue;
+    returned.set(slot);
+    returns_at_us_[slot] = now_us + kAnswerValidUs;
+  }
+  std::erase_if(returns_at_us_, [&](const auto& entry) {
+    if (now_us >= entry.second) returned.set(entry.first);
+    weigh_at_us_ = std::min(weigh_at_us_, entry.second);
+    return now_us >= entry.second;
+  });
+  return returned;
+}
+
 bool ClusterMap::settled(const Topology& first, const Fresh& answers, std::int64_t now_us) const {
   if (first.shards.empty()) return false;
   if (now_us - first_claim_us_ >= kPatienceUs) return true;
@@ -274,8 +297,9 @@ bool ClusterMap::elect(std::int64_t now_us) {
   const bool anew = followed_ && merge.covers_all() && most_followed_places_are_ok(answers, now_us);
   Topology next = merge.topology(anew);
   if (followed_ ? next.shards.empty() : !settled(next, answers, now_us)) return false;
-  const bool another =
-      !followed_ || !followed_->same_primaries(next) || !followed_->same_epochs(next);
+  next.returned = note_moving(answers, next, now_us);
+  const bool another = !followed_ || !followed_->same_primaries(next) ||
+                       !followed_->same_epochs(next) || next.returned.any();
   followed_ = std::move(next);
   return another;
 }

@@ -15,6 +15,9 @@
 //                              as far as those are known. No answer says then what is followed,
 //                              or it would win
 //   no claim at all            the slot stays, unless the followed primary itself has dropped it
+//   a slot that was on its     has returned if it is not where it was to go: keys that had gone
+//   way, as a node said        there may have been brought back (Topology::returned), or are
+//                              still to be: it returns once more when answers would be too old
 //   the first topology         waits for most of the primaries in it, with the state ok, at most
 //                              kPatienceUs; one without any slot is never followed
 //
@@ -63,6 +66,8 @@ class ClusterMap {
   bool confirmed(std::int64_t now_us) const;
 
   const std::optional<Topology>& followed() const { return followed_; }
+  // A node says that slots are on their way.
+  bool slots_move() const { return !moving_.empty(); }
   // Slots that the topology gives nobody.
   SlotSet uncovered() const;
   // The node that MOVED or ASK call "host:port": by whichever of its names they do.
@@ -88,10 +93,13 @@ class ClusterMap {
   bool is_fresh(const Node& node, std::int64_t now_us) const;
   Fresh fresh(std::int64_t now_us) const;
   bool most_followed_places_are_ok(const Fresh& answers, std::int64_t now_us) const;
+  SlotSet note_moving(const Fresh& answers, const Topology& next, std::int64_t now_us);
   bool settled(const Topology& first, const Fresh& answers, std::int64_t now_us) const;
 
   std::map<std::string, Node> nodes_;  // by address
   std::optional<Topology> followed_;
+  std::map<std::uint16_t, std::string> moving_;  // slots, and the nodes that they are to go to
+  std::map<std::uint16_t, std::int64_t> returns_at_us_;  // once more
   std::int64_t first_claim_us_ = -1;  // when an answer first gave any slot to anybody
   bool changed_ = false;              // since it was last weighed
   std::int64_t weigh_at_us_ = 0;      // when time alone changes what the answers say

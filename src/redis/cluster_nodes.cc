@@ -14,6 +14,7 @@ constexpr std::size_t kMaxId = 64;
 
 struct Line {
   ClusterNode node;
+  std::map<std::uint16_t, std::string> moving;
   bool myself = false;
   bool handshake = false;
 };
@@ -71,13 +72,21 @@ bool read_flags(std::string_view text, Line& line) {
   return true;
 }
 
-bool read_slots(std::string_view text, std::vector<SlotRange>& slots) {
+bool read_slots(std::string_view text, Line& line) {
   while (!text.empty()) {
-    const std::string_view word = take(text, ' ');
-    if (word.starts_with('[') && word.ends_with(']')) continue;
+    std::string_view word = take(text, ' ');
+    if (word.starts_with('[') && word.ends_with(']')) {
+      word = word.substr(1, word.size() - 2);
+      const std::size_t arrow = std::min(word.find("-<-"), word.find("->-"));
+      if (arrow == word.npos) continue;
+      const auto slot = parse_slot_range(word.substr(0, arrow));
+      const bool comes = word[arrow + 1] == '<';
+      if (slot) line.moving[slot->first] = comes ? line.node.id : word.substr(arrow + 3);
+      continue;
+    }
     const auto range = parse_slot_range(word);
     if (!range) return false;
-    slots.push_back(*range);
+    line.node.slots.push_back(*range);
   }
   return true;
 }
@@ -99,7 +108,7 @@ bool read_line(std::string_view text, NodeNames names, Line& line) {
   if (link != "connected" && link != "disconnected") return false;
   line.node.id = id;
   if (primary != "-") line.node.primary_id = primary;
-  return read_slots(text, line.node.slots);
+  return read_slots(text, line);
 }
 
 }  // namespace
@@ -118,6 +127,7 @@ std::optional<ClusterView> parse_cluster_nodes(std::string_view text, const Endp
     if (line.myself) {
       found = true;
       view.myself = view.nodes.size();
+      view.moving = line.moving;
       if (!line.node.address.known()) line.node.address = asked;
     }
     if (line.myself || !line.handshake) view.nodes.push_back(std::move(line.node));

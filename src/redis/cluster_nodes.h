@@ -5,11 +5,13 @@
 //     <ping sent> <pong received> <config-epoch> <link-state> [<slot> | <first>-<last>]...
 //     [[<slot>->-<id>]...] [[<slot>-<-<id>]...]
 //
-// Slots on their way ("[...]") belong to whom they are listed with until the move is made.
+// Slots on their way ("[...]", only of the node that was asked) belong to whom they are listed with
+// until the move is made.
 // Source: https://redis.io/docs/latest/commands/cluster-nodes/
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +36,7 @@ struct ClusterNode {
 struct ClusterView {
   std::vector<ClusterNode> nodes;  // without those that are only shaking hands: they have no id yet
   std::size_t myself = 0;          // the index of the node that was asked
+  std::map<std::uint16_t, std::string> moving;  // slots on their way from or to it: where they go
   const ClusterNode& self() const { return nodes[myself]; }
   friend bool operator==(const ClusterView&, const ClusterView&) = default;
 };

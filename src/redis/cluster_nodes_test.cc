@@ -69,6 +69,12 @@ TEST(ClusterNodes, ASlotOnItsWayIsWhereItWas) {
   EXPECT_NE(summary("migrating").find("primary 1 0-5460\n"), std::string::npos);
   EXPECT_NE(summary("importing").find("7c9e* 127.0.0.1:27802 primary 2 5461-10922\n"),
             std::string::npos);
+  for (const char* name : {"migrating", "importing"}) {
+    const auto moving = parsed(text_of(name))->moving;
+    ASSERT_EQ(moving.size(), 1u) << name;
+    EXPECT_EQ(moving.at(100).substr(0, 4), "7c9e") << name;
+  }
+  EXPECT_TRUE(parsed(text_of("moved"))->moving.empty());
   EXPECT_NE(summary("moved").find("7c9e 127.0.0.1:27802 primary 7 100,5461-10922\n"),
             std::string::npos);
   EXPECT_NE(summary("moved").find("ae98 127.0.0.1:27801 primary 1 0-99,101-5460\n"),

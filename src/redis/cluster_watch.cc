@@ -127,6 +127,9 @@ void ClusterWatch::on_tick(Now now) {
   const bool pressed = hinted_ && now.mono_us >= asked_us_ + options_.hint_pause_ms * 1000;
   if (pressed || now.mono_us >= next_ask_us_) ask_all();
   elect();
+  if (map_.slots_move()) {
+    next_ask_us_ = std::min(next_ask_us_, asked_us_ + options_.doubt_interval_ms * 1000);
+  }
   if (std::exchange(answered_, false)) choose_nodes();
   tell_of_uncovered();
   tell_of_reach();

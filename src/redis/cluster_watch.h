@@ -3,8 +3,8 @@
 //   each of ClusterMap::to_ask(): Link ─▶ CLUSTER INFO, CLUSTER NODES
 //                                         └─▶ ClusterMap (cluster_map.h) ─▶ on_topology
 //
-// Rarely while all is well, often while a shard is lost, and at once after a hint (MOVED). Nodes
-// that others know of are asked too, until they are gone (cluster_map.h).
+// Rarely while all is well, often while a shard is lost or slots move, and at once after a hint
+// (MOVED). Nodes that others know of are asked too, until they are gone (cluster_map.h).
 //
 // Sans-I/O on a Dialer; loop thread only. Owns its links; what it is given outlives it. Times are
 // in the Now that on_tick() brings.
@@ -34,8 +34,9 @@ struct ClusterOptions {
   // certificates name them.
   LinkOptions link;
   std::int64_t ask_interval_ms = 10'000;  // a tenth more or less: many ask the same nodes
-  std::int64_t doubt_interval_ms = 250;   // while a shard is lost, or there is no topology
-  std::int64_t hint_pause_ms = 100;       // hints within it are one
+  // While a shard is lost, slots are on their way, or there is no topology.
+  std::int64_t doubt_interval_ms = 250;
+  std::int64_t hint_pause_ms = 100;  // hints within it are one
   // A node that is silent for longer is dialled anew.
   std::int64_t answer_deadline_ms = ClusterMap::kPatienceUs / 1'000;
   std::int64_t tell_after_ms = 2'000;  // that no node answers, that slots are nobody's
@@ -44,8 +45,8 @@ struct ClusterOptions {
 class ClusterEvents {
  public:
   virtual ~ClusterEvents() = default;
-  // Other places, primaries or config-epochs than before, or the first ones; on a tick. Valid
-  // during the call.
+  // Other places, primaries or config-epochs than before, the first ones, or slots returned; on a
+  // tick. Valid during the call.
   virtual void on_topology(const Topology& topology) = 0;
   // This node says that the Cluster serves, which it has denied, or it has not answered before.
   virtual void on_node_serves(const Endpoint& node) = 0;

@@ -16,6 +16,7 @@ void ShardSet::on_topology(const Topology& topology) {
   if (topology.shards.empty() || topology.shards.size() > kMaxShards) return;
   latest_ = topology;
   asks_first_ = false;
+  returned_ |= topology.returned;
   const Plan plan = plan_for(topology);
   note_away(plan);
   if (plan_) return;
@@ -38,6 +39,7 @@ void ShardSet::lead_to(const Destination& to, std::string_view cause) {
   asks_first_ = false;
   end_is_judged_ = true;
   if (ledger_end_) ledger_end_->close();
+  returned_.reset();
   for (Unit& unit : units_) {
     unit.config_epoch = 0;  // the other region's are its own
     unit.away.reset();
@@ -52,6 +54,7 @@ void ShardSet::lead_to(const Destination& to, std::string_view cause) {
 
 void ShardSet::follow(const Topology& topology) {
   Plan plan = plan_for(topology);
+  returned_.reset();
   plan.moves_slots ? begin(std::move(plan)) : move_connections(plan);
 }
 
@@ -129,7 +132,7 @@ void ShardSet::find_returned(Plan& plan) const {
     const bool higher = unit.config_epoch != 0 && plan.config_epochs[i] > unit.config_epoch;
     const bool explained = failed_over(i) && plan.config_epochs[i] <= highest;
     const SlotSet kept = plan.slots[i] & unit.slots;
-    plan.returned.push_back(higher && !explained ? kept : kept & unit.away);
+    plan.returned.push_back(higher && !explained ? kept : kept & (unit.away | returned_));
   }
 }
 

@@ -7,7 +7,8 @@
 // A new topology with the slots where they were moves connections, no more. When slots change their
 // shard: the router holds what is new for the shards concerned, their connections are given up, so
 // that what is under way ends by the ledger; then each engine gets its new place and, with the
-// slots that it gains, what the others held about their keys; then the router lets go.
+// slots that it gains, what the others held about their keys; then the router lets go. A slot whose
+// move was given up is taken over anew by the shard that has it: Redis got old keys back.
 //
 // Slots may leave a shard and come back before anybody tells: their keys were elsewhere, and may
 // have been lost there. A node that gets slots takes a higher config-epoch, so a rise that nothing
@@ -163,6 +164,7 @@ class ShardSet final : private SlotEvents {
   ShardRouter router_;
   std::optional<Plan> plan_;        // under way: the shards concerned are being quieted
   std::optional<Topology> latest_;  // came while that was so, or too soon behind it
+  SlotSet returned_;                // in topologies that have not been followed yet
   std::int64_t settled_us_ = 0;     // when the last one was carried out
   std::int64_t started_us_ = 0;
   bool asks_first_ = false;

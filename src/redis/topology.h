@@ -39,6 +39,9 @@ struct ClusterShard {
 
 struct Topology {
   std::vector<ClusterShard> shards;  // by their lowest slots; no slot is in two
+  // Slots whose move was given up just now: their primary may have got back old keys that somebody
+  // else held meanwhile. Not part of the durable fact.
+  SlotSet returned = {};
 
   friend bool operator==(const Topology&, const Topology&) = default;
   // The same slots stand together, wherever they are.

@@ -57,6 +57,7 @@ std::string change_text(const Topology& before, const Topology& after) {
   }
   const SlotSet dropped = covered_before & ~after.covered();
   if (dropped.any()) append(out, ranges(dropped) + " dropped");
+  if (after.returned.any()) append(out, "the move of " + ranges(after.returned) + " given up");
   return shortened(std::move(out));
 }
 

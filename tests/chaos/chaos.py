@@ -1,9 +1,10 @@
 """`./dev chaos`: runs of scenario.py, each in a process, a network and a folder of its own.
 
-    chaos.py [--scenarios N] [--from SEED] [--seed SEED] [--faults A,B] [--parallel N] [--record]
+    chaos.py [--scenarios N] [--from N] [--topology NAME] [--seed SEED] [--faults A,B] [--parallel N] [--record]
 
-Without --seed or --from the seeds begin where the commit's hash says, so that each commit tries others. The
-folder of a run that failed is kept under build/chaos/. Exit code 1 if a run failed.
+A seed's range is its topology (plan.py): of ten runs six have a plain Redis, the others take turns, and each counts
+its seeds from --from on. Without --seed or --from they begin where the commit's hash says, so that each commit
+tries others. The folder of a run that failed is kept under build/chaos/. Exit code 1 if a run failed.
 """
 
 import argparse
@@ -15,19 +16,41 @@ import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import zip_longest
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from chaos.plan import FIRST_SEEDS, topology_of  # noqa: E402
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 KEPT = ROOT / "build/chaos"
 TABLE = HERE / "verdicts.tsv"
-COLUMNS = "date commit seed faults applications operations in_doubt excused_errors p99_ms verdict"
-LIMIT_S = 180  # a run that takes longer hangs
+COLUMNS = "date commit seed topology faults applications operations in_doubt excused_errors p99_ms verdict"
+LIMIT_S = 240  # a run that takes longer hangs
+SHARE = 2 / 15  # of the scenarios, for each topology but the plain one
 
 
 def seconds_of(text):
     """"20m", "90s" """
     return float(text[:-1]) * {"s": 1, "m": 60, "h": 3600}[text[-1]]
+
+
+def seeds_of(options):
+    """Those of the topologies alternate."""
+    if options.seed is not None or options.soak:
+        return [options.seed or 0]
+    first = int(commit(), 16) % 100_000 if options.first is None else options.first
+    if first >= min(filter(None, FIRST_SEEDS.values())):
+        return range(first, first + options.scenarios)
+    counts = {options.topology: options.scenarios}
+    if options.topology is None:
+        counts = dict.fromkeys(FIRST_SEEDS, int(options.scenarios * SHARE))
+        counts["plain"] += options.scenarios - sum(counts.values())
+    ranges = [range(FIRST_SEEDS[name] + first, FIRST_SEEDS[name] + first + n) for name, n in counts.items()]
+    turns = zip_longest(*sorted(ranges, key=len, reverse=True))
+    return [seed for turn in turns for seed in turn if seed is not None]
 
 
 def commit():
@@ -116,7 +139,8 @@ def details_of(summary):
 def record(summary):
     """One more line of the table that is kept."""
     counts, p99 = summary["counts"], summary["latencies_ms"]
-    row = [time.strftime("%Y-%m-%d"), commit(), summary["seed"], " ".join(summary["faults"])]
+    row = [time.strftime("%Y-%m-%d"), commit(), summary["seed"], topology_of(summary["seed"])]
+    row.append(" ".join(summary["faults"]))
     row += [" ".join(summary["apps"]), counts.get("operations", 0), counts.get("in_doubt", 0)]
     row += [summary["excused"], "/".join(str(ms) for ms in p99.values())]
     row.append(verdict_of(summary))
@@ -130,6 +154,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--scenarios", type=int, default=30)
     parser.add_argument("--from", dest="first", type=int, help="first seed")
+    parser.add_argument("--topology", choices=FIRST_SEEDS, help="of all of them")
     parser.add_argument("--seed", type=int, help="this one alone")
     parser.add_argument("--faults", help="names with commas, instead of the seed's pairs")
     parser.add_argument("--soak", type=seconds_of, help="one long run, as 20m: a fault every 15 s")
@@ -138,11 +163,7 @@ def main():
     parser.add_argument("--twice", action="store_true", help="errors, not wrong answers: once more")
     parser.add_argument("--keep", action="store_true", help="keep the folders of good runs too")
     options = parser.parse_args()
-    first = options.first
-    if first is None:
-        first = int(commit(), 16) % 100_000
-    one_alone = options.seed is not None or options.soak
-    seeds = [options.seed or 0] if one_alone else range(first, first + options.scenarios)
+    seeds = seeds_of(options)
     run = run_twice if options.twice else run_one
     good = operations = violations = 0
     with ThreadPoolExecutor(options.parallel) as pool:

@@ -1,5 +1,6 @@
 """Every fault of a chaos run by name: those of lib/faults.py on a wire of nftables, those that change
-what Redis remembers, and those of stayd itself (stayd_faults.py).
+what Redis remembers, those of stayd itself (stayd_faults.py), and those that only some topologies have
+(topology_faults.py).
 
 A fault says what it needs and what it excuses. It may come while another one is in: what cannot be put
 in then is noted, and `heal_all` puts everything right afterwards, whatever happened.
@@ -14,8 +15,7 @@ from typing import Callable
 from lib import faults as redis_faults
 from lib.processes import wait_until
 
-from . import stayd_faults
-from .wire import REDIS_HOST
+from . import stayd_faults, topology_faults
 
 
 @dataclass(frozen=True)
@@ -74,20 +74,20 @@ def stop_evicting(world):
 
 
 def kill_clients(world):
-    world.admin.call("CLIENT", "KILL", "LADDR", f"{REDIS_HOST}:{world.redis.port}")
+    world.admin.call("CLIENT", "KILL", *world.servers.connections())
 
 
 def deny_all(world):
-    world.admin.call("ACL", "SETUSER", "default", "-@all")
+    world.admin.call("ACL", "SETUSER", world.servers.user, "-@all")
 
 
 def switch_user_off(world):
-    world.admin.call("ACL", "SETUSER", "default", "off")
+    world.admin.call("ACL", "SETUSER", world.servers.user, "off")
     kill_clients(world)
 
 
 def allow_all(world):
-    world.admin.call("ACL", "SETUSER", "default", "on", "+@all")
+    world.admin.call("ACL", "SETUSER", world.servers.user, "on", "+@all")
 
 
 # -- Redis is slow --------------------------------------------------------------------------------------------
@@ -165,50 +165,45 @@ REDIS_FAULTS = [
 FAULTS = REDIS_FAULTS + [
     Fault(name, put_in, take_out, talks=False) for name, put_in, take_out in stayd_faults.FAULTS
 ]
-BY_NAME = {fault.name: fault for fault in FAULTS}
+
+
+# -- which of them a topology has ----------------------------------------------------------------------------
+
+# What Sentinels set right by themselves in their own time, or cuts them off; what a Cluster refuses.
+NOT_OF_SETS = ("readonly", "masterdown", "no_auth")
+NOT_OF_CLUSTERS = (*NOT_OF_SETS, "loading", "busy_script", "unkillable_script", "misconf_rdb")
+
+
+def more(rows):
+    return [Fault(name, put_in, take_out, silences) for name, put_in, take_out, silences in rows]
+
+
+def but(names):
+    return [fault for fault in FAULTS if fault.name not in names]
+
+
+# topology: (the faults that make it one, what may come beside them)
+OF_TOPOLOGY = {
+    "plain": ([], FAULTS),
+    "tls": (more(topology_faults.TLS), FAULTS),
+    "sentinel": (more(topology_faults.SENTINEL), but(NOT_OF_SETS)),
+    "cluster": (more(topology_faults.CLUSTER), but(NOT_OF_CLUSTERS)),
+}
+BY_NAME = {fault.name: fault for own, others in OF_TOPOLOGY.values() for fault in own + others}
 
 
 # -- afterwards -----------------------------------------------------------------------------------------------
-
-HEALING = [
-    ["CONFIG", "SET", "key-load-delay", 0],
-    ["CONFIG", "SET", "maxclients", 1000],
-    ["ACL", "SETUSER", "default", "on", "nopass", "+@all"],
-    ["REPLICAOF", "NO", "ONE"],
-    ["CONFIG", "SET", "replica-serve-stale-data", "yes"],
-    ["CONFIG", "SET", "min-replicas-to-write", 0],
-    ["CONFIG", "SET", "maxmemory", 0],
-    ["CONFIG", "SET", "maxmemory-policy", "noeviction"],
-    ["CONFIG", "SET", "save", ""],
-    ["CONFIG", "SET", "appendonly", "no"],
-    ["CONFIG", "SET", "busy-reply-threshold", 5000],
-    ["CLIENT", "UNPAUSE"],
-]
 
 
 def heal_all(world):
     """Redis, the wire and stayd's limits as at the start."""
     world.proxy.heal()
-    if world.stutter:
-        world.stutter.end()
+    for running in (world.stutter, world.mover):
+        if running:
+            running.end()
+    world.mover = None
+    world.servers.heal_files()
+    world.supervisor.may_not_start = False
     stayd_faults.heal(world)
-    world.redis.thaw()
-    wait_until(lambda: healed(world), 20, "Redis is as at the start")
-
-
-def healed(world):
-    redis = world.redis
-    if not redis.process.alive:
-        redis.start(ready=False)
-    with redis.client(timeout=1) as client:
-        reply = client.call("PING")
-        if "BUSY" in str(reply) and client.call("SCRIPT", "KILL") != "OK":
-            redis.kill()
-        if reply != "PONG":
-            return False  # loading, or paused
-        replies = [client.call(*command) for command in HEALING]
-        replies.append(client.call("CONFIG", "SET", "dir", redis.folder))
-    if any(reply != "OK" for reply in replies):
-        raise OSError(f"Redis refuses to be healed: {replies}")
-    world.reconnect_admin()
-    return True
+    world.servers.heal()
+    world.look()

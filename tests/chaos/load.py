@@ -1,8 +1,8 @@
 """The raw client of a chaos run, a process of its own: sessions at a steady rate, every answer recorded.
 
-    load.py --port N --seed N --sessions N --rate N --history FILE
+    load.py --port N --seed N --sessions N --rate N --history FILE [--tls-port N --tls-ca FILE]
 
-Writes "started" when every connection is open, ends at SIGTERM. Sessions that are over are followed by
+With a port for TLS, half of the connections speak that. Writes "started" when every connection is open, ends at SIGTERM. Sessions that are over are followed by
 new ones. A client asks when it is due and not before its last answer; its latency counts from then.
 """
 
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import itertools
 import signal
+import ssl
 from pathlib import Path
 from random import Random
 import sys
@@ -37,8 +38,8 @@ class Lost(Exception):
 class Connection(asyncio.Protocol):
     """Commands of several clients in a pipeline; opened again by whoever needs it next."""
 
-    def __init__(self, port, proto):
-        self.port, self.proto = port, proto
+    def __init__(self, port, proto, tls=None):
+        self.port, self.proto, self.tls = port, proto, tls
         self.transport, self.waiting, self.buffer = None, [], bytearray()
         self.dialling = asyncio.Lock()
 
@@ -59,7 +60,7 @@ class Connection(asyncio.Protocol):
     async def _dial(self):
         loop = asyncio.get_running_loop()
         try:
-            await loop.create_connection(lambda: self, "127.0.0.1", self.port)
+            await loop.create_connection(lambda: self, "127.0.0.1", self.port, ssl=self.tls)
         except OSError as error:
             await asyncio.sleep(REDIAL_S)
             raise Lost(f"connect: {type(error).__name__}", sent=False) from None
@@ -108,7 +109,7 @@ class Load:
 
     async def run(self):
         options, random = self.options, Random(f"{self.options.seed}/pauses")
-        connections = [Connection(options.port, 2 + i % 2) for i in range(CONNECTIONS)]
+        connections = [self.connection(i) for i in range(CONNECTIONS)]
         for connection in connections:
             await connection._dial()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self.stop)
@@ -118,6 +119,13 @@ class Load:
         print("started", flush=True)
         await asyncio.gather(*places)
         self.recorder.close()
+
+    def connection(self, number):
+        options = self.options
+        if not options.tls_port or number < CONNECTIONS // 2:
+            return Connection(options.port, 2 + number % 2)
+        context = ssl.create_default_context(cafile=options.tls_ca)
+        return Connection(options.tls_port, 2 + number % 2, context)
 
     def stop(self):
         self.stopping = True
@@ -180,6 +188,8 @@ def main():
     parser.add_argument("--sessions", type=int, default=220)
     parser.add_argument("--rate", type=int, default=460)
     parser.add_argument("--history", required=True)
+    parser.add_argument("--tls-port", type=int)
+    parser.add_argument("--tls-ca")
     asyncio.run(Load(parser.parse_args()).run())
 
 

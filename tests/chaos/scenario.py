@@ -2,7 +2,7 @@
 
     scenario.py --seed N --folder FOLDER      prints one JSON line, see `Run.summary`
 
-    load.py ──▶ stayd ──▶ wire ──▶ redis-server        plan.py: which faults, when
+    load.py ──▶ stayd ──▶ wire ──▶ topologies.py       plan.py: which faults, when
     pages.py ─▶ applications ─▶ stayd                   verdict.py: stayd_history, excuses, latencies
 
 The folder keeps logs and histories. Needs root.
@@ -12,6 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from random import Random
@@ -19,25 +20,25 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from chaos import plan as plans  # noqa: E402
+from chaos import topologies  # noqa: E402
 from chaos.faults import BY_NAME, heal_all  # noqa: E402
 from chaos.growth import Growth  # noqa: E402
 from chaos.record import Recorder, lines_of, now_us  # noqa: E402
 from chaos.resp_stream import Error, text_of  # noqa: E402
 from chaos.stayd_faults import Supervisor  # noqa: E402
-from chaos.verdict import Occurrence, judge  # noqa: E402
-from chaos.wire import REDIS_HOST, Wire  # noqa: E402
+from chaos.verdict import Occurrence, companion_of, judge  # noqa: E402
 from clients.apps import PYTHON, App  # noqa: E402
 from lib import faults as lib_faults  # noqa: E402
 from lib.own_network import OwnNetwork  # noqa: E402
 from lib.processes import Process, wait_until  # noqa: E402
-from lib.resp import Client  # noqa: E402
-from lib.servers import RedisServer, StaydServer  # noqa: E402
+from lib.resp import Closed  # noqa: E402
+from lib.servers import StaydServer  # noqa: E402
 
 HERE = Path(__file__).parent
 HEALED_WITHIN_S = 30
+# Slots that move sooner after the end of a backfill let it begin anew, and W7 with it.
+BACKFILL_COUNTS_AFTER_S = 16
 READ_BACK_WITHIN_S = 3  # of a Redis that is trusted, into a ledger that takes writes
-BOSS = "boss"  # the user of whoever breaks things: no fault takes its permissions
-ACL = f"user default on nopass ~* &* +@all\nuser {BOSS} on >{BOSS} ~* &* +@all\n"
 # Starts a program whenever it has ended: PHP's own server dies of a timeout in its session handler.
 AGAIN = ["sh", "-c", 'while :; do setpriv --pdeathsig KILL -- "$@"; sleep 0.1; done', "sh"]
 PRESETS = """
@@ -54,31 +55,34 @@ preset = "flask"
 """
 
 
-class Redis(RedisServer):
-    """Asked past the wire, by a user of whom no fault takes anything. Can be started twice."""
-
-    def __init__(self, folder):
-        super().__init__(folder, host="0.0.0.0", aclfile=folder / "users.acl")
-        (folder / "users.acl").write_text(ACL)
-
-    def client(self, **options):
-        client = Client(self.socket_path, **options)
-        client.call("AUTH", BOSS, BOSS)
-        return client
-
-    def start(self, ready=True, **config):
-        alive = self.process is not None and self.process.alive
-        return self if alive else super().start(ready, **config)
-
-
 class World(lib_faults.World):
     """What faults may break. `random` draws what a fault leaves open."""
 
-    def __init__(self, redis, wire, folder, seed):
-        super().__init__(redis, wire, folder)
+    def __init__(self, servers, folder, seed):
+        self.servers, self.folder = servers, folder
+        self.is_cluster = isinstance(servers, topologies.Cluster)
+        self.fillers, self.thread = [], None
         self.random = Random(f"faults {seed}")
         self.stayd = self.supervisor = self.disk = None
-        self.snapshot = self.stutter = self.tracer = self.filler = self.fd_limit = None
+        self.snapshot = self.stutter = self.tracer = self.filler = self.fd_limit = self.mover = None
+        self.look()
+
+    def look(self):
+        """Which redis-server faults are about from now on."""
+        self.redis, self.proxy = self.servers.redis, self.servers.wire
+        self.reconnect_admin()
+
+    def background(self, *command):
+        def run():
+            with self.redis.client(timeout=60) as client:
+                client.send(*command)
+                try:
+                    client.read()
+                except (Closed, OSError):
+                    pass
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
 
 
 class Run:
@@ -104,10 +108,11 @@ class Run:
     # -- servers and users ---------------------------------------------------------------------------------
 
     def start(self):
-        redis = Redis(self.folder / "redis")
-        self.ending.append(redis.kill)
-        redis.start()
-        self.world = world = World(redis, Wire(self.network, redis.port), self.folder, self.plan.seed)
+        random = Random(f"topology {self.plan.seed}")
+        servers = topologies.BY_NAME[self.plan.topology](self.folder, self.network, random)
+        self.ending.append(servers.end)
+        servers.start()
+        self.world = world = World(servers, self.folder, self.plan.seed)
         world.disk = self.mount()
         world.stayd = self.start_stayd(world)
         world.supervisor = Supervisor(world.stayd, now_us)
@@ -115,14 +120,18 @@ class Run:
         self.ending.append(world.supervisor.end)
         world.stayd.wait_trusted()
         world.stayd.wait_adopted()
-        apps = [App(name, world.stayd.port, self.folder) for name in self.plan.apps]
+        self.adopted_us = now_us()
+        over_tls = getattr(servers, "port", None)
+        port, ca_file = (over_tls, servers.authority.ca_file) if over_tls else (world.stayd.port, None)
+        apps = [App(name, port, self.folder, ca_file) for name in self.plan.apps]
         for app in apps:
             app.process.argv = [*AGAIN, *app.process.argv]
             app.process.start()
             self.ending.append(app.kill)
         for app in apps:
             wait_until(app._up, 30, f"{app.name} is up")
-        self.users = [self.start_users("load", "--port", world.stayd.port)]
+        tls = ("--tls-port", port, "--tls-ca", ca_file) if over_tls else ()
+        self.users = [self.start_users("load", "--port", world.stayd.port, *tls)]
         flags = [flag for app in apps for flag in ("--app", f"{app.name}={app.port}")]
         self.users.append(self.start_users("pages", *flags))
         wait_until(lambda: "started" in self.users[0].log(), 20, "the load has begun")
@@ -141,9 +150,12 @@ class Run:
     def start_stayd(self, world):
         stayd = StaydServer(
             self.folder / "stayd",
-            f"redis://{REDIS_HOST}:{world.redis.port}/0",
+            world.servers.url,
             # Outages come within seconds here, which is taken for flapping.
-            options={"redis.retry_max": "1s", "ledger.path": world.disk / "ledger"},
+            options={
+                "redis.retry_max": "1s", "ledger.path": world.disk / "ledger",
+                **world.servers.options, **self.plan.settings,
+            },  # fmt: skip
             config_text=PRESETS if self.plan.presets else None,
         )
         self.ending.append(stayd.kill)
@@ -164,7 +176,9 @@ class Run:
 
     def play(self):
         for pair in self.plan.pairs:
-            time.sleep(max(pair.calm_s, pair.at_s - (now_us() - self.users_us) / 1e6))
+            since_us = self.adopted_us if moves_slots(pair) else self.users_us
+            at_s = BACKFILL_COUNTS_AFTER_S if moves_slots(pair) else pair.at_s
+            time.sleep(max(pair.calm_s, at_s - (now_us() - since_us) / 1e6))
             self.world.snapshot = self.world.redis.snapshot()
             self.play_pair(pair)
             heal_all(self.world)
@@ -180,8 +194,9 @@ class Run:
             time.sleep(max(0, began + step.at_s - time.monotonic()))
             fault = BY_NAME[step.fault]
             if step.put_in:
-                other = "".join(name for name in pair.faults if name != step.fault)
-                one = under_way[step.fault] = Occurrence(step.fault, now_us(), companion=other)
+                others = [name for name in pair.faults if name != step.fault]
+                one = Occurrence(step.fault, now_us(), companion=companion_of(others))
+                under_way[step.fault] = one
                 self.occurrences.append(one)
                 one.problem = attempt(fault.put_in, self.world)
                 continue
@@ -209,9 +224,11 @@ class Run:
         for process in self.users:
             process.stop(timeout=40)
         paths = [self.history("load"), self.history("pages")]
+        for each in self.world.servers.returns:
+            time.sleep(max(0, each.over_us - now_us()) / 1e6)
         paths += [self.read_all(paths)]
         downs = [(from_us, to_us or now_us()) for from_us, to_us in self.world.supervisor.downs]
-        verdict = judge(self.folder, paths, self.occurrences, downs)
+        verdict = judge(self.folder, paths, self.occurrences, downs, self.world.servers.returns)
         verdict.problems += self.problems + self.world.supervisor.problems
         return verdict
 
@@ -220,7 +237,7 @@ class Run:
         keys = {line["key"] for path in paths for line in lines_of(path)}
         keys = sorted(key for key in keys if key.startswith("raw:"))
         recorder = Recorder(self.history("final"))
-        for client, server in ((-1, self.world.stayd), (-2, self.world.redis)):
+        for client, server in ((-1, self.world.stayd), (-2, self.world.servers)):
             self.wait_healed("at the end")
             with server.client() as connection:
                 for key in keys:
@@ -234,9 +251,16 @@ class Run:
         recorder.close()
         return self.history("final")
 
+    def switches(self):
+        """How often stayd has heard of other primaries."""
+        log = self.world.stayd.log_lines
+        return len(log("primary_named")) + len(log("topology_changed"))
+
     def summary(self, verdict):
         return {
             "seed": self.plan.seed,
+            "topology": self.plan.topology,
+            "settings": self.plan.settings,
             "faults": ["+".join(pair.faults) for pair in self.plan.pairs],
             "not_put_in": {one.fault: one.problem for one in self.occurrences if one.problem},
             "apps": self.plan.apps,
@@ -249,10 +273,16 @@ class Run:
             "excused": verdict.excused,
             "latencies_ms": verdict.latencies_ms,
             "growth": self.growth.summary(),
+            "switches": self.switches(),
+            "slots_returned": len(self.world.servers.returns),
             "stayd_starts": len(self.world.supervisor.downs) + 1,
             "problems": verdict.problems,
             "good": verdict.good,
         }
+
+
+def moves_slots(pair):
+    return any(name.startswith("slots_") for name in pair.faults)
 
 
 def attempt(action, world):

@@ -37,6 +37,8 @@ class Supervisor(threading.Thread):
         self.downs, self.ending, self.problems = [], threading.Event(), []
         self.start_prefix = ()  # of the next start alone
         self.may_end = False  # a fault that ends stayd is in
+        self.may_not_start = False  # one that keeps it from starting
+        self.told_to_end = 0  # how often
 
     def run(self):
         while not self.ending.wait(0.01):
@@ -47,11 +49,13 @@ class Supervisor(threading.Thread):
                 if not self.may_end:
                     self.problems.append(f"stayd has ended by itself:\n{self.last_words()}")
             self.stayd.prefix, self.start_prefix = self.start_prefix, ()
+            told_to_end = self.told_to_end
             try:
                 self.stayd.start(wait="live")
             except (AssertionError, OSError) as error:
                 # Meant to fail, or on a full disk: the next start will be good, or the run is not.
-                if not self.stayd.prefix and not self.world_is_full():
+                meant = self.stayd.prefix or self.told_to_end > told_to_end or self.may_not_start
+                if not (meant or self.world_is_full()):
                     self.problems.append(str(error))
                 self.stayd.kill()
                 continue
@@ -66,6 +70,7 @@ class Supervisor(threading.Thread):
 
     def going_down(self):
         """stayd is told to end: from now on it may answer nobody."""
+        self.told_to_end += 1
         self.downs.append([self.now_us(), None])
 
     def end(self):

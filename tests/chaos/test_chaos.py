@@ -2,16 +2,22 @@
 error or a hole in an excuse is not overlooked."""
 
 import json
+from collections import Counter
+from itertools import combinations
+from types import SimpleNamespace
 
 import pytest
 
-from chaos import plan
-from chaos.faults import BY_NAME, FAULTS
+from chaos import plan, topologies
+from chaos.chaos import seeds_of
+from chaos.faults import BY_NAME, FAULTS, OF_TOPOLOGY
 from chaos.record import Recorder
 from chaos.resp_stream import Error, Incomplete, parse, text_of
+from chaos.scenario import Run
 from chaos.scripts import Session
-from chaos.verdict import Occurrence, judge
+from chaos.verdict import HARMLESS, Occurrence, Return, companion_of, judge
 from lib import faults as lib_faults
+from lib.cluster_client import slot_of
 
 SECOND = 1_000_000
 
@@ -30,6 +36,33 @@ def test_successive_seeds_walk_through_all_pairs():
     seen = {tuple(sorted(pair.faults)) for seed in range(seeds) for pair in plan.draw(seed).pairs}
     assert seen == pairs
     assert len(pairs) == len(FAULTS) * (len(FAULTS) - 1) // 2
+
+
+@pytest.mark.parametrize("topology", ["tls", "sentinel", "cluster"])
+def test_each_topology_walks_through_the_pairs_with_a_fault_of_its_own(topology):
+    own, others = ({fault.name for fault in faults} for faults in OF_TOPOLOGY[topology])
+    pairs = {tuple(sorted(pair)) for pair in plan.all_pairs(topology)}
+    assert all(own & {*pair} for pair in pairs)
+    assert len(pairs) == len(own) * (len(own) - 1) // 2 + len(own) * len(others)
+    first = plan.FIRST_SEEDS[topology]
+    seeds = range(first, first + -(-len(pairs) // plan.PAIRS_OF_A_RUN))
+    plans = [plan.draw(seed) for seed in seeds]
+    assert {one.topology for one in plans} == {topology}
+    seen = {names for one in plans for pair in one.pairs for names in combinations(pair.faults, 2)}
+    assert {tuple(sorted(names)) for names in seen} >= pairs
+    assert set(topologies.BY_NAME) == set(plan.FIRST_SEEDS) == set(OF_TOPOLOGY)
+
+
+def test_scenarios_of_all_topologies():
+    options = SimpleNamespace(seed=None, soak=None, first=102, topology=None, scenarios=30)
+    seeds = seeds_of(options)
+    assert len(set(seeds)) == 30 and {*range(102, 120)} < {*seeds}
+    counts = Counter(map(plan.topology_of, seeds))
+    assert counts == {"plain": 18, "tls": 4, "sentinel": 4, "cluster": 4}
+    options.topology = "cluster"
+    assert seeds_of(options) == [*range(400_102, 400_132)]
+    options.topology, options.first = None, 300_007
+    assert [*seeds_of(options)] == [*range(300_007, 300_037)]
 
 
 def test_every_fault_of_the_system_tests_takes_part():
@@ -112,8 +145,8 @@ class History:
         with open(self.path, "a") as file:
             file.write(json.dumps(line) + "\n")
 
-    def judge(self, occurrences=(), downs=()):
-        return judge(self.folder, [self.path], list(occurrences), list(downs))
+    def judge(self, occurrences=(), downs=(), returns=()):
+        return judge(self.folder, [self.path], list(occurrences), list(downs), returns)
 
 
 @pytest.fixture
@@ -167,6 +200,8 @@ def test_without_ledger_and_redis_only_what_was_written_then_may_be_lost(history
     assert len(verdict.violations) == 1 and verdict.unprotected == 1
     alone = Occurrence("stayd_disk_full", 12 * SECOND, 14 * SECOND, 16 * SECOND)
     assert len(history.judge([alone]).violations) == 2
+    assert companion_of(["replica_killed"]) == "" and set(HARMLESS) < set(BY_NAME)
+    assert companion_of(["replicas_behind", "killed"]) == "killed"
 
 
 def test_without_ledger_a_redis_that_has_evicted_keys_cannot_tell_who_is_gone(history):
@@ -175,3 +210,27 @@ def test_without_ledger_a_redis_that_has_evicted_keys_cannot_tell_who_is_gone(hi
     assert not history.judge([alone]).good
     assert history.judge([Occurrence("evicting", 1 * SECOND, 2 * SECOND), alone]).good
     assert not history.judge([alone, Occurrence("evicting", 17 * SECOND, 18 * SECOND)]).good
+
+
+def test_what_comes_back_with_a_slot_is_excused_for_that_slot_and_time(history):
+    history.add("raw:express:1", ["DEL", "raw:express:1"], 11, ":1")
+    history.add("raw:express:1", ["GET", "raw:express:1"], 13, '"a"')
+    back = Return(slot_of("raw:express:1"), 12 * SECOND, 12 * SECOND)
+    assert not history.judge().good
+    assert history.judge(returns=[back]).good
+    assert not history.judge(returns=[Return(back.slot + 1, back.from_us, back.to_us)]).good
+    assert not history.judge(returns=[Return(back.slot, 14 * SECOND, 14 * SECOND)]).good
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("topology", plan.WITH_REPLICAS)
+def test_what_a_failover_loses_is_seen(topology, folder):
+    """By a run whose stayd only watches: the faults are real, and so is the verdict."""
+    drawn = plan.draw(plan.FIRST_SEEDS[topology], [plan.BEHIND, "primary_replaced"])
+    drawn.pairs, drawn.settings = drawn.pairs[:1], {"mode": "observe"}
+    with Run(drawn, folder) as run:
+        run.start()
+        run.play()
+        verdict = run.finish()
+    kinds = {one["kind"] for one in verdict.violations}
+    assert kinds & {"false_logout", "resurrection", "old_value"} and verdict.errors

@@ -11,6 +11,7 @@ import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
 
+from lib.cluster_client import slot_of
 from lib.servers import ROOT
 
 from .record import lines_of
@@ -26,8 +27,20 @@ LEDGER_FAULTS = (
     "stayd_sync_errors",
     "stayd_no_descriptors",
 )
+# Beside one of these Redis is there, and has what it was told: they excuse nothing of the ledger's.
+HARMLESS = (
+    "replica_killed",
+    "replica_cut_off",
+    "replicas_behind",
+    "sentinel_killed",
+    "sentinels_killed",
+    "sentinels_frozen",
+    "port_certificate_renewed",
+)
 UNKNOWN = "-TRYAGAIN stayd"
 LEDGERLESS = UNKNOWN + "|-ERR stayd: (Redis is out and the ledger cannot be written|outcome unknown)"
+RETURNED_US = 17 * SECOND_US
+OLD = ("old_value", "resurrection")
 STANDBY_US = 300_000  # between stayd's end and the supervisor's notice, and back
 
 
@@ -55,6 +68,31 @@ class Occurrence:
     healed_us: int | None = None
     companion: str = ""
     problem: str = ""
+
+
+@dataclass
+class Return:
+    """A slot's move was given up, and old keys were brought back meanwhile: they are read as they were until stayd
+    has looked again, 15 s later at the latest."""
+
+    slot: int
+    from_us: int
+    to_us: int
+
+    @property
+    def over_us(self):
+        return self.to_us + RETURNED_US
+
+    def explains(self, violation):
+        raw = violation["key"].startswith("raw:")
+        if raw and slot_of(violation["key"]) != self.slot:
+            return False
+        return (raw or violation["kind"] in OLD) and self.from_us <= violation["at_us"] <= self.over_us
+
+
+def companion_of(others):
+    """Of the faults beside one, that which matters to it."""
+    return next((name for name in others if name not in HARMLESS), "")
 
 
 def excuses_of(occurrences, downs):
@@ -138,7 +176,7 @@ class Unprotected(dict):
                 self.setdefault(line["key"], window.from_us)
 
 
-def judge(folder, paths, occurrences, downs):
+def judge(folder, paths, occurrences, downs, returns=()):
     excuses = excuses_of(occurrences, downs)
     verdict, unprotected = Verdict(), Unprotected(excuses)
     latencies = Latencies(occurrences)
@@ -152,7 +190,7 @@ def judge(folder, paths, occurrences, downs):
             latencies.note(line)
             out.write(json.dumps(line) + "\n")
     verdict.latencies_ms = latencies.p99_ms()
-    check(verdict, merged, unprotected)
+    check(verdict, merged, unprotected, returns)
     return verdict
 
 
@@ -164,7 +202,7 @@ def count_error(verdict, line, excuses):
         verdict.errors[f"{where}: {line['commands'][0][0]}: {line['note'][:160]}"] += 1
 
 
-def check(verdict, merged, unprotected):
+def check(verdict, merged, unprotected, returns):
     checker = ROOT / "build/release/sim/stayd_history"
     run = subprocess.run([checker, merged], capture_output=True, text=True, timeout=300)
     if run.returncode not in (0, 1):
@@ -173,7 +211,8 @@ def check(verdict, merged, unprotected):
     verdict.report, _, last = run.stdout.rstrip("\n").rpartition("\n")
     verdict.counts = json.loads(last)
     for one in verdict.counts.pop("violations"):
-        if one["at_us"] >= unprotected.get(one["key"], float("inf")):
+        lost = one["at_us"] >= unprotected.get(one["key"], float("inf"))
+        if lost or any(each.explains(one) for each in returns):
             verdict.unprotected += 1
         else:
             verdict.violations.append(one)

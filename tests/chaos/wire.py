@@ -1,7 +1,8 @@
 """The way from stayd to Redis in a chaos run: packets that nftables drops or answers with a reset.
 
-It has the faults of lib/faultproxy.py that need no proxy. stayd reaches Redis under an address of its
-own, REDIS_HOST: whoever breaks things reaches it under 127.0.0.1, past the wire.
+It has the faults of lib/faultproxy.py that need no proxy. stayd reaches a single Redis under an address of
+its own, REDIS_HOST: whoever breaks things reaches it past the wire. Servers that know each other have
+addresses of their own instead, and stayd's packets are those from 127.0.0.1.
 """
 
 import subprocess
@@ -12,12 +13,15 @@ RESET_S = 0.6  # longer than the pause between two heartbeats: every connection 
 
 
 class Wire:
-    """`network` is the OwnNetwork that the scenario lives in."""
+    """`network` is the OwnNetwork that the scenario lives in. `client`: stayd's address, if that is what
+    tells its packets."""
 
-    def __init__(self, network, port):
+    def __init__(self, network, port, client=None):
         self.network, self.port = network, port
-        self.to_server = f"ip daddr {REDIS_HOST} tcp dport {port}"
-        self.to_client = f"ip saddr {REDIS_HOST} tcp sport {port}"
+        to_server = f"saddr {client}" if client else f"daddr {REDIS_HOST}"
+        to_client = f"daddr {client}" if client else f"saddr {REDIS_HOST}"
+        self.to_server = f"ip {to_server} tcp dport {port}"
+        self.to_client = f"ip {to_client} tcp sport {port}"
 
     def blackhole(self, direction="both"):
         for name in ("to_server", "to_client"):

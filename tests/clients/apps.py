@@ -17,7 +17,7 @@ PYTHON = "/usr/bin/python3"  # Debian's, where Debian's Django and Flask are
 
 
 def _node(driver):
-    return lambda port, redis: [node_program(), HERE / "node/app.js", port, _url(redis), driver]
+    return lambda port, redis, ca: [node_program(), HERE / "node/app.js", port, _url(redis, ca), driver]
 
 
 def node_program():
@@ -27,10 +27,11 @@ def node_program():
 
 
 def _php(locking):
-    def argv(port, redis):
+    def argv(port, redis, ca):
         settings = {
             "session.save_handler": "redis",
-            "session.save_path": f'"tcp://127.0.0.1:{redis}?timeout=2"',
+            "session.save_path": f'"{"tls" if ca else "tcp"}://127.0.0.1:{redis}?timeout=2"',
+            "openssl.cafile": ca or "",
             "session.gc_maxlifetime": "3600",
             "session.use_strict_mode": "1",
             "redis.session.locking_enabled": int(locking),
@@ -44,11 +45,15 @@ def _php(locking):
 
 
 def _python(script):
-    return lambda port, redis: [PYTHON, HERE / "python" / script, port, _url(redis)]
+    def argv(port, redis, ca):
+        trust = f"?ssl_ca_certs={ca}" if ca else ""
+        return [PYTHON, HERE / "python" / script, port, _url(redis, ca) + trust]
+
+    return argv
 
 
-def _url(redis_port):
-    return f"redis://127.0.0.1:{redis_port}/0"
+def _url(redis_port, ca):
+    return f"{'rediss' if ca else 'redis'}://127.0.0.1:{redis_port}/0"
 
 
 APPS = {
@@ -62,12 +67,14 @@ APPS = {
 
 
 class App:
-    """One client application on the Redis protocol at `redis_port` (Redis itself, or stayd)."""
+    """One client application on the Redis protocol at `redis_port` (Redis itself, or stayd). `ca_file`: it
+    speaks TLS there, to whom that certifies."""
 
-    def __init__(self, name, redis_port, folder):
+    def __init__(self, name, redis_port, folder, ca_file=None):
         self.name, self.port = name, free_port()
-        argv = APPS[name](self.port, redis_port)
-        self.process = Process(name, argv, Path(folder) / f"{name}.log")
+        argv = APPS[name](self.port, redis_port, ca_file)
+        env = {"NODE_EXTRA_CA_CERTS": str(ca_file)} if ca_file else None
+        self.process = Process(name, argv, Path(folder) / f"{name}.log", env=env)
 
     def start(self):
         self.process.start()

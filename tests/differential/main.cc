@@ -23,6 +23,7 @@ struct Options {
   unsigned lanes = 8;
   bool faults = false;
   bool state = false;
+  bool cluster = false;
 };
 
 constexpr unsigned kDatabases = 16;
@@ -40,7 +41,8 @@ std::vector<LaneOptions> lanes_of(const Options& options) {
                    .start_ms = start_ms,
                    .first_db = static_cast<int>(2 * i),
                    .every_command = !options.faults && i % 4 == 3,
-                   .faults = options.faults};
+                   .faults = options.faults,
+                   .tag = options.cluster ? fmt::format("{{{}}}", i) : ""};
     lane.servers.push_back({"redis", options.redis, {}});
     lane.servers.push_back({"stayd",
                             options.stayd,
@@ -91,6 +93,7 @@ int main(int argc, char** argv) {
   app.add_option("--lanes", options.lanes)->check(CLI::Range(1U, kDatabases / 2));
   app.add_flag("--faults", options.faults, "Redis fails behind stayd meanwhile");
   app.add_flag("--state", options.state, "only compare what they hold");
+  app.add_flag("--cluster", options.cluster, "a Cluster is behind stayd");
   CLI11_PARSE(app, argc, argv);
   return run(options);
 }

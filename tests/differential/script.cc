@@ -1,5 +1,7 @@
 #include "tests/differential/script.h"
 
+#include <algorithm>
+
 #include "resp/command_table.h"
 #include "session/effects.h"
 
@@ -38,7 +40,27 @@ ScriptWriter::ScriptWriter(const ScriptOptions& options)
     : RandomCommands(options.seed, options.start_ms), options_(options) {}
 
 std::string ScriptWriter::key(const Words& words) {
-  return random_.chance(88) ? any(keys_for(words)) : any(all_keys());
+  return options_.tag + (random_.chance(88) ? any(keys_for(words)) : any(all_keys()));
+}
+
+Words ScriptWriter::own_keys() const {
+  Words keys = all_keys();
+  for (std::string& key : keys) key.insert(0, options_.tag);
+  return keys;
+}
+
+// Whether a Cluster answers it as one Redis does: docs/compatibility.md tells what it does not.
+bool ScriptWriter::fits(const Words& words) const {
+  if (options_.tag.empty()) return true;
+  const Args args(words.begin(), words.end());
+  const CommandSpec* spec = find_command(args);
+  if (spec == nullptr) return true;
+  if (spec->handling == Handling::keyspace || spec->handling == Handling::flush) return false;
+  if (spec->name == "select") return false;
+  std::vector<std::uint32_t> positions;
+  if (!arity_fits(*spec, args.size()) || !find_keys(*spec, args, positions)) return true;
+  return std::ranges::all_of(positions,
+                             [&](auto at) { return args[at].starts_with(options_.tag); });
 }
 
 std::string ScriptWriter::value() {
@@ -74,7 +96,7 @@ Script ScriptWriter::groups(std::size_t steps) {
 Group ScriptWriter::group() {
   const auto kind = random_.below(100);
   if (kind < 8) return block();
-  if (kind < 11 && !options_.faults) return keyspace();
+  if (kind < 11 && !options_.faults && options_.tag.empty()) return keyspace();
   if (kind < 15) return connection();
   if (kind < 18) return big();
   if (kind < 21) return wrong();
@@ -87,6 +109,7 @@ Group ScriptWriter::group() {
 
 // A random choice is judged by what there was to choose from; what SPOP leaves differs.
 void ScriptWriter::add(Group& group, Words words) {
+  if (!fits(words)) words = from("EXISTS K");
   std::string name = words[0];
   for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (options_.faults && name == "EVALSHA") words = from("EXISTS K");
@@ -149,7 +172,7 @@ Group ScriptWriter::block() {
       group.push_back({{any({"NOSUCHCOMMAND", "GET", "HSET"})}});
     } else if (kind < 97) {
       const std::string own = std::to_string(options_.first_db + static_cast<int>(left % 2));
-      group.push_back({{"SELECT", any({own, own, own, "16", "x"})}});
+      if (options_.tag.empty()) group.push_back({{"SELECT", any({own, own, own, "16", "x"})}});
     } else {
       group.push_back({{any({"PING", "UNWATCH"})}});
     }
@@ -187,7 +210,7 @@ Group ScriptWriter::keyspace() {
 
 Group ScriptWriter::connection() {
   const std::string own = std::to_string(options_.first_db + static_cast<int>(random_.below(2)));
-  switch (random_.below(9)) {
+  switch (random_.below(options_.tag.empty() ? 9 : 7)) {
     case 0:
       return {{{"PING"}}};
     case 1:
@@ -195,6 +218,7 @@ Group ScriptWriter::connection() {
     case 2:
       return {{{"ECHO", value()}}};
     case 3:
+      if (!options_.tag.empty()) return {{{"PING"}}};
       return {{{"SELECT", any({"16", "-1", "abc", "", "1.0", "99999999999"})}}};
     case 4:
       return {{from("EXISTS K"), {{"CLIENT", "REPLY", "SKIP"}, from("DEL K K")}}};
@@ -280,8 +304,9 @@ Group ScriptWriter::wrong() {
                               "SCRIPT NONE"};
   Words words = from(any(names));
   if (words.empty()) words.push_back("");
-  for (auto left = random_.below(4); left > 0; --left) words.push_back(any(all_keys()));
+  for (auto left = random_.below(4); left > 0; --left) words.push_back(any(own_keys()));
   // A good one is not what is wanted here, nor one that keeps replies back or is random.
+  if (!fits(words)) return {{from("GET K")}};
   const bool good_exec = words[0] == "EXEC" || words[0] == "DISCARD" || words[0] == "UNWATCH";
   if (good_exec || words[0] == "MULTI") return {{std::move(words)}, {{"DISCARD"}}};
   const bool risky = words[0] == "WATCH" || words[0] == "EVALSHA";
@@ -312,14 +337,12 @@ Group ScriptWriter::only_redis() {
                                  "XLEN K",
                                  "PFADD K V",
                                  "PFCOUNT K",
-
                                  "GEOADD K 1 2 F",
                                  "ZUNIONSTORE K 2 K K",
                                  "ZINTER 2 K K WITHSCORES",
                                  "LINSERT K BEFORE V V",
                                  "EVAL x 0",
                                  "FLUSHDB",
-
                                  "COPY K K DB 3",
                                  "LMOVE K K LEFT RIGHT",
                                  "ZDIFF 2 K K",
@@ -334,6 +357,7 @@ Group ScriptWriter::only_redis() {
              "1", key({}), value()};
   }
   if (words[0] == "FLUSHDB" && random_.chance(80)) words = from("TYPE K");
+  if (!fits(words) || (words[0] == "COPY" && !options_.tag.empty())) words = from("TYPE K");
   for (std::string& word : words) {
     if (word == "3") word = std::to_string(options_.first_db + 1);
   }
@@ -344,10 +368,10 @@ Group ScriptWriter::prologue(int protocol) const {
   Group group{{{"HELLO", std::to_string(protocol)}}};
   for (const auto& script : testing::script_texts())
     group.push_back({{"SCRIPT", "LOAD", script.text}});
-  Words del = all_keys();
+  Words del = own_keys();
   del.insert(del.begin(), "DEL");
   for (const int db : {options_.first_db + 1, options_.first_db}) {
-    group.push_back({{"SELECT", std::to_string(db)}});
+    if (options_.tag.empty()) group.push_back({{"SELECT", std::to_string(db)}});
     group.push_back({del});
   }
   return group;
@@ -355,10 +379,12 @@ Group ScriptWriter::prologue(int protocol) const {
 
 Group ScriptWriter::state() const {
   Group group;
+  const bool one_database = !options_.tag.empty();
   for (const int db : {options_.first_db, options_.first_db + 1}) {
-    group.push_back({{"SELECT", std::to_string(db)}});
-    if (!options_.faults) group.push_back({{"KEYS", "*"}});
-    for (const std::string& key : all_keys()) {
+    if (one_database && db != options_.first_db) continue;
+    if (!one_database) group.push_back({{"SELECT", std::to_string(db)}});
+    if (!options_.faults && !one_database) group.push_back({{"KEYS", "*"}});
+    for (const std::string& key : own_keys()) {
       group.push_back({{"TYPE", key}});
       group.push_back({{"PEXPIRETIME", key}});
       group.push_back({{"GET", key}});

@@ -33,6 +33,9 @@ struct ScriptOptions {
   // Redis is killed meanwhile: no WATCH, whose EXEC may say null, and no EVALSHA, which a Redis
   // that has been restarted does not know.
   bool faults = false;
+  // In front of a Cluster, "{3}": every key begins with it, so that all are in one slot, and
+  // nothing is about databases or about all keys.
+  std::string tag = {};
 };
 
 class ScriptWriter final : private testing::RandomCommands {
@@ -41,7 +44,7 @@ class ScriptWriter final : private testing::RandomCommands {
 
   // Random groups with at least `steps` steps.
   Script groups(std::size_t steps);
-  // Empties both databases, and chooses the protocol: 2 or 3.
+  // Empties both databases (or the one of a Cluster), and chooses the protocol: 2 or 3.
   Group prologue(int protocol) const;
   // Reads all there is.
   Group state() const;
@@ -55,6 +58,8 @@ class ScriptWriter final : private testing::RandomCommands {
   void add_plain(Group& group);
   void add_to_block(Group& group);
   void add(Group& group, Words words);
+  bool fits(const Words& words) const;
+  Words own_keys() const;
   Words from(const std::string& pattern);
   Group block();
   Group keyspace();

@@ -9,9 +9,8 @@ import itertools
 from .certificates import ServerAuthority
 from .cluster_client import SLOTS, ClusterClient, entries_of, slot_of
 from .processes import free_port, wait_until
-from .sentinels import APP, Frozen, Killed
+from .sentinels import APP, Frozen, Killed, cut_off
 
-NODES = "127.0.0.2-127.0.0.254"  # as nft writes it
 MIGRATE_KEYS = 10  # at a time, as redis-cli does
 
 
@@ -246,13 +245,56 @@ class ClusterSet:
         """Keys that have gone already are moved back; what the source has of them anew wins."""
         source, target = source.primary, target.primary
         _ok(source.call("CLUSTER", "SETSLOT", slot, "STABLE"))
-        _ok(target.call("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id))
-        for key in target.call("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
-            reply = self._migrate(target, source, [key])
-            if "BUSYKEY" in reply:
-                with target.client() as client:
-                    assert client.pipeline(["ASKING"], ["DEL", key]) == ["OK", 1]
-        _ok(target.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        self._bring_back(slot, target, source)
+
+    def stop_moves(self, slots):
+        """Nothing is on its way any more: a node to which a slot was to go does not hear of its owner's failover
+        until then. What nobody has, because its new owner failed before it could tell, is given to somebody."""
+        for node in self.nodes:
+            for slot in slots:
+                node.call("CLUSTER", "SETSLOT", slot, "STABLE")  # replicas refuse
+        try:
+            wait_until(lambda: self._nobodys(slots) == set(), 5, "somebody has each slot")
+        except AssertionError:
+            for slot in self._nobodys(slots):
+                primaries = [node for node in self.nodes if node.call("ROLE")[0] == b"master"]
+                _ok(primaries[0].call("CLUSTER", "ADDSLOTS", slot))
+
+    def _nobodys(self, slots):
+        """As any node sees it."""
+        views = [entries_of(node.call("CLUSTER", "NODES")) for node in self.nodes]
+        seen = [set().union(*[entry.slots for entry in view if entry.serves]) for view in views]
+        return {slot for slot in slots if any(slot not in each for each in seen)}
+
+    def fix_slot(self, slot):
+        """Whatever was under way with it, as redis-cli mends it: its owner gets what others hold of it, and
+        what the owner has itself wins. How many keys came back."""
+        owner, count = self.primary_of(slot), 0
+        _ok(owner.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        for primary in {shard.primary for shard in self.shards} - {owner}:
+            if keys := primary.call("CLUSTER", "COUNTKEYSINSLOT", slot):
+                self._bring_back(slot, primary, owner)
+                count += keys
+            else:
+                _ok(primary.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        return count
+
+    def _bring_back(self, slot, holder, owner):
+        """The holder hears of an owner that was promoted only when nothing is on its way to itself."""
+        _ok(holder.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+        has_it = lambda: slot in slots_of(owner, asked=holder)  # noqa: E731
+        wait_until(has_it, 15, f"the holder of keys in slot {slot} knows the owner")
+        _ok(holder.call("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.id))
+        for key in holder.call("CLUSTER", "GETKEYSINSLOT", slot, 10_000):
+            wait_until(lambda k=key: self._brought(k, holder, owner), 15, f"{key} is brought back")
+        _ok(holder.call("CLUSTER", "SETSLOT", slot, "STABLE"))
+
+    def _brought(self, key, holder, owner):
+        reply = self._migrate(holder, owner, [key])
+        if "BUSYKEY" in reply:
+            with holder.client() as client:
+                reply = client.pipeline(["ASKING"], ["DEL", key])[0]
+        return reply in ("OK", "NOKEY")
 
     def _migrate(self, source, target, keys):
         auth = ["AUTH", self.password] if self.password else []
@@ -261,13 +303,8 @@ class ClusterSet:
 
     def cut_off(self, node):
         """From the other nodes, not from clients; network.heal() ends it."""
-        own = node.config["bind-source-addr"]
-        ports = f"{{ {node.named_port}, {node.config['cluster-port']} }}"
-        for rule in (
-            f"ip saddr {own}", f"ip daddr {own}",
-            f"ip saddr {NODES} tcp dport {ports}", f"ip daddr {NODES} tcp sport {ports}",
-        ):  # fmt: skip
-            self.network.drop(rule)
+        ports = (node.named_port, node.config["cluster-port"])
+        cut_off(self.network, node.config["bind-source-addr"], *ports)
 
     def move_address(self, node):
         """Stops it and starts it with its data and on other ports."""
@@ -277,6 +314,12 @@ class ClusterSet:
         if self.authority:
             node.config["tls-port"] = free_port()
         node.start()
+
+
+def slots_of(node, asked):
+    """Slots of `node` as `asked` sees it."""
+    entries = entries_of(asked.call("CLUSTER", "NODES"))
+    return next(entry.slots for entry in entries if entry.id == node.id)
 
 
 def _ok(reply):

@@ -11,10 +11,24 @@ NAME = "main"
 APP = ["app", "on", ">secret", "~*", "&*", "+@all"]  # the user of each Redis that stayd is
 
 
+SERVERS = "127.0.0.2-127.0.0.254"  # as nft writes it
+
+
+def cut_off(network, own, *ports):
+    """A server that listens on `ports` and opens its own connections from the address `own` from all that
+    have such an address too."""
+    ports = "{ " + ", ".join(map(str, ports)) + " }"
+    for rule in (
+        f"ip saddr {own}", f"ip daddr {own}",
+        f"ip saddr {SERVERS} tcp dport {ports}", f"ip daddr {SERVERS} tcp sport {ports}",
+    ):  # fmt: skip
+        network.drop(rule)
+
+
 class Sentinel:
     def __init__(
         self, folder, primary, quorum, down_after_ms, password=None, tls=None,
-        host="127.0.0.1", port=None,
+        host="127.0.0.1", port=None, failover_timeout_ms=10_000, source=None,
     ):  # fmt: skip
         self.folder, self.host, self.port, self.password = folder, host, port or free_port(), password
         self.named_port = tls["tls-port"] if tls else self.port  # in the URL
@@ -26,8 +40,10 @@ class Sentinel:
             f"dir {folder}",
             f"sentinel monitor {NAME} 127.0.0.1 {primary.named_port} {quorum}",
             f"sentinel down-after-milliseconds {NAME} {down_after_ms}",
-            f"sentinel failover-timeout {NAME} 10000",
+            f"sentinel failover-timeout {NAME} {failover_timeout_ms}",
         ]
+        if source:
+            lines += [f"bind-source-addr {source}"]
         if password:
             lines += [f"requirepass {password}"]
         lines += [f"{key} {value}" for key, value in (tls or {}).items()]
@@ -59,33 +75,63 @@ class Sentinel:
 
 
 class SentinelSet:
-    """`make_redis` is the fixture; its servers end with the test, the Sentinels with end()."""
+    """`make_redis` is the fixture; its servers end with the test, the Sentinels with end(). `network`: the
+    OwnNetwork in which all this lives, if servers are to be cut off: what they open themselves comes
+    from addresses of their own then, 127.0.0.11 to 127.0.0.16."""
 
-    def __init__(self, folder, make_redis, down_after_ms=600, password=None, tls=False):
+    def __init__(
+        self, folder, make_redis, down_after_ms=600, password=None, tls=False,
+        failover_timeout_ms=10_000, network=None,
+    ):  # fmt: skip
+        self.network = network
         self.authority = ServerAuthority(folder / "authority") if tls else None
         self.redises = [
-            make_redis(repl_diskless_sync_delay=0, user=APP, **self._tls_settings())
-            for _ in range(3)
+            make_redis(
+                repl_diskless_sync_delay=0, user=APP, **self._tls_settings(), **self._source(n)
+            )
+            for n in range(3)
         ]
         self.primary, *self.replicas = self.redises
         for replica in self.replicas:
             assert replica.call("REPLICAOF", "127.0.0.1", self.primary.named_port) == "OK"
         self.sentinels = [
             Sentinel(
-                folder / f"sentinel{n}", self.primary, 2, down_after_ms, password, self._tls_settings()
-            )
+                folder / f"sentinel{n}", self.primary, 2, down_after_ms, password,
+                self._tls_settings(), failover_timeout_ms=failover_timeout_ms,
+                source=f"127.0.0.{14 + n}" if network else None,
+            )  # fmt: skip
             for n in range(3)
         ]
         for sentinel in self.sentinels:
             sentinel.start()
+        self.wait_whole()
+
+    def wait_whole(self, timeout=15):
+        """Every Sentinel knows all, and all name one primary; the replicas are in step. Follows."""
         wait_until(
-            lambda: all(s.knows() == (2, 2) for s in self.sentinels), 15, "the Sentinels know all"
+            lambda: all(s.knows() == (2, 2) for s in self.sentinels), timeout, "the Sentinels know all"
         )
-        wait_until(
-            lambda: all(r.info()["master_link_status"] == "up" for r in self.replicas),
-            15,
-            "the replicas are in step",
-        )
+        named = lambda: {s.primary_port() for s in self.sentinels}  # noqa: E731
+        wait_until(lambda: len(named()) == 1, timeout, "the Sentinels agree")
+        self.primary = self.redis_at(named().pop())
+        self.replicas = [redis for redis in self.redises if redis is not self.primary]
+        wait_until(lambda: all(map(self._in_step, self.replicas)), timeout, "the replicas are in step")
+
+    def _in_step(self, replica):
+        """With the primary that is named."""
+        info = replica.info("replication")
+        up = info.get("master_link_status") == "up"
+        return up and int(info["master_port"]) == self.primary.named_port
+
+    def _source(self, n):
+        if not self.network:
+            return {}
+        own = {"bind_source_addr": f"127.0.0.{11 + n}", "replica_announce_ip": "127.0.0.1"}
+        return own | {"protected_mode": "no"}
+
+    def cut_off(self, redis):
+        """From the other servers and from the Sentinels, not from clients; network.heal() ends it."""
+        cut_off(self.network, redis.config["bind-source-addr"], redis.named_port)
 
     def _tls_settings(self):
         return self.authority.server_settings() if self.authority else {}

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from lib.cluster_client import entries_of, slot_of
-from lib.clusters import FAULTS
+from lib.cluster_client import slot_of
+from lib.clusters import FAULTS, slots_of
 from lib.failovers import fail_over, users_at
 from lib.processes import wait_until
 from lib.users import SILENT_LIMIT_S, BusyUsers, Users
@@ -31,11 +31,11 @@ def begin_move(cluster, users, source, target):
     assert next(step for step in steps if step == "some")
 
 
-def settled(cluster, stayd, *all_users):
+def settled(cluster, stayd, *all_users, within_s=5):
     cluster.wait_whole()
     stayd.wait_trusted()
     for users in all_users:
-        users.wait_in_redis(cluster)
+        users.wait_in_redis(cluster, within_s)
         users.go_on(SILENT_LIMIT_S)
 
 
@@ -125,6 +125,7 @@ def test_slot_moves_back_before_it_has_moved(clustered):
     users.go_on(SILENT_LIMIT_S)
     assert source.primary.call("CLUSTER", "SETSLOT", slot(users), "STABLE") == "OK"
     users.go_on(SILENT_LIMIT_S)
+    stayd.wait_trusted()  # Redis has said of those who have logged out that it has no such keys
     cluster.give_up_move(slot(users), source, target)
     settled(cluster, stayd, users)
 
@@ -202,7 +203,7 @@ def test_primary_dies_while_a_slot_moves(clustered, whom):
     fault.take_out(dying)
     dying.follow()
     cluster.give_up_move(slot(users), source, target)
-    settled(cluster, stayd, users, others)
+    settled(cluster, stayd, users, others, within_s=30)
 
 
 @pytest.mark.timeout(120)
@@ -233,8 +234,3 @@ def test_failover_takes_back_what_came_with_the_slot(clustered, network):
     old.start()
     settled(cluster, stayd, users)
 
-
-def slots_of(node, asked):
-    """Slots of `node` as `asked` sees it."""
-    entries = entries_of(asked.call("CLUSTER", "NODES"))
-    return next(entry.slots for entry in entries if entry.id == node.id)
