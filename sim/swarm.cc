@@ -62,6 +62,7 @@ Random stream(std::uint64_t seed, std::string_view purpose) {
 
 WorldOptions draw(WorldOptions options) {
   if (options.faults) draw_faults(options);
+  if (options.fault_means_us.contains("region")) options.instance.engine.region = kFirstRegion;
   const bool clocks_jump = options.fault_means_us.contains("clock-jump");
   if (clocks_jump) {
     options.users.expiry_slack_ms += 4 * kMaxSkewMs;  // two hosts, each before and after a jump
