@@ -23,6 +23,7 @@ class Scenario : public ::testing::Test {
   static WorldOptions options() {
     WorldOptions options;
     options.fill_redis = false;
+    options.only_faults.emplace();  // none but the scenario's own
     options.users.sessions = 0;
     return options;
   }

@@ -21,12 +21,12 @@ std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
 
 void draw_faults(WorldOptions& options) {
   for (const FaultKind& kind : fault_kinds()) {
-    if (kind.of_cluster && options.shards == 1) continue;
+    if (options.shards == 1 ? kind.of_cluster : kind.of_single) continue;
     Random random = stream(options.seed, std::string("draw ") + kind.name);
     const bool enabled = random.chance(kFaultChance);
     const std::int64_t mean_us = kind.mean_us / 2 + between(random, 0, 4 * kind.mean_us);
     if (!options.only_faults) {
-      if (enabled && kind.drawn) options.fault_means_us[kind.name] = mean_us;
+      if (enabled) options.fault_means_us[kind.name] = mean_us;
     } else if (options.only_faults->contains(kind.name)) {
       options.fault_means_us[kind.name] = mean_us;
     }
