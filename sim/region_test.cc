@@ -141,6 +141,35 @@ TEST_F(RegionScenario, WhatAKillLeftIsGivenUpEverywhere) {
   expect_known_values();
 }
 
+// A heartbeat of before told of versions that the ledger had lost with the power, and was believed,
+// as stayd had begun its life in the other one: an older session counted in the ledger, a newer one
+// in Redis (seed 263).
+TEST_F(RegionScenario, ALedgerThatHasLostItsEndElsewhere) {
+  change_region();
+  world.settle();
+  world.pass(kSecond);
+  change_region();
+  ask({"SET", "k", "v1"});
+  world.settle();
+  world.pass(kSecond);
+  world.instance.disk().lies = true;
+  world.users.loosen(key("k"), "checked here");
+  for (int i = 2; i < 40; ++i) ask({"SET", "k", "v" + std::to_string(i)});
+  world.pass(kSecond);  // a heartbeat vouches for them
+  change_region();
+  world.cut_power();
+  world.instance.disk().lies = false;
+  world.instance.start();
+  world.settle();
+  const std::string known = ask({"GET", "k"});
+  ASSERT_NE(known, "\"v39\"");
+  change_region();
+  EXPECT_EQ(ask({"GET", "k"}), known);
+  world.settle();
+  EXPECT_EQ(ask({"GET", "k"}), known);
+  EXPECT_TRUE(world.heal_and_check());
+}
+
 // A tombstone that only overwrites is no logout: the session's next save is none of a dead one.
 TEST_F(RegionScenario, WhatIsGivenUpIsNotFenced) {
   fill_disk();
