@@ -12,7 +12,7 @@ namespace stayd::sim {
 namespace {
 
 constexpr FaultKind of_cluster(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, true, true};
+  return {name, mean_us, strike, true};
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"hidden-failover", 15 * kSecond,
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
       FaultKind{"failover", 12 * kSecond, [](Faults& f) { return f.fail_over(); }},
-      FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); }, false},
+      FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); }, false, true},
       of_cluster("slot-move", 6 * kSecond, [](Faults& f) { return f.move_slots(); }),
       of_cluster("slot-move-and", 12 * kSecond,
                  [](Faults& f) { return f.move_slots_and_strike(); }),

@@ -27,8 +27,8 @@ struct FaultKind {
   const char* name;
   std::int64_t mean_us;     // between two of them, before the seed's own factor
   bool (*strike)(Faults&);  // false: not possible just now
-  bool drawn = true;        // false: only when asked for (docs/proof/simulator.md)
   bool of_cluster = false;  // nothing of the kind happens to a single Redis
+  bool of_single = false;   // ... or to a Cluster
 };
 std::span<const FaultKind> fault_kinds();
 
@@ -93,6 +93,7 @@ class Faults {
   void note_loss(const std::string& text);
   std::optional<FullKey> pick_key();  // of Redis; not stayd's own
   void depose(RedisModel& old);
+  void wake_standby();
 
   World& world_;
   std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind

@@ -1,18 +1,21 @@
 // Another region's Redis is used (docs/adr/0015).
+#include <algorithm>
+
 #include "sim/faults.h"
 #include "sim/world.h"
 
 namespace stayd::sim {
 
 // It knows what it knew when it was left, or is empty or a copy that lags behind when it is new.
-// The one of before may be dead, frozen or well. stayd is one, and adoption is complete: it does
-// not go before.
+// The one of before may be dead, frozen or well. Several stayds go together, and none before its
+// adoption is complete.
 bool Faults::change_region() {
   RedisModel& redis = world_.redis;
   RedisModel& other = world_.servers.standby();
-  Instance& one = world_.instance;
-  if (world_.servers.cluster() || world_.instances.size() > 1) return false;
-  if (!adopted() || one.paused() || !other.listening()) return false;
+  const auto& stayds = world_.instances;
+  const auto works = [](const auto& one) { return one->alive() && !one->paused(); };
+  if (!adopted() || !other.listening()) return false;
+  if (!std::ranges::all_of(stayds, works)) return false;
   const bool stale = standby_left_us_ < world_.truth_us;  // of before Redis was the truth (W6)
   if (standby_left_us_ == 0 || stale) {
     standby_known_ = false;
@@ -28,16 +31,34 @@ bool Faults::change_region() {
     redis.flags.frozen = false;
     other.freeze();
   }
-  one.change_region(standby_known_);
+  for (const auto& one : stayds) one->change_region(standby_known_);
   standby_known_ = true;
   standby_left_us_ = world_.scheduler.now_us();
-  // The one that was left comes back to itself.
-  const auto lost = random_->chance(50) ? random_->below(20) : 0;
-  later(between(kMs, 10 * kSecond), [&other, lost] {
-    other.thaw();
-    if (!other.listening()) other.start(lost);
-  });
+  later(between(kMs, 10 * kSecond), [this] { wake_standby(); });
   return true;
+}
+
+// The one that was left comes back to itself, and may lose something that nobody sees.
+void Faults::wake_standby() {
+  RedisModel& other = world_.servers.standby();
+  const std::int64_t when_us = world_.scheduler.now_us() - between(kSecond, 60 * kSecond);
+  const auto how = random_->below(8);
+  other.thaw();
+  if (how == 0 || !other.listening()) {
+    other.kill();
+    other.start(random_->chance(50) ? random_->below(20) : 0);
+  } else if (how == 1) {
+    note("the other region's Redis starts from an old snapshot");
+    other.kill();
+    other.start(other.changes_since(std::max(when_us, world_.truth_us)));
+  } else if (how == 2) {
+    note("the other region's Redis starts empty");
+    other.kill();
+    other.start_empty();
+  } else if (how <= 4) {
+    note("keys are evicted from the other region's Redis");
+    other.evict(1 + random_->below(20));
+  }
 }
 
 }  // namespace stayd::sim

@@ -66,7 +66,7 @@ void Instance::change_region(bool known) {
     constexpr std::string_view kCause = "another region's Redis is used from now on";
     data_->move_to(data_->endpoint(), kCause);
     aux_->move_to(aux_->endpoint(), kCause);
-    options_.engine.region = options_.engine.region.empty() ? "other" : "";
+    options_.engine.region = options_.engine.region == kFirstRegion ? "other" : kFirstRegion;
     engine_->change_memory(options_.engine.region);
     if (!known) engine_->restart_adoption();
   });

@@ -28,6 +28,8 @@ namespace stayd::sim {
 // Why an error may reach a client.
 enum class Excuse : std::uint8_t { unwritable, unreadable, denied };
 
+inline constexpr const char* kFirstRegion = "first";
+
 struct InstanceOptions {
   EngineOptions engine;
   std::vector<SessionPolicy> policies;

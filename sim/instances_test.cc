@@ -18,6 +18,7 @@ class TwoStayds : public ::testing::Test {
     options.faults = false;
     options.fill_redis = false;
     options.instances = 2;
+    options.instance.engine.region = kFirstRegion;
     options.users.sessions = 0;
     options.users.roaming_percent = 0;
     return options;
@@ -236,6 +237,32 @@ TEST_F(TwoStayds, AnOtherThatIsGoneIsForgotten) {
   world.settle();
   world.pass(3 * kSecond);
   EXPECT_TRUE(shared(0));
+}
+
+// Each brings its own sessions along, and the other's copies stay behind.
+TEST_F(TwoStayds, AnotherRegionAndBack) {
+  const FullKey its = session_of(1);
+  const auto change_region = [&](bool known) {
+    world.redis.trade_places(world.servers.standby());
+    for (const auto& one : world.instances) one->change_region(known);
+  };
+  ask(0, mine, {"SET", "v"});
+  ask(1, its, {"SET", "old"});
+  adopt(0);
+  ask(1, its, {"SET", "new"});
+  change_region(false);
+  EXPECT_EQ(ask(1, its, {"GET"}), "\"new\"");
+  world.settle();
+  EXPECT_EQ(world.redis.data().at(its).value, Record{.value = "new"}.value);
+  EXPECT_EQ(ask(0, mine, {"DEL"}), ":1");
+  EXPECT_EQ(ask(1, its, {"SET", "newer"}), "+OK");
+  change_region(true);
+  ASSERT_TRUE(world.redis.data().contains(mine));
+  EXPECT_EQ(ask(0, mine, {"GET"}), "nil");
+  world.settle();
+  EXPECT_FALSE(world.redis.data().contains(mine));
+  EXPECT_EQ(world.redis.data().at(its).value, Record{.value = "newer"}.value);
+  EXPECT_TRUE(world.heal_and_check());
 }
 
 TEST(ManyStayds, TheSameSeedIsTheSameRun) {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
 #include "sim/world.h"
 
@@ -16,12 +17,13 @@ inline Operation one(Words words) {
 
 class Scenario : public ::testing::Test {
  protected:
-  Scenario() { world.settle(); }
+  explicit Scenario(WorldOptions given = options()) : world(std::move(given)) { world.settle(); }
   ~Scenario() override { EXPECT_FALSE(world.users.failed()) << world.report(); }
 
   static WorldOptions options() {
     WorldOptions options;
     options.fill_redis = false;
+    options.only_faults.emplace();  // none but the scenario's own
     options.users.sessions = 0;
     return options;
   }
@@ -43,7 +45,7 @@ class Scenario : public ::testing::Test {
     world.redis.start(lost);
   }
 
-  World world{options()};
+  World world;
 };
 
 }  // namespace stayd::sim

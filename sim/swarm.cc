@@ -21,12 +21,12 @@ std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
 
 void draw_faults(WorldOptions& options) {
   for (const FaultKind& kind : fault_kinds()) {
-    if (kind.of_cluster && options.shards == 1) continue;
+    if (options.shards == 1 ? kind.of_cluster : kind.of_single) continue;
     Random random = stream(options.seed, std::string("draw ") + kind.name);
     const bool enabled = random.chance(kFaultChance);
     const std::int64_t mean_us = kind.mean_us / 2 + between(random, 0, 4 * kind.mean_us);
     if (!options.only_faults) {
-      if (enabled && kind.drawn) options.fault_means_us[kind.name] = mean_us;
+      if (enabled) options.fault_means_us[kind.name] = mean_us;
     } else if (options.only_faults->contains(kind.name)) {
       options.fault_means_us[kind.name] = mean_us;
     }
@@ -62,6 +62,7 @@ Random stream(std::uint64_t seed, std::string_view purpose) {
 
 WorldOptions draw(WorldOptions options) {
   if (options.faults) draw_faults(options);
+  if (options.fault_means_us.contains("region")) options.instance.engine.region = kFirstRegion;
   const bool clocks_jump = options.fault_means_us.contains("clock-jump");
   if (clocks_jump) {
     options.users.expiry_slack_ms += 4 * kMaxSkewMs;  // two hosts, each before and after a jump

@@ -49,6 +49,9 @@ void World::set_up_servers() {
       if (servers[i].owns(key)) on_evicted(key);
     };
   }
+  if (instances.size() > 1) {
+    servers.standby().on_evicted = [this](const FullKey& key) { on_evicted(key); };
+  }
   if (options.fill_redis) fill_redis();
   if (options.backfill_held_us == 0) return;
   for (std::size_t i = 0; i < servers.size(); ++i) servers[i].flags.no_scan = true;

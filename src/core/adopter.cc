@@ -249,10 +249,16 @@ void Adopter::on_value(std::size_t index, const ReplyView& reply) {
 
 // Redis does not have a key whose value only it could tell. That is proof when its memory is still
 // the one in which the value became unknown, and has evicted nothing since (R4); otherwise the last
-// value known is the best there is.
+// value known is the best there is. Where the ledger knows nothing either, another Redis may have
+// executed what the ledger has missed: a tombstone of now overwrites it.
 void Adopter::settle_missing(std::size_t index, Row row) {
   Item& item = items_[index];
-  if (row.meta.state != RowState::live || c_.unwritten_tombs.contains(item.key)) {
+  const bool buried = c_.unwritten_tombs.contains(item.key);
+  const bool missed = c_.one_of_several() && c_.unrecorded.has(item.key);
+  if (missed && !buried && row.meta.state != RowState::live) {
+    return remove(index, row.meta.state == RowState::absent || row.meta.provisional);
+  }
+  if (row.meta.state != RowState::live || buried) {
     c_.unrecorded.settle(item.key, item.hlc);
     return item_done();
   }
@@ -297,9 +303,11 @@ void Adopter::restore(std::size_t index) {
                      Durability::written);
 }
 
-void Adopter::remove(std::size_t index) {
+// `provisional`: nobody has removed it.
+void Adopter::remove(std::size_t index, bool provisional) {
   Mutation tomb;
   tomb.kind = Mutation::Kind::tomb;
+  tomb.provisional = provisional;
   tomb.key = items_[index].key;
   tomb.mark = c_.mark;
   tomb.hlc = items_[index].hlc;

@@ -96,7 +96,7 @@ class Adopter final : private ReplyHandler, private StoreClient, private Missing
   void settle_missing(std::size_t index, Row row);
   void on_fate(std::uint64_t tag, Fate fate) override;
   void restore(std::size_t index);
-  void remove(std::size_t index);
+  void remove(std::size_t index, bool provisional = false);
   void item_done();
   void save_end();
 

@@ -102,6 +102,8 @@ struct CoreContext {
   Unrecorded unrecorded;
   Mark mark;  // what a row confirmed by Redis now is marked with
 
+  // What another Redis holds counts again when that one is used (docs/adr/0015).
+  bool one_of_several() const { return !options.region.empty(); }
   std::string canary_name() const { return canary_key(place, instance, options.region); }
   bool up() const { return upstream != nullptr && upstream->up(); }
   std::int64_t deadline_us(std::int64_t ms) const { return now.mono_us + ms * 1000; }

@@ -222,7 +222,7 @@ void Engine::send_checked(Call& call) {
 // --- R8: fences
 
 bool Engine::fenced(const Call& call, const FullKey& key, const RowMeta& meta) const {
-  if (meta.state != RowState::tomb || !policies_.any_fence()) return false;
+  if (meta.state != RowState::tomb || meta.provisional || !policies_.any_fence()) return false;
   const SessionPolicy* policy = policies_.find(key_of(key));
   if (policy == nullptr || policy->fence == Fence::off) return false;
   const auto& name = call.spec->name;

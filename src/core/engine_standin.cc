@@ -186,7 +186,8 @@ void Engine::run_standin(Call& call) {
     fill(mutation, first + i);
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
-    const bool provisional = row.meta.provisional && !c_.placed.contains(mutation.key);
+    const bool provisional = row.meta.provisional && row.meta.state == RowState::live &&
+                             !c_.placed.contains(mutation.key);
     // A logout holds whatever Redis has, and so does what comes after it.
     mutation.provisional = mutation.kind != Mutation::Kind::tomb &&
                            (provisional || (row.meta.state == RowState::absent &&

@@ -134,7 +134,9 @@ void Leftovers::on_value(std::size_t index, const ReplyView& reply) {
     mutation.unconfirmed = true;
     events_.on_leftover_put_off(items_[index].key);
   } else if (!record->exists()) {
-    return c_.store.load_meta(items_[index].key, c_.ops.token(*this, tag(index)));
+    const auto token = c_.ops.token(*this, tag(index));
+    return c_.one_of_several() ? c_.store.load(items_[index].key, token)
+                               : c_.store.load_meta(items_[index].key, token);
   } else {
     mutation.record = std::move(*record);
   }
@@ -151,10 +153,15 @@ void Leftovers::on_loaded(std::uint64_t tag, const Error& error, Row row) {
     return item_done();
   }
   if (settled_otherwise(index)) return;
-  const bool live = row.meta.live_at(c_.now.wall_ms) && !row.meta.stale;
-  if (!live) return item_done();
+  if (!row.meta.live_at(c_.now.wall_ms)) {
+    const bool elsewhere = c_.one_of_several() && !c_.options.observe;
+    const bool logged_out = row.meta.state == RowState::tomb && !row.meta.provisional;
+    return elsewhere ? bury(index, !logged_out) : item_done();
+  }
+  if (row.meta.stale) return item_done();
   if (!c_.up()) return;
   items_[index].row_hlc = row.meta.hlc;
+  items_[index].row = std::move(row.record);
   missing_.ask(tag, key, row.meta);
 }
 
@@ -169,6 +176,7 @@ void Leftovers::on_fate(std::uint64_t tag, Fate fate) {
       return c_.upstream->condemn("it does not tell what it has lost");
     case Fate::lost:
       if (c_.options.observe) return bury(index);
+      if (c_.one_of_several()) return renew(index);
       events_.on_leftover_lost(items_[index].key, items_[index].row_hlc);
       return item_done();
     case Fate::removed:
@@ -176,11 +184,23 @@ void Leftovers::on_fate(std::uint64_t tag, Fate fate) {
   }
 }
 
-void Leftovers::bury(std::size_t index) {
+// `provisional`: nobody has removed it.
+void Leftovers::bury(std::size_t index, bool provisional) {
   Mutation tomb;
   tomb.kind = Mutation::Kind::tomb;
+  tomb.provisional = provisional;
   tomb.tomb_until_ms = c_.now.wall_ms + kTombstoneMinMs + c_.options.max_island_ms;
   apply(std::move(tomb), index);
+}
+
+// Another Redis may have executed the write: what it makes of a row of before is overwritten there
+// too.
+void Leftovers::renew(std::size_t index) {
+  Mutation mutation;
+  mutation.record = std::move(items_[index].row);
+  mutation.unconfirmed = true;
+  events_.on_leftover_lost(items_[index].key, items_[index].hlc);
+  apply(std::move(mutation), index);
 }
 
 void Leftovers::apply(Mutation mutation, std::size_t index) {

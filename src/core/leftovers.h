@@ -10,6 +10,8 @@
 //     evicted since        owed
 //     heartbeat changed    this memory is not the one that was judged: a new connection
 //     otherwise            tombstone
+//   ... and this is one of several Redises (docs/adr/0015), of which another may have executed the
+//   write: what the ledger knows gets a version of now, and counts there too
 //
 // Until then the row answers as it stands: the write is in doubt, and takes effect when it is read
 // back; unless somebody has been told that its key has expired, which removes it. Its slot in the
@@ -68,13 +70,15 @@ class Leftovers final : private ReplyHandler, private StoreClient, private Missi
     FullKey key;
     Hlc hlc = 0;      // of what is read back: a write since then stands above it
     Hlc row_hlc = 0;  // of the live row that Redis does not have
+    Record row;       // and what it holds, where there are several Redises
   };
   void next_chunk();
   void ask(std::size_t index);
   bool settled_otherwise(std::size_t index);
   void on_value(std::size_t index, const ReplyView& reply);
   void on_fate(std::uint64_t tag, Fate fate) override;
-  void bury(std::size_t index);
+  void bury(std::size_t index, bool provisional = false);
+  void renew(std::size_t index);
   void apply(Mutation mutation, std::size_t index);
   void item_done();
   std::uint64_t tag(std::size_t index) const { return generation_ << 32 | index; }

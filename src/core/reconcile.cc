@@ -118,6 +118,8 @@ void Shard::decide() {
   reconcile_place_ = place;
   const bool gained = gained_since(place).any();
   intact = intact && !gained;
+  heartbeat_is_ahead_ = unmet_ && ahead > ledger_top_;
+  if (heartbeat_is_ahead_) reconcile_position_ = 0;  // what the ledger has lost is given up there
   if (c_.options.observe) {  // nothing is ever written to Redis but the heartbeat
     c_.debts.clear();
     for (int db = 0; db < kDatabases; ++db) last_written_[db] = found_[db];
@@ -206,6 +208,7 @@ void Shard::plan_scans() {
 // Of the whole place, or of the slots that the heartbeat found does not vouch for.
 void Shard::plan_scan(RowState state, int db, Hlc newer_than,
                       std::shared_ptr<const SlotSet> slots) {
+  if (heartbeat_is_ahead_) newer_than = 0;
   if (newer_than < c_.store.highest_hlc()) {
     scans_.push_back({db, state, newer_than, {}, std::move(slots)});
   }
@@ -342,7 +345,8 @@ void Shard::pay() {
 void Shard::become_trusted() {
   others_seen_us_ = c_.now.mono_us;  // they get their time to come back too
   step_ = Step::none;
-  c_.other_memory = false;
+  c_.other_memory = unmet_ = false;
+  met_.insert(c_.options.region);
   set_trust(Trust::trusted, "");
 }
 

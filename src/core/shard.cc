@@ -78,6 +78,7 @@ void Shard::change_memory() {
   pending_write_.fill({});
   fresh_.fill({});
   c_.other_memory = true;
+  unmet_ = !met_.contains(c_.options.region);
 }
 
 void Shard::use_db(int db) {

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -243,6 +244,11 @@ class Shard final : public UpstreamEvents,
   std::vector<Scan> scans_;
   bool scan_under_way_ = false;
   std::uint64_t replayed_ = 0;
+  // Of several Redises: those that were trusted in this life; whether the one in use is none of
+  // them, and its heartbeat tells of versions that the ledger has lost.
+  std::set<std::string> met_;
+  bool unmet_ = false;
+  bool heartbeat_is_ahead_ = false;
   bool evicted_meanwhile_ = false;
   // Adopted rows were last left to another stayd to be put back in this trust epoch (shared.cc).
   std::uint32_t left_out_epoch_ = 0;

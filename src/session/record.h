@@ -116,6 +116,7 @@ struct RowMeta {
   // known to be current, so it never answers and never repairs (R17).
   bool stale = false;
   // Created while Redis was out and adoption was incomplete: a value Redis turns out to hold wins.
+  // A tombstone: the key was not there when it was asked for, nobody has logged out.
   bool provisional = false;
   // Taken over from Redis, and not written through this stayd since: where several stayds have
   // ledgers of their own, another one may know better.
