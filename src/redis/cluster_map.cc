@@ -281,6 +281,7 @@ bool ClusterMap::settled(const Topology& first, const Fresh& answers, std::int64
 }
 
 bool ClusterMap::elect(std::int64_t now_us) {
+  if (followed_) followed_->returned.reset();  // told once
   if (!changed_ && now_us < weigh_at_us_) return false;
   const auto answers = fresh(now_us);
   changed_ = false;

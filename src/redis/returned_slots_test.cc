@@ -3,6 +3,10 @@
 // that there is no such key: brought back, the session lived again.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+#include <utility>
+
 #include "redis/cluster_map.h"
 #include "redis/shard_set_test_util.h"
 #include "redis/topology_change.h"
@@ -31,7 +35,10 @@ class ReturnedSlotsTest : public ::testing::Test {
       node.id = id;
       node.address = {id, 6379, ""};
       node.primary = true;
-      node.config_epoch = ++epoch;
+      // Higher where slots have come, as Redis has it.
+      if (said[id] != ranges) epochs[id] = ++epoch;
+      said[id] = ranges;
+      node.config_epoch = epochs[id];
       node.slots.push_back(*parse_slot_range(ranges));
     }
     if (!to_a.empty()) view.moving[parse_slot_range(to_a)->first] = "a";
@@ -47,6 +54,8 @@ class ReturnedSlotsTest : public ::testing::Test {
   ClusterMap map;
   std::int64_t now_us = 1;
   std::uint64_t epoch = 0;
+  std::map<std::string, std::uint64_t> epochs;
+  std::map<std::string, std::string> said;
   bool changed = false;
 };
 

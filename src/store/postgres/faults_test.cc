@@ -93,9 +93,15 @@ TEST_F(PostgresFaults, ReadOnlyItAnswersReads) {
   server().exec(
       "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'stayd'");
   wait_for([this] { return status().up && !status().writable; }, "read-only");
-  EXPECT_TRUE(client_->write({put_row(live_row(key("a"), 2, "w"))}).empty());
-  EXPECT_EQ(client_->last_error.code, Errc::unavailable) << client_->last_error.message;
+  // Connections whose end has not been noticed yet lose what they are asked.
+  wait_for(
+      [this] {
+        EXPECT_TRUE(client_->write({put_row(live_row(key("a"), 2, "w"))}).empty());
+        return client_->last_error.code == Errc::unavailable;
+      },
+      "refused");
   EXPECT_NE(client_->last_error.message.find("25006"), std::string::npos);
+  wait_for([this] { return !client_->read({key("a")}).empty(); }, "read");
   EXPECT_EQ(text_of(client_->read_one(key("a"))), "v");
   FeedCursor cursor;
   EXPECT_EQ(client_->feed_all(cursor).size(), 1U);
