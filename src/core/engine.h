@@ -217,7 +217,7 @@ class Engine final : public CallHandler,
   void go_first(Call& call);
   void redo(Call& call);
   bool follows_doubt(const Call& call);
-  bool was_lost(const Call& call, const RowMeta& meta);
+  bool was_lost(const Call& call, std::size_t key_index);
   void on_verified(Call& call);
   void go_on_missing(Call& call);
   void send_checked(Call& call);

@@ -129,9 +129,11 @@ void Engine::send_doubts(Call& call) {
 
 // Redis, whose heartbeat is intact, lacks a key of the ledger: was it evicted, or removed by
 // somebody?
-bool Engine::was_lost(const Call& call, const RowMeta& meta) {
+bool Engine::was_lost(const Call& call, std::size_t key_index) {
+  const RowMeta& meta = call.metas[key_index];
   const SessionPolicy* policy = policy_of(call);
-  return call.unproven || shard_.was_lost(meta, call.evicted_keys) ||
+  return call.unproven || redirected_.lately(call.keys[key_index]) ||
+         shard_.was_lost(meta, call.evicted_keys) ||
          (policy != nullptr && policy->external_delete_heals) ||
          !c_.rules.external_deletes_are_meant;
 }
@@ -171,7 +173,7 @@ void Engine::on_verified(Call& call) {
     }
     if (!live) continue;
     const RowMeta& meta = call.metas[i];
-    if (was_lost(call, meta)) {
+    if (was_lost(call, i)) {
       ++c_.counters.lost_keys_healed;
       shard_.owe(call.keys[i], meta.hlc);
       healed = true;

@@ -195,7 +195,7 @@ void Engine::judge_missing(Call& call) {
   if (!memory_holds(call)) return undo(call, kNotTrusted);
   for (std::size_t i = 0; i < call.keys.size(); ++i) {
     if (!call.gone[i]) continue;
-    if (!was_lost(call, call.metas[i])) {
+    if (!was_lost(call, i)) {
       ++c_.counters.external_deletes;
       continue;
     }

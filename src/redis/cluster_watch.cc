@@ -176,7 +176,7 @@ void ClusterWatch::elect() {
   const Topology& next = *map_.followed();
   if (!told_) {
     tell_of_first();
-  } else if (!told_->same_primaries(next)) {
+  } else if (!told_->same_primaries(next) || next.returned.any()) {
     tell_of_change(next);
   }
   told_ = next;
