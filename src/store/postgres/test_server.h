@@ -109,7 +109,11 @@ class PostgresServer {
         [&] { return std::ranges::none_of(all, [](pid_t pid) { return ::kill(pid, 0) == 0; }); },
         "PostgreSQL's processes are gone");
   }
-  void freeze() { signal_all(SIGSTOP); }
+  // The one that makes new processes first, then also what it has just made.
+  void freeze() {
+    ::kill(pid_, SIGSTOP);
+    for (int i = 0; i < 2; ++i) signal_all(SIGSTOP);
+  }
   void thaw() { signal_all(SIGCONT); }
 
   PgConnection connect(const std::string& database, bool must = true) const {
