@@ -159,6 +159,7 @@ std::string render_status_json(const PageInput& input) {
       {"listen", strings(process.resp)},
       {"shard", shard_object(engine.shard)},
       {"adoption_complete", engine.adoption_complete},
+      {"adoption_settled", engine.adoption_settled},
       {"adopted", engine.adopted},
       {"adoption_scanned", engine.adoption_scanned},
       {"adoption_expected", engine.adoption_expected},

@@ -73,6 +73,7 @@ def crowd_at(make_stayd, folder):
         stayd = make_stayd(servers.url, options=servers.options, config_text=text)
         stayd.wait_trusted()
         stayd.wait_adopted()
+        stayd.wait_settled()
         apps = [App(name, stayd.port, folder) for name in LIBRARIES]
         ending.extend(apps)
         ending.append(Crowd(folder, stayd, [app.start() for app in apps]))

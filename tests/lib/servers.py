@@ -322,6 +322,10 @@ class StaydServer:
             lambda: find(self.status(), "adoption_complete"), timeout, "stayd knows every key"
         )
 
+    def wait_settled(self):
+        """In front of a Cluster no row means no key a little after the backfill's end (W7)."""
+        wait_until(lambda: find(self.status(), "adoption_settled"), 30, "no row means no key")
+
     def log_lines(self, containing=""):
         return [line for line in self.process.log().splitlines() if containing in line]
 

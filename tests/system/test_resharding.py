@@ -194,6 +194,7 @@ def test_slot_of_the_heartbeat_moves(clustered, which):
 def test_primary_dies_while_a_slot_moves(clustered, whom):
     cluster, stayd = clustered()
     source, target = cluster.shards[0], cluster.shards[1]
+    stayd.wait_settled()
     users, others = users_of(source, stayd, 25), users_at(stayd, 30)
     dying, fault = {"source": source, "target": target}[whom], FAULTS["killed"][0]
     begin_move(cluster, users, source, target)
