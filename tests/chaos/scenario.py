@@ -119,7 +119,7 @@ class Run:
         world.supervisor.start()
         self.ending.append(world.supervisor.end)
         world.stayd.wait_trusted()
-        world.stayd.wait_adopted()
+        world.stayd.wait_settled()
         self.adopted_us = now_us()
         over_tls = getattr(servers, "port", None)
         port, ca_file = (over_tls, servers.authority.ca_file) if over_tls else (world.stayd.port, None)
