@@ -41,14 +41,14 @@ void FleetAgreement::write(std::uint64_t number) {
     const auto at = std::ranges::find(one.keys, change.mutation.key) - one.keys.begin();
     apply(change.mutation, one.rows[static_cast<std::size_t>(at)], c_.now.wall_ms);
   }
-  std::vector<BackupWrite> writes;
+  BackupBatch batch{.together = true};
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     BackupWrite write;
     write.row = backup_row(one.keys[i], one.rows[i]);
-    write.expected = one.bases[i].hlc;
-    writes.push_back(std::move(write));
+    write.expected = one.bases[i];
+    batch.writes.push_back(std::move(write));
   }
-  c_.backup.write(std::move(writes), c_.backup_ops.token(*this, number),
+  c_.backup.write(std::move(batch), c_.backup_ops.token(*this, number),
                   c_.in(c_.options.deadline_ms));
 }
 

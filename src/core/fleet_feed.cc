@@ -45,6 +45,9 @@ void FleetFeed::on_feed(std::uint64_t tag, const Error& error, FeedPage page) {
   failed_ = false;
   to_apply_ = 1;
   page_.clear();
+  if (page.hosts) {
+    for (const BackupHost& host : page.hosts->hosts) c_.clock.witness(host.hlc);
+  }
   for (BackupRow& row : page.rows) {
     if (!row.unreadable.empty()) continue;  // told by whoever asks for it
     c_.clock.witness(row.hlc);

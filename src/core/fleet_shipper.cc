@@ -155,7 +155,7 @@ BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
     write.kind = BackupWrite::Kind::touch;
     write.row.record.value = {};
   } else if (row.meta.state == RowState::live) {
-    write.expected = row.meta.base.hlc;
+    write.expected = row.meta.base;
   }
   return write;
 }
@@ -182,7 +182,7 @@ void FleetShipper::send(std::uint64_t number) {
     shipments_.erase(number);
     return;
   }
-  c_.backup.write(std::move(writes), c_.backup_ops.token(*this, number),
+  c_.backup.write({.writes = std::move(writes)}, c_.backup_ops.token(*this, number),
                   c_.in(c_.options.ship_deadline_ms));
 }
 

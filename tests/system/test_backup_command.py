@@ -34,11 +34,14 @@ def backup(postgres, folder):
     return run
 
 
-def insert(postgres, key, state=1, expires_at_ms=0, tomb_until_ms=0, confirmed=True):
+LAST_ORIGIN = 2**63 - 1  # 2^64 - 1, less 2^63
+
+
+def insert(postgres, key, state=1, expires_at_ms=0, tomb_until_ms=0, through_redis=True):
     value = r"'\x0101'::bytea || 'text'" if state == 1 else "NULL"
     postgres.sql(
-        "INSERT INTO stayd.rows VALUES (" + rf"'\x00'::bytea || '{key}', 0, {state}, {confirmed}, "
-        f"7, 0, {expires_at_ms}, 0, {tomb_until_ms}, (1::bigint << 48) + 5, 'host-1', {value})",
+        "INSERT INTO stayd.rows VALUES (" + rf"'\x00'::bytea || '{key}', 0, {state}, {through_redis}, "
+        f"7, 0, {expires_at_ms}, 0, {tomb_until_ms}, (1::bigint << 48) + 5, {LAST_ORIGIN}, {value})",
         "sessions",
     )
 
@@ -74,21 +77,25 @@ def test_a_later_schema_is_left_alone(backup, postgres):
 def test_stats_and_get(backup, postgres):
     backup("init")
     insert(postgres, "sess:1")
-    insert(postgres, "sess:2", expires_at_ms=1000, confirmed=False)
+    insert(postgres, "sess:2", expires_at_ms=1000, through_redis=False)
     insert(postgres, "sess:3", state=2)
     code, out, err = backup("stats", "--json")
     assert code == 0, err
     stats = json.loads(out)
     assert stats.pop("epoch") and stats.pop("disk_bytes") > 0
     assert stats == {
-        "live": 2, "expired": 1, "tombstones": 1, "unconfirmed": 1, "value_bytes": 12,
+        "live": 2, "expired": 1, "tombstones": 1, "without_redis": 1, "value_bytes": 12,
         "writable": True,
     }
     code, out, err = backup("get", "sess:1")
     line, row = out.splitlines()
     assert line.split() == ["0", "live", "string", "-", "sess:1"]
     row = json.loads(row)
-    assert (row["value"], row["version"], row["origin"]) == ("text", 7, "host-1")
+    assert (row["value"], row["version"], row["origin"]) == ("text", 7, 2**64 - 1)
+    assert row["through_redis"] is True
+    assert json.loads(backup("get", "sess:2", "--json")[1])["through_redis"] is False
+    code, out, err = backup("stats")
+    assert "\nwithout redis  1\n" in out, out
     assert json.loads(backup("get", "sess:3", "--json")[1])["state"] == "tomb"
     code, out, err = backup("get", "sess:9")
     assert code == 1 and 'knows no key "sess:9"' in err, err
@@ -112,12 +119,19 @@ def test_purge_takes_what_nobody_needs(backup, postgres):
     insert(postgres, "live")
     postgres.sql(
         r"INSERT INTO stayd.rows SELECT '\x00'::bytea || i::text::bytea, 0, 1, true, 7, 0, 1000, 0, 0,"
-        r" 1, 'host-1', '\x010161' FROM generate_series(1, 2500) i",
+        r" 1, 1, '\x010161' FROM generate_series(1, 2500) i",
+        "sessions",
+    )
+    postgres.sql(
+        "INSERT INTO stayd.hosts SELECT i, '', 1, true, 1, "
+        f"{now_ms} - i * 3600000::bigint FROM generate_series(0, 200, 40) i",
         "sessions",
     )
     assert backup("purge") == (0, "2501 rows removed\n", "")
     left = postgres.sql("SELECT convert_from(substr(key, 2), 'UTF8') FROM stayd.rows", "sessions")
     assert set(left.split()) == {"tomb-future", "tomb-never", "expired-lately", "live"}
+    hosts = postgres.sql("SELECT instance FROM stayd.hosts", "sessions")
+    assert set(hosts.split()) == {"0", "40", "80", "120", "160"}
     assert backup("purge") == (0, "0 rows removed\n", "")
 
 

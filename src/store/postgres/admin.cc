@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::int64_t kPatienceUs = 600'000'000;  // counting a big table takes its time
 constexpr std::int64_t kExpiredForMs = 3'600'000;
+constexpr std::int64_t kWeekMs = 7 * 24 * 3'600'000;
 
 Params with(std::int64_t number) {
   Params params;
@@ -61,7 +62,7 @@ Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
   const Result<PgResult> counted = connection_.exec(
       "SELECT count(*) FILTER (WHERE state = 1), count(*) FILTER (WHERE state = 1 "
       "AND expires_at_ms <> 0 AND expires_at_ms <= $1::bigint), count(*) FILTER (WHERE state = 2), "
-      "count(*) FILTER (WHERE NOT confirmed), coalesce(sum(octet_length(value)), 0)::bigint, "
+      "count(*) FILTER (WHERE NOT through_redis), coalesce(sum(octet_length(value)), 0)::bigint, "
       "pg_total_relation_size('stayd.rows') FROM stayd.rows",
       with(wall_ms));
   if (!counted) return counted.error();
@@ -72,7 +73,7 @@ Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
   out.live = int8_at(row, 0, 0);
   out.expired = int8_at(row, 0, 1);
   out.tombs = int8_at(row, 0, 2);
-  out.unconfirmed = int8_at(row, 0, 3);
+  out.without_redis = int8_at(row, 0, 3);
   out.value_bytes = int8_at(row, 0, 4);
   out.disk_bytes = int8_at(row, 0, 5);
   return out;
@@ -98,11 +99,14 @@ Result<std::int64_t> PostgresAdmin::purge(std::int64_t wall_ms) {
   Params params = with(wall_ms);
   params.add_int8(wall_ms - kExpiredForMs);
   params.add_int8(kPurgeBatch);
+  params.add_int8(kWeekMs);
   const Result<PgResult> purged = connection_.exec(
       "WITH gone AS (DELETE FROM stayd.rows WHERE key IN (SELECT key FROM stayd.rows WHERE "
       "(state = 2 AND tomb_until_ms <> 0 AND tomb_until_ms < $1::bigint) OR "
       "(state = 1 AND expires_at_ms <> 0 AND expires_at_ms < $2::bigint) "
-      "LIMIT $3::bigint FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone",
+      "LIMIT $3::bigint FOR UPDATE SKIP LOCKED) RETURNING 1), hosts AS (DELETE FROM stayd.hosts "
+      "WHERE seen_ms < extract(epoch FROM clock_timestamp()) * 1000 - $4::bigint) "
+      "SELECT count(*) FROM gone",
       params);
   if (!purged) return purged.error();
   return int8_at(purged->get(), 0, 0);

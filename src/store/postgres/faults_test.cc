@@ -145,7 +145,7 @@ TEST_F(PostgresFaults, LogoutsDoNotWaitBehindBulk) {
   const auto other = server().connect(database_);
   server().exec(other.get(), "BEGIN; UPDATE stayd.rows SET hlc = hlc");
   for (BackupToken token = 1000; token < 1020; ++token) {
-    client_->backup().write({put_row(live_row(key("locked"), token, "w"))}, token,
+    client_->backup().write({{put_row(live_row(key("locked"), token, "w"))}}, token,
                             client_->deadline_us());
   }
   wait_for([&] { return connections(" AND wait_event_type = 'Lock'") >= "3"; }, "bulk waits");
@@ -181,7 +181,7 @@ TEST_F(PostgresFaults, ADeadlockIsTriedAgain) {
   server().exec(other.get(), "SET deadlock_timeout = '60s'; BEGIN");
   server().exec(other.get(), "UPDATE stayd.rows SET hlc = hlc WHERE key = '\\x00'::bytea || 'b'");
   client_->backup().write(
-      {put_row(live_row(key("a"), 2, "w")), put_row(live_row(key("b"), 2, "w"))}, 1000,
+      {{put_row(live_row(key("a"), 2, "w")), put_row(live_row(key("b"), 2, "w"))}}, 1000,
       client_->deadline_us());
   wait_for(
       [] {

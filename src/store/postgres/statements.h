@@ -25,6 +25,11 @@ const std::vector<PreparedStatement>& prepared_statements();
 // Columns of a row, in the order in which row_of() takes them.
 extern const char* const kRowColumns;
 inline constexpr int kRowColumnCount = 12;
+// The same of a host, for host_of().
+extern const char* const kHostColumns;
+inline constexpr int kHostColumnCount = 6;
+// How the statement "together" ends a transaction that is not to be.
+inline constexpr const char* kNotTogether = "22P02";
 
 // What a session is set to before anything else.
 extern const char* const kSessionSettings;
