@@ -20,7 +20,7 @@ bool is_shipped(Mutation::Kind kind) {
 FleetStore::FleetStore(Store& ledger, Backup& backup, FleetOptions options, HlcClock& clock,
                        Counters& counters)
     : c_(ledger, backup, options, clock, counters),
-      shipper_(c_, [this](const FullKey& key) { reads_.load(key, [](auto&&...) {}); }),
+      shipper_(c_, [this](const FullKey& key) { feed_.look(key); }),
       reads_(c_, shipper_),
       agreement_(c_, shipper_),
       feed_(c_, shipper_) {
