@@ -27,6 +27,7 @@ CASES = [
     ("clock", "src/core/a.cc", "auto t = std::chrono::steady_clock::now();", "call.time();"),
     ("clock", "src/proxy/a.cc", "auto t = time(nullptr);", "// steady_clock::now() is not for us"),
     ("clock", "sim/a.cc", "clock_gettime(CLOCK_REALTIME, &t);", 'log("time(0)");'),
+    ("clock", "src/redis/a.cc", "auto t = real_now();", "unreal_now();"),
     ("random", "src/base/a.cc", "int x = rand();", "int operand(); int x = operand ();"),
     ("random", "sim/a.cc", "std::mt19937 generator;", "Random random(seed);"),
     ("sleep", "src/net/a.cc", "std::this_thread::sleep_for(1s);", "asleep(1);"),

@@ -38,7 +38,7 @@ TEST_EXTRA = {"store", "redis", "proxy"}
 
 CLOCKS = re.compile(
     r"\b(?:std::chrono::)?(?:system_clock|steady_clock|high_resolution_clock)::now\b"
-    r"|\b(?:clock_gettime|gettimeofday|timespec_get)\s*\(|(?<![\w.>])time\s*\(\s*(?:NULL|nullptr|0|&)"
+    r"|\b(?:clock_gettime|gettimeofday|timespec_get|real_now)\s*\(|(?<![\w.>])time\s*\(\s*(?:NULL|nullptr|0|&)"
 )
 RANDOM = re.compile(
     r"\b(?:std::)?(?:s?rand|rand_r|random_shuffle)\s*\("

@@ -5,58 +5,21 @@
 //
 // Rows have 500-byte values. Each part runs over `rows` rows among `keys` keys.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <mutex>
 #include <vector>
 
 #include "base/random.h"
+#include "base/real_time.h"
+#include "bench_util.h"
 #include "store/postgres/postgres_backup.h"
 
 namespace {
 
 using namespace stayd;
-
-class Waiter : public Waker {
- public:
-  void wake() override {
-    const std::lock_guard lock(mutex_);
-    woken_ = true;
-    changed_.notify_one();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return woken_; });
-    woken_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool woken_ = false;
-};
-
-Now now() {
-  const auto mono = std::chrono::steady_clock::now().time_since_epoch();
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
-  return {std::chrono::duration_cast<std::chrono::microseconds>(mono).count(),
-          std::chrono::duration_cast<std::chrono::milliseconds>(wall).count()};
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 struct Counter : BackupEvents {
   std::size_t in_flight = 0, applied = 0, superseded = 0, failed = 0, fed = 0;
@@ -67,7 +30,7 @@ struct Counter : BackupEvents {
   void on_written(BackupToken token, const Error& e, std::vector<BackupWritten> results) override {
     --in_flight;
     note(e);
-    if (token != 0) logouts_us.push_back(now().mono_us - static_cast<std::int64_t>(token));
+    if (token != 0) logouts_us.push_back(real_now().mono_us - static_cast<std::int64_t>(token));
     for (const BackupWritten& one : results) {
       ++(one.outcome == BackupOutcome::applied ? applied : superseded);
     }
@@ -126,14 +89,14 @@ struct Bench {
   void part(const char* name, std::size_t count, const std::function<void()>& one_batch) {
     counter.applied = counter.superseded = counter.failed = 0;
     counter.logouts_us.clear();
-    const auto from = now().mono_us;
+    const auto from = real_now().mono_us;
     const double cpu = cpu_seconds();
     std::int64_t logout_us = from;
     for (std::size_t done = 0; done < count; done += batch) {
       settle(connections);  // so many on the way, and one waiting
       one_batch();
-      if (now().mono_us - logout_us < 20'000) continue;
-      logout_us = now().mono_us;
+      if (real_now().mono_us - logout_us < 20'000) continue;
+      logout_us = real_now().mono_us;
       BackupWrite logout = write(BackupWrite::Kind::put);
       logout.row.key += "x";
       logout.row.state = RowState::tomb;
@@ -142,7 +105,7 @@ struct Bench {
                     logout_us + kPatienceUs);
     }
     settle(0);
-    const double seconds = static_cast<double>(now().mono_us - from) / 1e6;
+    const double seconds = static_cast<double>(real_now().mono_us - from) / 1e6;
     auto& waits = counter.logouts_us;
     std::sort(waits.begin(), waits.end());
     fmt::print(
@@ -161,35 +124,35 @@ struct Bench {
       std::vector<BackupWrite> batch_writes;
       for (std::size_t i = 0; i < batch; ++i) batch_writes.push_back(write(kind));
       ++counter.in_flight;
-      backup->write({.writes = std::move(batch_writes)}, 0, now().mono_us + kPatienceUs);
+      backup->write({.writes = std::move(batch_writes)}, 0, real_now().mono_us + kPatienceUs);
     });
   }
 
   void feed() {
     FeedCursor cursor;
-    const auto from = now().mono_us;
+    const auto from = real_now().mono_us;
     const double cpu = cpu_seconds();
     counter.fed = 0;
     do {
       ++counter.in_flight;
-      backup->feed(cursor, 1000, 0, now().mono_us + kPatienceUs);
+      backup->feed(cursor, 1000, 0, real_now().mono_us + kPatienceUs);
       settle(0);
       cursor = counter.page.next;
     } while (counter.page.more && counter.failed == 0);
-    const double seconds = static_cast<double>(now().mono_us - from) / 1e6;
+    const double seconds = static_cast<double>(real_now().mono_us - from) / 1e6;
     fmt::print(
         "feed     {:>8.0f} rows/s of {}  {:.1f} us CPU/row {}\n",
         static_cast<double>(counter.fed) / seconds, counter.fed,
         (cpu_seconds() - cpu) * 1e6 / static_cast<double>(std::max<std::size_t>(1, counter.fed)),
         counter.error);
-    const auto empty = now().mono_us;
+    const auto empty = real_now().mono_us;
     for (int i = 0; i < 100; ++i) {
       ++counter.in_flight;
-      backup->feed(cursor, 1000, 0, now().mono_us + kPatienceUs);
+      backup->feed(cursor, 1000, 0, real_now().mono_us + kPatienceUs);
       settle(0);
     }
     fmt::print("a poll without news: {:.2f} ms\n",
-               static_cast<double>(now().mono_us - empty) / 1e5);
+               static_cast<double>(real_now().mono_us - empty) / 1e5);
   }
 };
 
@@ -206,10 +169,10 @@ int main(int argc, char** argv) {
   bench.keys = argument(argc, argv, 3, 200'000);
   bench.batch = argument(argc, argv, 4, 500);
   bench.connections = argument(argc, argv, 5, 4);
-  bench.hlc = static_cast<Hlc>(now().mono_us);
+  bench.hlc = static_cast<Hlc>(real_now().mono_us);
   PostgresOptions options;
   options.url = argv[1];
-  options.now = now;
+  options.now = real_now;
   options.connections = static_cast<int>(bench.connections);
   bench.backup = std::make_unique<PostgresBackup>(options, bench.waiter);
   bench.backup->set_events(&bench.counter);

@@ -5,40 +5,20 @@
 // LEDGER_BENCH_KILL=1: ends by SIGKILL, so that the next run's start has a log to replay.
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <mutex>
 
+#include "base/real_time.h"
+#include "bench_util.h"
 #include "store/ledger/ledger.h"
 
 namespace {
 
 using namespace stayd;
-
-class Waiter : public Waker {
- public:
-  void wake() override {
-    const std::lock_guard lock(mutex_);
-    woken_ = true;
-    changed_.notify_one();
-  }
-  void wait() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return woken_; });
-    woken_ = false;
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool woken_ = false;
-};
 
 struct Counter : StoreEvents {
   std::uint64_t done = 0;
@@ -50,21 +30,6 @@ struct Counter : StoreEvents {
   void on_loaded(StoreToken, const Error&, Row) override { ++done; }
   void on_scanned(StoreToken, const Error&, ScanPage) override { ++done; }
 };
-
-double cpu_seconds(int who) {
-  rusage usage{};
-  ::getrusage(who, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-std::int64_t unix_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -78,7 +43,7 @@ int main(int argc, char** argv) {
   Counter counter;
   LedgerOptions options;
   options.path = path;
-  options.wall_ms = unix_ms;
+  options.wall_ms = [] { return real_now().wall_ms; };
   const auto opening = std::chrono::steady_clock::now();
   Result<std::unique_ptr<Ledger>> opened = Ledger::open(options, waiter);
   const std::chrono::duration<double, std::milli> open_ms =
@@ -100,7 +65,7 @@ int main(int argc, char** argv) {
       put.key = full_key(0, fmt::format("sess:{:016x}", (i * 0x9e3779b97f4a7c15ULL) % keys));
       put.hlc = ++hlc;
       put.record.value = value;
-      put.record.expires_at_ms = unix_ms() + 3'600'000;
+      put.record.expires_at_ms = real_now().wall_ms + 3'600'000;
       ledger.apply_one(std::move(put), i + 1, Durability::written);
     }
     ledger.submit();

@@ -13,6 +13,7 @@
 #include "core/ledger_end.h"
 #include "core/place.h"
 #include "core/record_cache.h"
+#include "core/redirected.h"
 #include "core/rules.h"
 #include "core/side_keys.h"
 #include "core/store_ops.h"
@@ -97,6 +98,7 @@ struct CoreContext {
   // Another Redis is in use than the one that may have executed what is in doubt, until it is
   // trusted: it knows nothing that the ledger does not.
   bool other_memory = false;
+  Redirected redirected;  // of a Cluster
   // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
   KeyMap<Hlc> unwritten_tombs;
   Unrecorded unrecorded;

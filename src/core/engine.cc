@@ -50,7 +50,7 @@ void Engine::on_tick(Now now) {
   tomb_keeper_.on_tick();
   logout_wait_.on_tick();
   replica_reads_.on_tick(shard_.last_beat_ok_ms(), shard_.trust());
-  redirected_.on_tick(now.mono_us);
+  c_.redirected.on_tick(now.mono_us);
   if (!paying_.empty()) retry_paying();
   if (!c_.rules.late_replies_condemn) reroute_lost();
   if (adopter_.complete() || c_.shared) absences_.clear();
@@ -86,7 +86,7 @@ const SessionPolicy* Engine::policy_of(const Call& call) const {
 bool Engine::goes_to_redis(const Call& call) const {
   if (c_.options.observe) return c_.up();
   if (!shard_.trusted() || !c_.up()) return false;
-  const auto elsewhere = [this](const FullKey& key) { return redirected_.has(key); };
+  const auto elsewhere = [this](const FullKey& key) { return c_.redirected.has(key); };
   if (std::ranges::any_of(call.keys, elsewhere)) return false;
   if (c_.rules.debts_hide_redis && !c_.debts.empty()) {
     for (const FullKey& key : call.keys) {

@@ -30,7 +30,6 @@
 #include "core/logout_wait.h"
 #include "core/pinned.h"
 #include "core/policy.h"
-#include "core/redirected.h"
 #include "core/replica_reads.h"
 #include "core/shard.h"
 #include "core/slot_events.h"
@@ -353,7 +352,6 @@ class Engine final : public CallHandler,
   LogoutWait logout_wait_;
   ReplicaReads replica_reads_;
   Absences absences_;  // empty once adoption is complete
-  Redirected redirected_;
   AuxSide aux_side_;
   Upstream* aux_ = nullptr;
   Pinned* pinned_ = nullptr;

@@ -132,8 +132,7 @@ void Engine::send_doubts(Call& call) {
 bool Engine::was_lost(const Call& call, std::size_t key_index) {
   const RowMeta& meta = call.metas[key_index];
   const SessionPolicy* policy = policy_of(call);
-  return call.unproven || redirected_.lately(call.keys[key_index]) ||
-         shard_.was_lost(meta, call.evicted_keys) ||
+  return call.unproven || shard_.was_lost(call.keys[key_index], meta, call.evicted_keys) ||
          (policy != nullptr && policy->external_delete_heals) ||
          !c_.rules.external_deletes_are_meant;
 }
@@ -164,7 +163,7 @@ void Engine::on_verified(Call& call) {
   bool lacked = false;
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     const bool live = call.metas[i].live_at(c_.now.wall_ms);
-    lacked = lacked || (live && shard_.was_lost(call.metas[i], call.evicted_keys));
+    lacked = lacked || (live && shard_.was_lost(call.keys[i], call.metas[i], call.evicted_keys));
     if (!call.gone[i]) continue;
     any_gone = true;
     if (c_.debts.has(call.keys[i])) {

@@ -39,7 +39,7 @@ bool Engine::refused(Call& call, std::string_view frame) {
 }
 
 void Engine::note_redirected(const Call& call) {
-  for (const FullKey& key : call.keys) redirected_.add(key, c_.now.mono_us);
+  for (const FullKey& key : call.keys) c_.redirected.add(key, c_.now.mono_us);
 }
 
 void Engine::on_upstream_lost(std::uint64_t tag) {

@@ -79,7 +79,7 @@ Handover Engine::move(ShardPlace place, const SlotSet& gained) {
   c_.debts.forget_if(lost);
   c_.cache.clear();
   absences_.clear();
-  redirected_.clear();
+  c_.redirected.clear();
   cursors_.clear();
   for (auto& [client, watch] : watches_) watch.in_doubt = true;
   return out;

@@ -26,6 +26,7 @@ struct FleetOptions {
   std::int64_t told_after_ms = 250;      // a login or logout is told without the backup
   std::int64_t poll_ms = 200;            // of the feed
   std::size_t batch = 256;               // rows in a shipment
+  std::size_t max_unshipped = 1 << 17;   // keys, about 20 MB
   std::size_t page = 512;                // rows of the feed at once
 };
 

@@ -21,8 +21,6 @@ namespace stayd {
 
 class FleetAgreement final : private StoreClient, private BackupClient {
  public:
-  enum class Outcome : std::uint8_t { agreed, alone, outpaced };
-  using Told = std::function<void(Outcome outcome)>;
   // Writes the changes to the ledger, and reports them.
   using Record = std::function<void(std::vector<Store::Change> changes)>;
 

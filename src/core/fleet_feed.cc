@@ -6,7 +6,8 @@ namespace stayd {
 
 namespace {
 constexpr const char* kCursor = "feed_cursor";
-}
+constexpr std::size_t kMaxMissed = 1 << 16;
+}  // namespace
 
 void FleetFeed::start() {
   cursor_ = c_.ledger.fact(kCursor);
@@ -16,12 +17,14 @@ void FleetFeed::restart() {
   ++generation_;
   cursor_.clear();
   read_at_us_ = 0;
-  under_way_ = more_ = false;
+  under_way_ = more_ = looking_ = false;
+  missed_.clear();
   wanted_ = true;
 }
 
 void FleetFeed::on_tick() {
   if (under_way_ || !c_.status.up) return;
+  if (look_for_missed()) return;
   if (wanted_ || more_ || c_.now.mono_us - asked_us_ >= c_.options.poll_ms * 1000) poll();
 }
 
@@ -40,16 +43,20 @@ void FleetFeed::on_feed(std::uint64_t tag, const Error& error, FeedPage page) {
     under_way_ = more_ = false;
     return;
   }
-  next_ = std::move(page.next);
-  more_ = page.more;
-  failed_ = false;
-  to_apply_ = 1;
-  page_.clear();
   if (page.hosts) {
     for (const BackupHost& host : page.hosts->hosts) c_.clock.witness(host.hlc);
   }
-  for (BackupRow& row : page.rows) {
-    if (!row.unreadable.empty()) continue;  // told by whoever asks for it
+  next_ = std::move(page.next);
+  more_ = page.more;
+  take(std::move(page.rows));
+}
+
+void FleetFeed::take(std::vector<BackupRow> rows) {
+  failed_ = false;
+  to_apply_ = 1;
+  page_.clear();
+  for (BackupRow& row : rows) {
+    if (row.state == RowState::absent || !row.unreadable.empty()) continue;
     c_.clock.witness(row.hlc);
     ++to_apply_;
     const std::uint64_t row_tag = generation_ << 20 | page_.size();
@@ -62,14 +69,16 @@ void FleetFeed::on_feed(std::uint64_t tag, const Error& error, FeedPage page) {
 
 void FleetFeed::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   if (tag >> 20 != generation_) return;
-  failed_ = failed_ || !error.message.empty();
   const Foreign& foreign = page_[tag & 0xfffff];
-  if (result.outcome == ApplyOutcome::applied && error.message.empty()) {
+  if (!error.message.empty()) {
+    failed_ = true;
+    if (looking_) missed_[foreign.key] = true;
+  } else if (result.outcome == ApplyOutcome::applied) {
     ++rows_taken_;
     c_.judge->on_foreign(foreign.key, foreign.meta);
   } else if (result.before.unshipped != Unshipped::nothing &&
              foreign.meta.version() != result.before.base) {
-    shipper_.look_again(foreign.key);
+    miss(foreign.key);
   }
   page_done();
 }
@@ -78,15 +87,68 @@ void FleetFeed::on_applied(std::uint64_t tag, const Error& error, const ApplyRes
 void FleetFeed::page_done() {
   if (--to_apply_ != 0) return;
   under_way_ = false;
+  if (std::exchange(looking_, false)) return save();
   if (failed_) {
     more_ = false;
     return;
   }
   if (cursor_ != next_) {
     cursor_ = next_;
-    c_.ledger.put_fact(kCursor, cursor_);
+    saved_ = false;
+    save();
   }
   if (!more_) read_at_us_ = begun_us_;
+}
+
+void FleetFeed::save() {
+  if (saved_ || !missed_.empty()) return;
+  saved_ = true;
+  c_.ledger.put_fact(kCursor, cursor_);
+}
+
+// --- what came while something of ours was unshipped
+
+void FleetFeed::miss(const FullKey& key) {
+  if (missed_.size() >= kMaxMissed) {  // from where it was saved, once more
+    const FeedCursor saved = c_.ledger.fact(kCursor);
+    restart();
+    cursor_ = saved;
+    return;
+  }
+  missed_[key] = false;
+  shipper_.look_again(key);
+}
+
+void FleetFeed::look(const FullKey& key) {
+  const auto at = missed_.find(key);
+  if (at != missed_.end()) at->second = true;
+}
+
+// False: there is nothing, or it is too soon after a failure.
+bool FleetFeed::look_for_missed() {
+  if (missed_.empty() || c_.now.mono_us < looked_us_) return false;
+  page_.clear();
+  std::vector<FullKey> keys;
+  for (const auto& [key, ready] : missed_) {
+    if (ready && keys.size() < c_.options.batch) keys.push_back(key);
+  }
+  if (keys.empty()) return false;
+  under_way_ = looking_ = true;
+  c_.backup.read(std::move(keys), c_.backup_ops.token(*this, generation_),
+                 c_.in(c_.options.ship_deadline_ms));
+  return true;
+}
+
+void FleetFeed::on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) {
+  if (tag != generation_) return;
+  wanted_ = true;  // the feed is not kept waiting by more of this
+  looked_us_ = c_.in(error.message.empty() ? 1 : c_.options.poll_ms);
+  if (!error.message.empty()) {
+    under_way_ = looking_ = false;
+    return;
+  }
+  for (const BackupRow& row : rows) missed_.erase(row.key);
+  take(std::move(rows));
 }
 
 }  // namespace stayd

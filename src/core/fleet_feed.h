@@ -16,6 +16,8 @@ class FleetFeed final : private StoreClient, private BackupClient {
 
   void start();
   void on_tick();
+  // Nothing of the key is unshipped any more: what was missed of it can be taken.
+  void look(const FullKey& key);
   void on_hint() { wanted_ = true; }
   // Reads from the beginning: another epoch of the backup, or a ledger that has lost its end.
   void restart();
@@ -27,9 +29,14 @@ class FleetFeed final : private StoreClient, private BackupClient {
   void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
   void on_loaded(std::uint64_t, const Error&, Row) override {}
   void on_feed(std::uint64_t tag, const Error& error, FeedPage page) override;
+  void on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) override;
 
   void poll();
+  bool look_for_missed();
+  void take(std::vector<BackupRow> rows);
+  void miss(const FullKey& key);
   void page_done();
+  void save();
 
   struct Foreign {
     FullKey key;
@@ -44,6 +51,10 @@ class FleetFeed final : private StoreClient, private BackupClient {
   bool wanted_ = true;
   bool failed_ = false;  // the ledger has not taken all of a page
   std::vector<Foreign> page_;
+  bool looking_ = false;  // the page is of rows that were missed
+  std::int64_t looked_us_ = 0;
+  KeyMap<bool> missed_;  // true: can be looked for
+  bool saved_ = true;    // where it has got to
   std::size_t to_apply_ = 0;
   std::uint64_t generation_ = 0;
   std::int64_t asked_us_ = 0;

@@ -13,7 +13,8 @@ void FleetReads::load(const FullKey& key, Told told) {
   if (!added) return;
   if (!c_.status.up) return begin(key, false);
   if (!shipper_.knows(key)) return begin(key, true);
-  shipper_.ship_now(key, [this, key](bool shipped) { begin(key, shipped); });
+  shipper_.ship_now(key, c_.options.deadline_ms,
+                    [this, key](bool shipped) { begin(key, shipped); });
 }
 
 void FleetReads::begin(const FullKey& key, bool ask) {

@@ -14,7 +14,9 @@ constexpr const char* kShippedTo = "shipped_to";
 }  // namespace
 
 void FleetShipper::start() {
+  ++scan_;
   scanning_ = true;
+  scan_under_way_ = false;
   scanned_.clear();
   scanned_state_ = RowState::tomb;
 }
@@ -22,6 +24,7 @@ void FleetShipper::start() {
 // --- what is unshipped
 
 void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms) {
+  if (keys_.size() >= c_.options.max_unshipped && !keys_.contains(key)) return start();
   const std::int64_t due_us = c_.in(put_off_ms);
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
@@ -32,9 +35,9 @@ void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms)
   if (!entry.under_way) due_.emplace(due_us, key);
 }
 
-void FleetShipper::ship_now(const FullKey& key, Told told) {
+void FleetShipper::ship_now(const FullKey& key, std::int64_t wait_ms, Told told) {
   Key& entry = keys_[key];
-  entry.waiting.push_back({std::move(told), c_.in(c_.options.told_after_ms)});
+  entry.waiting.push_back({std::move(told), c_.in(wait_ms)});
   if (entry.under_way) {
     entry.again = true;
     return;
@@ -49,7 +52,15 @@ void FleetShipper::look_again(const FullKey& key) {
   at->second.look = true;
 }
 
+Hlc FleetShipper::shipped_to_saved() const {
+  Hlc out = 0;
+  const std::string text = c_.ledger.fact(kShippedTo);
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
+
 Hlc FleetShipper::shipped_to() const {
+  if (scanning_) return shipped_to_saved();
   Hlc lowest = c_.ledger.highest_hlc() + 1;
   for (const auto& [key, entry] : keys_) {
     if (entry.first != 0) lowest = std::min(lowest, entry.first);
@@ -83,23 +94,25 @@ void FleetShipper::give_up_waiting() {
 // --- an earlier life's
 
 void FleetShipper::scan() {
-  if (!scanning_ || scan_under_way_ || keys_.size() > kMaxUnshipped) return;
+  const bool room = keys_.size() + ScanQuery().limit <= c_.options.max_unshipped;
+  if (!scanning_ || scan_under_way_ || !room) return;
   scan_under_way_ = true;
   ScanQuery query;
   query.after = scanned_;
   query.state = scanned_state_;
   query.with_expired = true;
-  const std::string saved = c_.ledger.fact(kShippedTo);
-  std::from_chars(saved.data(), saved.data() + saved.size(), query.newer_than);
-  c_.ledger.scan(std::move(query), c_.ledger_ops.token(*this, 0));
+  query.newer_than = shipped_to_saved();
+  c_.ledger.scan(std::move(query), c_.ledger_ops.token(*this, scan_));
 }
 
-void FleetShipper::on_scanned(std::uint64_t, const Error& error, ScanPage page) {
+void FleetShipper::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
+  if (tag != scan_) return;
   scan_under_way_ = false;
   if (!error.message.empty()) return;
   for (const ScanEntry& entry : page.entries) {
     const bool shipped = entry.meta.unshipped == Unshipped::nothing && entry.meta.base.hlc != 0;
     if (!shipped && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0);
+    if (tag != scan_) return;  // too many again
   }
   scanned_ = page.next;
   if (!page.done) return;
@@ -227,7 +240,7 @@ void FleetShipper::settle(const FullKey& key, Version base) {
 void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
   Key& entry = keys_.at(key);
   if (is_touch(entry.row)) {  // stays on top of what is there
-    c_.ledger.apply_one(merge_of(there, false), c_.ledger_ops.token(*this, 0), Durability::written);
+    c_.ledger.apply_one(merge_of(there, false), 0, Durability::written);
     c_.judge->on_foreign(key, meta_of(there));
     return put_off(key, 0);
   }
@@ -301,7 +314,5 @@ void FleetShipper::done(const FullKey& key) {
   if (look) look_(key);
   for (const Waiting& one : waiting) one.told(true);
 }
-
-void FleetShipper::on_applied(std::uint64_t, const Error&, const ApplyResult&) {}
 
 }  // namespace stayd

@@ -4,7 +4,7 @@
 //                                                      └─ another's row is there: judged
 //
 // Holds back the reports of logins and logouts until the backup has them, or for a while. Bounded:
-// beyond kMaxUnshipped keys it forgets which, and goes through the ledger again.
+// beyond max_unshipped keys it forgets which, and goes through the ledger again.
 // Loop thread only.
 #pragma once
 
@@ -20,8 +20,6 @@
 
 namespace stayd {
 
-inline constexpr std::size_t kMaxUnshipped = 1 << 17;
-
 class FleetShipper final : private StoreClient, private BackupClient {
  public:
   // What is told when the backup has the key, or could not be told in time: `shipped` false.
@@ -31,20 +29,19 @@ class FleetShipper final : private StoreClient, private BackupClient {
 
   FleetShipper(FleetContext& context, Look look) : c_(context), look_(std::move(look)) {}
 
-  void start();  // goes through what an earlier life has left
+  void start();  // goes through what the ledger has and the backup may not
   void on_tick();
 
   // The ledger's row has changed, and has version `hlc`, which may wait for so long.
   void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms);
-  // At once. `told` is called exactly once, later.
-  void ship_now(const FullKey& key, Told told);
+  // At once. `told` is called exactly once, later; after `wait_ms` at the latest.
+  void ship_now(const FullKey& key, std::int64_t wait_ms, Told told);
   // The feed has shown a row of the key that the ledger did not take. Did it come after what is on
   // its way to the backup now, no conflict will tell: the backup is asked once more.
   void look_again(const FullKey& key);
   // Something of the key may be unshipped.
   bool knows(std::string_view key) const { return keys_.contains(key); }
   std::size_t unshipped() const { return keys_.size(); }
-  bool complete() const { return !scanning_; }
   // Every version of ours up to this one is in the backup.
   Hlc shipped_to() const;
 
@@ -68,12 +65,13 @@ class FleetShipper final : private StoreClient, private BackupClient {
     std::size_t to_load = 0;
   };
 
-  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
+  void on_applied(std::uint64_t, const Error&, const ApplyResult&) override {}
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
   void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
   void on_written(std::uint64_t tag, const Error& error,
                   std::vector<BackupWritten> results) override;
 
+  Hlc shipped_to_saved() const;
   void scan();
   void gather();
   void send(std::uint64_t number);
@@ -94,6 +92,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   std::multimap<std::int64_t, FullKey> due_;  // may hold a key that is not due any more
   std::map<std::uint64_t, Shipment> shipments_;
   std::uint64_t last_shipment_ = 0;
+  std::uint64_t scan_ = 0;  // the last one's number
   bool scanning_ = false;
   bool scan_under_way_ = false;
   FullKey scanned_;

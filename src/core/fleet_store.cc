@@ -20,7 +20,7 @@ bool is_shipped(Mutation::Kind kind) {
 FleetStore::FleetStore(Store& ledger, Backup& backup, FleetOptions options, HlcClock& clock,
                        Counters& counters)
     : c_(ledger, backup, options, clock, counters),
-      shipper_(c_, [this](const FullKey& key) { reads_.load(key, [](auto&&...) {}); }),
+      shipper_(c_, [this](const FullKey& key) { feed_.look(key); }),
       reads_(c_, shipper_),
       agreement_(c_, shipper_),
       feed_(c_, shipper_) {
@@ -117,9 +117,9 @@ void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyRe
   const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
   const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.status.writable;
   if (!told_later) return report(passed.token, error, result);
-  shipper_.ship_now(passed.key, [this, token = passed.token, error, result](bool) {
-    report(token, error, result);
-  });
+  shipper_.ship_now(
+      passed.key, c_.options.told_after_ms,
+      [this, token = passed.token, error, result](bool) { report(token, error, result); });
 }
 
 // An expiry that is put off is known for so long to the backup that it may wait; one that is nearer

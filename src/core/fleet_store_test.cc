@@ -120,6 +120,26 @@ TEST_F(FleetTest, WhatAKilledProcessHasNotShippedTheNextOneDoes) {
   EXPECT_EQ(there(), "v1");
 }
 
+TEST_F(FleetTest, MoreThanItRemembersIsFoundInTheLedger) {
+  FleetHost small(database, 44, now, 300);
+  small.run();
+  small.run();
+  database.down = true;
+  for (int i = 0; i < 1000; ++i) {
+    small.put(full_key(0, "sess:" + std::to_string(i)), "v");
+    small.run();
+  }
+  EXPECT_LE(small.fleet.status().unshipped, 300u);
+  EXPECT_LT(small.fleet.status().shipped_to, small.row(full_key(0, "sess:300")).meta.hlc);
+  database.down = false;
+  for (int i = 0; i < 5000; ++i) {
+    now.mono_us += kMs;
+    small.run();
+  }
+  EXPECT_EQ(database.rows().size(), 1000u);
+  EXPECT_EQ(small.fleet.status().unshipped, 0u);
+}
+
 // --- another one was there first
 
 TEST_F(FleetTest, TwoThatWriteTheSameKeyAreJudged) {

@@ -38,10 +38,11 @@ class FleetTestJudge final : public FleetJudge {
 };
 
 struct FleetHost {
-  FleetHost(MemoryDatabase& database, std::uint64_t origin, const Now& time)
+  FleetHost(MemoryDatabase& database, std::uint64_t origin, const Now& time,
+            std::size_t max_unshipped = 1 << 17)
       : now(time),
         backup(database, [this] { return MemoryBackup::Latency{latency_us, latency_us}; }),
-        fleet(ledger, backup, {.origin = origin}, clock, counters) {
+        fleet(ledger, backup, {.origin = origin, .max_unshipped = max_unshipped}, clock, counters) {
     fleet.set_events(&recorder);
     fleet.set_judge(&judge);
     fleet.start(now);

@@ -15,7 +15,7 @@ void MissingKeys::ask(std::uint64_t tag, const FullKey& key, const RowMeta& meta
   const int db = db_of(key);
   if (memory_.last_canary(db).empty()) return events_.on_fate(tag, Fate::lost);
   const std::uint64_t reply_tag = generation_ << 32 | asked_.size() << 1;
-  asked_.push_back({tag, db, meta});
+  asked_.push_back({tag, key, meta});
   const auto deadline_us = c_.deadline_us(kDeadlineMs);
   request_.clear();
   append_request(request_, {"GET", c_.canary_name()});
@@ -35,7 +35,7 @@ void MissingKeys::on_upstream_reply(std::uint64_t reply_tag, std::string_view fr
   Asked& one = asked_[(reply_tag & 0xffffffff) >> 1];
   const ReplyView reply(frame);
   if ((reply_tag & 1) == 0) {
-    const bool intact = reply.text() == memory_.last_canary(one.db);
+    const bool intact = reply.text() == memory_.last_canary(db_of(one.key));
     one.heartbeat = intact ? Fate::removed : Fate::other_memory;
     if (reply.is_error()) one.heartbeat = Fate::refused;
     return;
@@ -44,7 +44,8 @@ void MissingKeys::on_upstream_reply(std::uint64_t reply_tag, std::string_view fr
   if (one.heartbeat != Fate::removed) return events_.on_fate(tag, one.heartbeat);
   if (reply.is_error()) return events_.on_fate(tag, Fate::refused);
   const auto evicted_keys = info_number(reply.text(), "evicted_keys");
-  events_.on_fate(tag, memory_.was_lost(one.meta, evicted_keys) ? Fate::lost : Fate::removed);
+  const bool lost = memory_.was_lost(one.key, one.meta, evicted_keys);
+  events_.on_fate(tag, lost ? Fate::lost : Fate::removed);
 }
 
 }  // namespace stayd

@@ -29,7 +29,8 @@ class MemoryFacts {
   virtual const std::string& last_canary(int db) const = 0;
   // Redis, whose heartbeat is intact and whose evicted_keys are these now, lacks the key of a live
   // row: was it lost?
-  virtual bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) = 0;
+  virtual bool was_lost(std::string_view full_key, const RowMeta& meta,
+                        std::uint64_t evicted_keys) = 0;
 };
 
 class MissingKeysEvents {
@@ -52,7 +53,7 @@ class MissingKeys final : private ReplyHandler {
  private:
   struct Asked {
     std::uint64_t tag;
-    int db;
+    FullKey key;
     RowMeta meta;
     Fate heartbeat = Fate::removed;  // what its heartbeat says: as it should be
   };

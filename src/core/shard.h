@@ -102,7 +102,8 @@ class Shard final : public UpstreamEvents,
   // R4: Redis' evicted_keys as just read; true when keys were evicted since `mark`.
   bool evicted_since(const Mark& mark, std::uint64_t evicted_keys);
   // MemoryFacts
-  bool was_lost(const RowMeta& meta, std::uint64_t evicted_keys) override;
+  bool was_lost(std::string_view full_key, const RowMeta& meta,
+                std::uint64_t evicted_keys) override;
   const std::string& last_canary(int db) const override { return last_written_[db]; }
   std::string canary_name() const { return c_.canary_name(); }
   // A flush or SWAPDB through stayd has just been sent: other heartbeats wait for its reply. A

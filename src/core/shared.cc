@@ -65,7 +65,9 @@ void Shard::set_shared(bool shared) {
   }
 }
 
-bool Shard::was_lost(const RowMeta& meta, std::uint64_t evicted_keys) {
+bool Shard::was_lost(std::string_view full_key, const RowMeta& meta, std::uint64_t evicted_keys) {
+  // The key went with its slot, whose move was given up.
+  if (c_.redirected.lately(full_key)) return true;
   // Of a Cluster: what was confirmed by another memory says little of this one. It may be another
   // shard's, which counts its own evictions, or one whose slot was on its way when it failed.
   const bool other_memory = !c_.place.everything() && meta.mark.epoch != c_.mark.epoch;

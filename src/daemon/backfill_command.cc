@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 #include <poll.h>
 
-#include <chrono>
 #include <ostream>
 
+#include "base/real_time.h"
 #include "daemon/backfill_progress.h"
 #include "daemon/commands.h"
 
@@ -16,8 +16,7 @@ constexpr int kLookMs = 100;
 constexpr std::int64_t kLinesMs = 1000;  // between lines, where they cannot be rewritten
 
 std::int64_t monotonic_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return real_now().mono_us / 1000;
 }
 
 void show(const BackfillProgress& progress, bool json, Terminal terminal) {

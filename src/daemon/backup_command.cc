@@ -1,9 +1,9 @@
 // `stayd backup`: makes the schema of the shared backup, and looks after its rows.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <ostream>
 
+#include "base/real_time.h"
 #include "core/fleet.h"
 #include "daemon/commands.h"
 #include "daemon/credentials.h"
@@ -16,13 +16,6 @@ namespace stayd {
 namespace {
 
 using Command = CommandLine::Command;
-
-Now now() {
-  const auto mono = std::chrono::steady_clock::now().time_since_epoch();
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
-  return {std::chrono::duration_cast<std::chrono::microseconds>(mono).count(),
-          std::chrono::duration_cast<Millis>(wall).count()};
-}
 
 int failed(const Error& error, Terminal terminal) {
   terminal.err << fmt::format("stayd: {}\n", error.message);
@@ -38,7 +31,7 @@ int init(PostgresAdmin& admin, Terminal terminal) {
 }
 
 int stats(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
-  const auto got = admin.stats(now().wall_ms);
+  const auto got = admin.stats(real_now().wall_ms);
   if (!got) return failed(got.error(), terminal);
   const char* const format =
       line.json ? "{{\"live\":{},\"expired\":{},\"tombstones\":{},\"without_redis\":{},"
@@ -80,7 +73,7 @@ int get(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
 int purge(PostgresAdmin& admin, Terminal terminal) {
   std::int64_t removed = 0;
   for (std::int64_t last = PostgresAdmin::kPurgeBatch; last == PostgresAdmin::kPurgeBatch;) {
-    const Result<std::int64_t> batch = admin.purge(now().wall_ms);
+    const Result<std::int64_t> batch = admin.purge(real_now().wall_ms);
     if (!batch) return failed(batch.error(), terminal);
     last = *batch;
     removed += last;
@@ -96,7 +89,7 @@ int purge(PostgresAdmin& admin, Terminal terminal) {
 int run_backup(const CommandLine& line, Terminal terminal) {
   PostgresOptions options;
   options.url = line.backup_url;
-  options.now = now;
+  options.now = real_now;
   if (!line.password_file.empty()) {
     options.password = [&line] { return read_password_file(line.password_file); };
   }

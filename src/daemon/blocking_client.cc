@@ -10,11 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <memory>
 #include <utility>
 
+#include "base/real_time.h"
 #include "daemon/units.h"
 
 namespace stayd {
@@ -24,8 +24,7 @@ namespace {
 constexpr std::size_t kMaxAnswer = 64u << 20;
 
 std::int64_t mono_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<Millis>(now).count();
+  return real_now().mono_us / 1000;
 }
 
 Error unavailable(std::string_view what, int error) {

@@ -3,12 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <ostream>
 
 #include "base/info.h"
+#include "base/real_time.h"
 #include "daemon/advice.h"
 #include "daemon/blocking_client.h"
 #include "daemon/commands.h"
@@ -27,8 +27,7 @@ using Level = Finding::Level;
 constexpr std::int64_t kProbeTimeoutMs = 3'000;
 
 std::int64_t wall_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<Millis>(now).count();
+  return real_now().wall_ms;
 }
 
 // The text of a reply; an error reply or a lost connection as an error.

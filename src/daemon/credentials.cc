@@ -1,9 +1,7 @@
 #include "daemon/credentials.h"
 
 #include <fmt/format.h>
-#include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -11,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/event_fd.h"
 #include "daemon/password_command.h"
 
 namespace stayd {
@@ -51,9 +50,8 @@ class PasswordCommand final : public PasswordSource {
       : argv_(std::move(argv)), loop_(loop), credentials_(credentials) {}
   ~PasswordCommand() override {
     *alive_ = false;
-    ::eventfd_write(cancel_fd_, 1);
+    cancel_.set();
     if (thread_.joinable()) thread_.join();
-    ::close(cancel_fd_);
   }
 
   void look(Now now, bool refused) override {
@@ -65,7 +63,7 @@ class PasswordCommand final : public PasswordSource {
     started_us_ = now.mono_us;
     thread_ = std::thread([this] {
       PasswordCommandLimits limits;
-      limits.cancel_fd = cancel_fd_;
+      limits.cancel_fd = cancel_.fd();
       auto result = run_password_command(argv_, limits);
       loop_.post([this, alive = alive_, result = std::move(result)] {
         if (*alive) on_end(result);
@@ -86,7 +84,7 @@ class PasswordCommand final : public PasswordSource {
   const std::vector<std::string> argv_;
   Loop& loop_;
   Credentials& credentials_;
-  const int cancel_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  EventFd cancel_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // of the loop's thread
   std::thread thread_;
   std::int64_t started_us_ = -kEveryUs;

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
-#include <chrono>
 #include <ostream>
 
+#include "base/real_time.h"
 #include "core/policy.h"
 #include "daemon/commands.h"
 #include "daemon/row_text.h"
@@ -13,8 +13,7 @@ namespace stayd {
 namespace {
 
 std::int64_t wall_ms() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<Millis>(now).count();
+  return real_now().wall_ms;
 }
 
 // Live rows, or tombstones with --tombs; expired ones neither way.

@@ -10,10 +10,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <utility>
+
+#include "base/real_time.h"
 
 namespace stayd {
 
@@ -22,8 +23,7 @@ namespace {
 constexpr std::size_t kMaxComplaint = 300;  // of standard error, in the log
 
 std::int64_t mono_ms() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  return real_now().mono_us / 1000;
 }
 
 class Descriptor {

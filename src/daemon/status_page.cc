@@ -50,8 +50,8 @@ json::object cluster_object(const ClusterStatus& cluster, const std::vector<Name
   }
   return {{"known", cluster.known},         {"asked", cluster.asked},
           {"answering", cluster.answering}, {"config_epoch", cluster.config_epoch},
-          {"uncovered", cluster.uncovered}, {"trouble", cluster.trouble},
-          {"shards", std::move(each)}};
+          {"uncovered", cluster.uncovered}, {"moving", cluster.moving},
+          {"trouble", cluster.trouble},     {"shards", std::move(each)}};
 }
 
 json::array login_probes_array(const std::vector<LoginProbeStatus>& probes) {

@@ -2,8 +2,6 @@
 
 #include <sched.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +12,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/event_fd.h"
+#include "base/real_time.h"
 
 namespace stayd {
 namespace {
@@ -27,33 +27,15 @@ constexpr int kMaxHookRounds = 32;
 constexpr int kHotSockets = 4;
 constexpr std::int64_t kHotTurnUs = 1000;
 
-Now read_clock() {
-  timespec mono{}, wall{};
-  clock_gettime(CLOCK_BOOTTIME, &mono);
-  clock_gettime(CLOCK_REALTIME, &wall);
-  return Now{.mono_us = mono.tv_sec * 1'000'000LL + mono.tv_nsec / 1000,
-             .wall_ms = wall.tv_sec * 1000LL + wall.tv_nsec / 1'000'000};
-}
-
-// A descriptor that other threads make readable to end the loop's wait.
+// Ends the loop's wait, from any thread.
 class WakeUp final : public Pollable {
  public:
-  WakeUp() : fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) { STAYD_ASSERT(fd_ >= 0); }
-  ~WakeUp() override { ::close(fd_); }
-  int fd() const { return fd_; }
-  void set() {
-    const std::uint64_t one = 1;
-    while (::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {
-    }
-  }
-  void on_ready(std::uint32_t) override {
-    std::uint64_t count = 0;
-    while (::read(fd_, &count, sizeof count) < 0 && errno == EINTR) {
-    }
-  }
+  int fd() const { return event_.fd(); }
+  void set() { event_.set(); }
+  void on_ready(std::uint32_t) override { event_.clear(); }
 
  private:
-  int fd_;
+  EventFd event_;
 };
 
 struct WakeState {
@@ -104,8 +86,7 @@ struct Loop::Impl {
   ~Impl() { ::close(epoll); }
 };
 
-Loop::Loop()
-    : buffer_(new char[kBufferBytes]), impl_(std::make_unique<Impl>()), now_(read_clock()) {
+Loop::Loop() : buffer_(new char[kBufferBytes]), impl_(std::make_unique<Impl>()), now_(real_now()) {
   STAYD_ASSERT(impl_->epoll >= 0);
   impl_->next_tick_us = now_.mono_us + kTickMs * 1000;
   watch(impl_->wake_up.fd(), impl_->wake_up, EPOLLIN);
@@ -147,7 +128,7 @@ void Loop::turn(std::int64_t wait_ms) {
   const auto timeout = static_cast<int>(std::clamp<std::int64_t>(to_tick_ms, 0, wait_ms));
   d.batch_size = std::max(epoll_wait(d.epoll, d.batch.data(), kBatch, timeout), 0);
   const std::int64_t last_turn_us = now_.mono_us;
-  now_ = read_clock();
+  now_ = real_now();
   const bool hot = d.batch_size >= kHotSockets && now_.mono_us - last_turn_us < kHotTurnUs;
   in_turn_ = true;
   for (const auto& observer : d.observers) observer(now_);

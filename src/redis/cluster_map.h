@@ -68,6 +68,11 @@ class ClusterMap {
   const std::optional<Topology>& followed() const { return followed_; }
   // A node says that slots are on their way.
   bool slots_move() const { return !moving_.empty(); }
+  SlotSet moving() const {
+    SlotSet out;
+    for (const auto& [slot, id] : moving_) out.set(slot);
+    return out;
+  }
   // Slots that the topology gives nobody.
   SlotSet uncovered() const;
   // The node that MOVED or ASK call "host:port": by whichever of its names they do.

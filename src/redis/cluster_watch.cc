@@ -249,6 +249,7 @@ ClusterStatus ClusterWatch::status() const {
   if (map_.followed()) {
     out.topology = *map_.followed();
     out.uncovered = slot_ranges_text(uncovered_);
+    out.moving = slot_ranges_text(map_.moving());
   }
   for (const ClusterShard& shard : out.topology.shards) {
     out.config_epoch = std::max(out.config_epoch, shard.config_epoch);

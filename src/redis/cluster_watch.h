@@ -56,6 +56,7 @@ struct ClusterStatus {
   Topology topology;               // that is followed; no shards: none yet
   std::uint64_t config_epoch = 0;  // the highest in it
   std::string uncovered;           // slots that are nobody's, as ranges
+  std::string moving;              // slots that a node says are on their way
   std::size_t known = 0;           // nodes by their addresses, seeds and learnt
   std::size_t asked = 0;           // of them
   std::size_t answering = 0;       // of those, at present

@@ -94,6 +94,24 @@ TEST_F(ReturnedSlotsTest, TheNodeFallsSilent) {
   EXPECT_TRUE(map.elect(now_us + ClusterMap::kAnswerValidUs + 2) || map.slots_move());
 }
 
+// Its move is given up, and nobody brings back what has gone: a read made its absence a logout.
+TEST_F(DividedTest, WhatASlotLacksAfterItWasOnItsWayWasNotRemoved) {
+  const std::string key = key_in("100-199");
+  reply_to({"set", key, "v"});
+  ASSERT_TRUE(settled());
+  node("x").slots.reset(slot_of(key));
+  EXPECT_EQ(reply_to({"get", key}), "$1\r\nv\r\n");
+  node("x").slots.set(slot_of(key));
+  node("x").data.erase(key);
+  run(1'000);  // Redis is asked again
+  EXPECT_EQ(reply_to({"get", key}), "$1\r\nv\r\n");
+  ASSERT_TRUE(settled());
+  EXPECT_EQ(node("x").data[key], "v");
+  run(31'000);  // by then a key that is not there was removed
+  node("x").data.erase(key);
+  EXPECT_EQ(reply_to({"get", key}), "_\r\n");
+}
+
 TEST_F(DividedTest, OldKeysThatAreBroughtBackAreNotBelieved) {
   const std::string gone = key_in("100-199"), kept = key_in("200-299"), other = key_in(kHigh);
   for (const auto& key : {gone, kept, other}) reply_to({"set", key, "old"});

@@ -142,13 +142,7 @@ TEST_F(DoubtTest, ABackfillOfTheWrongSlotsProvesNothing) {
 // that too.
 TEST_F(DoubtTest, AHeartbeatUnderItsNameOfBeforeTellsOfTheLoss) {
   const std::string low = key_in("0-7999");
-  reply_to({"set", low, "a"});
-  run(1'000);
-  lose_node("y");
-  store.sync();
-  reply_to({"set", low, "b"});
-  run(1'000);
-  lose_node("x");
+  write_what_is_not_synced(low);
   reshard({{"x", "0-8500"}, {"y", "8501-16383"}});
   cut_power();
   tell({{"x", "0-8500"}, {"y", "8501-16383"}});
@@ -160,13 +154,7 @@ TEST_F(DoubtTest, AHeartbeatUnderItsNameOfBeforeTellsOfTheLoss) {
 // x's heartbeat has gone to y with its slot. What it tells is x's too.
 TEST_F(DoubtTest, AHeartbeatThatIsElsewhereTellsOfTheLoss) {
   const std::string low = key_in("0-7999");
-  reply_to({"set", low, "a"});
-  run(1'000);
-  lose_node("y");
-  store.sync();
-  reply_to({"set", low, "b"});
-  run(1'000);
-  lose_node("x");
+  write_what_is_not_synced(low);
   reshard({{"x", "0-7999"}, {"y", "8000-16383"}});
   cut_power();
   tell({{"x", "0-7999"}, {"y", "8000-16383"}});

@@ -14,6 +14,17 @@ namespace stayd::testing {
 class DoubtTest : public DividedTest {
  protected:
   using DividedTest::DividedTest;
+  // x holds "b" under this key, which its heartbeat tells of and a power cut would take from the
+  // ledger; then all are out.
+  void write_what_is_not_synced(const std::string& of_x) {
+    reply_to({"set", of_x, "a"});
+    run(1'000);
+    lose_node("y");
+    store.sync();
+    reply_to({"set", of_x, "b"});
+    run(1'000);
+    lose_node("x");
+  }
   // A power cut takes what was written since sync(). Those that were told to do so do not listen.
   void cut_power() {
     set.reset();

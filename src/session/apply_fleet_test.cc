@@ -2,25 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "session/apply.h"
+#include "session/apply_test_util.h"
 
 namespace stayd {
 namespace {
-
-constexpr std::int64_t kNow = 1'700'000'000'000;
-using Kind = Mutation::Kind;
-
-Mutation make(Kind kind, Hlc hlc) {
-  Mutation mutation;
-  mutation.kind = kind;
-  mutation.hlc = hlc;
-  return mutation;
-}
-
-Mutation put(Hlc hlc, std::string bytes) {
-  Mutation mutation = make(Kind::put, hlc);
-  mutation.record.value = std::move(bytes);
-  return mutation;
-}
 
 constexpr std::uint64_t kOurs = 7;
 constexpr std::uint64_t kTheirs = 9;

@@ -2,25 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "session/apply_test_util.h"
+
 namespace stayd {
 namespace {
-
-constexpr std::int64_t kNow = 1'700'000'000'000;
-using Kind = Mutation::Kind;
-
-Mutation make(Kind kind, Hlc hlc) {
-  Mutation mutation;
-  mutation.kind = kind;
-  mutation.hlc = hlc;
-  return mutation;
-}
-
-Mutation put(Hlc hlc, std::string bytes, std::int64_t expires_at_ms = 0) {
-  Mutation mutation = make(Kind::put, hlc);
-  mutation.record.value = std::move(bytes);
-  mutation.record.expires_at_ms = expires_at_ms;
-  return mutation;
-}
 
 Mutation member(Hlc hlc, std::string name, bool removed) {
   Mutation mutation = make(Kind::elements, hlc);

@@ -12,7 +12,6 @@ import argparse
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from random import Random
@@ -31,13 +30,11 @@ from clients.apps import PYTHON, App  # noqa: E402
 from lib import faults as lib_faults  # noqa: E402
 from lib.own_network import OwnNetwork  # noqa: E402
 from lib.processes import Process, wait_until  # noqa: E402
-from lib.resp import Closed  # noqa: E402
 from lib.servers import StaydServer  # noqa: E402
 
 HERE = Path(__file__).parent
 HEALED_WITHIN_S = 30
 # Slots that move sooner after the end of a backfill let it begin anew, and W7 with it.
-BACKFILL_COUNTS_AFTER_S = 16
 READ_BACK_WITHIN_S = 3  # of a Redis that is trusted, into a ledger that takes writes
 # Starts a program whenever it has ended: PHP's own server dies of a timeout in its session handler.
 AGAIN = ["sh", "-c", 'while :; do setpriv --pdeathsig KILL -- "$@"; sleep 0.1; done', "sh"]
@@ -71,18 +68,6 @@ class World(lib_faults.World):
         """Which redis-server faults are about from now on."""
         self.redis, self.proxy = self.servers.redis, self.servers.wire
         self.reconnect_admin()
-
-    def background(self, *command):
-        def run():
-            with self.redis.client(timeout=60) as client:
-                client.send(*command)
-                try:
-                    client.read()
-                except (Closed, OSError):
-                    pass
-
-        self.thread = threading.Thread(target=run, daemon=True)
-        self.thread.start()
 
 
 class Run:
@@ -120,7 +105,6 @@ class Run:
         self.ending.append(world.supervisor.end)
         world.stayd.wait_trusted()
         world.stayd.wait_settled()
-        self.adopted_us = now_us()
         over_tls = getattr(servers, "port", None)
         port, ca_file = (over_tls, servers.authority.ca_file) if over_tls else (world.stayd.port, None)
         apps = [App(name, port, self.folder, ca_file) for name in self.plan.apps]
@@ -176,9 +160,7 @@ class Run:
 
     def play(self):
         for pair in self.plan.pairs:
-            since_us = self.adopted_us if moves_slots(pair) else self.users_us
-            at_s = BACKFILL_COUNTS_AFTER_S if moves_slots(pair) else pair.at_s
-            time.sleep(max(pair.calm_s, at_s - (now_us() - since_us) / 1e6))
+            time.sleep(max(pair.calm_s, pair.at_s - (now_us() - self.users_us) / 1e6))
             self.world.snapshot = self.world.redis.snapshot()
             self.play_pair(pair)
             heal_all(self.world)
@@ -279,10 +261,6 @@ class Run:
             "problems": verdict.problems,
             "good": verdict.good,
         }
-
-
-def moves_slots(pair):
-    return any(name.startswith("slots_") for name in pair.faults)
 
 
 def attempt(action, world):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 from .processes import Process, wait_until
-from .resp import Client, Closed
+from .resp import Closed
 from .users import SILENT_LIMIT_S
 
 
@@ -28,7 +28,7 @@ class World:
         """Sends a command whose reply does not come soon."""
 
         def run():
-            with Client(self.redis.port, timeout=60) as client:
+            with self.redis.client(timeout=60) as client:
                 client.send(*command)
                 try:
                     client.read()

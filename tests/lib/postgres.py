@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests, in a folder of its own: started, killed, frozen at will.
+"""A real PostgreSQL for tests, in a folder of its own: started and killed at will.
 
 It refuses to run as root, so there it runs as the user `postgres`. By unix socket everybody is trusted,
 by TCP the role `stayd` needs its password.
@@ -108,9 +108,3 @@ class PostgresServer:
         if self.process and self.process.alive:
             self._signal(signal.SIGKILL)
             self.process.kill()
-
-    def freeze(self):
-        self._signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self._signal(signal.SIGCONT)

@@ -1,31 +1,10 @@
 #include "store/postgres/connector.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 namespace stayd {
-
-EventFd::EventFd() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  STAYD_ASSERT(fd_ >= 0);
-}
-
-EventFd::~EventFd() {
-  ::close(fd_);
-}
-
-void EventFd::set() {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(fd_, &one, sizeof one);
-}
-
-void EventFd::clear() {
-  std::uint64_t count = 0;
-  [[maybe_unused]] const ssize_t got = ::read(fd_, &count, sizeof count);
-}
 
 Connector::Connector(const PostgresOptions& options, std::function<void()> opened)
     : options_(options),

@@ -10,26 +10,12 @@
 #include <thread>
 #include <vector>
 
+#include "base/event_fd.h"
 #include "base/random.h"
 #include "store/postgres/blocking_connection.h"
 #include "store/postgres/options.h"
 
 namespace stayd {
-
-// A descriptor that can be waited for. Close-on-exec.
-class EventFd {
- public:
-  EventFd();
-  ~EventFd();
-  EventFd(const EventFd&) = delete;
-  EventFd& operator=(const EventFd&) = delete;
-  void set();  // any thread
-  void clear();
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 class Connector {
  public:

@@ -22,25 +22,19 @@
 #include <thread>
 #include <vector>
 
+#include "base/real_time.h"
 #include "store/postgres/admin.h"
 #include "store/postgres/postgres_backup.h"
 #include "store/test_support.h"
 
 namespace stayd::test {
 
-inline Now real_now() {
-  // tidy: allow(clock) because the tests wait for a server
-  const auto mono = std::chrono::steady_clock::now().time_since_epoch();
-  // tidy: allow(clock) because rows expire by it
-  const auto wall = std::chrono::system_clock::now().time_since_epoch();
-  return {std::chrono::duration_cast<std::chrono::microseconds>(mono).count(),
-          std::chrono::duration_cast<std::chrono::milliseconds>(wall).count()};
-}
-
 // Polls; throws after `seconds`.
 inline void wait_for(const std::function<bool()>& condition, const char* what, int seconds = 20) {
+  // tidy: allow(clock) because the tests wait for a server
   const std::int64_t until = real_now().mono_us + seconds * 1'000'000LL;
   while (!condition()) {
+    // tidy: allow(clock) because the tests wait for a server
     if (real_now().mono_us > until) throw std::runtime_error(std::string("still not: ") + what);
     ::usleep(5'000);  // tidy: allow(sleep) because a server is polled
   }
