@@ -136,11 +136,11 @@ struct FeedPage {
   FeedCursor next;              // pass to go on
   // Every change up to this one has been shown to whoever read from the beginning up to `next`.
   std::uint64_t complete_to = 0;
-  bool more = false;  // there is more already
-  // Read before the rows. What an entry says of rows holds when the reading has come to its end:
-  // all that was committed before the entry has been shown by this page if there is no `more`, else
-  // by the next one without. Missing in pages of which that could not be said: later ones of a
-  // reading; the first of many from a database with too much under way; all of a standby's.
+  // False: whoever read from the beginning up to `next` has been shown each row as it was when this
+  // page was asked for, or later.
+  bool more = false;
+  // With pages without `more`, but none of a standby, which may be far behind. Read before the
+  // rows: all that was committed before an entry has been shown.
   std::optional<BackupHosts> hosts;
 };
 

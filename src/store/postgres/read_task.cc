@@ -68,7 +68,7 @@ class FeedTask final : public Task {
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
     // In a snapshot of its own, before that of the rows: so the rows lack nothing that an entry
-    // speaks of. Only where this page's snapshot is the one that the reading goes up to.
+    // speaks of.
     if (!from_.target) {
       Params day;
       day.add_int8(kDayMs);
@@ -96,13 +96,13 @@ class FeedTask final : public Task {
     // Older than what was seen before: the database has been put back behind our back.
     if (from_.base && !standby && from_.base->xmax > now->xmax) again = FeedCursor();
     if (again) return PostgresResult(FeedPage());
-    page_.more = page_.rows.size() > limit_ || bytes_ >= kMaxBackupBytes;
-    // Later pages would not show all of what this one could have.
-    const bool is_cut = page_.more && now->under_way.size() > kMaxUnderWay;
-    if (standby || is_cut) page_.hosts.reset();
+    const bool full = page_.rows.size() > limit_ || bytes_ >= kMaxBackupBytes;
+    // Later pages do not show the rows that have changed since the first one: the next round does.
+    page_.more = full || from_.target;
+    if (page_.more || standby) page_.hosts.reset();
     if (page_.rows.size() > limit_) page_.rows.pop_back();
     const Snapshot target = from_.target ? *from_.target : next_target(*now, standby);
-    if (page_.more) {
+    if (full) {
       page_.complete_to = from_.base ? era_base_ + from_.base->xmin - 1 : 0;
       page_.next = cursor_text(
           {from_.epoch, from_.base, target, page_.rows.back().change, page_.rows.back().key});

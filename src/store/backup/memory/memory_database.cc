@@ -70,11 +70,6 @@ BackupRow MemoryDatabase::read(const FullKey& key) const {
 FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit,
                               std::int64_t wall_ms) const {
   FeedPage page;
-  BackupHosts& hosts = page.hosts.emplace();  // a later page shows what came meanwhile, too
-  hosts.clock_ms = wall_ms + clock_offset_ms;
-  for (const auto& [instance, host] : hosts_) {
-    if (host.seen_ms > hosts.clock_ms - kDayMs) hosts.hosts.push_back(host);
-  }
   auto next = by_change_.upper_bound(position(after, epoch_));
   for (; next != by_change_.end() && page.rows.size() < limit; ++next) {
     page.rows.push_back(rows_.at(next->second));
@@ -83,6 +78,12 @@ FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit,
   page.complete_to = page.more ? std::prev(next)->first : last_change_;
   if (page.more && page.rows.empty()) page.complete_to = position(after, epoch_);
   page.next = fmt::format("{}/{}", epoch_, page.complete_to);
+  if (page.more) return page;
+  BackupHosts& hosts = page.hosts.emplace();
+  hosts.clock_ms = wall_ms + clock_offset_ms;
+  for (const auto& [instance, host] : hosts_) {
+    if (host.seen_ms > hosts.clock_ms - kDayMs) hosts.hosts.push_back(host);
+  }
   return page;
 }
 
