@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "core/engine.h"
+#include "core/fleet_store.h"
 #include "redis/link.h"
 #include "redis/replica_link.h"
 #include "redis/shard_set.h"
@@ -22,6 +23,7 @@
 #include "sim/network.h"
 #include "sim/scheduler.h"
 #include "sim/servers.h"
+#include "store/backup/memory/memory_backup.h"
 
 namespace stayd::sim {
 
@@ -40,6 +42,9 @@ class Instance final : public EventSink {
   // `name` stands in the diary before what this one does; empty where it is the only one.
   Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary& diary,
            InstanceOptions options, std::string name);
+
+  // Shares this backup from its next start on.
+  void join(MemoryDatabase& backup) { database_ = &backup; }
 
   bool alive() const { return engine_ != nullptr || set_ != nullptr; }
   void start();
@@ -101,6 +106,8 @@ class Instance final : public EventSink {
  private:
   void start_engine();
   void start_set();
+  void start_fleet();
+  void run_backup();
   void on_topology(const Topology& topology);
   bool follows_topology() const;
   void tick_all();
@@ -124,6 +131,11 @@ class Instance final : public EventSink {
   Network network_;
   Disk disk_;
   std::unique_ptr<Random> engine_random_;
+  MemoryDatabase* database_ = nullptr;  // of a fleet:
+  std::unique_ptr<MemoryBackup> backup_;
+  std::unique_ptr<FleetStore> fleet_;
+  HlcClock hlc_;
+  std::int64_t backup_run_us_ = 0;  // when it is run next; 0: no time is planned
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Link> data_, aux_;
   std::unique_ptr<ReplicaLink> replica_;  // nullptr: replicas are not asked

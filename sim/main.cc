@@ -96,6 +96,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 3))
       ->capture_default_str();
   auto& engine = runner.world.instance.engine;
+  app.add_flag("--fleet", runner.world.fleet, "the stayds share a backup");
   app.add_flag("--replica", engine.replica_reads, "of one Redis; the backfill does not end");
   auto* nightly = app.add_option("--nightly", options.nightly_hours, "seeds for so many hours (4)")
                       ->expected(0, 1)

@@ -47,7 +47,7 @@ void World::check_deletion_by_stranger() {
   const std::string name = "sess:removed by a stranger";
   const FullKey key = full_key(0, name);
   users.ask(key, {.commands = {{"SET", name, "v"}}});
-  pass(100 * kMs);
+  pass(options.fleet ? 2 * kSecond : 100 * kMs);  // all know that it is in Redis
   users.done_by_stranger(key, {.commands = {{"DEL", name}}});
   servers.of(key).remove(key);
   users.ask(key, {.commands = {{"GET", name}}});

@@ -85,7 +85,9 @@ WorldOptions draw(WorldOptions options) {
   const int many = 2 + static_cast<int>(several.below(4));
   const int roaming = several.chance(50) ? static_cast<int>(several.below(60)) : 0;
   if (!options.instances) options.instances = alone || options.shards > 1 ? 1 : many;
-  options.users.one_database = options.shards > 1;
+  options.users.one_database = options.shards > 1 || options.fleet;
+  options.users.fleet = options.fleet;
+  if (options.fleet) options.users.bound_us = 700 * kMs;
   if (!options.users.roaming_percent) options.users.roaming_percent = roaming;
   if (options.instance.policies.empty()) options.instance.policies = policies_of_users();
   return options;
@@ -95,7 +97,7 @@ std::string describe(const WorldOptions& options) {
   std::string out;
   if (options.shards > 1) out += std::to_string(options.shards) + " shards; ";
   if (*options.instances > 1) {
-    out += std::to_string(*options.instances) + " stayds, " +
+    out += std::to_string(*options.instances) + (options.fleet ? " stayds of a fleet, " : " stayds, ") +
            std::to_string(*options.users.roaming_percent) + "% of the sessions roam; ";
   }
   out += std::to_string(*options.users.sessions) + " sessions, up to " +
@@ -115,6 +117,7 @@ std::string command_line(const WorldOptions& options) {
   std::string out = "./dev sim --seed " + std::to_string(options.seed) + " --minutes " + minutes;
   if (options.instances) out += " --instances " + std::to_string(*options.instances);
   if (options.shards > 1) out += " --shards " + std::to_string(options.shards);
+  if (options.fleet) out += " --fleet";
   if (options.instance.engine.replica_reads) out += " --replica";
   if (options.only_faults) {
     std::string names;

@@ -53,6 +53,8 @@ struct UsersOptions {
   bool one_database = false;  // as of a Redis Cluster
   // Of the sessions, when there are several stayds: their commands go to any of them.
   std::optional<int> roaming_percent;
+  // The stayds share a backup: every command goes to any of them, and nothing is excused by that.
+  bool fleet = false;
 };
 
 class Users final : private CallSink {

@@ -44,12 +44,12 @@ World::World(WorldOptions o)
 void World::set_up_servers() {
   for (std::size_t i = 0; i < servers.size(); ++i) {
     servers[i].clock_offset_ms = options.redis_ahead_ms;
-    if (instances.size() == 1) continue;
+    if (instances.size() == 1 || options.fleet) continue;
     servers[i].on_evicted = [this, i](const FullKey& key) {
       if (servers[i].owns(key)) on_evicted(key);
     };
   }
-  if (instances.size() > 1) {
+  if (instances.size() > 1 && !options.fleet) {
     servers.standby().on_evicted = [this](const FullKey& key) { on_evicted(key); };
   }
   if (options.fill_redis) fill_redis();
@@ -66,6 +66,7 @@ Instances World::make_instances() {
     const std::string name = *options.instances == 1 ? "" : std::to_string(i) + ": ";
     made.push_back(
         std::make_unique<Instance>(scheduler, random, servers, diary, options.instance, name));
+    if (options.fleet) made.back()->join(backup);
   }
   for (const auto& one : made) {
     one->watch([this, one = one.get()](const Event& event) { on_event(*one, event); });
@@ -91,6 +92,7 @@ void World::fill_redis() {
 }
 
 bool World::run() {
+  if (options.fleet) settle();
   users.start();
   if (instances.size() > 1) pass(kMeetUs);
   if (options.faults) faults_.start();

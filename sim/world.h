@@ -27,6 +27,7 @@ struct WorldOptions {
   double minutes = 10;               // of faults, simulated
   std::optional<int> instances = 1;  // stayds; drawn if not given
   int shards = 1;                    // more: of a Redis Cluster
+  bool fleet = false;                // the stayds share a backup
   bool faults = true;                // a random subset, at random rates
   bool fill_redis = true;            // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
@@ -68,6 +69,7 @@ class World {
   Random random;
   Servers servers;
   RedisModel& redis;  // the first one
+  MemoryDatabase backup;  // of a fleet
   const Instances instances;
   Instance& instance;  // the first one
   Users users;

@@ -31,6 +31,12 @@ void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned, Replica* repl
   pinned_ = pinned;
 }
 
+void Engine::join(FleetStore& store) {
+  fleet_.reset(new FleetView(c_, store, *this));  // NOLINT: a private base
+  c_.fleet = fleet_.get();
+  store.set_judge(c_.fleet);
+}
+
 void Engine::start(Now now) {
   c_.now = now;
   c_.instance = c_.store.fact("instance");
@@ -45,6 +51,7 @@ void Engine::start(Now now) {
 
 void Engine::on_tick(Now now) {
   c_.now = now;
+  if (c_.fleet != nullptr) c_.fleet->on_tick();
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
@@ -231,6 +238,7 @@ void Engine::let_go(Call& call) {
   if (call.slot != InFlightTable::kNone) {
     c_.in_flight.end(std::exchange(call.slot, InFlightTable::kNone));
   }
+  if (call.made_from != 0) c_.making.erase(c_.making.find(std::exchange(call.made_from, 0)));
   if (call.held_from != 0) shard_.release_position(std::exchange(call.held_from, 0));
   if (call.listed) {
     std::erase(ready_, &call);
@@ -276,6 +284,13 @@ void Engine::hold_position(Call& call, Hlc hlc) {
   shard_.hold_position(hlc);
 }
 
+// Of a fleet: what Redis may have done and the ledger does not have is told to nobody as shipped.
+void Engine::note_making(Call& call) {
+  if (c_.fleet == nullptr || call.made_from != 0) return;
+  call.made_from = call.hlc;
+  c_.making.insert(call.hlc);
+}
+
 // --- parts of a call that are under way
 
 std::uint64_t Engine::sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {
@@ -312,6 +327,7 @@ void Engine::advance(Call& call) {
       if (call.logged_out) return tell_removed(call, call.held);
       return complete(call, call.held);
     case Stage::standin_record:
+      if (call.outpaced) return run_again(call);
       return complete(call, call.held);
     case Stage::tomb:
       if (call.unrecorded && c_.options.strict_logout) return complete(call, kNotDurable);
@@ -345,6 +361,7 @@ void Engine::advance(Call& call) {
 void Engine::on_trust(Trust trust) {
   if (trust == Trust::out) adopter_.on_link_lost();
   replica_reads_.on_trust(trust);
+  if (c_.fleet != nullptr) c_.fleet->on_trust(trust);
   if (trust != Trust::suspect) reroute_lost();
   if (trust == Trust::trusted && c_.rules.near_cache_is_emptied) c_.cache.clear();
   std::vector<Call*> fronts;

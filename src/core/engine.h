@@ -26,6 +26,7 @@
 #include "core/call_stage.h"
 #include "core/context.h"
 #include "core/engine_errors.h"
+#include "core/fleet_view.h"
 #include "core/handover.h"
 #include "core/logout_wait.h"
 #include "core/pinned.h"
@@ -46,7 +47,8 @@ class Engine final : public CallHandler,
                      private ShardEvents,
                      private LogoutWaitEvents,
                      private ReplicaReadsEvents,
-                     private AdopterEvents {
+                     private AdopterEvents,
+                     private FleetViewEvents {
  public:
   // `clock`: of the ledger's versions, when several engines share one; outlives them.
   Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
@@ -60,6 +62,9 @@ class Engine final : public CallHandler,
   UpstreamEvents& replica_events() { return replica_reads_; }
   // Where pub/sub pushes go.
   void set_push_handler(ReplyHandler* handler) { push_handler_ = handler; }
+
+  // A fleet's: the store that was given is this one. Before start().
+  void join(FleetStore& store);
 
   void start(Now now);
   void set_now(Now now) { c_.now = now; }  // before every batch of submits or events
@@ -158,6 +163,7 @@ class Engine final : public CallHandler,
   void advance(Call& call);
   void fill(Mutation& mutation, Hlc hlc) const;
   void hold_position(Call& call, Hlc hlc);
+  void note_making(Call& call);
 
   // --- engine_redis.cc: the way through Redis
   void to_redis(Call& call);
@@ -229,6 +235,7 @@ class Engine final : public CallHandler,
   // --- engine_standin.cc: Redis is not asked
   void to_standin(Call& call);
   void load_rows(Call& call);
+  void run_again(Call& call);
   void load_more(Call& call);
   void on_rows_loaded(Call& call);
   void execute_on_rows(const Call& call, std::string& reply, std::vector<Mutation>& effects);
@@ -333,6 +340,10 @@ class Engine final : public CallHandler,
     if (slot_events_ != nullptr) slot_events_->on_slot_elsewhere();
   }
   void on_push(std::string_view frame) override;
+  void on_foreign_row(const FullKey& key) override {  // FleetViewEvents
+    c_.cache.erase(key);
+    absences_.forget(key);
+  }
   void on_adopted(const FullKey& key) override {
     c_.cache.erase(key);
     absences_.forget(key);
@@ -347,6 +358,7 @@ class Engine final : public CallHandler,
   CoreContext c_;
   PolicyTable policies_;
   Shard shard_;
+  std::unique_ptr<FleetView> fleet_;  // of a fleet
   Adopter adopter_;
   TombKeeper tomb_keeper_;
   LogoutWait logout_wait_;

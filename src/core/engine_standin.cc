@@ -43,10 +43,16 @@ void Engine::to_standin(Call& call) {
 void Engine::load_rows(Call& call) {
   if (!call.locks_held) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::loading);
-  call.contradicted = false;
+  call.contradicted = call.alone = call.outpaced = false;
   call.asked = 0;
   for (const FullKey& key : call.keys) working_.erase(key);  // of an attempt that came to nothing
   load_more(call);
+}
+
+// Another stayd has changed a row since it was read.
+void Engine::run_again(Call& call) {
+  if (!call.locks_held) c_.keys.lock(call);
+  load_rows(call);
 }
 
 void Engine::load_more(Call& call) {
@@ -60,6 +66,9 @@ void Engine::load_more(Call& call) {
       Row& row = working_.emplace(key, Row{}).first->second;
       row.meta.state = RowState::tomb;
       row.meta.hlc = tomb->second;
+    } else if (c_.fleet != nullptr) {  // the others may have changed it
+      working_.emplace(key, Row{});
+      c_.store.load_exact(key, store_token(call, SubKind::row, i));
     } else if (Row* row = c_.unrecorded.has(key) ? nullptr : c_.cache.find(key)) {
       working_.emplace(key, std::move(*row));
       c_.cache.erase(key);
@@ -74,6 +83,7 @@ void Engine::load_more(Call& call) {
 void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   const SubOp op = take_sub(tag);
   Call& call = *op.call;
+  call.alone = call.alone || row.alone;
   if (!error.message.empty()) {
     ++c_.counters.ledger_errors;
     ledger_ok_ = false;
@@ -184,6 +194,7 @@ void Engine::run_standin(Call& call) {
   for (std::size_t i = 0; i < effects.size(); ++i) {
     Mutation& mutation = effects[i];
     fill(mutation, first + i);
+    mutation.from_client = true;
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
     const bool provisional = row.meta.provisional && row.meta.state == RowState::live &&
@@ -205,7 +216,8 @@ void Engine::run_standin(Call& call) {
   }
   // Nobody is told of a logout before it is durable: its keys stay locked until then.
   const Durability durability = logout ? removal_durability(call) : Durability::written;
-  if (durability == Durability::written || !c_.rules.logouts_hold_their_keys) {
+  const bool decided_here = c_.fleet == nullptr;  // else the backup may say that it is outpaced
+  if (decided_here && (durability == Durability::written || !c_.rules.logouts_hold_their_keys)) {
     release_rows(call);
     c_.keys.add_in_flight(call);  // the next command on its keys waits for the ledger
     c_.keys.unlock(call);
@@ -216,7 +228,7 @@ void Engine::run_standin(Call& call) {
 
 // Of one command or block: all of them or none (MULTI, RENAME).
 void Engine::apply_effects(std::vector<Store::Change> changes, Durability durability) {
-  if (c_.rules.blocks_are_one_batch) return c_.store.apply(std::move(changes), durability);
+  if (c_.rules.blocks_are_one_batch) return c_.store.apply_agreed(std::move(changes), durability);
   for (Store::Change& change : changes) {
     c_.store.apply_one(std::move(change.mutation), change.token, durability);
   }
@@ -308,7 +320,7 @@ void Engine::release_rows(Call& call) {
   for (const FullKey& key : call.keys) {
     const auto it = working_.find(key);
     if (it == working_.end()) continue;
-    const bool keep =
+    const bool keep = c_.fleet == nullptr &&
         (!shard_.trusted() || c_.debts.has(key)) && it->second.meta.state != RowState::absent;
     if (keep) c_.cache.put(key, std::move(it->second));
     working_.erase(it);

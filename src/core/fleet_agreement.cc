@@ -62,8 +62,9 @@ void FleetAgreement::on_written(std::uint64_t tag, const Error& error,
     if (applied(results[i]) || results[i].current.state == RowState::absent) continue;
     c_.clock.witness(results[i].current.hlc);
     const RowMeta theirs = meta_of(results[i].current);
+    const bool through_redis = results[i].current.through_redis;
     c_.ledger.apply_one(merge_of(std::move(results[i].current), false), 0, Durability::written);
-    c_.judge->on_foreign(one.keys[i], theirs);
+    c_.judge->on_foreign(one.keys[i], theirs, through_redis);
   }
   const auto outpaced = std::move(one.outpaced);
   under_way_.erase(tag);
@@ -76,7 +77,7 @@ void FleetAgreement::finish(std::uint64_t number, bool shipped) {
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     const RowMeta& row = one.rows[i].meta;
     if (!shipped) {
-      shipper_.changed(one.keys[i], c_.clock.last(), 0);
+      shipper_.changed(one.keys[i], row.hlc, 0, false);
     } else {
       c_.ledger.apply_one(shipped_of(one.keys[i], row, row.version()), 0, Durability::written);
     }

@@ -12,7 +12,7 @@ void FleetReads::load(const FullKey& key, Told told) {
   at->second.told.push_back(std::move(told));
   if (!added) return;
   if (!c_.status.up) return begin(key, false);
-  if (!shipper_.knows(key)) return begin(key, true);
+  if (!shipper_.knows(key) || shipper_.contested(key)) return begin(key, true);
   shipper_.ship_now(key, c_.options.deadline_ms,
                     [this, key](bool shipped) { begin(key, shipped); });
 }
@@ -62,9 +62,10 @@ void FleetReads::join(const FullKey& key) {
   reads_.erase(key);
   if (read.there.state != RowState::absent && read.error.message.empty()) {
     c_.clock.witness(read.there.hlc);
+    const bool through_redis = read.there.through_redis;
     const Mutation merge = merge_of(std::move(read.there), false);
     if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
-      c_.judge->on_foreign(key, read.row.meta);
+      c_.judge->on_foreign(key, read.row.meta, through_redis);
       c_.ledger.apply_one(merge, 0, Durability::written);
     }
   }

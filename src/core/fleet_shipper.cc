@@ -23,11 +23,13 @@ void FleetShipper::start() {
 
 // --- what is unshipped
 
-void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms) {
+void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
+                           bool through_redis) {
   if (keys_.size() >= c_.options.max_unshipped && !keys_.contains(key)) return start();
   const std::int64_t due_us = c_.in(put_off_ms);
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
+  entry.through_redis = entry.through_redis && through_redis;
   entry.again = entry.under_way;
   if (added || entry.first == 0) entry.first = hlc;
   if (!added && entry.due_us <= due_us) return;
@@ -61,7 +63,10 @@ Hlc FleetShipper::shipped_to_saved() const {
 
 Hlc FleetShipper::shipped_to() const {
   if (scanning_) return shipped_to_saved();
-  Hlc lowest = c_.ledger.highest_hlc() + 1;
+  Hlc lowest = c_.clock.last() + 1;
+  if (!c_.recording.empty()) lowest = std::min(lowest, *c_.recording.begin());
+  const Hlc unrecorded = c_.judge == nullptr ? 0 : c_.judge->unrecorded_from();
+  if (unrecorded != 0) lowest = std::min(lowest, unrecorded);
   for (const auto& [key, entry] : keys_) {
     if (entry.first != 0) lowest = std::min(lowest, entry.first);
   }
@@ -111,7 +116,7 @@ void FleetShipper::on_scanned(std::uint64_t tag, const Error& error, ScanPage pa
   if (!error.message.empty()) return;
   for (const ScanEntry& entry : page.entries) {
     const bool shipped = entry.meta.unshipped == Unshipped::nothing && entry.meta.base.hlc != 0;
-    if (!shipped && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0);
+    if (!shipped && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0, false);
     if (tag != scan_) return;  // too many again
   }
   scanned_ = page.next;
@@ -164,6 +169,7 @@ bool FleetShipper::is_touch(const Row& row) {
 BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
   BackupWrite write;
   write.row = backup_row(key, row);
+  write.row.through_redis = keys_.at(key).through_redis;
   if (is_touch(row)) {
     write.kind = BackupWrite::Kind::touch;
     write.row.record.value = {};
@@ -241,7 +247,7 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
   Key& entry = keys_.at(key);
   if (is_touch(entry.row)) {  // stays on top of what is there
     c_.ledger.apply_one(merge_of(there, false), 0, Durability::written);
-    c_.judge->on_foreign(key, meta_of(there));
+    c_.judge->on_foreign(key, meta_of(there), there.through_redis);
     return put_off(key, 0);
   }
   // A logout that a client waits for ends whatever is there.
@@ -270,10 +276,11 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
 void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {
   Key& entry = keys_.at(key);
   const RowMeta theirs = meta_of(there);
+  const bool through_redis = there.through_redis;
   entry.judged_us = 0;
   if (entry.again) return put_off(key, 0);  // it is not what was judged any more
   c_.ledger.apply_one(merge_of(std::move(there), true), 0, Durability::written);
-  c_.judge->on_foreign(key, theirs);
+  c_.judge->on_foreign(key, theirs, through_redis);
   done(key);
 }
 

@@ -33,7 +33,8 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void on_tick();
 
   // The ledger's row has changed, and has version `hlc`, which may wait for so long.
-  void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms);
+  // `through_redis`: Redis has executed it.
+  void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms, bool through_redis);
   // At once. `told` is called exactly once, later; after `wait_ms` at the latest.
   void ship_now(const FullKey& key, std::int64_t wait_ms, Told told);
   // The feed has shown a row of the key that the ledger did not take. Did it come after what is on
@@ -41,6 +42,11 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void look_again(const FullKey& key);
   // Something of the key may be unshipped.
   bool knows(std::string_view key) const { return keys_.contains(key); }
+  // Another stayd's row is in its way, and it is not clear yet which counts.
+  bool contested(std::string_view key) const {
+    const auto at = keys_.find(key);
+    return at != keys_.end() && at->second.judged_us != 0;
+  }
   std::size_t unshipped() const { return keys_.size(); }
   // Every version of ours up to this one is in the backup.
   Hlc shipped_to() const;
@@ -51,6 +57,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
     std::int64_t until_us = 0;
   };
   struct Key {
+    bool through_redis = true;  // all of it
     Hlc first = 0;  // the lowest version that may be unshipped
     std::int64_t due_us = 0;
     bool under_way = false;

@@ -6,6 +6,8 @@ namespace stayd {
 
 namespace {
 
+constexpr std::int64_t kTellUs = 1'000'000;
+
 constexpr const char* kEpoch = "backup_epoch";
 
 // What the others must hear of. `stale` and its like concern this host's Redis alone.
@@ -39,7 +41,24 @@ void FleetStore::on_tick(Now now) {
   c_.now = now;
   feed_.on_tick();
   shipper_.on_tick();
+  tell_of_itself();
   submit();
+}
+
+// Its entry in the host table, at least once a second.
+void FleetStore::tell_of_itself() {
+  if (!c_.status.writable || c_.judge == nullptr) return;
+  const bool trusts = c_.judge->trusts_redis();
+  if (c_.now.mono_us - told_us_ < kTellUs && trusts == told_trust_) return;
+  told_us_ = c_.now.mono_us;
+  told_trust_ = trusts;
+  BackupHost host;
+  host.instance = host_of(c_.options.origin);
+  host.trusts_redis = trusts;
+  host.shipped_to = shipper_.shipped_to();
+  host.hlc = c_.clock.next(c_.now.wall_ms);
+  c_.backup.write({.host = std::move(host)}, c_.backup_ops.token(told_, 0),
+                  c_.in(c_.options.ship_deadline_ms));
 }
 
 void FleetStore::submit() {
@@ -87,6 +106,7 @@ FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
   passed.key = mutation.key;
   passed.hlc = mutation.hlc;
   passed.ships = true;
+  c_.recording.insert(mutation.hlc);
   passed.tomb = mutation.kind == Mutation::Kind::tomb && durability == Durability::synced;
   passed.creates = mutation.from_client && mutation.kind != Mutation::Kind::expiry;
   if (mutation.kind == Mutation::Kind::expiry) passed.expires_at_ms = mutation.record.expires_at_ms;
@@ -110,10 +130,12 @@ void FleetStore::apply(std::vector<Change> changes, Durability durability) {
 
 void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   const Passed passed = taken(tag);
+  if (passed.ships) c_.recording.erase(c_.recording.find(passed.hlc));
   const bool changed =
       passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
   if (!changed) return report(passed.token, error, result);
-  shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before));
+  const bool through_redis = c_.judge != nullptr && c_.judge->trusts_redis();
+  shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before), through_redis);
   const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
   const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.status.writable;
   if (!told_later) return report(passed.token, error, result);
@@ -170,19 +192,27 @@ void FleetStore::load_exact(FullKey key, StoreToken token) {
 
 void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability) {
   std::vector<StoreToken> tokens;
+  std::vector<Hlc> versions;
   for (Change& change : changes) {
     change.mutation.origin = c_.options.origin;
     tokens.push_back(change.token);
+    versions.push_back(change.mutation.hlc);
+    c_.recording.insert(change.mutation.hlc);
   }
+  const auto ended = [this, versions] {
+    for (const Hlc hlc : versions) c_.recording.erase(c_.recording.find(hlc));
+  };
   agreement_.decide(
       std::move(changes),
-      [this, durability](std::vector<Change> agreed) {
+      [this, durability, ended](std::vector<Change> agreed) {
+        ended();
         for (Change& change : agreed) {
           if (change.token != 0) change.token = pass(Passed{.token = change.token});
         }
         c_.ledger.apply(std::move(agreed), durability);
       },
-      [this, tokens] {
+      [this, tokens, ended] {
+        ended();
         for (const StoreToken token : tokens) {
           report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
         }

@@ -47,6 +47,9 @@ class FleetStore final : public Store,
   void set_now(Now now) { c_.now = now; }  // before every batch of calls or events
   void on_tick(Now now);
   FleetStatus status() const;
+  std::uint64_t origin() const { return c_.options.origin; }
+  const std::vector<FleetHostSeen>& hosts() const { return feed_.hosts(); }
+  void poll() { feed_.on_hint(); }  // the feed, now
   // What has been told of this key may not be in the backup yet.
   bool unshipped(std::string_view key) const { return shipper_.knows(key); }
 
@@ -106,6 +109,7 @@ class FleetStore final : public Store,
   }
   void on_hint() override { feed_.on_hint(); }
   void on_status(const BackupStatus& status) override;
+  void tell_of_itself();
 
   FleetContext c_;
   FleetShipper shipper_;
@@ -113,6 +117,10 @@ class FleetStore final : public Store,
   FleetAgreement agreement_;
   FleetFeed feed_;
   StoreEvents* events_ = nullptr;
+  // BackupClient of the entries in the host table, whose answers say nothing.
+  BackupClient told_;
+  std::int64_t told_us_ = 0;
+  bool told_trust_ = false;
   std::vector<Passed> passed_;
   std::vector<std::size_t> free_;
 };
