@@ -4,6 +4,24 @@
 namespace stayd::test {
 namespace {
 
+BackupRow foreign_row(const std::string& name, std::int64_t wall_ms, std::uint32_t incarnation) {
+  BackupRow row;
+  row.key = full_key(0, name);
+  row.incarnation = incarnation;
+  row.state = RowState::live;
+  row.hlc = static_cast<Hlc>(wall_ms) << 16;
+  row.origin = 99;
+  row.record.value = std::string("there");
+  return row;
+}
+
+Mutation tomb_of(const FullKey& key) {
+  Mutation out;
+  out.kind = Mutation::Kind::tomb;
+  out.key = key;
+  return out;
+}
+
 TEST_F(FleetTest, AValueGetsToTheOtherLedger) {
   pass(5);
   a.put(key, "v1");
@@ -92,6 +110,46 @@ TEST_F(FleetTest, ALogoutOfWhatTheLedgerDoesNotKnowEndsIt) {
   }
   EXPECT_TRUE(late.recorder.seen(told));
   EXPECT_EQ(there(), "tomb");
+}
+
+// It was opened after the logout, by a clock that is behind or not: the logout has not seen it.
+TEST_F(FleetTest, ALogoutThatHasSeenNothingBuriesOnlyWhatIsOlder) {
+  pass(5);
+  database.write({{{.row = foreign_row("young", kWallMs + 60'000, 3)},
+                   {.row = foreign_row("old", kWallMs - 60'000, 3)}}},
+                 now.wall_ms);
+  FleetHost late(database, 33, now);
+  late.latency_us = 5000;
+  late.run();  // connected, and has not read the feed yet
+  late.run();
+  late.change(tomb_of(full_key(0, "young")), Durability::written);
+  late.tomb(full_key(0, "old"));
+  for (int i = 0; i < 300; ++i) {
+    if (i == 2) late.put(full_key(0, "old"), "again");  // while that is on its way
+    now.mono_us += kMs;
+    late.run();
+  }
+  EXPECT_EQ(database.read(full_key(0, "young")).state, RowState::live);
+  EXPECT_EQ(late.text(full_key(0, "young")), "there");
+  const BackupRow again = database.read(full_key(0, "old"));
+  EXPECT_EQ(std::get<std::string>(again.record.value), "again");
+  EXPECT_EQ(again.incarnation, 4u);
+  EXPECT_EQ(late.row(full_key(0, "old")).meta.incarnation, 4u);
+}
+
+// Purged an hour after its end; the ledger has kept it, and it is put off at last.
+TEST_F(FleetTest, WhatTheBackupHasPurgedIsShippedAnew) {
+  pass(5);
+  a.put(key, "v1", true, kWallMs + 10'000);
+  pass(400);
+  for (const bool touch : {false, true}) {
+    EXPECT_EQ(database.purge(kWallMs + 100'000'000), 1u);
+    touch ? a.expire(key, kWallMs + 20'000) : a.put(key, "v2", true, kWallMs + 10'000);
+    pass(3000);
+    EXPECT_EQ(there(), "v2") << touch;
+    EXPECT_EQ(a.row(key).meta.base, database.read(key).version());
+    EXPECT_EQ(a.fleet.status().unshipped, 0u);
+  }
 }
 
 TEST_F(FleetTest, WhatAKilledProcessHasNotShippedTheNextOneDoes) {
@@ -317,6 +375,71 @@ TEST_F(FleetTest, OfTwoThatDecideOneIsOutpaced) {
     EXPECT_EQ(host->text(key), there()) << "who was outpaced knows by whom";
   }
   EXPECT_EQ(applied, 1);
+}
+
+// The feed brings what was agreed, and what came after it, before the answer does.
+TEST_F(FleetTest, AnAnswerThatIsLaterThanTheFeedChangesNothing) {
+  for (const bool ended : {false, true}) {
+    a.put(key, ended ? "w1" : "v1");
+    pass(400);
+    const StoreToken loaded = a.load_exact(key);
+    pass(5);
+    ASSERT_TRUE(a.recorder.seen(loaded));
+    a.latency_us = 40'000;  // there, and back
+    Mutation mutation;
+    mutation.key = key;
+    mutation.record.value = std::string("agreed");
+    mutation.hlc = a.clock.next(now.wall_ms);
+    const StoreToken told = ++a.last;
+    a.fleet.apply_agreed({{std::move(mutation), told}}, Durability::written);
+    pass(2);  // it is on its way
+    a.latency_us = 500;
+    for (int i = 0; i < 100 && there() != "agreed"; ++i) pass(1);
+    ASSERT_EQ(there(), "agreed");
+    EXPECT_FALSE(a.recorder.seen(told));
+    BackupRow next = database.read(key);
+    next.origin = 99;
+    next.state = ended ? RowState::tomb : RowState::live;
+    next.hlc += ended ? -1 : 1;  // a logout by a host whose clock is behind
+    if (!ended) next.record.value = std::string("next");
+    if (ended) next.record = {};
+    database.write({{{.row = next}}}, now.wall_ms);
+    pass(20);
+    EXPECT_FALSE(a.recorder.seen(told)) << "the feed was first";
+    EXPECT_EQ(a.text(key), ended ? "-" : "next");
+    pass(100);
+    ASSERT_TRUE(a.recorder.seen(told));
+    EXPECT_EQ(a.recorder.applied.at(told).outcome, ApplyOutcome::applied);
+    pass(1000);
+    EXPECT_EQ(there(), ended ? "tomb" : "next");
+    EXPECT_EQ(a.row(key).meta.base, next.version());
+    EXPECT_EQ(a.row(key).meta.version(), next.version());
+  }
+}
+
+TEST_F(FleetTest, WhatNoChangeHasChangedIsNotDecided) {
+  pass(5);
+  const FullKey other = full_key(0, "other");
+  for (const FullKey& one : {key, other}) a.put(one, "v1");
+  pass(400);
+  for (const FullKey& one : {key, other}) a.load_exact(one);
+  pass(5);
+  Mutation touch;
+  touch.kind = Mutation::Kind::expiry;
+  touch.key = key;
+  touch.record.expires_at_ms = kWallMs + 50'000;
+  touch.hlc = a.clock.next(now.wall_ms);
+  Mutation field;  // of what is no hash
+  field.kind = Mutation::Kind::elements;
+  field.type = ValueType::hash;
+  field.key = other;
+  field.elements.push_back({"f", false, "v"});
+  field.hlc = a.clock.next(now.wall_ms);
+  a.fleet.apply_agreed({{std::move(touch), 501}, {std::move(field), 502}}, Durability::written);
+  pass(5);
+  EXPECT_EQ(a.recorder.applied.at(501).outcome, ApplyOutcome::applied);
+  EXPECT_EQ(a.recorder.applied.at(502).outcome, ApplyOutcome::base_unknown);
+  EXPECT_EQ(database.read(key).record.expires_at_ms, kWallMs + 50'000);
 }
 
 TEST_F(FleetTest, WhatTheBackupDoesNotAnswerIsDecidedAloneAndShippedLater) {
