@@ -53,8 +53,8 @@ void FleetAgreement::write(std::uint64_t number) {
 void FleetAgreement::run(Change& one) const {
   std::vector<bool> changed(one.keys.size());
   for (const Store::Change& change : one.changes) {
-    const auto at = static_cast<std::size_t>(
-        std::ranges::find(one.keys, change.mutation.key) - one.keys.begin());
+    const auto at = static_cast<std::size_t>(std::ranges::find(one.keys, change.mutation.key) -
+                                             one.keys.begin());
     ApplyResult& result = one.results.emplace_back();
     result.before = one.rows[at].meta;
     result.outcome = apply(change.mutation, one.rows[at], c_.now.wall_ms);
