@@ -194,7 +194,8 @@ void Users::on_reply(Call& call, std::string_view reply) {
   const bool logout = name == "del" || name == "unlink";
   // W16: what a removal has found is counted by the ledger, too.
   const bool uncounted = excused(*mine, Excuse::unwritable) ||
-                         unwritten_logouts_.contains(mine->key) || roams(mine->key);
+                         unwritten_logouts_.contains(mine->key) || roams(mine->key) ||
+                         options_.fleet;
   if (logout && (!adopted || uncounted)) {
     // Logging out an id that stayd has not seen yet counts as done (R4), whatever was there; and
     // so does a logout that the ledger cannot take.

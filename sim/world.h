@@ -102,7 +102,10 @@ class World {
     const auto offset_ms = users.home(key).disk().clock_offset_ms;
     return record.expires_at_ms == 0 ? 0 : record.expires_at_ms - offset_ms;
   }
-  std::int64_t expiry_slack_ms() const { return options.users.expiry_slack_ms; }
+  // A touch is told to the others of a fleet within a minute.
+  std::int64_t expiry_slack_ms() const {
+    return options.users.expiry_slack_ms + (options.fleet ? 60'000 : 0);
+  }
   void fill_redis();
   bool in_step() const;
   std::string out_of_step() const;

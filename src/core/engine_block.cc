@@ -223,6 +223,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
     for (Mutation& mutation : mutations_) {
       if (std::erase(fresh, mutation.key) != 0) make_whole(mutation);
       fill(mutation, hlc++);
+      mutation.from_client = true;
       note_change(mutation);
       forget_unwritten(call, mutation);
       logout = logout || mutation.kind == Mutation::Kind::tomb;

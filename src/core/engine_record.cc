@@ -77,6 +77,7 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
   for (std::uint32_t i = 0; i < mutations.size(); ++i) {
     Mutation& mutation = mutations[i];
     if (call.created || !c_.rules.fields_are_not_the_whole) make_whole(mutation);
+    mutation.creates = call.created && c_.fleet != nullptr;
     fill(mutation, call.hlc + i);
     mutation.from_client = true;
     note_change(mutation);

@@ -37,8 +37,7 @@ bool is_counter(const CommandSpec& spec) {
 }
 
 // SET k v of a fenced key: a late save must not revive a logged-out session (R6, F57).
-bool needs_fence(const Call& call, const SessionPolicy& policy) {
-  if (policy.fence == Fence::off) return false;
+bool needs_fence(const Call& call) {
   const auto name = call.spec->name;
   return (name == "set" && !has_option(call.args, 3, "nx") && !has_option(call.args, 3, "xx")) ||
          name == "setex" || name == "psetex";
@@ -70,8 +69,9 @@ void Engine::to_redis(Call& call) {
       c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
       return resolve_missing(call);
     }
-    if (c_.rules.late_saves_are_fenced && policies_.any_fence() &&
-        needs_fence(call, *policy_of(call))) {
+    const bool fenced = c_.rules.late_saves_are_fenced && policies_.any_fence() &&
+                        policy_of(call)->fence != Fence::off;
+    if ((fenced || c_.fleet != nullptr) && needs_fence(call)) {
       if (note_in_flight(call)) return send_fenced_set(call);
       c_.keys.lock(call);
       return resolve_missing(call);

@@ -25,6 +25,7 @@ constexpr std::size_t kKeptRows = 4096;  // room that stays when the rows are go
 
 void Engine::to_standin(Call& call) {
   const bool was_sent = call.sent;
+  if (getenv("DBG")) fprintf(stderr, "%ld host %s standin %s %s stage %d debts %d\n", c_.now.wall_ms%1000000000, c_.instance.c_str(), std::string(call.spec->name).c_str(), call.keys[0].c_str()+1, call.stage, c_.debts.has(call.keys[0]));
   // In a block, a script that only Redis could run, and has not been asked to, is told so.
   const auto can = [was_sent](const Call& one) {
     const auto& name = one.spec->name;
@@ -223,12 +224,13 @@ void Engine::run_standin(Call& call) {
     c_.keys.unlock(call);
     kick(call.keys);
   }
-  apply_effects(std::move(changes), durability);
+  if (c_.fleet == nullptr) return apply_effects(std::move(changes), durability);
+  c_.store.apply_agreed(std::move(changes), durability);
 }
 
 // Of one command or block: all of them or none (MULTI, RENAME).
 void Engine::apply_effects(std::vector<Store::Change> changes, Durability durability) {
-  if (c_.rules.blocks_are_one_batch) return c_.store.apply_agreed(std::move(changes), durability);
+  if (c_.rules.blocks_are_one_batch) return c_.store.apply(std::move(changes), durability);
   for (Store::Change& change : changes) {
     c_.store.apply_one(std::move(change.mutation), change.token, durability);
   }

@@ -29,6 +29,7 @@ void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
   const std::int64_t due_us = c_.in(put_off_ms);
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
+  if (getenv("DBG") && !through_redis) fprintf(stderr,"%ld host %lx changed without %s hlc %lu\n", c_.now.wall_ms%1000000000, c_.options.origin, key.c_str()+1, hlc);
   entry.through_redis = entry.through_redis && through_redis;
   entry.again = entry.under_way;
   if (added || entry.first == 0) entry.first = hlc;
@@ -170,11 +171,14 @@ BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
   BackupWrite write;
   write.row = backup_row(key, row);
   write.row.through_redis = keys_.at(key).through_redis;
+  if (getenv("DBG")) fprintf(stderr,"%ld host %lx ships %s hlc %lu through %d\n", c_.now.wall_ms%1000000000, c_.options.origin, key.c_str()+1, row.meta.hlc, write.row.through_redis);
   if (is_touch(row)) {
     write.kind = BackupWrite::Kind::touch;
     write.row.record.value = {};
   } else if (row.meta.state == RowState::live) {
     write.expected = row.meta.base;
+  } else {
+    write.any_incarnation = row.meta.incarnation == 0;  // a logout that has seen no row
   }
   return write;
 }
@@ -219,16 +223,19 @@ void FleetShipper::on_written(std::uint64_t tag, const Error& error,
 }
 
 void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
-  const Row& row = keys_.at(key).row;
+  Row& row = keys_.at(key).row;
   const RowMeta& meta = row.meta;
   if (result.outcome == BackupOutcome::applied) {
+    row.meta.incarnation = result.incarnation;
     return settle(key, is_touch(row) ? meta.base : meta.version());
   }
   const BackupRow& there = result.current;
+  if (there.state == RowState::absent) return go_on_top(key, there);  // purged, or restored
   c_.clock.witness(there.hlc);
   const RowMeta theirs = meta_of(there);
   // An earlier attempt, of which nobody heard, has brought it there.
   const bool same = theirs.version() == meta.version() && theirs.state == meta.state;
+  if (same) row.meta.incarnation = theirs.incarnation;
   if (same) return settle(key, meta.version());
   if (is_touch(row) && theirs.version() == meta.base) return settle(key, meta.base);
   contest(key, there);
@@ -250,6 +257,8 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
     c_.judge->on_foreign(key, meta_of(there), there.through_redis);
     return put_off(key, 0);
   }
+  // A session of later than what is there: Redis had nothing when it was opened (B2).
+  if (entry.row.meta.incarnation > there.incarnation) return go_on_top(key, there);
   // A logout that a client waits for ends whatever is there.
   const bool logout = entry.row.meta.state == RowState::tomb;
   if (logout && there.state == RowState::live && !entry.waiting.empty()) {
@@ -268,7 +277,7 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
     case Verdict::read_back:
       // What Redis says comes with a version of its own, and is on top of theirs.
       entry.judged_us = 0;
-      c_.ledger.apply_one(shipped_of(key, RowMeta{}, theirs.version()), 0, Durability::written);
+      rebase(key, entry.row.meta, theirs.version());
       return put_off(key, kAgainMs);
   }
 }
@@ -293,13 +302,14 @@ void FleetShipper::go_on_top(const FullKey& key, const BackupRow& there) {
   const bool ended = there.state == RowState::tomb && ours.state == RowState::live;
   ours.incarnation = std::max(ours.incarnation, there.incarnation + (ended ? 1 : 0));
   entry.judged_us = 0;
-  // The row is shipped once more, from there.
-  Mutation base = shipped_of(key, ours, meta_of(there).version());
-  RowMeta unchanged = ours;
-  unchanged.hlc = 0;  // nothing of ours is there yet
-  base.merged = std::make_shared<const RowMeta>(unchanged);
-  c_.ledger.apply_one(std::move(base), 0, Durability::written);
+  rebase(key, ours, there.version());
   put_off(key, 0);
+}
+
+// The row is shipped once more, from there.
+void FleetShipper::rebase(const FullKey& key, RowMeta ours, Version there) {
+  ours.hlc = 0;  // nothing of ours is there yet
+  c_.ledger.apply_one(shipped_of(key, ours, there), 0, Durability::written);
 }
 
 // It is tried again so much later.

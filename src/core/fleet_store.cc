@@ -202,21 +202,25 @@ void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability
   const auto ended = [this, versions] {
     for (const Hlc hlc : versions) c_.recording.erase(c_.recording.find(hlc));
   };
-  agreement_.decide(
-      std::move(changes),
-      [this, durability, ended](std::vector<Change> agreed) {
-        ended();
-        for (Change& change : agreed) {
-          if (change.token != 0) change.token = pass(Passed{.token = change.token});
-        }
-        c_.ledger.apply(std::move(agreed), durability);
-      },
-      [this, tokens, ended] {
-        ended();
-        for (const StoreToken token : tokens) {
-          report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
-        }
-      });
+  FleetAgreement::Answer answer;
+  answer.record = [this, durability, ended](std::vector<Change> alone) {
+    ended();
+    for (Change& change : alone) {
+      if (change.token != 0) change.token = pass(Passed{.token = change.token});
+    }
+    c_.ledger.apply(std::move(alone), durability);
+  };
+  answer.agreed = [this, tokens, ended](const Error& error, const std::vector<ApplyResult>& results) {
+    ended();
+    for (std::size_t i = 0; i < tokens.size(); ++i) report(tokens[i], error, results[i]);
+  };
+  answer.outpaced = [this, tokens, ended] {
+    ended();
+    for (const StoreToken token : tokens) {
+      report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
+    }
+  };
+  agreement_.decide(std::move(changes), durability, std::move(answer));
 }
 
 }  // namespace stayd

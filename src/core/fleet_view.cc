@@ -61,7 +61,7 @@ void FleetView::on_beats(int db, const ReplyView& reply) {
     Beat& beat = beats_[{asked_[i], db}];
     if (beat.count != canary->count) beat.changed_us = c_.now.mono_us;
     beat.count = canary->count;
-    beat.position = canary->position;
+    beat.position = std::max(beat.position, canary->position);  // had it once, and is the same
   }
 }
 
@@ -105,15 +105,16 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool throu
   events_.on_foreign_row(key);
   pending_.erase(key);
   if (trust_ == Trust::out || here(key, theirs) || is_own(theirs)) return;
-  if (c_.debts.has(key)) return c_.debts.add(key, theirs.hlc);
+  if (c_.debts.has(key)) return c_.debts.add_foreign(key, theirs.hlc);
   const bool decides = through_redis && at_work(host_of(theirs.origin), db_of(key));
+  if (getenv("DBG") && !decides) fprintf(stderr, "not deciding: through %d work %d\n", through_redis, at_work(host_of(theirs.origin), db_of(key)));
   if (!decides) return owe(key, theirs);
   pending_[key] = {theirs, c_.now.mono_us};
 }
 
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
   if (getenv("DBG")) fprintf(stderr, "%ld host %lx owes %s hlc %lu origin %lx beatpos %lu pending %d\n", c_.now.wall_ms%1000000000, store_.origin(), key.c_str()+1, row.hlc, row.origin, beats_.contains({host_of(row.origin),db_of(key)})? beats_[{host_of(row.origin),db_of(key)}].position:0, (int)pending_.contains(key));
-  c_.debts.add(key, row.hlc);
+  c_.debts.add_foreign(key, row.hlc);
 }
 
 void FleetView::on_tick() {

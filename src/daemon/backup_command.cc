@@ -23,10 +23,13 @@ int failed(const Error& error, Terminal terminal) {
 }
 
 int init(PostgresAdmin& admin, Terminal terminal) {
-  const Result<bool> made = admin.init();
+  using Made = PostgresAdmin::Made;
+  const Result<Made> made = admin.init();
   if (!made) return failed(made.error(), terminal);
-  terminal.out << (*made ? "the schema stayd has been made\n"
-                         : "the schema stayd is there already, and as it should be\n");
+  terminal.out << (*made == Made::schema    ? "the schema stayd has been made\n"
+                   : *made == Made::upgrade ? "the schema stayd has been upgraded\n"
+                                            : "the schema stayd is there already, and as it "
+                                              "should be\n");
   return 0;
 }
 

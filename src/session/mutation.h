@@ -41,7 +41,8 @@ struct Mutation {
     merge,  // the backup's row, `merged` with `record`: taken where it is newer and nothing of the
             // row is unshipped; a touch of ours stays on top of it
     replace,  // the same, whatever of ours is unshipped
-    shipped,  // the backup has our row `merged`, as its version `base` (of a touch: on top of it)
+    shipped,  // the backup has our row `merged`, as its version `base` (of a touch: on top of it);
+              // the base of a row that was made from another one since stays as it is
   };
 
   Kind kind = Kind::put;
@@ -60,6 +61,8 @@ struct Mutation {
   // Of a fleet.
   std::uint64_t origin = 0;  // who makes `hlc`
   bool from_client = false;  // not adopted, read back or put back
+  // A put: a trusted Redis had nothing, so it is a new session whatever the row says (B2).
+  bool creates = false;
   Version base;
   std::shared_ptr<const RowMeta> merged;  // for merge, replace, shipped
 };

@@ -1,8 +1,9 @@
 // What every shared backup does with rows, whatever it is made of.
-#include "base/random.h"
 #include "store/backup/behaviour.h"
 
 #include <gtest/gtest.h>
+
+#include "base/random.h"
 
 namespace stayd::test {
 namespace {

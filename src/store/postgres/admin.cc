@@ -32,22 +32,29 @@ Result<void> PostgresAdmin::connect() {
   return {};
 }
 
-Result<bool> PostgresAdmin::init() {
+Result<PostgresAdmin::Made> PostgresAdmin::init() {
   // Two of these at once: the second one finds what the first one made.
   const Result<PgResult> locked = connection_.exec(
       "BEGIN; SELECT pg_advisory_xact_lock(hashtext('stayd backup init'));"
       "SELECT to_regclass('stayd.meta') IS NOT NULL");
   if (!locked) return locked.error();
-  const bool there = PQgetvalue(locked->get(), 0, 0)[0] == 't';
-  if (!there) {
-    const Result<PgResult> created = connection_.exec(kCreateSchema);
-    if (!created) return created.error();
+  Made made = Made::schema;
+  if (PQgetvalue(locked->get(), 0, 0)[0] == 't') {
+    const Result<PgResult> old =
+        connection_.exec("SELECT EXISTS (SELECT FROM stayd.meta WHERE version = 1)");
+    if (!old) return old.error();
+    made = PQgetvalue(old->get(), 0, 0)[0] == 't' ? Made::upgrade : Made::nothing;
   }
-  const Result<PostgresSession> made = session();
-  if (!made) return made.error();
+  if (made != Made::nothing) {
+    const Result<PgResult> done =
+        connection_.exec(made == Made::schema ? kCreateSchema : kUpgradeSchema);
+    if (!done) return done.error();
+  }
+  const Result<PostgresSession> seen = session();
+  if (!seen) return seen.error();
   const Result<PgResult> committed = connection_.exec("COMMIT");
   if (!committed) return committed.error();
-  return !there;
+  return made;
 }
 
 Result<PostgresSession> PostgresAdmin::session() {

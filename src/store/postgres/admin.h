@@ -15,8 +15,10 @@ class PostgresAdmin {
   explicit PostgresAdmin(const PostgresOptions& options);
   Result<void> connect();
 
-  // Creates the schema where there is none; true: it did. newer_format: a later stayd's is there.
-  Result<bool> init();
+  enum class Made : std::uint8_t { nothing, schema, upgrade };
+  // Creates the schema where there is none, or upgrades an older one. newer_format: a later stayd's
+  // is there.
+  Result<Made> init();
 
   struct Stats {
     std::string epoch;

@@ -217,11 +217,11 @@ TEST_F(PostgresFaults, WhatIsWrongIsSaid) {
   expect_says(options, "database \"nowhere\" does not exist");
   options.url = "postgresql://stayd@127.0.0.1:1/x";
   expect_says(options, "Connection refused");
-  server().exec("UPDATE stayd.meta SET version = 2", database_);
+  server().exec("UPDATE stayd.meta SET version = 3", database_);
   options.url = server().url(database_);
   PostgresClient newer(options);
   newer.read({key("a")});
-  EXPECT_NE(newer.last_error.message.find("version 2, this stayd knows 1"), std::string::npos)
+  EXPECT_NE(newer.last_error.message.find("version 3, this stayd knows 2"), std::string::npos)
       << newer.last_error.message;
 }
 

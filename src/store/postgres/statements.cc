@@ -40,6 +40,12 @@ const char* const kLook =
 
 // fillfactor: a touched row finds room on its own page. Autovacuum: rows are replaced all the time,
 // a fifth of a big table (the default) is too late; without the pause it keeps up.
+#define STAYD_HOSTS                                                              \
+  "CREATE TABLE stayd.hosts (instance bigint PRIMARY KEY, name bytea NOT NULL, " \
+  "hlc bigint NOT NULL, trusts_redis boolean NOT NULL, shipped_to bigint NOT "   \
+  "NULL, seen_ms bigint NOT NULL) WITH (fillfactor = 50, "                       \
+  "autovacuum_vacuum_cost_delay = 0);"
+
 const char* const kCreateSchema = R"(
 CREATE SCHEMA IF NOT EXISTS stayd;
 CREATE TABLE stayd.meta (
@@ -66,16 +72,18 @@ CREATE TABLE stayd.rows (
         autovacuum_vacuum_insert_scale_factor = 0.1, autovacuum_analyze_scale_factor = 0.1,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX rows_change ON stayd.rows (change, key);
-CREATE TABLE stayd.hosts (
-  instance bigint PRIMARY KEY,
-  name bytea NOT NULL,
-  hlc bigint NOT NULL,
-  trusts_redis boolean NOT NULL,
-  shipped_to bigint NOT NULL,
-  seen_ms bigint NOT NULL
-) WITH (fillfactor = 50, autovacuum_vacuum_cost_delay = 0);
+)" STAYD_HOSTS R"(
 INSERT INTO stayd.meta (version, id, era, home)
-  SELECT 1, replace(gen_random_uuid()::text, '-', ''), 1, )" STAYD_HOME ";";
+  SELECT 2, replace(gen_random_uuid()::text, '-', ''), 1, )" STAYD_HOME ";";
+
+// Origins were decimal numbers as text. Redis had executed what it was known to have.
+const char* const kUpgradeSchema = R"(
+ALTER TABLE stayd.rows RENAME COLUMN confirmed TO through_redis;
+ALTER TABLE stayd.rows ALTER COLUMN origin TYPE bigint USING
+  CASE WHEN encode(origin, 'escape') ~ '^[0-9]{1,20}$'
+    THEN least(encode(origin, 'escape')::numeric, 18446744073709551615) - 9223372036854775808
+    ELSE -9223372036854775808 END;
+)" STAYD_HOSTS "UPDATE stayd.meta SET version = 2;";
 
 namespace {
 

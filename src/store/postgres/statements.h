@@ -11,7 +11,7 @@
 
 namespace stayd {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 inline constexpr int kEraBits = 48;
 inline constexpr const char* kHintChannel = "stayd_backup";
 
@@ -49,5 +49,7 @@ enum class LookColumn : int {
 
 // Creates the schema as of kSchemaVersion, with an id of its own. In a transaction of its own.
 extern const char* const kCreateSchema;
+// Makes it of the version before; in that transaction, too.
+extern const char* const kUpgradeSchema;
 
 }  // namespace stayd
