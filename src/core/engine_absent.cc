@@ -178,7 +178,6 @@ void Engine::on_verified(Call& call) {
     if (!live || (c_.fleet != nullptr && c_.fleet->pending(call.keys[i]))) continue;
     const RowMeta& meta = call.metas[i];
     if (was_lost(call, i)) {
-      if (getenv("DBG")) fprintf(stderr, "%ld host %s heals %s origin %lx hlc %lu here %d unproven %d lost %d spec %s\n", c_.now.wall_ms%1000000000, c_.instance.c_str(), call.keys[i].c_str()+1, meta.origin, meta.hlc, c_.fleet? c_.fleet->here(call.keys[i],meta):-1, call.unproven, shard_.was_lost(call.keys[i], meta, call.evicted_keys), std::string(call.spec->name).c_str());
       ++c_.counters.lost_keys_healed;
       shard_.owe(call.keys[i], meta.hlc);
       healed = true;

@@ -25,7 +25,6 @@ constexpr std::size_t kKeptRows = 4096;  // room that stays when the rows are go
 
 void Engine::to_standin(Call& call) {
   const bool was_sent = call.sent;
-  if (getenv("DBG")) fprintf(stderr, "%ld host %s standin %s %s stage %d debts %d\n", c_.now.wall_ms%1000000000, c_.instance.c_str(), std::string(call.spec->name).c_str(), call.keys[0].c_str()+1, call.stage, c_.debts.has(call.keys[0]));
   // In a block, a script that only Redis could run, and has not been asked to, is told so.
   const auto can = [was_sent](const Call& one) {
     const auto& name = one.spec->name;

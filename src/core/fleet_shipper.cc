@@ -29,7 +29,6 @@ void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
   const std::int64_t due_us = c_.in(put_off_ms);
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
-  if (getenv("DBG") && !through_redis) fprintf(stderr,"%ld host %lx changed without %s hlc %lu\n", c_.now.wall_ms%1000000000, c_.options.origin, key.c_str()+1, hlc);
   entry.through_redis = entry.through_redis && through_redis;
   entry.again = entry.under_way;
   if (added || entry.first == 0) entry.first = hlc;
@@ -171,7 +170,6 @@ BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
   BackupWrite write;
   write.row = backup_row(key, row);
   write.row.through_redis = keys_.at(key).through_redis;
-  if (getenv("DBG")) fprintf(stderr,"%ld host %lx ships %s hlc %lu through %d\n", c_.now.wall_ms%1000000000, c_.options.origin, key.c_str()+1, row.meta.hlc, write.row.through_redis);
   if (is_touch(row)) {
     write.kind = BackupWrite::Kind::touch;
     write.row.record.value = {};

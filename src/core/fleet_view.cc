@@ -107,13 +107,11 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool throu
   if (trust_ == Trust::out || here(key, theirs) || is_own(theirs)) return;
   if (c_.debts.has(key)) return c_.debts.add_foreign(key, theirs.hlc);
   const bool decides = through_redis && at_work(host_of(theirs.origin), db_of(key));
-  if (getenv("DBG") && !decides) fprintf(stderr, "not deciding: through %d work %d\n", through_redis, at_work(host_of(theirs.origin), db_of(key)));
   if (!decides) return owe(key, theirs);
   pending_[key] = {theirs, c_.now.mono_us};
 }
 
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
-  if (getenv("DBG")) fprintf(stderr, "%ld host %lx owes %s hlc %lu origin %lx beatpos %lu pending %d\n", c_.now.wall_ms%1000000000, store_.origin(), key.c_str()+1, row.hlc, row.origin, beats_.contains({host_of(row.origin),db_of(key)})? beats_[{host_of(row.origin),db_of(key)}].position:0, (int)pending_.contains(key));
   c_.debts.add_foreign(key, row.hlc);
 }
 

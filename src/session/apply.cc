@@ -28,12 +28,14 @@ void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
   row.meta.stale = false;
 }
 
-void note_unshipped(RowMeta& row, const Mutation& mutation, std::int64_t expired_at_ms) {
+void note_unshipped(RowMeta& row, const Mutation& mutation, std::int64_t expired_at_ms,
+                    bool begins) {
   using Kind = Mutation::Kind;
   Unshipped what = Unshipped::part;
   const bool put_off = later_expiry(expired_at_ms, row.expires_at_ms) == row.expires_at_ms;
   if (mutation.kind == Kind::expiry && put_off) what = Unshipped::touch;
-  const bool whole = mutation.kind == Kind::put || mutation.kind == Kind::value;
+  const bool whole = mutation.kind == Kind::put || mutation.kind == Kind::value ||
+                     (mutation.kind == Kind::elements && begins);
   if (whole && mutation.from_client) what = Unshipped::whole;
   row.unshipped = std::max(row.unshipped, what);
 }
@@ -266,7 +268,7 @@ ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms) {
   const ApplyOutcome outcome = change_row(mutation, row, ended, wall_ms);
   if (outcome != ApplyOutcome::applied) return outcome;
   stamp(row, mutation, ended);
-  if (mutation.origin != 0) note_unshipped(row.meta, mutation, expires_at_ms);
+  if (mutation.origin != 0) note_unshipped(row.meta, mutation, expires_at_ms, ended);
   const bool kept_for_ever = row.meta.state == RowState::tomb && row.meta.tomb_until_ms == 0;
   if (!kept_for_ever) row.meta.tomb_until_ms = std::max(row.meta.tomb_until_ms, copies_until_ms);
   return outcome;
