@@ -12,7 +12,11 @@ namespace stayd::sim {
 namespace {
 
 constexpr FaultKind of_cluster(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, true};
+  return {name, mean_us, strike, Upstream::cluster};
+}
+
+constexpr FaultKind of_sentinels(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
+  return {name, mean_us, strike, Upstream::sentinels};
 }
 
 }  // namespace
@@ -63,16 +67,24 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"hidden-failover", 15 * kSecond,
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
       FaultKind{"failover", 12 * kSecond, [](Faults& f) { return f.fail_over(); }},
-      FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); }, false, true},
+      FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); },
+                Upstream::address},
       of_cluster("slot-move", 6 * kSecond, [](Faults& f) { return f.move_slots(); }),
       of_cluster("slot-move-and", 12 * kSecond,
                  [](Faults& f) { return f.move_slots_and_strike(); }),
       of_cluster("shard-out", 30 * kSecond, [](Faults& f) { return f.lose_shard(); }),
+      of_sentinels("primary-cut", 20 * kSecond, [](Faults& f) { return f.cut_primary(); }),
+      of_sentinels("sentinel", 5 * kSecond, [](Faults& f) { return f.lose_sentinel(); }),
+      of_sentinels("sentinel-cut", 10 * kSecond, [](Faults& f) { return f.cut_sentinels(); }),
+      of_sentinels("sentinels-new", 60 * kSecond, [](Faults& f) { return f.replace_sentinels(); }),
   };
   return kKinds;
 }
 
-Faults::Faults(World& world) : world_(world) {}
+Faults::Faults(World& world)
+    : world_(world), promotion_random_(stream(world.options.seed, "promotion")) {
+  if (Sentinels* sentinels = world.servers.sentinels()) sentinels->promote = [this] { promote(); };
+}
 
 std::int64_t Faults::between(std::int64_t low_us, std::int64_t high_us) {
   // More short ones than long ones: the square of a uniform number.
@@ -141,6 +153,7 @@ void Faults::heal() {
     redis.flags = ServerFlags{};
     redis.denied.clear();
   }
+  if (Sentinels* sentinels = world_.servers.sentinels()) sentinels->heal();
   for (const auto& one : world_.instances) {
     one->network().be_fast();
     one->network().speak();

@@ -44,6 +44,7 @@ void Instance::start_engine() {
                                      counters_, *this, *engine_random_);
   LinkOptions link;
   link.endpoint.host = "redis";
+  if (servers_.sentinels() != nullptr) link.endpoint.port = 0;
   link.max_retry_ms = 8000;
   link.rules = options_.engine.rules;
   data_ =
@@ -58,7 +59,26 @@ void Instance::start_engine() {
     engine_->start(now());
     data_->start(now());
     aux_->start(now());
+    if (servers_.sentinels() != nullptr) start_sentinels();
   });
+}
+
+void Instance::start_sentinels() {
+  SentinelOptions options;
+  options.sentinels = options_.sentinels;
+  options.primary_name = Sentinels::kPrimaryName;
+  SentinelEvents& self = *this;
+  sentinels_ = std::make_unique<SentinelWatch>(std::move(options), network_, self, *this, counters_,
+                                               *engine_random_);
+  sentinels_->start(now());
+}
+
+// As ShardStack does.
+void Instance::on_primary(const Endpoint& primary) {
+  constexpr std::string_view kCause = "the Sentinels name another primary";
+  engine_->set_address(primary.text());
+  data_->move_to(primary, kCause);
+  aux_->move_to(primary, kCause);
 }
 
 void Instance::change_region(bool known) {
@@ -104,6 +124,7 @@ void Instance::kill() {
   data_.reset();
   aux_.reset();
   replica_.reset();
+  sentinels_.reset();
   engine_.reset();
   set_.reset();
   asks_ = false;
@@ -147,6 +168,10 @@ void Instance::turn(const std::function<void()>& action) {
 
 void Instance::tick_all() {
   if (set_) return set_->on_tick(now());
+  if (sentinels_) {
+    sentinels_->doubt(!data_->up());
+    sentinels_->on_tick(now());
+  }
   data_->on_tick(now());
   aux_->on_tick(now());
   if (replica_) replica_->on_tick(now());
@@ -166,7 +191,11 @@ bool Instance::in_step() const {
   };
   if (!status.adoption_complete || status.to_read_back != 0 || !good(status.shard)) return false;
   return std::ranges::all_of(status.shards, [&](const auto& one) { return good(one.status); }) &&
-         follows_topology();
+         follows_topology() && follows_primary();
+}
+
+bool Instance::follows_primary() const {
+  return !sentinels_ || data_->endpoint() == servers_.endpoint(0);
 }
 
 bool Instance::follows_topology() const {

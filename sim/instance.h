@@ -1,5 +1,6 @@
-// One stayd process in the simulator: the real Engine and two real Links, or of a Redis Cluster the
-// real ShardSet, on simulated network and disk. Can be killed, started again and paused. One loop;
+// One stayd process in the simulator: the real Engine and two real Links, with the real
+// SentinelWatch where Sentinels name the primary, or of a Redis Cluster the real ShardSet, on
+// simulated network and disk. Can be killed, started again and paused. One loop;
 // owned by the World.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "core/engine.h"
 #include "redis/link.h"
 #include "redis/replica_link.h"
+#include "redis/sentinel.h"
 #include "redis/shard_set.h"
 #include "sim/diary.h"
 #include "sim/disk.h"
@@ -32,10 +34,11 @@ inline constexpr const char* kFirstRegion = "first";
 
 struct InstanceOptions {
   EngineOptions engine;
+  std::vector<Endpoint> sentinels;  // that it knows at first; where there are any
   std::vector<SessionPolicy> policies;
 };
 
-class Instance final : public EventSink {
+class Instance final : public EventSink, private SentinelEvents {
  public:
   // `name` stands in the diary before what this one does; empty where it is the only one.
   Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary& diary,
@@ -101,8 +104,11 @@ class Instance final : public EventSink {
  private:
   void start_engine();
   void start_set();
+  void start_sentinels();
+  void on_primary(const Endpoint& primary) override;
   void on_topology(const Topology& topology);
   bool follows_topology() const;
+  bool follows_primary() const;
   void tick_all();
   void on_event(const Event& event) override;
   void deliver(std::function<void()> action);
@@ -126,11 +132,12 @@ class Instance final : public EventSink {
   std::unique_ptr<Random> engine_random_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Link> data_, aux_;
-  std::unique_ptr<ReplicaLink> replica_;  // nullptr: replicas are not asked
-  std::unique_ptr<ShardSet> set_;         // of a Cluster, instead of these
-  std::size_t ear_ = 0;                   // hears of the Cluster's topology
-  bool asks_ = false;                     // ... and has asked for it
-  bool adopted_ = false;                  // when it was killed
+  std::unique_ptr<ReplicaLink> replica_;      // nullptr: replicas are not asked
+  std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the primary stays where it is
+  std::unique_ptr<ShardSet> set_;             // of a Cluster, instead of these
+  std::size_t ear_ = 0;                       // hears of the Cluster's topology
+  bool asks_ = false;                         // ... and has asked for it
+  bool adopted_ = false;                      // when it was killed
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;

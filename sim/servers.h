@@ -1,6 +1,7 @@
-// The Redis servers of a world: a standalone one, or the primaries of a Redis Cluster, each a shard
-// with slots, a memory and an address of its own (docs/adr/0012). Slots move between shards key by
-// key; whoever listens hears later who has which. One loop; owned by the World.
+// The Redis servers of a world: a standalone one, one that Sentinels watch and move, or the
+// primaries of a Redis Cluster, each a shard with slots, a memory and an address of its own
+// (docs/adr/0012). Slots move between shards key by key; whoever listens hears later who has which.
+// One loop; owned by the World.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +16,26 @@
 #include "redis/topology.h"
 #include "sim/redis_model.h"
 #include "sim/scheduler.h"
+#include "sim/sentinels.h"
 
 namespace stayd::sim {
+
+// How stayd finds its Redis.
+enum class Upstream : std::uint8_t {
+  address,    // it stays at one
+  cluster,    // the nodes tell
+  sentinels,  // they name it
+};
 
 class Servers {
  public:
   using Listener = std::function<void(const Topology&)>;
 
   // `random`: of the servers themselves; `own`: of what makes them a Cluster.
-  Servers(Scheduler& scheduler, Random& random, Random own, int shards);
+  Servers(Scheduler& scheduler, Random& random, Random own, int shards, Upstream upstream);
 
-  bool cluster() const { return shards_.size() > 1; }
+  bool cluster() const { return upstream_ == Upstream::cluster; }
+  Sentinels* sentinels() { return sentinels_.get(); }  // nullptr: there are none
   std::size_t size() const { return shards_.size(); }
   RedisModel& operator[](std::size_t shard) { return *shards_[shard].primary; }
   const RedisModel& operator[](std::size_t shard) const { return *shards_[shard].primary; }
@@ -45,11 +55,13 @@ class Servers {
   // gets a replica of the first server as it is, or was when it was killed, without its last
   // changes.
   static constexpr std::string_view kReplica = "replica";
-  RedisModel* at(const Endpoint& endpoint);
+  Server* at(const Endpoint& endpoint);
+  RedisModel* redis_at(const Endpoint& endpoint);
+  Endpoint endpoint(std::size_t shard) const { return {"redis", shards_[shard].port, ""}; }
   std::size_t shard_at(std::string_view address) const;  // of a deposed primary too
 
-  // A replica without the last `lost_changes` takes over: at the same address, or, of a Cluster, at
-  // another. Returned: the server of before.
+  // A replica without the last `lost_changes` takes over, at the same address only where nobody
+  // could tell of another. Returned: the server of before.
   RedisModel& promote(std::size_t shard, std::size_t lost_changes);
   // The Redis of another region (docs/adr/0015), which nobody uses at present; not of a Cluster.
   RedisModel& standby() { return *standby_; }
@@ -82,7 +94,6 @@ class Servers {
     std::int64_t last_us = 0;  // when it hears what it was told last
   };
 
-  Endpoint endpoint(std::size_t shard) const { return {"redis", shards_[shard].port}; }
   RedisModel* replica();
   void on_changed();
   std::uint64_t highest_epoch() const;
@@ -92,6 +103,7 @@ class Servers {
 
   Scheduler& scheduler_;
   Random own_;
+  Upstream upstream_;
   std::vector<Shard> shards_;
   Random standby_random_;
   std::unique_ptr<RedisModel> standby_;
@@ -100,6 +112,7 @@ class Servers {
   std::deque<SlotSet> parts_;  // of the move under way; the first one is migrating
   std::size_t from_ = 0, to_ = 0;
   std::int64_t pause_us_ = 0;
+  std::unique_ptr<Sentinels> sentinels_;
 };
 
 }  // namespace stayd::sim

@@ -27,6 +27,7 @@ struct WorldOptions {
   double minutes = 10;               // of faults, simulated
   std::optional<int> instances = 1;  // stayds; drawn if not given
   int shards = 1;                    // more: of a Redis Cluster
+  bool sentinels = false;            // not of a Cluster
   bool faults = true;                // a random subset, at random rates
   bool fill_redis = true;            // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
@@ -36,6 +37,11 @@ struct WorldOptions {
   std::optional<FullKey> watched;  // its history tells of every change, and is always reported
   UsersOptions users;
   InstanceOptions instance;
+
+  Upstream upstream() const {
+    if (sentinels) return Upstream::sentinels;
+    return shards > 1 ? Upstream::cluster : Upstream::address;
+  }
 };
 
 class World {
