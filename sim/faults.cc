@@ -19,6 +19,10 @@ constexpr FaultKind of_sentinels(const char* name, std::int64_t mean_us, bool (*
   return {name, mean_us, strike, Upstream::sentinels};
 }
 
+constexpr FaultKind of_name(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
+  return {name, mean_us, strike, Upstream::name};
+}
+
 }  // namespace
 
 std::span<const FaultKind> fault_kinds() {
@@ -77,6 +81,9 @@ std::span<const FaultKind> fault_kinds() {
       of_sentinels("sentinel", 5 * kSecond, [](Faults& f) { return f.lose_sentinel(); }),
       of_sentinels("sentinel-cut", 10 * kSecond, [](Faults& f) { return f.cut_sentinels(); }),
       of_sentinels("sentinels-new", 60 * kSecond, [](Faults& f) { return f.replace_sentinels(); }),
+      of_name("name", 10 * kSecond, [](Faults& f) { return f.lose_name(); }),
+      of_name("name-split", 15 * kSecond, [](Faults& f) { return f.split_name(); }),
+      of_name("name-dead", 15 * kSecond, [](Faults& f) { return f.dilute_name(); }),
   };
   return kKinds;
 }
@@ -154,6 +161,7 @@ void Faults::heal() {
     redis.denied.clear();
   }
   if (Sentinels* sentinels = world_.servers.sentinels()) sentinels->heal();
+  if (Names* names = world_.servers.names()) names->heal();
   for (const auto& one : world_.instances) {
     one->network().be_fast();
     one->network().speak();

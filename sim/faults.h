@@ -75,6 +75,9 @@ class Faults {
   bool lose_sentinel();
   bool cut_sentinels();
   bool replace_sentinels();
+  bool lose_name();
+  bool split_name();
+  bool dilute_name();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);

@@ -99,7 +99,10 @@ RedisModel& Faults::take_place(std::size_t shard, std::int64_t seen_us) {
 void Faults::depose(RedisModel& old) {
   const auto how = random_->below(3);
   if (how == 0) return old.kill();
-  const std::int64_t until_us = between(10 * kMs, 10 * kSecond);
+  // A name moves late, and old answers are kept for a while.
+  const bool long_lived = world_.servers.names() != nullptr && random_->chance(30);
+  const std::int64_t until_us = long_lived ? static_cast<std::int64_t>(random_->below(90 * kSecond))
+                                           : between(10 * kMs, 10 * kSecond);
   later(until_us, [this, &old, how] {
     note(how == 1 ? "the old primary dies" : "the old primary becomes a replica");
     if (how == 1) return old.kill();

@@ -26,6 +26,10 @@ Instance::Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary
           [this](std::function<void()> action) { deliver(std::move(action)); }),
       disk_(scheduler, random,
             [this](std::function<void()> action) { deliver(std::move(action)); }) {
+  if (Names* names = servers_.names()) {
+    resolver_ = std::make_unique<HostResolver>(
+        *names, [this](std::function<void()> action) { deliver(std::move(action)); });
+  }
   if (!servers_.cluster()) return;
   ear_ = servers_.listen([this](const Topology& topology) { on_topology(topology); });
 }
@@ -45,11 +49,12 @@ void Instance::start_engine() {
   LinkOptions link;
   link.endpoint.host = "redis";
   if (servers_.sentinels() != nullptr) link.endpoint.port = 0;
+  if (resolver_) make_name_dialer(), link.endpoint.host = Names::kName;
+  Dialer& dialer = by_name_ ? static_cast<Dialer&>(*by_name_) : network_;
   link.max_retry_ms = 8000;
   link.rules = options_.engine.rules;
-  data_ =
-      std::make_unique<Link>(link, network_, engine_->data_events(), counters_, *engine_random_);
-  aux_ = std::make_unique<Link>(link, network_, engine_->aux_events(), counters_, *engine_random_);
+  data_ = std::make_unique<Link>(link, dialer, engine_->data_events(), counters_, *engine_random_);
+  aux_ = std::make_unique<Link>(link, dialer, engine_->aux_events(), counters_, *engine_random_);
   if (options_.engine.replica_reads) {
     replica_ =
         std::make_unique<ReplicaLink>(link, network_, engine_->replica_events(), *engine_random_);
@@ -71,6 +76,25 @@ void Instance::start_sentinels() {
   sentinels_ = std::make_unique<SentinelWatch>(std::move(options), network_, self, *this, counters_,
                                                *engine_random_);
   sentinels_->start(now());
+}
+
+void Instance::make_name_dialer() {
+  const auto due = [this] {
+    scheduler_.after(0, [this] {
+      deliver([this] {
+        if (by_name_) by_name_->tell_ends();
+      });
+    });
+  };
+  AddressDialer& self = *this;
+  by_name_ = std::make_unique<NameDialer>(self, *resolver_, due, *this, counters_);
+  by_name_->set_now(now());
+}
+
+std::unique_ptr<Transport> Instance::dial_address(const Address& address,
+                                                  std::int64_t connect_timeout_ms,
+                                                  TransportEvents& events) {
+  return network_.dial({address.host_text(), 6379, ""}, connect_timeout_ms, events);
 }
 
 // As ShardStack does.
@@ -125,6 +149,8 @@ void Instance::kill() {
   aux_.reset();
   replica_.reset();
   sentinels_.reset();
+  by_name_.reset();
+  if (resolver_) resolver_->on_kill();
   engine_.reset();
   set_.reset();
   asks_ = false;
@@ -172,6 +198,7 @@ void Instance::tick_all() {
     sentinels_->doubt(!data_->up());
     sentinels_->on_tick(now());
   }
+  if (by_name_) by_name_->on_tick(now());
   data_->on_tick(now());
   aux_->on_tick(now());
   if (replica_) replica_->on_tick(now());
@@ -195,7 +222,9 @@ bool Instance::in_step() const {
 }
 
 bool Instance::follows_primary() const {
-  return !sentinels_ || data_->endpoint() == servers_.endpoint(0);
+  if (sentinels_) return data_->endpoint() == servers_.endpoint(0);
+  const RedisModel* const old = servers_.deposed(0);
+  return !by_name_ || old == nullptr || !network_.talks_to(*old);
 }
 
 bool Instance::follows_topology() const {

@@ -97,6 +97,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--sentinels", runner.world.sentinels, "name one Redis that moves")
       ->excludes("--shards");
+  app.add_flag("--name", runner.world.name, "that leads to one Redis that moves")
+      ->excludes("--shards")
+      ->excludes("--sentinels");
   auto& engine = runner.world.instance.engine;
   app.add_flag("--replica", engine.replica_reads, "of one Redis; the backfill does not end");
   auto* nightly = app.add_option("--nightly", options.nightly_hours, "seeds for so many hours (4)")

@@ -173,6 +173,12 @@ Network::WirePtr Network::pick(unsigned choice) const {
   return open.empty() ? nullptr : open[choice % open.size()];
 }
 
+bool Network::talks_to(const Server& server) const {
+  return std::ranges::any_of(wires_, [&](const WirePtr& wire) {
+    return wire->client != nullptr && wire->connected && wire->peer->server == &server;
+  });
+}
+
 bool Network::halve_one(unsigned choice) {
   const WirePtr wire = pick(choice);
   if (wire == nullptr) return false;

@@ -47,7 +47,9 @@ class Network final : public Dialer {
   std::int64_t min_delay_us = 30, max_delay_us = 150;
   void be_fast() { min_delay_us = 30, max_delay_us = 150; }
   bool silent_to_server = false, silent_to_client = false;
+  bool well() const { return !silent_to_server && !silent_to_client && max_delay_us <= kMs; }
   void speak();  // ends silence: what was held passes
+  bool talks_to(const Server& server) const;
   // False: no connection is open.
   bool lose_one(unsigned choice);   // resets one open connection
   bool halve_one(unsigned choice);  // half-open: its server's end is gone, and nobody says so

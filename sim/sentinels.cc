@@ -56,6 +56,14 @@ Server* Sentinels::at(const Endpoint& endpoint) {
   return number < kCount ? &sentinels_[number] : nullptr;
 }
 
+bool Sentinels::tell_primary() const {
+  const auto names = std::ranges::count_if(sentinels_, [&](const Sentinel& one) {
+    const bool well = one.state == Sentinel::State::well;
+    return well && one.view.primary == servers_.endpoint(0) && one.view.epoch == epoch_;
+  });
+  return generation_ == 1 ? names > 0 : names * 2 > std::ssize(sentinels_);
+}
+
 bool Sentinels::majority() const {
   return std::ranges::count_if(sentinels_, &Sentinel::takes_part) * 2 > std::ssize(sentinels_);
 }

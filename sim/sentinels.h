@@ -82,6 +82,9 @@ class Sentinels {
   static Endpoint endpoint(std::size_t number);
   Server* at(const Endpoint& endpoint);  // nullptr: nobody is there
   Sentinel& operator[](std::size_t number) { return sentinels_[number]; }
+  // Nothing that a client is to believe more than those that name the present primary. It does not
+  // take most of them, but where a failover of a set that is new has an epoch of before.
+  bool tell_primary() const;
 
   // A replica takes over; what it lacks is the caller's matter.
   std::function<void()> promote = [] {};

@@ -42,7 +42,14 @@ Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards, U
   }
   if (upstream_ == Upstream::sentinels) {
     sentinels_ = std::make_unique<Sentinels>(scheduler, Random(own.next()), *this);
+  } else if (upstream_ == Upstream::name) {
+    names_ = std::make_unique<Names>(scheduler, Random(own.next()), *this);
   }
+}
+
+Endpoint Servers::place(std::uint16_t port) const {
+  if (upstream_ != Upstream::name) return {"redis", port, ""};
+  return {"10.0.0." + std::to_string(port - kFirstPort + 1), 6379, ""};
 }
 
 std::size_t Servers::shard_of(const FullKey& key) const {
@@ -97,9 +104,9 @@ Server* Servers::at(const Endpoint& to) {
 RedisModel* Servers::redis_at(const Endpoint& to) {
   if (upstream_ == Upstream::address) return shards_[0].primary.get();
   for (Shard& shard : shards_) {
-    if (shard.port == to.port) return shard.primary.get();
+    if (place(shard.port) == to) return shard.primary.get();
     for (std::size_t i = shard.deposed.size(); i > 0; --i) {  // the last one that was there
-      if (shard.deposed_ports[i - 1] == to.port) return shard.deposed[i - 1].get();
+      if (place(shard.deposed_ports[i - 1]) == to) return shard.deposed[i - 1].get();
     }
   }
   return nullptr;
@@ -118,10 +125,11 @@ RedisModel& Servers::promote(std::size_t number, std::size_t lost_changes) {
   if (!shard.deposed.empty()) shard.deposed.back()->kill();
   shard.deposed.push_back(shard.primary->promote_replica(lost_changes));
   shard.deposed_ports.push_back(shard.port);
-  if (upstream_ == Upstream::sentinels) {
+  if (sentinels_ || names_) {
     const auto steps = shard.port - kFirstPort + 1 + own_.below(kMembers - 1);
     shard.port = static_cast<std::uint16_t>(kFirstPort + steps % kMembers);
   }
+  if (names_) names_->on_promoted();
   if (cluster()) {
     ++shard.port;
     shard.epoch = highest_epoch() + 1;
@@ -136,7 +144,7 @@ bool Servers::two_primaries() const {
   });
 }
 
-RedisModel* Servers::deposed(std::size_t shard) {
+RedisModel* Servers::deposed(std::size_t shard) const {
   return shards_[shard].deposed.empty() ? nullptr : shards_[shard].deposed.back().get();
 }
 

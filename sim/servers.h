@@ -1,5 +1,5 @@
-// The Redis servers of a world: a standalone one, one that Sentinels watch and move, or the
-// primaries of a Redis Cluster, each a shard with slots, a memory and an address of its own
+// The Redis servers of a world: a standalone one, one that moves as Sentinels or its name tell, or
+// the primaries of a Redis Cluster, each a shard with slots, a memory and an address of its own
 // (docs/adr/0012). Slots move between shards key by key; whoever listens hears later who has which.
 // One loop; owned by the World.
 #pragma once
@@ -14,6 +14,7 @@
 
 #include "base/random.h"
 #include "redis/topology.h"
+#include "sim/names.h"
 #include "sim/redis_model.h"
 #include "sim/scheduler.h"
 #include "sim/sentinels.h"
@@ -25,6 +26,7 @@ enum class Upstream : std::uint8_t {
   address,    // it stays at one
   cluster,    // the nodes tell
   sentinels,  // they name it
+  name,       // that leads to it
 };
 
 class Servers {
@@ -36,6 +38,9 @@ class Servers {
 
   bool cluster() const { return upstream_ == Upstream::cluster; }
   Sentinels* sentinels() { return sentinels_.get(); }  // nullptr: there are none
+  const Sentinels* sentinels() const { return sentinels_.get(); }
+  Names* names() { return names_.get(); }  // nullptr: no name that moves
+  const Names* names() const { return names_.get(); }
   std::size_t size() const { return shards_.size(); }
   RedisModel& operator[](std::size_t shard) { return *shards_[shard].primary; }
   const RedisModel& operator[](std::size_t shard) const { return *shards_[shard].primary; }
@@ -57,7 +62,7 @@ class Servers {
   static constexpr std::string_view kReplica = "replica";
   Server* at(const Endpoint& endpoint);
   RedisModel* redis_at(const Endpoint& endpoint);
-  Endpoint endpoint(std::size_t shard) const { return {"redis", shards_[shard].port, ""}; }
+  Endpoint endpoint(std::size_t shard) const { return place(shards_[shard].port); }
   std::size_t shard_at(std::string_view address) const;  // of a deposed primary too
 
   // A replica without the last `lost_changes` takes over, at the same address only where nobody
@@ -66,7 +71,7 @@ class Servers {
   // The Redis of another region (docs/adr/0015), which nobody uses at present; not of a Cluster.
   RedisModel& standby() { return *standby_; }
   bool two_primaries() const;
-  RedisModel* deposed(std::size_t shard);  // the last one; nullptr: none
+  RedisModel* deposed(std::size_t shard) const;  // the last one; nullptr: none
 
   // --- of a Cluster
   // Slots go from one shard to another: in `steps` parts, `pause_us` for each key. False: some are
@@ -84,7 +89,7 @@ class Servers {
  private:
   struct Shard {
     std::unique_ptr<RedisModel> primary;
-    std::uint16_t port = 0;
+    std::uint16_t port = 0;  // by name: stands for an address
     std::uint64_t epoch = 1;
     std::vector<std::unique_ptr<RedisModel>> deposed;
     std::vector<std::uint16_t> deposed_ports;
@@ -94,6 +99,7 @@ class Servers {
     std::int64_t last_us = 0;  // when it hears what it was told last
   };
 
+  Endpoint place(std::uint16_t port) const;
   RedisModel* replica();
   void on_changed();
   std::uint64_t highest_epoch() const;
@@ -113,6 +119,7 @@ class Servers {
   std::size_t from_ = 0, to_ = 0;
   std::int64_t pause_us_ = 0;
   std::unique_ptr<Sentinels> sentinels_;
+  std::unique_ptr<Names> names_;
 };
 
 }  // namespace stayd::sim

@@ -106,6 +106,7 @@ std::string describe(const WorldOptions& options) {
   std::string out;
   if (options.shards > 1) out += std::to_string(options.shards) + " shards; ";
   if (options.sentinels) out += "Sentinels; ";
+  if (options.name) out += "a name that moves; ";
   if (*options.instances > 1) {
     out += std::to_string(*options.instances) + " stayds, " +
            std::to_string(*options.users.roaming_percent) + "% of the sessions roam; ";
@@ -128,6 +129,7 @@ std::string command_line(const WorldOptions& options) {
   if (options.instances) out += " --instances " + std::to_string(*options.instances);
   if (options.shards > 1) out += " --shards " + std::to_string(options.shards);
   if (options.sentinels) out += " --sentinels";
+  if (options.name) out += " --name";
   if (options.instance.engine.replica_reads) out += " --replica";
   if (options.only_faults) {
     std::string names;

@@ -40,6 +40,7 @@ World::World(WorldOptions o)
     diary.on_note = [this](const std::string& text) { note_watched("   " + text); };
   }
   for (const auto& one : instances) one->start();
+  if (servers.sentinels() != nullptr || servers.names() != nullptr) check_followed();
 }
 
 void World::set_up_servers() {
