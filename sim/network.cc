@@ -175,7 +175,8 @@ Network::WirePtr Network::pick(unsigned choice) const {
 
 bool Network::talks_to(const Server& server) const {
   return std::ranges::any_of(wires_, [&](const WirePtr& wire) {
-    return wire->client != nullptr && wire->connected && wire->peer->server == &server;
+    const bool open = wire->client != nullptr && wire->connected && wire->peer->open;
+    return open && wire->peer->server == &server;
   });
 }
 
