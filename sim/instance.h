@@ -1,6 +1,7 @@
-// One stayd process in the simulator: the real Engine and two real Links, or of a Redis Cluster the
-// real ShardSet, on simulated network and disk. Can be killed, started again and paused. One loop;
-// owned by the World.
+// One stayd process in the simulator: the real Engine and two real Links, with the real
+// SentinelWatch or NameDialer where Sentinels or a name lead to the primary, or of a Redis Cluster
+// the real ShardSet, on simulated network and disk. Can be killed, started again and paused. One
+// loop; owned by the World.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,9 @@
 #include "base/random.h"
 #include "core/engine.h"
 #include "redis/link.h"
+#include "redis/name_dialer.h"
 #include "redis/replica_link.h"
+#include "redis/sentinel.h"
 #include "redis/shard_set.h"
 #include "sim/diary.h"
 #include "sim/disk.h"
@@ -32,10 +35,11 @@ inline constexpr const char* kFirstRegion = "first";
 
 struct InstanceOptions {
   EngineOptions engine;
+  std::vector<Endpoint> sentinels;  // that it knows at first; where there are any
   std::vector<SessionPolicy> policies;
 };
 
-class Instance final : public EventSink {
+class Instance final : public EventSink, private SentinelEvents, private AddressDialer {
  public:
   // `name` stands in the diary before what this one does; empty where it is the only one.
   Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary& diary,
@@ -81,6 +85,11 @@ class Instance final : public EventSink {
   std::size_t calls_under_way() const;
   // Works, believes Redis, and owes nothing to anybody.
   bool in_step() const;
+  // Is where the primary is, as far as it is a matter of who tells that.
+  bool follows_primary() const;
+  bool knows_all_sentinels() const {
+    return sentinels_ && sentinels_->status().known == Sentinels::kCount;
+  }
   const std::string& name() const { return name_; }
   // Has heard of everything that Redis held at first; dead or alive. Of a Cluster, but for what has
   // moved meanwhile: it has not settled().
@@ -94,6 +103,7 @@ class Instance final : public EventSink {
   void watch(std::function<void(const Event&)> on_event) { on_event_ = std::move(on_event); }
 
   Network& network() { return network_; }
+  const Network& network() const { return network_; }
   Disk& disk() { return disk_; }
   const Disk& disk() const { return disk_; }
   void note(const std::string& text) { diary_.note(name_ + text); }
@@ -101,6 +111,11 @@ class Instance final : public EventSink {
  private:
   void start_engine();
   void start_set();
+  void start_sentinels();
+  void on_primary(const Endpoint& primary) override;
+  void make_name_dialer();
+  std::unique_ptr<Transport> dial_address(const Address& address, std::int64_t connect_timeout_ms,
+                                          TransportEvents& events) override;
   void on_topology(const Topology& topology);
   bool follows_topology() const;
   void tick_all();
@@ -125,12 +140,15 @@ class Instance final : public EventSink {
   Disk disk_;
   std::unique_ptr<Random> engine_random_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<HostResolver> resolver_;  // nullptr: there is no name that moves
+  std::unique_ptr<NameDialer> by_name_;     // likewise
   std::unique_ptr<Link> data_, aux_;
-  std::unique_ptr<ReplicaLink> replica_;  // nullptr: replicas are not asked
-  std::unique_ptr<ShardSet> set_;         // of a Cluster, instead of these
-  std::size_t ear_ = 0;                   // hears of the Cluster's topology
-  bool asks_ = false;                     // ... and has asked for it
-  bool adopted_ = false;                  // when it was killed
+  std::unique_ptr<ReplicaLink> replica_;      // nullptr: replicas are not asked
+  std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the primary stays where it is
+  std::unique_ptr<ShardSet> set_;             // of a Cluster, instead of these
+  std::size_t ear_ = 0;                       // hears of the Cluster's topology
+  bool asks_ = false;                         // ... and has asked for it
+  bool adopted_ = false;                      // when it was killed
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;

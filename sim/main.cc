@@ -95,6 +95,11 @@ int main(int argc, char** argv) {
   app.add_option("--shards", runner.world.shards, "of a Redis Cluster, 2 or 3; 1: one Redis")
       ->check(CLI::Range(1, 3))
       ->capture_default_str();
+  app.add_flag("--sentinels", runner.world.sentinels, "name one Redis that moves")
+      ->excludes("--shards");
+  app.add_flag("--name", runner.world.name, "that leads to one Redis that moves")
+      ->excludes("--shards")
+      ->excludes("--sentinels");
   auto& engine = runner.world.instance.engine;
   app.add_flag("--replica", engine.replica_reads, "of one Redis; the backfill does not end");
   auto* nightly = app.add_option("--nightly", options.nightly_hours, "seeds for so many hours (4)")
