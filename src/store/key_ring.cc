@@ -139,8 +139,8 @@ Result<KeyRing> KeyRing::unwrap(std::string_view bytes, const MasterKeys& master
   }
   auto plain = Sealer(*master).open(bytes.substr(kHeaderBytes), {"k", header, owner});
   if (!plain) return corrupt("does not open under its master key: its bytes have changed");
-  const std::string_view keys = std::string_view(*plain).substr(
-      std::min<std::size_t>(plain->size(), SecretKey::kBytes));
+  const std::string_view keys =
+      std::string_view(*plain).substr(std::min<std::size_t>(plain->size(), SecretKey::kBytes));
   if (keys.empty() || keys.size() % kEntryBytes != 0) return corrupt("is of a wrong size");
   KeyRing ring;
   ring.name_key_ = SecretKey(std::string_view(*plain).substr(0, SecretKey::kBytes));

@@ -99,7 +99,7 @@ TEST(MasterKeys, HexAndBase64) {
 }
 
 TEST(MasterKeys, MistakesTellNothingOfTheKey) {
-  for (const std::string text :
+  for (const std::string& text :
        {std::string(), std::string("hunter2"), std::string(63, 'a'), std::string(64, 'g'),
         std::string(45, 'a'), std::string(64, 'a') + " hunter2"}) {
     const auto keys = parse_master_keys(text);
@@ -158,44 +158,44 @@ TEST_F(Packed, EveryWayUnpacks) {
       if (sealed) codec.set_ring(std::make_shared<KeyRing>(ring));
       EXPECT_EQ(codec.packs(), zstd || sealed);
       for (const std::string& value : {std::string(), std::string("short"), text}) {
-        const std::string bytes = codec.pack(value, "r", "place");
+        const std::string bytes = codec.pack(value, {"r", "", "place"});
         if (zstd && value == text) EXPECT_LT(bytes.size(), 100u);
         EXPECT_EQ(ValueCodec::sealed_under(bytes), sealed ? 1u : 0u);
-        EXPECT_EQ(sealing.unpack(bytes, "r", "place").value(), value);
+        EXPECT_EQ(sealing.unpack(bytes, {"r", "", "place"}).value(), value);
       }
     }
   }
 }
 
 TEST_F(Packed, OpensAtItsPlaceOnly) {
-  const std::string bytes = sealing.pack(text, "r", "place");
-  EXPECT_EQ(sealing.unpack(bytes, "r", "other").error().code, Errc::corrupt);
-  EXPECT_EQ(sealing.unpack(bytes, "e", "place").error().code, Errc::corrupt);
+  const std::string bytes = sealing.pack(text, {"r", "", "place"});
+  EXPECT_EQ(sealing.unpack(bytes, {"r", "", "other"}).error().code, Errc::corrupt);
+  EXPECT_EQ(sealing.unpack(bytes, {"e", "", "place"}).error().code, Errc::corrupt);
   ValueCodec without;
-  EXPECT_EQ(without.unpack(bytes, "r", "place").error().code, Errc::corrupt);
+  EXPECT_EQ(without.unpack(bytes, {"r", "", "place"}).error().code, Errc::corrupt);
 }
 
 TEST_F(Packed, ChangedBytesAreErrors) {
   sealing.set_compression(true);
-  const std::string bytes = sealing.pack(text, "r", "place");
+  const std::string bytes = sealing.pack(text, {"r", "", "place"});
   for (std::size_t i = 0; i < bytes.size(); ++i) {
-    EXPECT_FALSE(sealing.unpack(std::string_view(bytes).substr(0, i), "r", "place")) << i;
+    EXPECT_FALSE(sealing.unpack(std::string_view(bytes).substr(0, i), {"r", "", "place"})) << i;
     std::string changed = bytes;
     changed[i] = static_cast<char>(changed[i] ^ 1);
-    const auto got = sealing.unpack(changed, "r", "place");
+    const auto got = sealing.unpack(changed, {"r", "", "place"});
     EXPECT_TRUE(!got || *got != text) << i;
     // What is sealed cannot be passed off as something else that is sealed.
     if (i >= 2) EXPECT_FALSE(got) << i;
   }
-  EXPECT_EQ(sealing.unpack("\x02\x01", "r", "place").error().code, Errc::newer_format);
+  EXPECT_EQ(sealing.unpack("\x02\x01", {"r", "", "place"}).error().code, Errc::newer_format);
 }
 
 TEST_F(Packed, ANewDataKeyIsUsedAndTheOldOneOpens) {
-  const std::string before = sealing.pack(text, "r", "place");
+  const std::string before = sealing.pack(text, {"r", "", "place"});
   ASSERT_TRUE(ring.add_data_key(false));
   sealing.set_ring(std::make_shared<KeyRing>(ring));
-  EXPECT_EQ(ValueCodec::sealed_under(sealing.pack(text, "r", "place")), 2u);
-  EXPECT_EQ(sealing.unpack(before, "r", "place").value(), text);
+  EXPECT_EQ(ValueCodec::sealed_under(sealing.pack(text, {"r", "", "place"})), 2u);
+  EXPECT_EQ(sealing.unpack(before, {"r", "", "place"}).value(), text);
 }
 
 TEST_F(Packed, NamesAreHashedByPlace) {

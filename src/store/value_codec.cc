@@ -29,8 +29,7 @@ void ValueCodec::set_ring(std::shared_ptr<const KeyRing> ring) {
   for (const KeyRing::DataKey& one : ring_->data_keys()) sealers_.try_emplace(one.id, one.key);
 }
 
-std::string ValueCodec::pack(std::string_view value, std::string_view kind,
-                             std::string_view place) {
+std::string ValueCodec::pack(std::string_view value, const Place& place) {
   const bool compressed = compresses_ && compress(value);
   const std::string_view inner = compressed ? std::string_view(compressed_) : value;
   std::string out(1, kPackedVersion);
@@ -41,12 +40,11 @@ std::string ValueCodec::pack(std::string_view value, std::string_view kind,
   put_little(out.data() + kPlainHeader, id);
   const std::string header = out;  // short enough to need no memory of its own
   out.reserve(kSealedHeader + inner.size() + Sealer::kOverhead);
-  sealers_.at(id).seal(inner, {kind, header, place}, out);
+  sealers_.at(id).seal(inner, {place.kind, header, place.head, place.key}, out);
   return out;
 }
 
-Result<std::string> ValueCodec::unpack(std::string_view bytes, std::string_view kind,
-                                       std::string_view place) {
+Result<std::string> ValueCodec::unpack(std::string_view bytes, const Place& place) {
   if (bytes.size() < kPlainHeader) return corrupt(bytes.size(), "ends inside the header");
   if (static_cast<unsigned char>(bytes[0]) > kPackedVersion) {
     return make_error(Errc::newer_format, fmt::format("packed value: byte 0: version {}",
@@ -71,7 +69,8 @@ Result<std::string> ValueCodec::unpack(std::string_view bytes, std::string_view 
                                              "key ring",
                                              id));
   }
-  auto plain = sealer->second.open(bytes.substr(kSealedHeader), {kind, header, place});
+  auto plain =
+      sealer->second.open(bytes.substr(kSealedHeader), {place.kind, header, place.head, place.key});
   if (!plain) {
     return corrupt(kSealedHeader, "does not open: it was changed, or belongs to another place");
   }
@@ -83,7 +82,8 @@ std::string ValueCodec::hashed(std::string_view place, std::string_view name) co
 }
 
 std::uint32_t ValueCodec::sealed_under(std::string_view bytes) {
-  if (bytes.size() < kSealedHeader || (static_cast<std::uint8_t>(bytes[1]) & kSealed) == 0) return 0;
+  if (bytes.size() < kSealedHeader || (static_cast<std::uint8_t>(bytes[1]) & kSealed) == 0)
+    return 0;
   return get_little<std::uint32_t>(bytes.data() + kPlainHeader);
 }
 
@@ -91,9 +91,9 @@ bool ValueCodec::compress(std::string_view value) {
   if (value.size() < kMinCompressed) return false;
   if (!compressor_) compressor_.reset(ZSTD_createCCtx());
   compressed_.resize(ZSTD_compressBound(value.size()));
-  const std::size_t size = ZSTD_compressCCtx(compressor_.get(), compressed_.data(),
-                                             compressed_.size(), value.data(), value.size(),
-                                             kZstdLevel);
+  const std::size_t size =
+      ZSTD_compressCCtx(compressor_.get(), compressed_.data(), compressed_.size(), value.data(),
+                        value.size(), kZstdLevel);
   if (ZSTD_isError(size) != 0 || size >= value.size()) return false;
   compressed_.resize(size);
   return true;
@@ -104,8 +104,8 @@ Result<std::string> ValueCodec::decompress(std::string_view bytes) {
   if (size > kMaxValueBytes) return corrupt(kPlainHeader, "no zstd frame of a known size");
   if (!decompressor_) decompressor_.reset(ZSTD_createDCtx());
   std::string out(static_cast<std::size_t>(size), '\0');
-  const std::size_t got = ZSTD_decompressDCtx(decompressor_.get(), out.data(), out.size(),
-                                              bytes.data(), bytes.size());
+  const std::size_t got =
+      ZSTD_decompressDCtx(decompressor_.get(), out.data(), out.size(), bytes.data(), bytes.size());
   if (got != out.size()) return corrupt(kPlainHeader, "a damaged zstd frame");
   return out;
 }

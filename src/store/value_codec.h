@@ -35,10 +35,12 @@ class ValueCodec {
   bool seals() const { return ring_ != nullptr; }
   const std::shared_ptr<const KeyRing>& ring() const { return ring_; }
 
-  // `place`: of the value; it opens only there. `kind`: of what stands there.
-  std::string pack(std::string_view value, std::string_view kind, std::string_view place);
-  Result<std::string> unpack(std::string_view bytes, std::string_view kind,
-                             std::string_view place);
+  // Where a value stands: it opens only there. `kind` is one letter, `head` of a fixed size.
+  struct Place {
+    std::string_view kind, head, key;
+  };
+  std::string pack(std::string_view value, const Place& place);
+  Result<std::string> unpack(std::string_view bytes, const Place& place);
 
   // Stands for `name` where others may read: the same for the same place and name. Requires a ring.
   std::string hashed(std::string_view place, std::string_view name) const;
