@@ -15,6 +15,7 @@ struct CommandLine {
     ledger_ls,
     ledger_get,
     ledger_export,
+    ledger_stats,
     backfill,
     change_region,
     backup_init,

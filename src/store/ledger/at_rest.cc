@@ -38,6 +38,19 @@ Result<KeyRing> open_ring(const std::string& bytes, const std::string& path,
                   path, master, at_rest.setting, ids_of(at_rest.keys)));
 }
 
+// Nothing is in clear in a ledger that begins encrypted.
+Result<void> mark_sealed_if_empty(Database& database, const KeyRing& ring) {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database.db()->NewIterator(rocksdb::ReadOptions(), database.meta()));
+  it->SeekToFirst();
+  if (it->Valid() || !it->status().ok()) return {};
+  const rocksdb::Status status =
+      database.db()->Put(rocksdb::WriteOptions(), database.facts(),
+                         std::string(kFactPrefix) + kSealedFact, std::to_string(ring.active().id));
+  if (!status.ok()) return to_error(status, "cannot write");
+  return {};
+}
+
 }  // namespace
 
 bool reseal_wanted(const Database& database) {
@@ -76,8 +89,8 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
   }
   const Result<void> written = database.write_key_ring(ring->wrap(at_rest.keys.front(), kOwner));
   if (!written) return written;
-  values.set_ring(std::move(ring));
-  return {};
+  values.set_ring(ring);
+  return bytes->empty() ? mark_sealed_if_empty(database, *ring) : Result<void>();
 }
 
 Result<void> unlock_to_read(Database& database, const std::string& path,
