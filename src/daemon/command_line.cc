@@ -221,6 +221,10 @@ class Parser {
         ->required();
     backup_->add_option("--password-file", line_.password_file, "A file whose first line it is")
         ->type_name("FILE");
+    backup_
+        ->add_option("--encryption-key-file", line_.encryption_key_file,
+                     "Values are encrypted: a file as of [at_rest] encryption_key_file")
+        ->type_name("FILE");
     backup_->footer("Without a password file: PGPASSWORD and ~/.pgpass, as with psql.");
     add_backup_command("init", "Create the schema stayd; does nothing where it is there.");
     CLI::App* stats = add_backup_command("stats", "Count the rows.");

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "store/backup/backup.h"
+#include "store/value_codec.h"
 
 namespace stayd {
 
@@ -22,6 +23,6 @@ std::int64_t int8_at(const PGresult* result, int row, int column);
 bool bool_at(const PGresult* result, int row, int column);
 
 // Columns as kRowColumns. A value that does not decode becomes `unreadable`.
-BackupRow row_of(const PGresult* result, int row);
+BackupRow row_of(const PGresult* result, int row, ValueCodec& values);
 
 }  // namespace stayd

@@ -26,6 +26,8 @@ Step step_of(const BackupWrite& write) {
 // The columns of a batch.
 class Columns {
  public:
+  explicit Columns(ValueCodec& values) : values_codec_(values) {}
+
   void add(const BackupWrite& write) {
     const BackupRow& row = write.row;
     const bool live = row.state == RowState::live;
@@ -64,11 +66,12 @@ class Columns {
 
   void add_value(bool has_value, const BackupRow& row) {
     if (!has_value) return values_.add_null();
-    const std::string value = encode_value(row.record);
+    const std::string value = encode_value(row.record, values_codec_, row.key);
     value_bytes_ += value.size();
     values_.add_bytes(value);
   }
 
+  ValueCodec& values_codec_;
   ArrayParam keys_{Type::bytea}, incarnations_{Type::int8}, states_{Type::int2},
       confirmed_{Type::boolean}, hlcs_{Type::int8}, touched_{Type::int8}, expires_{Type::int8},
       created_{Type::int8}, tomb_until_{Type::int8}, origins_{Type::bytea}, values_{Type::bytea},
@@ -80,6 +83,7 @@ class WriteTask final : public Task {
  public:
   WriteTask(const PostgresWrite& operation, const PostgresSession& session)
       : writes_(operation.writes), era_base_(session.era_base), results_(writes_.size()) {
+    values_.set_ring(session.ring);
     for (BackupWritten& result : results_) result.outcome = BackupOutcome::superseded;
   }
 
@@ -101,7 +105,7 @@ class WriteTask final : public Task {
         written.outcome = BackupOutcome::applied;
         written.change = static_cast<std::uint64_t>(int8_at(result, row, 1));
       } else if (written.outcome != BackupOutcome::applied) {
-        written.current = row_of(result, row);
+        written.current = row_of(result, row, values_);
       }
     }
   }
@@ -150,7 +154,7 @@ class WriteTask final : public Task {
     ArrayParam keys(ArrayParam::Type::bytea);
     for (const std::size_t i : round) keys.add_bytes(writes_[i].row.key);
     for (const Step step : {Step::put, Step::create, Step::change}) {
-      Columns columns;
+      Columns columns(values_);
       Indices of_step;
       for (const std::size_t i : round) {
         if (step_of(writes_[i]) != step) continue;
@@ -185,6 +189,7 @@ class WriteTask final : public Task {
 
   const std::vector<BackupWrite>& writes_;
   const std::int64_t era_base_;
+  ValueCodec values_;
   std::vector<Part> parts_;  // beside executions_
   std::vector<BackupWritten> results_;
   std::size_t value_bytes_ = 0;
