@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstring>
@@ -87,6 +88,12 @@ std::optional<Finding> check_at_rest(const Config& config) {
     return Finding{Finding::Level::problem, kSubject, reader.error().message};
   }
   if (at_rest->keys.empty()) return std::nullopt;
+  struct stat info{};
+  const std::string& file = config.at_rest.encryption_key_file;
+  if (!file.empty() && ::stat(file.c_str(), &info) == 0 && (info.st_mode & S_IRWXO) != 0) {
+    return Finding{Finding::Level::advice, kSubject,
+                   fmt::format("every user of this host may read {}: chmod 0600", file)};
+  }
   return Finding{Finding::Level::good, kSubject,
                  fmt::format("values are encrypted under the master key {}",
                              master_key_id(at_rest->keys.front()))};

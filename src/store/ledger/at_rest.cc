@@ -70,8 +70,10 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
     const Result<void> marked = folder.mark_packed();
     if (!marked) return marked;
   }
-  values.set_compression(at_rest.compress);
-  if (!sealed) return {};
+  if (!sealed) {
+    values.set_compression(at_rest.compress);
+    return {};
+  }
 
   std::shared_ptr<KeyRing> ring;
   if (bytes->empty()) {
@@ -81,6 +83,7 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
     if (!opened) return opened.error();
     ring = std::make_shared<KeyRing>(std::move(*opened));
     values.set_ring(ring);
+    values.set_compression(at_rest.compress);
     if (KeyRing::master_of(*bytes) == master_key_id(at_rest.keys.front())) return {};
     const bool all_sealed = !reseal_wanted(database);
     auto next = std::make_shared<KeyRing>(*ring);
@@ -90,6 +93,7 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
   const Result<void> written = database.write_key_ring(ring->wrap(at_rest.keys.front(), kOwner));
   if (!written) return written;
   values.set_ring(ring);
+  values.set_compression(at_rest.compress);
   return bytes->empty() ? mark_sealed_if_empty(database, *ring) : Result<void>();
 }
 
