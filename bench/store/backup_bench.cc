@@ -80,7 +80,7 @@ struct Bench {
     out.row.key = full_key(0, fmt::format("sess:{:016x}{:016x}", name.next(), name.next()));
     out.row.state = RowState::live;
     out.row.hlc = ++hlc;
-    out.row.origin = "bench";
+    out.row.origin = 1;
     out.row.record.expires_at_ms = static_cast<std::int64_t>(1'000'000'000'000 + hlc);
     out.row.record.value = std::string(500, static_cast<char>('a' + hlc % 26));
     return out;
@@ -101,7 +101,8 @@ struct Bench {
       logout.row.key += "x";
       logout.row.state = RowState::tomb;
       ++counter.in_flight;
-      backup->write({logout}, static_cast<BackupToken>(logout_us), logout_us + kPatienceUs);
+      backup->write({.writes = {logout}}, static_cast<BackupToken>(logout_us),
+                    logout_us + kPatienceUs);
     }
     settle(0);
     const double seconds = static_cast<double>(real_now().mono_us - from) / 1e6;
@@ -123,7 +124,7 @@ struct Bench {
       std::vector<BackupWrite> batch_writes;
       for (std::size_t i = 0; i < batch; ++i) batch_writes.push_back(write(kind));
       ++counter.in_flight;
-      backup->write(std::move(batch_writes), 0, real_now().mono_us + kPatienceUs);
+      backup->write({.writes = std::move(batch_writes)}, 0, real_now().mono_us + kPatienceUs);
     });
   }
 

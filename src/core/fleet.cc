@@ -1,19 +1,8 @@
 #include "core/fleet.h"
 
-#include <charconv>
 #include <utility>
 
 namespace stayd {
-
-std::string origin_text(std::uint64_t origin) {
-  return std::to_string(origin);
-}
-
-std::uint64_t parse_origin(std::string_view text) {
-  std::uint64_t origin = 0;
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), origin);
-  return failed == std::errc{} && end == text.data() + text.size() ? origin : 0;
-}
 
 BackupRow backup_row(const FullKey& key, const Row& row) {
   BackupRow out;
@@ -21,7 +10,7 @@ BackupRow backup_row(const FullKey& key, const Row& row) {
   out.incarnation = row.meta.incarnation;
   out.state = row.meta.state;
   out.hlc = row.meta.hlc;
-  out.origin = origin_text(row.meta.origin);
+  out.origin = row.meta.origin;
   if (row.meta.state == RowState::live) out.record = row.record;
   out.record.expires_at_ms = row.meta.expires_at_ms;
   out.created_at_ms = row.meta.created_at_ms;
@@ -35,7 +24,7 @@ RowMeta meta_of(const BackupRow& row) {
   out.type = row.record.type();
   out.incarnation = row.incarnation;
   out.hlc = row.hlc;
-  out.origin = parse_origin(row.origin);
+  out.origin = row.origin;
   out.expires_at_ms = row.record.expires_at_ms;
   out.created_at_ms = row.created_at_ms;
   out.tomb_until_ms = row.tomb_until_ms;

@@ -69,10 +69,6 @@ struct FleetContext {
 
 // --- between the rows of the ledger and those of the backup
 
-std::string origin_text(std::uint64_t origin);
-// 0: it is none of a stayd's.
-std::uint64_t parse_origin(std::string_view text);
-
 BackupRow backup_row(const FullKey& key, const Row& row);
 RowMeta meta_of(const BackupRow& row);
 // The change that makes the ledger's row what `row` says; `replace`: whatever of ours is unshipped.

@@ -7,19 +7,19 @@
 
 namespace stayd {
 
-void FleetAgreement::decide(std::vector<Store::Change> changes, Record record,
-                            std::function<void()> outpaced) {
+void FleetAgreement::decide(std::vector<Store::Change> changes, Durability durability,
+                            Answer answer) {
   Change& one = under_way_[++last_];
   one.changes = std::move(changes);
-  one.record = std::move(record);
-  one.outpaced = std::move(outpaced);
+  one.durability = durability;
+  one.answer = std::move(answer);
   for (const Store::Change& change : one.changes) {
     const FullKey& key = change.mutation.key;
     if (std::ranges::find(one.keys, key) == one.keys.end()) one.keys.push_back(key);
   }
   one.rows.resize(one.keys.size());
-  one.to_load = one.keys.size();
-  if (!c_.status.writable) return finish(last_, false);
+  one.left = one.keys.size();
+  if (!c_.status.writable) return finish_alone(last_);
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     c_.ledger.load(one.keys[i], c_.ledger_ops.token(*this, last_ << 20 | i));
   }
@@ -28,59 +28,109 @@ void FleetAgreement::decide(std::vector<Store::Change> changes, Record record,
 void FleetAgreement::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   const std::uint64_t number = tag >> 20;
   Change& one = under_way_.at(number);
-  one.failed = one.failed || !error.message.empty();
+  if (!error.message.empty()) one.error = error;
   one.rows[tag & 0xfffff] = std::move(row);
-  if (--one.to_load == 0) write(number);
+  if (--one.left == 0) write(number);
 }
 
 void FleetAgreement::write(std::uint64_t number) {
   Change& one = under_way_.at(number);
-  if (one.failed) return finish(number, false);
-  for (const Row& row : one.rows) one.bases.push_back(row.meta.base);
-  for (const Store::Change& change : one.changes) {
-    const auto at = std::ranges::find(one.keys, change.mutation.key) - one.keys.begin();
-    apply(change.mutation, one.rows[static_cast<std::size_t>(at)], c_.now.wall_ms);
-  }
-  std::vector<BackupWrite> writes;
+  if (!one.error.message.empty()) return finish_alone(number);
+  run(one);
+  if (one.keys.empty()) return finish(number);
+  BackupBatch batch{.together = true};
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     BackupWrite write;
     write.row = backup_row(one.keys[i], one.rows[i]);
-    write.expected = one.bases[i].hlc;
-    writes.push_back(std::move(write));
+    write.expected = one.bases[i];
+    batch.writes.push_back(std::move(write));
   }
-  c_.backup.write(std::move(writes), c_.backup_ops.token(*this, number),
+  c_.backup.write(std::move(batch), c_.backup_ops.token(*this, number),
                   c_.in(c_.options.deadline_ms));
+}
+
+// What no change has changed is left out: it would count as refused.
+void FleetAgreement::run(Change& one) const {
+  std::vector<bool> changed(one.keys.size());
+  for (const Store::Change& change : one.changes) {
+    const auto at = static_cast<std::size_t>(std::ranges::find(one.keys, change.mutation.key) -
+                                             one.keys.begin());
+    ApplyResult& result = one.results.emplace_back();
+    result.before = one.rows[at].meta;
+    result.outcome = apply(change.mutation, one.rows[at], c_.now.wall_ms);
+    if (result.outcome == ApplyOutcome::applied) changed[at] = true;
+  }
+  const std::vector<FullKey> keys = std::exchange(one.keys, {});
+  const std::vector<Row> rows = std::exchange(one.rows, {});
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!changed[i]) continue;
+    one.keys.push_back(keys[i]);
+    one.rows.push_back(rows[i]);
+    one.bases.push_back(rows[i].meta.base);  // as it was read
+  }
 }
 
 void FleetAgreement::on_written(std::uint64_t tag, const Error& error,
                                 std::vector<BackupWritten> results) {
-  if (!error.message.empty()) return finish(tag, false);
+  if (!error.message.empty()) return finish_alone(tag);
   Change& one = under_way_.at(tag);
   const auto applied = [](const BackupWritten& r) { return r.outcome == BackupOutcome::applied; };
-  if (std::ranges::all_of(results, applied)) return finish(tag, true);
+  if (std::ranges::all_of(results, applied)) return take(tag);
   for (std::size_t i = 0; i < results.size(); ++i) {
-    if (applied(results[i]) || results[i].current.state == RowState::absent) continue;
+    if (applied(results[i])) continue;
+    const FullKey& key = one.keys[i];
+    if (results[i].current.state == RowState::absent) {  // purged, or restored
+      RowMeta nothing;
+      nothing.base = one.bases[i];
+      c_.ledger.apply_one(shipped_of(key, nothing, {}), 0, Durability::written);
+      continue;
+    }
     c_.clock.witness(results[i].current.hlc);
     const RowMeta theirs = meta_of(results[i].current);
     c_.ledger.apply_one(merge_of(std::move(results[i].current), false), 0, Durability::written);
-    c_.judge->on_foreign(one.keys[i], theirs);
+    c_.judge->on_foreign(key, theirs);
   }
-  const auto outpaced = std::move(one.outpaced);
+  const auto outpaced = std::move(one.answer.outpaced);
   under_way_.erase(tag);
   outpaced();
 }
 
-void FleetAgreement::finish(std::uint64_t number, bool shipped) {
-  Change one = std::move(under_way_.extract(number).mapped());
-  one.record(std::move(one.changes));
+// The rows as the backup has got them, not the changes once more: the feed may have brought a later
+// row meanwhile, of which they know nothing.
+void FleetAgreement::take(std::uint64_t number) {
+  Change& one = under_way_.at(number);
+  one.left = one.keys.size();
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
-    const RowMeta& row = one.rows[i].meta;
-    if (!shipped) {
-      shipper_.changed(one.keys[i], c_.clock.last(), 0);
-    } else {
-      c_.ledger.apply_one(shipped_of(one.keys[i], row, row.version()), 0, Durability::written);
-    }
+    const RowMeta& meta = one.rows[i].meta;
+    Mutation shipped = shipped_of(one.keys[i], meta, meta.version());
+    Mutation row;
+    row.kind = Mutation::Kind::merge;
+    row.key = one.keys[i];
+    row.record = std::move(one.rows[i].record);
+    row.merged = shipped.merged;
+    c_.ledger.apply_one(std::move(row), c_.ledger_ops.token(*this, number << 20 | i),
+                        one.durability);
+    // What has been put on top of it meanwhile is made from it.
+    c_.ledger.apply_one(std::move(shipped), 0, Durability::written);
   }
+}
+
+void FleetAgreement::on_applied(std::uint64_t tag, const Error& error, const ApplyResult&) {
+  const std::uint64_t number = tag >> 20;
+  Change& one = under_way_.at(number);
+  if (!error.message.empty()) one.error = error;
+  if (--one.left == 0) finish(number);
+}
+
+void FleetAgreement::finish(std::uint64_t number) {
+  const Change done = std::move(under_way_.extract(number).mapped());
+  done.answer.agreed(done.error, done.results);
+}
+
+void FleetAgreement::finish_alone(std::uint64_t number) {
+  Change one = std::move(under_way_.extract(number).mapped());
+  one.answer.record(std::move(one.changes));
+  for (const FullKey& key : one.keys) shipper_.changed(key, c_.clock.last(), 0);
 }
 
 }  // namespace stayd

@@ -2,8 +2,8 @@
 // there if these are still the latest, and only then to the ledger.
 //
 //   decide() ─▶ rows of the ledger ─▶ changes applied to them ─▶ backup: only onto these rows
-//                                  applied ─▶ ledger, reported     │
-//                                  not answered ─▶ ledger, to be shipped
+//                                  applied ─▶ that row to the ledger, reported
+//                                  not answered ─▶ changes to the ledger, to be shipped
 //                                  another stayd was first ─▶ its row to the ledger, `outpaced`
 //
 // Loop thread only.
@@ -21,34 +21,42 @@ namespace stayd {
 
 class FleetAgreement final : private StoreClient, private BackupClient {
  public:
-  // Writes the changes to the ledger, and reports them.
-  using Record = std::function<void(std::vector<Store::Change> changes)>;
-
   FleetAgreement(FleetContext& context, FleetShipper& shipper) : c_(context), shipper_(shipper) {}
 
-  // Requires that nothing of the keys is unshipped, as an exact read sees to. `record` is called
-  // unless another stayd was first, which `outpaced` hears; one of them, exactly once.
-  void decide(std::vector<Store::Change> changes, Record record, std::function<void()> outpaced);
+  struct Answer {
+    // Writes the changes to the ledger, and reports them.
+    std::function<void(std::vector<Store::Change> changes)> record;
+    // Backup and ledger have them: what each one did.
+    std::function<void(const Error& error, const std::vector<ApplyResult>& results)> agreed;
+    std::function<void()> outpaced;  // another stayd was first
+  };
+  // Requires that nothing of the keys is unshipped, as an exact read sees to. One of `answer` is
+  // called, once.
+  void decide(std::vector<Store::Change> changes, Durability durability, Answer answer);
 
  private:
   struct Change {
     std::vector<Store::Change> changes;
-    Record record;
-    std::function<void()> outpaced;
+    Durability durability = Durability::written;
+    Answer answer;
     std::vector<FullKey> keys;
-    std::vector<Row> rows;
+    std::vector<Row> rows;  // first as they are, then as they are to be
     std::vector<Version> bases;
-    std::size_t to_load = 0;
-    bool failed = false;
+    std::vector<ApplyResult> results;
+    std::size_t left = 0;  // of the keys: to be loaded, or taken
+    Error error;
   };
 
-  void on_applied(std::uint64_t, const Error&, const ApplyResult&) override {}
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
   void on_written(std::uint64_t tag, const Error& error,
                   std::vector<BackupWritten> results) override;
 
   void write(std::uint64_t number);
-  void finish(std::uint64_t number, bool shipped);
+  void run(Change& one) const;
+  void take(std::uint64_t number);
+  void finish(std::uint64_t number);
+  void finish_alone(std::uint64_t number);
 
   FleetContext& c_;
   FleetShipper& shipper_;

@@ -43,6 +43,9 @@ void FleetFeed::on_feed(std::uint64_t tag, const Error& error, FeedPage page) {
     under_way_ = more_ = false;
     return;
   }
+  if (page.hosts) {
+    for (const BackupHost& host : page.hosts->hosts) c_.clock.witness(host.hlc);
+  }
   next_ = std::move(page.next);
   more_ = page.more;
   take(std::move(page.rows));

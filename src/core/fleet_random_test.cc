@@ -184,7 +184,7 @@ TEST(FleetRandom, AllAgreeInTheEnd) {
 }
 
 TEST(FleetRandom, AllAgreeAfterFaults) {
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
     run(seed, true);
     if (testing::Test::HasFailure()) return;
   }

@@ -168,7 +168,9 @@ BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
     write.kind = BackupWrite::Kind::touch;
     write.row.record.value = {};
   } else if (row.meta.state == RowState::live) {
-    write.expected = row.meta.base.hlc;
+    write.expected = row.meta.base;
+  } else {
+    write.any_incarnation = row.meta.incarnation == 0;  // a logout that has seen no row
   }
   return write;
 }
@@ -195,7 +197,7 @@ void FleetShipper::send(std::uint64_t number) {
     shipments_.erase(number);
     return;
   }
-  c_.backup.write(std::move(writes), c_.backup_ops.token(*this, number),
+  c_.backup.write({.writes = std::move(writes)}, c_.backup_ops.token(*this, number),
                   c_.in(c_.options.ship_deadline_ms));
 }
 
@@ -213,16 +215,19 @@ void FleetShipper::on_written(std::uint64_t tag, const Error& error,
 }
 
 void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
-  const Row& row = keys_.at(key).row;
+  Row& row = keys_.at(key).row;
   const RowMeta& meta = row.meta;
   if (result.outcome == BackupOutcome::applied) {
+    row.meta.incarnation = result.incarnation;
     return settle(key, is_touch(row) ? meta.base : meta.version());
   }
   const BackupRow& there = result.current;
+  if (there.state == RowState::absent) return go_on_top(key, there);  // purged, or restored
   c_.clock.witness(there.hlc);
   const RowMeta theirs = meta_of(there);
   // An earlier attempt, of which nobody heard, has brought it there.
   const bool same = theirs.version() == meta.version() && theirs.state == meta.state;
+  if (same) row.meta.incarnation = theirs.incarnation;
   if (same) return settle(key, meta.version());
   if (is_touch(row) && theirs.version() == meta.base) return settle(key, meta.base);
   contest(key, there);
@@ -262,7 +267,7 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
     case Verdict::read_back:
       // What Redis says comes with a version of its own, and is on top of theirs.
       entry.judged_us = 0;
-      c_.ledger.apply_one(shipped_of(key, RowMeta{}, theirs.version()), 0, Durability::written);
+      rebase(key, entry.row.meta, theirs.version());
       return put_off(key, kAgainMs);
   }
 }
@@ -286,13 +291,14 @@ void FleetShipper::go_on_top(const FullKey& key, const BackupRow& there) {
   const bool ended = there.state == RowState::tomb && ours.state == RowState::live;
   ours.incarnation = std::max(ours.incarnation, there.incarnation + (ended ? 1 : 0));
   entry.judged_us = 0;
-  // The row is shipped once more, from there.
-  Mutation base = shipped_of(key, ours, meta_of(there).version());
-  RowMeta unchanged = ours;
-  unchanged.hlc = 0;  // nothing of ours is there yet
-  base.merged = std::make_shared<const RowMeta>(unchanged);
-  c_.ledger.apply_one(std::move(base), 0, Durability::written);
+  rebase(key, ours, there.version());
   put_off(key, 0);
+}
+
+// The row is shipped once more, from there.
+void FleetShipper::rebase(const FullKey& key, RowMeta ours, Version there) {
+  ours.hlc = 0;  // nothing of ours is there yet
+  c_.ledger.apply_one(shipped_of(key, ours, there), 0, Durability::written);
 }
 
 // It is tried again so much later.

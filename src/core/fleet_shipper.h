@@ -82,6 +82,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void contest(const FullKey& key, const BackupRow& there);
   void take_theirs(const FullKey& key, BackupRow there);
   void go_on_top(const FullKey& key, const BackupRow& there);
+  void rebase(const FullKey& key, RowMeta ours, Version there);
   void put_off(const FullKey& key, std::int64_t ms);
   void done(const FullKey& key);
   void give_up_waiting();

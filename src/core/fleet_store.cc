@@ -174,19 +174,22 @@ void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability
     change.mutation.origin = c_.options.origin;
     tokens.push_back(change.token);
   }
-  agreement_.decide(
-      std::move(changes),
-      [this, durability](std::vector<Change> agreed) {
-        for (Change& change : agreed) {
-          if (change.token != 0) change.token = pass(Passed{.token = change.token});
-        }
-        c_.ledger.apply(std::move(agreed), durability);
-      },
-      [this, tokens] {
-        for (const StoreToken token : tokens) {
-          report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
-        }
-      });
+  FleetAgreement::Answer answer;
+  answer.record = [this, durability](std::vector<Change> alone) {
+    for (Change& change : alone) {
+      if (change.token != 0) change.token = pass(Passed{.token = change.token});
+    }
+    c_.ledger.apply(std::move(alone), durability);
+  };
+  answer.agreed = [this, tokens](const Error& error, const std::vector<ApplyResult>& results) {
+    for (std::size_t i = 0; i < tokens.size(); ++i) report(tokens[i], error, results[i]);
+  };
+  answer.outpaced = [this, tokens] {
+    for (const StoreToken token : tokens) {
+      report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
+    }
+  };
+  agreement_.decide(std::move(changes), durability, std::move(answer));
 }
 
 }  // namespace stayd

@@ -4,6 +4,24 @@
 namespace stayd::test {
 namespace {
 
+BackupRow foreign_row(const std::string& name, std::int64_t wall_ms, std::uint32_t incarnation) {
+  BackupRow row;
+  row.key = full_key(0, name);
+  row.incarnation = incarnation;
+  row.state = RowState::live;
+  row.hlc = static_cast<Hlc>(wall_ms) << 16;
+  row.origin = 99;
+  row.record.value = std::string("there");
+  return row;
+}
+
+Mutation tomb_of(const FullKey& key) {
+  Mutation out;
+  out.kind = Mutation::Kind::tomb;
+  out.key = key;
+  return out;
+}
+
 TEST_F(FleetTest, AValueGetsToTheOtherLedger) {
   pass(5);
   a.put(key, "v1");
@@ -92,6 +110,46 @@ TEST_F(FleetTest, ALogoutOfWhatTheLedgerDoesNotKnowEndsIt) {
   }
   EXPECT_TRUE(late.recorder.seen(told));
   EXPECT_EQ(there(), "tomb");
+}
+
+// It was opened after the logout, by a clock that is behind or not: the logout has not seen it.
+TEST_F(FleetTest, ALogoutThatHasSeenNothingBuriesOnlyWhatIsOlder) {
+  pass(5);
+  database.write({{{.row = foreign_row("young", kWallMs + 60'000, 3)},
+                   {.row = foreign_row("old", kWallMs - 60'000, 3)}}},
+                 now.wall_ms);
+  FleetHost late(database, 33, now);
+  late.latency_us = 5000;
+  late.run();  // connected, and has not read the feed yet
+  late.run();
+  late.change(tomb_of(full_key(0, "young")), Durability::written);
+  late.tomb(full_key(0, "old"));
+  for (int i = 0; i < 300; ++i) {
+    if (i == 2) late.put(full_key(0, "old"), "again");  // while that is on its way
+    now.mono_us += kMs;
+    late.run();
+  }
+  EXPECT_EQ(database.read(full_key(0, "young")).state, RowState::live);
+  EXPECT_EQ(late.text(full_key(0, "young")), "there");
+  const BackupRow again = database.read(full_key(0, "old"));
+  EXPECT_EQ(std::get<std::string>(again.record.value), "again");
+  EXPECT_EQ(again.incarnation, 4u);
+  EXPECT_EQ(late.row(full_key(0, "old")).meta.incarnation, 4u);
+}
+
+// Purged an hour after its end; the ledger has kept it, and it is put off at last.
+TEST_F(FleetTest, WhatTheBackupHasPurgedIsShippedAnew) {
+  pass(5);
+  a.put(key, "v1", true, kWallMs + 10'000);
+  pass(400);
+  for (const bool touch : {false, true}) {
+    EXPECT_EQ(database.purge(kWallMs + 100'000'000), 1u);
+    touch ? a.expire(key, kWallMs + 20'000) : a.put(key, "v2", true, kWallMs + 10'000);
+    pass(3000);
+    EXPECT_EQ(there(), "v2") << touch;
+    EXPECT_EQ(a.row(key).meta.base, database.read(key).version());
+    EXPECT_EQ(a.fleet.status().unshipped, 0u);
+  }
 }
 
 TEST_F(FleetTest, WhatAKilledProcessHasNotShippedTheNextOneDoes) {
@@ -289,56 +347,6 @@ TEST_F(FleetTest, WithoutAnAnswerTheLedgerIsAllThereIs) {
   EXPECT_TRUE(c.recorder.loaded.at(known).alone);
   EXPECT_TRUE(c.recorder.loaded.at(other).alone);
   EXPECT_EQ(c.recorder.loaded.at(other).meta.state, RowState::absent);
-}
-
-// --- the backup decides
-
-TEST_F(FleetTest, OfTwoThatDecideOneIsOutpaced) {
-  pass(5);
-  a.put(key, "v1");
-  pass(400);
-  for (FleetHost* host : {&a, &c}) host->load_exact(key);
-  pass(5);
-  std::map<FleetHost*, StoreToken> tokens;
-  for (FleetHost* host : {&a, &c}) {
-    Mutation mutation;
-    mutation.key = key;
-    mutation.record.value = std::string(host == &a ? "a2" : "c2");
-    mutation.hlc = host->clock.next(now.wall_ms);
-    tokens[host] = ++host->last;
-    host->fleet.apply_agreed({{std::move(mutation), host->last}}, Durability::written);
-  }
-  pass(20);
-  int applied = 0;
-  for (FleetHost* host : {&a, &c}) {
-    const ApplyOutcome outcome = host->recorder.applied.at(tokens[host]).outcome;
-    applied += outcome == ApplyOutcome::applied ? 1 : 0;
-    if (outcome != ApplyOutcome::applied) EXPECT_EQ(outcome, ApplyOutcome::outpaced);
-    EXPECT_EQ(host->text(key), there()) << "who was outpaced knows by whom";
-  }
-  EXPECT_EQ(applied, 1);
-}
-
-TEST_F(FleetTest, WhatTheBackupDoesNotAnswerIsDecidedAloneAndShippedLater) {
-  pass(5);
-  a.put(key, "v1");
-  pass(400);
-  c.load_exact(key);
-  pass(5);
-  c.backup.cut_off = true;
-  Mutation mutation;
-  mutation.key = key;
-  mutation.record.value = std::string("c2");
-  mutation.hlc = c.clock.next(now.wall_ms);
-  const StoreToken told = ++c.last;
-  c.fleet.apply_agreed({{std::move(mutation), told}}, Durability::written);
-  pass(150);
-  EXPECT_EQ(c.recorder.applied.at(told).outcome, ApplyOutcome::applied);
-  EXPECT_EQ(c.text(key), "c2");
-  c.backup.cut_off = false;
-  pass(1000);
-  EXPECT_EQ(there(), "c2");
-  EXPECT_EQ(a.text(key), "c2");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "base/real_time.h"
+#include "core/fleet.h"
 #include "daemon/at_rest_keys.h"
 #include "daemon/commands.h"
 #include "daemon/credentials.h"
@@ -23,10 +24,13 @@ int failed(const Error& error, Terminal terminal) {
 }
 
 int init(PostgresAdmin& admin, Terminal terminal) {
-  const Result<bool> made = admin.init();
+  using Made = PostgresAdmin::Made;
+  const Result<Made> made = admin.init();
   if (!made) return failed(made.error(), terminal);
-  terminal.out << (*made ? "the schema stayd has been made\n"
-                         : "the schema stayd is there already, and as it should be\n");
+  terminal.out << (*made == Made::schema    ? "the schema stayd has been made\n"
+                   : *made == Made::upgrade ? "the schema stayd has been upgraded\n"
+                                            : "the schema stayd is there already, and as it "
+                                              "should be\n");
   return 0;
 }
 
@@ -34,38 +38,23 @@ int stats(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
   const auto got = admin.stats(real_now().wall_ms);
   if (!got) return failed(got.error(), terminal);
   const char* const format =
-      line.json ? "{{\"live\":{},\"expired\":{},\"tombstones\":{},\"unconfirmed\":{},"
+      line.json ? "{{\"live\":{},\"expired\":{},\"tombstones\":{},\"without_redis\":{},"
                   "\"value_bytes\":{},\"disk_bytes\":{},\"writable\":{},\"epoch\":\"{}\"}}\n"
-                : "live         {}\n  expired    {}\ntombstones   {}\nunconfirmed  {}\n"
-                  "value bytes  {}\ndisk bytes   {}\nwritable     {}\nepoch        {}\n";
+                : "live           {}\n  expired      {}\ntombstones     {}\nwithout redis  {}\n"
+                  "value bytes    {}\ndisk bytes     {}\nwritable       {}\nepoch          {}\n";
   terminal.out << fmt::format(fmt::runtime(format), got->live, got->expired, got->tombs,
-                              got->unconfirmed, got->value_bytes, got->disk_bytes, got->writable,
+                              got->without_redis, got->value_bytes, got->disk_bytes, got->writable,
                               got->epoch);
   return 0;
 }
 
-Row ledger_row(const BackupRow& row) {
-  Row out;
-  out.record = row.record;
-  out.meta.state = row.state;
-  out.meta.type = row.record.type();
-  out.meta.incarnation = row.incarnation;
-  out.meta.hlc = row.hlc;
-  out.meta.expires_at_ms = row.record.expires_at_ms;
-  out.meta.created_at_ms = row.created_at_ms;
-  out.meta.tomb_until_ms = row.tomb_until_ms;
-  return out;
-}
-
 // As of the ledger, and what only the backup knows.
 std::string backup_row_json(const BackupRow& row) {
-  std::string out = row_json(row.key, ledger_row(row));
+  std::string out = row_json(row.key, {.meta = meta_of(row), .record = row.record});
   out.pop_back();
-  out += fmt::format(",\"incarnation\":{},\"touched\":{},\"confirmed\":{},\"change\":{}",
-                     row.incarnation, row.touched_hlc, row.confirmed, row.change);
-  out += fmt::format(",\"origin\":{}", is_utf8(row.origin)
-                                           ? json_quoted(row.origin)
-                                           : "{\"base64\":\"" + base64(row.origin) + "\"}");
+  out += fmt::format(
+      ",\"incarnation\":{},\"touched\":{},\"through_redis\":{},\"change\":{},\"origin\":{}",
+      row.incarnation, row.touched_hlc, row.through_redis, row.change, row.origin);
   return out + "}";
 }
 
@@ -79,7 +68,7 @@ int get(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
                                                 line.key, db_of(key))),
         terminal);
   }
-  if (!line.json) terminal.out << row_line(key, ledger_row(**row).meta) << '\n';
+  if (!line.json) terminal.out << row_line(key, meta_of(**row)) << '\n';
   terminal.out << backup_row_json(**row) << '\n';
   if ((*row)->unreadable.empty()) return 0;
   return failed(make_error(Errc::corrupt, (*row)->unreadable), terminal);

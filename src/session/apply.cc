@@ -235,9 +235,12 @@ ApplyOutcome apply_merge(Mutation& mutation, Row& row) {
 ApplyOutcome apply_shipped(const Mutation& mutation, Row& row) {
   if (row.meta.state == RowState::absent) return ApplyOutcome::superseded;
   const RowMeta before = row.meta;
-  row.meta.base = mutation.base;
   const RowMeta& ours = *mutation.merged;
-  row.meta.incarnation = std::max(row.meta.incarnation, ours.incarnation);
+  // Else a later row of the backup's has been taken since.
+  if (before.base == ours.base) row.meta.base = mutation.base;
+  // A session that was opened here after what is buried there.
+  const bool opened = ours.state == RowState::tomb && before.state == RowState::live;
+  row.meta.incarnation = std::max(before.incarnation, ours.incarnation + (opened ? 1 : 0));
   if (row.meta.version() == ours.version()) row.meta.unshipped = Unshipped::nothing;
   return row.meta == before ? ApplyOutcome::superseded : ApplyOutcome::applied;
 }

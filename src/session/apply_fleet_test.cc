@@ -80,6 +80,39 @@ TEST(ApplyFleet, AShipmentOfWhatHasChangedSinceIsABase) {
   EXPECT_EQ(row.meta.unshipped, Unshipped::part);
 }
 
+// The feed was faster than the answer.
+TEST(ApplyFleet, AShipmentsAnswerDoesNotTakeALaterBaseBack) {
+  Row row;
+  apply(ours(put(1, "v1")), row, kNow);
+  Mutation shipped = make(Kind::shipped, 0);
+  shipped.base = row.meta.version();
+  shipped.merged = std::make_shared<const RowMeta>(row.meta);
+  Mutation later = theirs(Kind::replace, 5, "v5");
+  apply(later, row, kNow);
+  EXPECT_EQ(apply(shipped, row, kNow), ApplyOutcome::superseded);
+  EXPECT_EQ(row.meta.base, (Version{5, kTheirs}));
+}
+
+// A logout that had seen no row has buried what was there, and somebody has logged in here since.
+TEST(ApplyFleet, ASessionOpenedAfterALogoutStaysAfterIt) {
+  Row row;
+  apply(ours(make(Kind::tomb, 1)), row, kNow);
+  Mutation shipped = make(Kind::shipped, 0);
+  shipped.base = row.meta.version();
+  RowMeta buried = row.meta;
+  buried.incarnation = 3;
+  shipped.merged = std::make_shared<const RowMeta>(buried);
+  Row logged_out = row;
+  apply(shipped, logged_out, kNow);
+  EXPECT_EQ(logged_out.meta.incarnation, 3u);
+  EXPECT_EQ(logged_out.meta.unshipped, Unshipped::nothing);
+  apply(ours(put(2, "new")), row, kNow);
+  apply(shipped, row, kNow);
+  EXPECT_EQ(row.meta.incarnation, 4u);
+  EXPECT_EQ(row.meta.base, (Version{1, kOurs}));
+  EXPECT_NE(row.meta.unshipped, Unshipped::nothing);
+}
+
 TEST(ApplyFleet, ANewerRowIsTaken) {
   Row row;
   EXPECT_EQ(apply(theirs(Kind::merge, 5, "t5"), row, kNow), ApplyOutcome::applied);

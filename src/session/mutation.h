@@ -41,7 +41,8 @@ struct Mutation {
     merge,  // the backup's row, `merged` with `record`: taken where it is newer and nothing of the
             // row is unshipped; a touch of ours stays on top of it
     replace,  // the same, whatever of ours is unshipped
-    shipped,  // the backup has our row `merged`, as its version `base` (of a touch: on top of it)
+    shipped,  // the backup has our row `merged`, as its version `base` (of a touch: on top of it);
+              // the base of a row that was made from another one since stays as it is
   };
 
   Kind kind = Kind::put;

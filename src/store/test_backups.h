@@ -57,7 +57,7 @@ inline BackupRow live_row(FullKey key, Hlc hlc, std::string text, std::int64_t e
   row.hlc = hlc;
   row.record.value = std::move(text);
   row.record.expires_at_ms = expires_at_ms;
-  row.origin = "host-1";
+  row.origin = 1;
   return row;
 }
 
@@ -67,11 +67,11 @@ inline BackupRow tomb_row(FullKey key, Hlc hlc, std::int64_t tomb_until_ms = 0) 
   row.state = RowState::tomb;
   row.hlc = hlc;
   row.tomb_until_ms = tomb_until_ms;
-  row.origin = "host-1";
+  row.origin = 1;
   return row;
 }
 
-inline BackupWrite put_row(BackupRow row, std::optional<Hlc> expected = std::nullopt) {
+inline BackupWrite put_row(BackupRow row, std::optional<Version> expected = std::nullopt) {
   return {BackupWrite::Kind::put, std::move(row), expected};
 }
 
@@ -90,8 +90,11 @@ class BackupClient {
   virtual std::int64_t mono_us() const = 0;
 
   std::vector<BackupWritten> write(std::vector<BackupWrite> writes) {
+    return write_batch({.writes = std::move(writes)});
+  }
+  std::vector<BackupWritten> write_batch(BackupBatch batch) {
     const BackupToken token = next_++;
-    backup().write(std::move(writes), token, deadline_us());
+    backup().write(std::move(batch), token, deadline_us());
     until(token);
     return recorder.written[token];
   }
@@ -128,6 +131,7 @@ class BackupClient {
       after = page.next;
       EXPECT_LE(after.size(), 4096U);
       complete_to = page.complete_to;
+      if (page.hosts) hosts = page.hosts;
       more = page.more;
     }
     return out;
@@ -141,6 +145,7 @@ class BackupClient {
   BackupRecorder recorder;
   Error last_error;
   std::uint64_t complete_to = 0;
+  std::optional<BackupHosts> hosts;  // of the last page that had them
   std::int64_t deadline_ms = 20'000;
 
  protected:
@@ -168,7 +173,8 @@ class MemoryBackupSubject : public BackupSubject {
       backup_.start();
     }
     Backup& backup() override { return backup_; }
-    void settle() override { backup_.run({++now_us_, 0}); }
+    // tidy: allow(clock) because hosts are seen by the time of day
+    void settle() override { backup_.run({++now_us_, real_now().wall_ms}); }
     std::int64_t mono_us() const override { return now_us_; }
 
    private:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string_view>
 
 namespace stayd {
 namespace {
@@ -25,7 +26,6 @@ BackupRow replace(const BackupRow& there, const BackupRow& by) {
   if (touched_since) {
     row.record.expires_at_ms = later_expiry(there.record.expires_at_ms, row.record.expires_at_ms);
     row.touched_hlc = std::max(there.touched_hlc, row.touched_hlc);
-    row.confirmed = false;  // the two together
   }
   return row;
 }
@@ -40,17 +40,17 @@ AppliedWrite touch(const BackupRow& there, const BackupRow& by) {
   AppliedWrite out{BackupOutcome::applied, there};
   out.row.record.expires_at_ms = expiry;
   out.row.touched_hlc = std::max(there.touched_hlc, by.hlc);
-  out.row.confirmed = there.confirmed && by.confirmed;
   return out;
 }
 
-AppliedWrite confirm(const BackupRow& there, const BackupRow& by) {
-  const bool same = there.state != RowState::absent && there.state == by.state &&
-                    there.incarnation == by.incarnation && there.hlc == by.hlc &&
-                    there.touched_hlc == by.touched_hlc && there.origin == by.origin;
-  if (!same || there.confirmed) return {BackupOutcome::superseded, there};
-  AppliedWrite out{BackupOutcome::applied, there};
-  out.row.confirmed = true;
+// A logout that has seen no row.
+AppliedWrite bury(const BackupRow& there, const BackupRow& by) {
+  AppliedWrite out{BackupOutcome::applied, replace(there, by)};
+  if (there.state == RowState::absent) return out;
+  if (there.state != RowState::live || by.version() <= there.version()) {
+    return {BackupOutcome::superseded, there};
+  }
+  out.row.incarnation = there.incarnation;
   return out;
 }
 
@@ -69,12 +69,30 @@ std::optional<Error> check_write(const BackupWrite& write) {
   if (put && row.state == RowState::live && !row.record.exists()) {
     return make_error(Errc::invalid, "a live row without a value");
   }
-  if (std::max({row.hlc, row.touched_hlc, write.expected.value_or(0)}) > kMaxHlc) {
+  if (write.any_incarnation && (!put || row.state != RowState::tomb || write.expected)) {
+    return make_error(Errc::invalid, "any incarnation, and not of a tombstone alone");
+  }
+  if (std::max({row.hlc, row.touched_hlc, write.expected.value_or(Version{}).hlc}) > kMaxHlc) {
     return make_error(Errc::invalid, "a version of 2^63 or more");
   }
-  if (row.origin.size() <= kMaxBackupOriginBytes) return std::nullopt;
-  return make_error(Errc::limit, fmt::format("origin of {} bytes, at most {}", row.origin.size(),
-                                             kMaxBackupOriginBytes));
+  return std::nullopt;
+}
+
+std::optional<Error> check_host(const BackupHost& host) {
+  if (host.instance == 0) return make_error(Errc::invalid, "backup: a host without an instance");
+  if (std::max(host.hlc, host.shipped_to) > kMaxHlc) {
+    return make_error(Errc::invalid, "backup: a host's version of 2^63 or more");
+  }
+  if (host.name.size() <= kMaxBackupHostNameBytes) return std::nullopt;
+  return make_error(Errc::limit, fmt::format("backup: a host's name of {} bytes, at most {}",
+                                             host.name.size(), kMaxBackupHostNameBytes));
+}
+
+bool names_a_key_again(const std::vector<BackupWrite>& writes) {
+  std::vector<std::string_view> keys;
+  for (const BackupWrite& write : writes) keys.push_back(write.row.key);
+  std::ranges::sort(keys);
+  return std::ranges::adjacent_find(keys) != keys.end();
 }
 
 Error too_many(std::size_t count) {
@@ -91,22 +109,28 @@ Error at(std::size_t place, const Error& error) {
 AppliedWrite apply_write(const BackupRow& there, const BackupWrite& write) {
   if (write.expected) {
     const bool none = there.state == RowState::absent;
-    const bool as_expected = *write.expected == 0 ? none : !none && there.hlc == *write.expected;
+    const bool wants_none = *write.expected == Version{};
+    const bool as_expected = wants_none ? none : !none && there.version() == *write.expected;
     if (!as_expected) return {BackupOutcome::conflict, there};
   }
   const BackupRow& by = write.row;
   if (write.kind == BackupWrite::Kind::touch) return touch(there, by);
-  if (write.kind == BackupWrite::Kind::confirm) return confirm(there, by);
-  if (!newer(by.incarnation, by.state, by.hlc, there)) return {BackupOutcome::superseded, there};
+  if (write.any_incarnation) return bury(there, by);
+  if (!newer(by.incarnation, by.state, by.version(), there))
+    return {BackupOutcome::superseded, there};
   return {BackupOutcome::applied, replace(there, by)};
 }
 
-std::optional<Error> check_writes(const std::vector<BackupWrite>& writes) {
+std::optional<Error> check_batch(const BackupBatch& batch) {
+  const std::vector<BackupWrite>& writes = batch.writes;
   if (writes.size() > kMaxBackupBatch) return too_many(writes.size());
   for (std::size_t i = 0; i < writes.size(); ++i) {
     if (const auto error = check_write(writes[i])) return at(i, *error);
   }
-  return std::nullopt;
+  if (batch.together && names_a_key_again(writes)) {
+    return make_error(Errc::invalid, "backup: a key twice in what is to be written together");
+  }
+  return batch.host ? check_host(*batch.host) : std::nullopt;
 }
 
 std::optional<Error> check_keys(const std::vector<FullKey>& keys) {

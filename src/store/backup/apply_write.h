@@ -18,7 +18,7 @@ struct AppliedWrite {
 AppliedWrite apply_write(const BackupRow& there, const BackupWrite& write);
 
 // Why this cannot be written (`limit`, `invalid`); nullopt: it can. Names the place in the list.
-std::optional<Error> check_writes(const std::vector<BackupWrite>& writes);
+std::optional<Error> check_batch(const BackupBatch& batch);
 std::optional<Error> check_keys(const std::vector<FullKey>& keys);
 
 }  // namespace stayd

@@ -19,6 +19,11 @@ BackupRow later_incarnation(BackupRow row) {
   return row;
 }
 
+BackupRow by_another(BackupRow row) {
+  row.origin = ~std::uint64_t{0};
+  return row;
+}
+
 TEST(ApplyWrite, WhatReplacesWhat) {
   const BackupRow absent;
   const BackupRow live = live_row("k", 5, "v");
@@ -35,7 +40,10 @@ TEST(ApplyWrite, WhatReplacesWhat) {
       {live, live_row("k", 4, "w"), BackupOutcome::superseded},
       {live, tomb_row("k", 1), BackupOutcome::applied},
       {tomb, live_row("k", 9, "w"), BackupOutcome::superseded},
-      {tomb, tomb_row("k", 6), BackupOutcome::applied},
+      {tomb, tomb_row("k", 6), BackupOutcome::superseded},
+      {tomb, later_incarnation(tomb_row("k", 1)), BackupOutcome::applied},
+      {live, by_another(live), BackupOutcome::applied},
+      {by_another(live), live, BackupOutcome::superseded},
       {tomb, later_incarnation(live_row("k", 1, "w")), BackupOutcome::applied},
       {later_incarnation(live), tomb_row("k", 9), BackupOutcome::superseded},
   };
@@ -86,42 +94,63 @@ TEST(ApplyWrite, ValuesAndTouchesCommute) {
   }
 }
 
-TEST(ApplyWrite, AConfirmationIsOfExactlyThisVersion) {
-  const BackupRow live = live_row("k", 5, "v");
-  EXPECT_TRUE(apply_write(live, {Kind::confirm, live, {}}).row.confirmed);
-  for (int field = 0; field < 5; ++field) {
-    BackupRow other = live;
-    if (field == 0) other.hlc = 6;
-    if (field == 1) other.touched_hlc = 6;
-    if (field == 2) other.incarnation = 1;
-    if (field == 3) other.state = RowState::tomb;
-    if (field == 4) other.origin = "host-2";
-    EXPECT_EQ(outcome(live, {Kind::confirm, other, {}}), BackupOutcome::superseded) << field;
+TEST(ApplyWrite, APutSaysWhetherItCameThroughRedisAndATouchDoesNot) {
+  for (const bool through_redis : {false, true}) {
+    BackupRow live = live_row("k", 5, "v", 1000);
+    live.through_redis = through_redis;
+    BackupRow other = live_row("k", 7, "w", 2000);
+    other.through_redis = !through_redis;
+    EXPECT_EQ(apply_write(live, {Kind::touch, other, {}}).row.through_redis, through_redis);
+    EXPECT_EQ(apply_write(live, put_row(other)).row.through_redis, !through_redis);
   }
-  EXPECT_EQ(outcome({}, {Kind::confirm, {}, {}}), BackupOutcome::superseded);
-}
-
-TEST(ApplyWrite, WhatIsConfirmedIsValueAndExpiryTogether) {
-  BackupRow live = live_row("k", 5, "v", 1000);
-  live.confirmed = true;
-  BackupRow touch = live_row("k", 7, "", 2000);
-  EXPECT_FALSE(apply_write(live, {Kind::touch, touch, {}}).row.confirmed);
-  touch.confirmed = true;
-  const BackupRow touched = apply_write(live, {Kind::touch, touch, {}}).row;
-  EXPECT_TRUE(touched.confirmed);
-  BackupRow save = live_row("k", 6, "w", 1500);
-  save.confirmed = true;
-  EXPECT_FALSE(apply_write(touched, put_row(save)).row.confirmed);
 }
 
 TEST(ApplyWrite, ExpectedIsLookedAtFirst) {
   const BackupRow live = live_row("k", 5, "v");
-  EXPECT_EQ(outcome(live, put_row(live_row("k", 6, "w"), 5)), BackupOutcome::applied);
-  EXPECT_EQ(outcome(live, put_row(live_row("k", 6, "w"), 4)), BackupOutcome::conflict);
-  EXPECT_EQ(outcome(live, put_row(live_row("k", 6, "w"), 0)), BackupOutcome::conflict);
-  EXPECT_EQ(outcome(live, put_row(live_row("k", 4, "w"), 5)), BackupOutcome::superseded);
-  EXPECT_EQ(outcome({}, put_row(live_row("k", 6, "w"), 0)), BackupOutcome::applied);
-  EXPECT_EQ(outcome({}, put_row(live_row("k", 6, "w"), 5)), BackupOutcome::conflict);
+  const auto expecting = [](const BackupRow& there, Hlc hlc, Version expected) {
+    return outcome(there, put_row(live_row("k", hlc, "w"), expected));
+  };
+  EXPECT_EQ(expecting(live, 6, {5, 1}), BackupOutcome::applied);
+  EXPECT_EQ(expecting(live, 6, {4, 1}), BackupOutcome::conflict);
+  EXPECT_EQ(expecting(live, 6, {5, 2}), BackupOutcome::conflict);
+  EXPECT_EQ(expecting(live, 6, {}), BackupOutcome::conflict);
+  EXPECT_EQ(expecting(live, 4, {5, 1}), BackupOutcome::superseded);
+  EXPECT_EQ(expecting({}, 6, {}), BackupOutcome::applied);
+  EXPECT_EQ(expecting({}, 6, {5, 1}), BackupOutcome::conflict);
+  EXPECT_EQ(expecting({}, 6, {0, 1}), BackupOutcome::conflict);
+}
+
+// The logout has seen a row: it ends that session, and none that was opened under the id since.
+TEST(ApplyWrite, ALogoutEndsTheIncarnationThatItHasSeen) {
+  BackupRow seen = live_row("k", 9, "v");
+  seen.incarnation = 2;
+  BackupRow logout = tomb_row("k", 1);
+  logout.incarnation = 2;
+  EXPECT_EQ(outcome(seen, put_row(logout)), BackupOutcome::applied);
+  seen.incarnation = 3;
+  EXPECT_EQ(outcome(seen, put_row(logout)), BackupOutcome::superseded);
+  seen.incarnation = 1;
+  EXPECT_EQ(outcome(seen, put_row(logout)), BackupOutcome::applied);
+}
+
+TEST(ApplyWrite, ALogoutThatHasSeenNoRowBuriesWhatIsOlder) {
+  const auto bury = [](const BackupRow& there, Hlc hlc) {
+    BackupWrite write = put_row(tomb_row("k", hlc, 99));
+    write.any_incarnation = true;
+    return apply_write(there, write);
+  };
+  BackupRow live = live_row("k", 5, "v");
+  live.incarnation = 3;
+  const AppliedWrite buried = bury(live, 6);
+  EXPECT_EQ(buried.outcome, BackupOutcome::applied);
+  EXPECT_EQ(buried.row.state, RowState::tomb);
+  EXPECT_EQ(buried.row.incarnation, 3U);
+  EXPECT_EQ(buried.row.tomb_until_ms, 99);
+  EXPECT_EQ(bury(live, 5).outcome, BackupOutcome::superseded);
+  EXPECT_EQ(bury(live, 4).outcome, BackupOutcome::superseded);
+  EXPECT_EQ(bury(buried.row, 9).outcome, BackupOutcome::superseded);
+  EXPECT_EQ(bury({}, 1).outcome, BackupOutcome::applied);
+  EXPECT_EQ(bury({}, 1).row.incarnation, 0U);
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ namespace stayd {
 
 inline constexpr std::size_t kMaxBackupBatch = 1024;     // rows or keys in one operation
 inline constexpr std::size_t kMaxBackupKeyBytes = 1024;  // what an index takes; `limit` above it
-inline constexpr std::size_t kMaxBackupOriginBytes = 64;
+inline constexpr std::size_t kMaxBackupHostNameBytes = 255;
 inline constexpr std::size_t kMaxBackupBytes = 64 << 20;  // of the values in one operation or page
 
 using BackupToken = std::uint64_t;
@@ -39,69 +39,109 @@ struct BackupRow {
   FullKey key;
   std::uint32_t incarnation = 0;
   RowState state = RowState::absent;  // absent: there is no row
-  Hlc hlc = 0;                        // of the value, or of the removal; below 2^63
+  // Version of the value, or of the removal: hlc, below 2^63, and who made it (0: nobody of a
+  // fleet).
+  Hlc hlc = 0;
+  std::uint64_t origin = 0;
   // Of the last touch since; 0: none. Kept apart from `hlc`: a touch by a stayd that has not seen
   // the latest value yet must not stand in that value's way.
   Hlc touched_hlc = 0;
   Record record;  // with its expiry; empty unless live
   std::int64_t created_at_ms = 0;
   std::int64_t tomb_until_ms = 0;  // a tombstone: may be purged after it. 0: never
-  // Redis is known to have this version (live: the value and its expiry; tomb: the removal).
-  bool confirmed = false;
-  std::string origin;  // the instance that wrote `hlc`
+  // The value, or the removal, was made by a command that its host's Redis has executed (B11).
+  bool through_redis = false;
   // Number of the change that made the row what it is: later changes have higher ones or the same,
   // in the order of the feed. Given by the backup; ignored in what is written.
   std::uint64_t change = 0;
   // Why the value could not be decoded, though there is one: then `record` holds no value, and
   // nobody may take the row for more than its versions say. Ignored in what is written.
   std::string unreadable;
+
+  Version version() const { return {hlc, origin}; }
 };
 
 // The order in which rows of one key replace each other (I7): a later incarnation, then a tombstone
-// over what lived in that incarnation, then the higher version.
-constexpr bool newer(std::uint32_t incarnation, RowState state, Hlc hlc, const BackupRow& than) {
+// over what lived in that incarnation, then the later version. One tombstone is enough for an
+// incarnation: no second one replaces it.
+constexpr bool newer(std::uint32_t incarnation, RowState state, Version version,
+                     const BackupRow& than) {
   if (incarnation != than.incarnation) return incarnation > than.incarnation;
   if (state != than.state) return state > than.state;  // absent < live < tomb
-  return hlc > than.hlc;
+  return state != RowState::tomb && version > than.version();
 }
 
 struct BackupWrite {
   enum class Kind : std::uint8_t {
-    put,      // the whole row, where it is newer than what is there
-    touch,    // of a live row of this incarnation whose value is older than the touch: the later of
-              // the two expiries (0 is the latest) and touches; `row.hlc` is the touch's version
-    confirm,  // of the row at exactly this incarnation, state, hlc, touched_hlc and origin: Redis
-              // has it
+    put,    // the whole row, where it is newer than what is there
+    touch,  // of a live row of this incarnation whose value is older than the touch: the later of
+            // the two expiries (0 is the latest) and touches; `row.hlc` is the touch's version
   };
   Kind kind = Kind::put;
   BackupRow row;
-  // Only if the row there has exactly this `hlc`; 0: only if there is none. nullopt: whatever is
-  // there.
-  std::optional<Hlc> expected;
+  // Only if the row there has exactly this version; zeros: only if there is none. nullopt: whatever
+  // is there.
+  std::optional<Version> expected;
+  // Of a logout that has seen no row, a put of a tombstone without `expected`: it takes the
+  // incarnation of a live row that is there, if that is older by version; `row.incarnation` counts
+  // where there is none.
+  bool any_incarnation = false;
 };
 
 enum class BackupOutcome : std::uint8_t {
   applied,
-  superseded,  // what is there is as new or newer (or, for touch and confirm, another); unchanged
+  superseded,  // what is there is as new or newer (or, for a touch, another); unchanged
   conflict,    // what is there is not what was `expected`; unchanged
 };
 
 struct BackupWritten {
   BackupOutcome outcome = BackupOutcome::applied;
-  std::uint64_t change = 0;  // of the row as it is now
-  BackupRow current;         // filled unless applied: what is there instead
+  std::uint64_t change = 0;       // of the row as it is now; 0: none
+  std::uint32_t incarnation = 0;  // of the row as it is now, or would be
+  BackupRow current;              // filled unless applied: what is there instead
+};
+
+// What a stayd says of itself: its entry in the host table.
+struct BackupHost {
+  std::uint64_t instance = 0;  // whose it is; not 0
+  std::string name;            // for people; may be empty
+  // Of the entry. One that is not later than what is there changes nothing: it was late itself.
+  Hlc hlc = 0;
+  bool trusts_redis = false;
+  Hlc shipped_to = 0;  // without what it is written with, which may be refused
+  // When it was written, on the backup's clock. Ignored in what is written.
+  std::int64_t seen_ms = 0;
+};
+
+struct BackupBatch {
+  std::vector<BackupWrite> writes;  // may be empty: of the host alone
+  // If one of the outcomes is not `applied`, nothing is written, the host neither, and the outcomes
+  // say what would have been. Names each key once.
+  bool together = false;
+  std::optional<BackupHost> host;
 };
 
 // A place in the feed, of the backup's own making; empty: the beginning. Durable text, at most
 // 4 KB.
 using FeedCursor = std::string;
 
+// Hosts that were seen within the last day.
+struct BackupHosts {
+  std::vector<BackupHost> hosts;  // by instance
+  std::int64_t clock_ms = 0;      // the backup's clock when they were read
+};
+
 struct FeedPage {
   std::vector<BackupRow> rows;  // in the order of `change`; a row may come again
   FeedCursor next;              // pass to go on
   // Every change up to this one has been shown to whoever read from the beginning up to `next`.
   std::uint64_t complete_to = 0;
-  bool more = false;  // there is more already
+  // False: whoever read from the beginning up to `next` has been shown each row as it was when this
+  // page was asked for, or later.
+  bool more = false;
+  // With pages without `more`, but none of a standby, which may be far behind. Read before the
+  // rows: all that was committed before an entry has been shown.
+  std::optional<BackupHosts> hosts;
 };
 
 struct BackupStatus {
@@ -135,11 +175,10 @@ class Backup {
   virtual void set_events(BackupEvents* events) = 0;  // before start(); outlives the backup's use
   virtual void start() = 0;                           // connects, and again after each loss
 
-  // At most kMaxBackupBatch. All of them together or none; a key that is named again sees what came
-  // before it. Batches that hold a tombstone go before others. `deadline_us`: on the clock of
-  // `Now::mono_us`.
-  virtual void write(std::vector<BackupWrite> writes, BackupToken token,
-                     std::int64_t deadline_us) = 0;
+  // At most kMaxBackupBatch writes. All of it is done together or, on an error, none; a key that is
+  // named again sees what came before it. Batches that hold a tombstone go before others.
+  // `deadline_us`: on the clock of `Now::mono_us`.
+  virtual void write(BackupBatch batch, BackupToken token, std::int64_t deadline_us) = 0;
   virtual void read(std::vector<FullKey> keys, BackupToken token, std::int64_t deadline_us) = 0;
   // At most `limit` rows. A cursor of another epoch, or one that does not read, begins anew.
   virtual void feed(FeedCursor after, std::size_t limit, BackupToken token,

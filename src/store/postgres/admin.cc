@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::int64_t kPatienceUs = 600'000'000;  // counting a big table takes its time
 constexpr std::int64_t kExpiredForMs = 3'600'000;
+constexpr std::int64_t kWeekMs = 7 * 24 * 3'600'000;
 
 Params with(std::int64_t number) {
   Params params;
@@ -31,26 +32,33 @@ Result<void> PostgresAdmin::connect() {
   return {};
 }
 
-Result<bool> PostgresAdmin::init() {
+Result<PostgresAdmin::Made> PostgresAdmin::init() {
   // Two of these at once: the second one finds what the first one made.
   const Result<PgResult> locked = connection_.exec(
       "BEGIN; SELECT pg_advisory_xact_lock(hashtext('stayd backup init'));"
       "SELECT to_regclass('stayd.meta') IS NOT NULL");
   if (!locked) return locked.error();
-  const bool there = PQgetvalue(locked->get(), 0, 0)[0] == 't';
-  if (!there) {
-    const Result<PgResult> created = connection_.exec(kCreateSchema);
-    if (!created) return created.error();
+  Made made = Made::schema;
+  if (PQgetvalue(locked->get(), 0, 0)[0] == 't') {
+    const Result<PgResult> old =
+        connection_.exec("SELECT EXISTS (SELECT FROM stayd.meta WHERE version = 1)");
+    if (!old) return old.error();
+    made = PQgetvalue(old->get(), 0, 0)[0] == 't' ? Made::upgrade : Made::nothing;
   }
-  const Result<PostgresSession> made = session();
-  if (!made) return made.error();
+  if (made != Made::nothing) {
+    const Result<PgResult> done =
+        connection_.exec(made == Made::schema ? kCreateSchema : kUpgradeSchema);
+    if (!done) return done.error();
+  }
+  const Result<PostgresSession> seen = session();
+  if (!seen) return seen.error();
   if (!options_.master_keys.empty()) {
     const Result<void> ring = connection_.make_ring();
     if (!ring) return ring.error();
   }
   const Result<PgResult> committed = connection_.exec("COMMIT");
   if (!committed) return committed.error();
-  return !there;
+  return made;
 }
 
 Result<PostgresSession> PostgresAdmin::session() {
@@ -65,7 +73,7 @@ Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
   const Result<PgResult> counted = connection_.exec(
       "SELECT count(*) FILTER (WHERE state = 1), count(*) FILTER (WHERE state = 1 "
       "AND expires_at_ms <> 0 AND expires_at_ms <= $1::bigint), count(*) FILTER (WHERE state = 2), "
-      "count(*) FILTER (WHERE NOT confirmed), coalesce(sum(octet_length(value)), 0)::bigint, "
+      "count(*) FILTER (WHERE NOT through_redis), coalesce(sum(octet_length(value)), 0)::bigint, "
       "pg_total_relation_size('stayd.rows') FROM stayd.rows",
       with(wall_ms));
   if (!counted) return counted.error();
@@ -76,7 +84,7 @@ Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
   out.live = int8_at(row, 0, 0);
   out.expired = int8_at(row, 0, 1);
   out.tombs = int8_at(row, 0, 2);
-  out.unconfirmed = int8_at(row, 0, 3);
+  out.without_redis = int8_at(row, 0, 3);
   out.value_bytes = int8_at(row, 0, 4);
   out.disk_bytes = int8_at(row, 0, 5);
   return out;
@@ -106,11 +114,14 @@ Result<std::int64_t> PostgresAdmin::purge(std::int64_t wall_ms) {
   Params params = with(wall_ms);
   params.add_int8(wall_ms - kExpiredForMs);
   params.add_int8(kPurgeBatch);
+  params.add_int8(kWeekMs);
   const Result<PgResult> purged = connection_.exec(
       "WITH gone AS (DELETE FROM stayd.rows WHERE key IN (SELECT key FROM stayd.rows WHERE "
       "(state = 2 AND tomb_until_ms <> 0 AND tomb_until_ms < $1::bigint) OR "
       "(state = 1 AND expires_at_ms <> 0 AND expires_at_ms < $2::bigint) "
-      "LIMIT $3::bigint FOR UPDATE SKIP LOCKED) RETURNING 1) SELECT count(*) FROM gone",
+      "LIMIT $3::bigint FOR UPDATE SKIP LOCKED) RETURNING 1), hosts AS (DELETE FROM stayd.hosts "
+      "WHERE seen_ms < extract(epoch FROM clock_timestamp()) * 1000 - $4::bigint) "
+      "SELECT count(*) FROM gone",
       params);
   if (!purged) return purged.error();
   return int8_at(purged->get(), 0, 0);

@@ -15,8 +15,10 @@ class PostgresAdmin {
   explicit PostgresAdmin(const PostgresOptions& options);
   Result<void> connect();
 
-  // Creates the schema where there is none; true: it did. newer_format: a later stayd's is there.
-  Result<bool> init();
+  enum class Made : std::uint8_t { nothing, schema, upgrade };
+  // Creates the schema where there is none, or upgrades an older one. newer_format: a later stayd's
+  // is there.
+  Result<Made> init();
 
   struct Stats {
     std::string epoch;
@@ -24,7 +26,7 @@ class PostgresAdmin {
     std::int64_t live = 0;
     std::int64_t expired = 0;  // of the live ones
     std::int64_t tombs = 0;
-    std::int64_t unconfirmed = 0;
+    std::int64_t without_redis = 0;  // made without Redis, tombstones too
     std::int64_t value_bytes = 0;
     std::int64_t disk_bytes = 0;  // with indexes and what is dead
   };
@@ -34,7 +36,7 @@ class PostgresAdmin {
   Result<std::optional<BackupRow>> get(const FullKey& key);
 
   // Removes one batch of tombstones past their time and rows expired for longer than an hour; how
-  // many. Less than kPurgeBatch: there are no more.
+  // many. Less than kPurgeBatch: there are no more. And hosts that were not seen for a week.
   Result<std::int64_t> purge(std::int64_t wall_ms);
   static constexpr std::int64_t kPurgeBatch = 1000;
 

@@ -31,7 +31,7 @@ class PostgresFeed : public ::testing::Test {
   static std::string insert(const std::string& name) {
     return "INSERT INTO stayd.rows SELECT '\\x00'::bytea || '" + name +
            "', 0, 1::smallint, true, 5, 0, 0, 0, 0, (SELECT era::bigint << 48 FROM stayd.meta) + "
-           "pg_current_xact_id()::text::bigint, 'x', '\\x010161'";
+           "pg_current_xact_id()::text::bigint, 1, '\\x010161'";
   }
 
   PostgresServer& server_ = shared_server();
@@ -144,6 +144,90 @@ TEST_F(PostgresFeed, ConcurrentWritersAndAPagingReader) {
   for (const BackupRow& row : client_->feed_all(fresh)) want[row.key] = row.hlc;
   EXPECT_GT(want.size(), 100U);
   EXPECT_EQ(seen, want);
+}
+
+// -- hosts ----------------------------------------------------------------------------------------
+
+// Writers that say of each row, once it is acknowledged, that it has been shipped, beside a reader:
+// no entry speaks of a row that the reader has not been shown.
+TEST_F(PostgresFeed, NoHostsEntryIsAheadOfTheRows) {
+  std::atomic<int> running = 3;
+  std::vector<std::thread> writers;
+  for (int writer = 0; writer < 3; ++writer) {
+    writers.emplace_back([&, writer] {
+      const auto mine = std::make_unique<PostgresClient>(server_.options(database_));
+      for (Hlc i = 1; i <= 150; ++i) {
+        mine->write_one(put_row(live_row(key(std::to_string(writer)), i, "v")));
+        mine->write_batch(
+            {.host = BackupHost{
+                 .instance = static_cast<std::uint64_t>(writer) + 1, .hlc = i, .shipped_to = i}});
+      }
+      --running;
+    });
+  }
+  std::map<std::uint64_t, Hlc> shown;
+  FeedCursor cursor;
+  int compared = 0;
+  const auto follow = [&](std::size_t limit) {
+    client_->hosts.reset();
+    for (const BackupRow& row : client_->feed_all(cursor, limit)) {
+      shown[static_cast<std::uint64_t>(std::stoi(row.key.substr(1))) + 1] = row.hlc;
+    }
+    ASSERT_TRUE(client_->hosts);
+    for (const BackupHost& host : client_->hosts->hosts) {
+      EXPECT_LE(host.shipped_to, shown[host.instance]);
+      compared += host.shipped_to > 1 ? 1 : 0;
+    }
+  };
+  for (std::size_t i = 0; running > 0 && !HasFatalFailure(); ++i) follow(i % 4 == 0 ? 1 : 1000);
+  for (std::thread& one : writers) one.join();
+  follow(1000);
+  EXPECT_EQ(client_->hosts->hosts.size(), 3U);
+  EXPECT_GT(compared, 20);
+}
+
+// A row that changes between two pages is in neither: it comes in a round of its own, and what the
+// host table says is true only then.
+TEST_F(PostgresFeed, TheEndOfAReadingIsWhereNothingIsMissing) {
+  put(*client_, "a", 1);
+  put(*client_, "b", 1);
+  put(*client_, "hot", 1);
+  client_->write_batch({.host = BackupHost{.instance = 1, .hlc = 1}});
+  const FeedPage first = client_->feed("", 2);
+  put(*client_, "hot", 2);
+  const FeedPage second = client_->feed(first.next, 2);
+  EXPECT_TRUE(second.rows.empty());
+  for (const FeedPage* page : {&first, &second}) {
+    EXPECT_TRUE(page->more);
+    EXPECT_FALSE(page->hosts);
+  }
+  const FeedPage last = client_->feed(second.next, 2);
+  ASSERT_EQ(keys(last.rows), std::set{key("hot")});
+  EXPECT_EQ(last.rows[0].hlc, 2U);
+  EXPECT_FALSE(last.more);
+  ASSERT_TRUE(last.hosts);
+  EXPECT_EQ(last.hosts->hosts.size(), 1U);
+}
+
+TEST_F(PostgresFeed, HostsAreShownForADayAndKeptForAWeek) {
+  client_->write_batch({.host = BackupHost{.instance = 1, .hlc = 1}});
+  const auto age = [this](const std::string& hours) {
+    server_.exec("UPDATE stayd.hosts SET seen_ms = seen_ms - 3600000 * " + hours, database_);
+    return client_->feed("").hosts->hosts.size();
+  };
+  const PostgresOptions options = server_.options(database_);
+  PostgresAdmin admin(options);
+  ASSERT_TRUE(admin.connect());
+  const auto kept = [&] {
+    EXPECT_TRUE(admin.purge(real_now().wall_ms));
+    return server_.exec("SELECT count(*) FROM stayd.hosts", database_);
+  };
+  EXPECT_EQ(age("23"), 1U);
+  EXPECT_EQ(age("2"), 0U);
+  EXPECT_EQ(age("142"), 0U);
+  EXPECT_EQ(kept(), "1");
+  EXPECT_EQ(age("2"), 0U);
+  EXPECT_EQ(kept(), "0");
 }
 
 // -- epochs ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@
 namespace stayd {
 
 struct PostgresWrite {
-  std::vector<BackupWrite> writes;
+  BackupBatch batch;
 };
 struct PostgresRead {
   std::vector<FullKey> keys;

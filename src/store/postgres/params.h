@@ -10,6 +10,14 @@
 
 namespace stayd {
 
+// An unsigned number as a bigint that keeps all of its bits and its order: less 2^63.
+constexpr std::int64_t bigint_of(std::uint64_t number) {
+  return static_cast<std::int64_t>(number ^ (std::uint64_t{1} << 63));
+}
+constexpr std::uint64_t unsigned_of(std::int64_t bigint) {
+  return static_cast<std::uint64_t>(bigint) ^ (std::uint64_t{1} << 63);
+}
+
 // One parameter that is an array.
 class ArrayParam {
  public:
@@ -38,6 +46,7 @@ class Params {
   void add(std::string bytes) { values_.push_back(std::move(bytes)); }
   void add(const ArrayParam& array) { values_.push_back(array.bytes()); }
   void add_int8(std::int64_t value);
+  void add_bool(bool value) { values_.emplace_back(1, value ? '\1' : '\0'); }
   int size() const { return static_cast<int>(values_.size()); }
   const std::string& operator[](std::size_t index) const { return values_[index]; }
 

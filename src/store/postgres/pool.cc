@@ -276,7 +276,8 @@ void Pool::done(Link& link) {
 
 void Pool::finish_operation(Link& link) {
   PostgresOperation& operation = *link.operation;
-  if (const std::optional<SqlError>& error = link.pipeline.error()) {
+  const std::optional<SqlError>& error = link.pipeline.error();
+  if (error && !link.task->is_meant(*error)) {
     if (error->read_only) status_now_.writable = false;
     if (!error->retry) return report(operation, error->error);
     operation.not_before_us =

@@ -20,15 +20,14 @@ void PostgresBackup::start() {
   if (!pool_) pool_ = std::make_unique<Pool>(options_, waker_);
 }
 
-void PostgresBackup::write(std::vector<BackupWrite> writes, BackupToken token,
-                           std::int64_t deadline_us) {
+void PostgresBackup::write(BackupBatch batch, BackupToken token, std::int64_t deadline_us) {
   PostgresOperation operation;
-  std::optional<Error> error = check_writes(writes);
-  for (const BackupWrite& write : writes) {
+  std::optional<Error> error = check_batch(batch);
+  for (const BackupWrite& write : batch.writes) {
     operation.bytes += write.row.record.memory_bytes();
     operation.urgent |= write.kind == BackupWrite::Kind::put && write.row.state == RowState::tomb;
   }
-  operation.request = PostgresWrite{std::move(writes)};
+  operation.request = PostgresWrite{std::move(batch)};
   operation.token = token;
   operation.deadline_us = deadline_us;
   ask(std::move(operation), std::move(error));

@@ -32,7 +32,7 @@ class PostgresBackup final : public Backup {
 
   void set_events(BackupEvents* events) override { events_ = events; }
   void start() override;
-  void write(std::vector<BackupWrite> writes, BackupToken token, std::int64_t deadline_us) override;
+  void write(BackupBatch batch, BackupToken token, std::int64_t deadline_us) override;
   void read(std::vector<FullKey> keys, BackupToken token, std::int64_t deadline_us) override;
   void feed(FeedCursor after, std::size_t limit, BackupToken token,
             std::int64_t deadline_us) override;

@@ -11,6 +11,8 @@
 namespace stayd {
 namespace {
 
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
+
 class ReadTask final : public Task {
  public:
   ReadTask(const PostgresRead& operation, const PostgresSession& session) : keys_(operation.keys) {
@@ -68,10 +70,18 @@ class FeedTask final : public Task {
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
     values_.set_ring(session.ring);
+    // In a snapshot of its own, before that of the rows: so the rows lack nothing that an entry
+    // speaks of.
+    if (!from_.target) {
+      Params day;
+      day.add_int8(kDayMs);
+      executions_.push_back({"hosts", std::move(day)});
+    }
     executions_.push_back({"feed", params()});
   }
 
-  void take(std::size_t, const PGresult* result) override {
+  void take(std::size_t index, const PGresult* result) override {
+    if (index + 1 < executions_.size()) return take_hosts(result);
     constexpr int kKey = 0, kValue = kRowColumnCount - 1, kSnapshot = kRowColumnCount;
     for (int row = 0; row < PQntuples(result); ++row) {
       snapshot_ = bytes_at(result, row, kSnapshot);
@@ -89,10 +99,13 @@ class FeedTask final : public Task {
     // Older than what was seen before: the database has been put back behind our back.
     if (from_.base && !standby && from_.base->xmax > now->xmax) again = FeedCursor();
     if (again) return PostgresResult(FeedPage());
-    page_.more = page_.rows.size() > limit_ || bytes_ >= kMaxBackupBytes;
+    const bool full = page_.rows.size() > limit_ || bytes_ >= kMaxBackupBytes;
+    // Later pages do not show the rows that have changed since the first one: the next round does.
+    page_.more = full || from_.target;
+    if (page_.more || standby) page_.hosts.reset();
     if (page_.rows.size() > limit_) page_.rows.pop_back();
     const Snapshot target = from_.target ? *from_.target : next_target(*now, standby);
-    if (page_.more) {
+    if (full) {
       page_.complete_to = from_.base ? era_base_ + from_.base->xmin - 1 : 0;
       page_.next = cursor_text(
           {from_.epoch, from_.base, target, page_.rows.back().change, page_.rows.back().key});
@@ -104,6 +117,13 @@ class FeedTask final : public Task {
   }
 
  private:
+  void take_hosts(const PGresult* result) {
+    BackupHosts& hosts = page_.hosts.emplace();
+    for (int row = 0; row < PQntuples(result); ++row) {
+      hosts.clock_ms = int8_at(result, row, kHostColumnCount);
+      if (PQgetisnull(result, row, 0) == 0) hosts.hosts.push_back(host_of(result, row));
+    }
+  }
   // A standby does not tell which transactions are under way, and may be behind what was seen.
   Snapshot next_target(const Snapshot& now, bool standby) const {
     if (!standby) return cut(now, kMaxUnderWay);

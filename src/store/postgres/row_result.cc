@@ -1,6 +1,7 @@
 #include "store/postgres/row_result.h"
 
 #include "store/bytes.h"
+#include "store/postgres/params.h"
 #include "store/record_codec.h"
 
 namespace stayd {
@@ -20,13 +21,24 @@ bool bool_at(const PGresult* result, int row, int column) {
   return bytes_at(result, row, column) == std::string_view("\1", 1);
 }
 
+BackupHost host_of(const PGresult* result, int row) {
+  BackupHost out;
+  out.instance = unsigned_of(int8_at(result, row, 0));
+  out.name = bytes_at(result, row, 1);
+  out.hlc = static_cast<Hlc>(int8_at(result, row, 2));
+  out.trusts_redis = bool_at(result, row, 3);
+  out.shipped_to = static_cast<Hlc>(int8_at(result, row, 4));
+  out.seen_ms = int8_at(result, row, 5);
+  return out;
+}
+
 BackupRow row_of(const PGresult* result, int row, ValueCodec& values) {
   BackupRow out;
   out.key = bytes_at(result, row, 0);
   out.incarnation = static_cast<std::uint32_t>(int8_at(result, row, 1));
   const std::int64_t state = int8_at(result, row, 2);
   out.state = state == 1 ? RowState::live : RowState::tomb;
-  out.confirmed = bool_at(result, row, 3);
+  out.through_redis = bool_at(result, row, 3);
   out.hlc = static_cast<Hlc>(int8_at(result, row, 4));
   out.touched_hlc = static_cast<Hlc>(int8_at(result, row, 5));
   if (out.state == RowState::live) {
@@ -41,7 +53,7 @@ BackupRow row_of(const PGresult* result, int row, ValueCodec& values) {
   out.created_at_ms = int8_at(result, row, 7);
   out.tomb_until_ms = int8_at(result, row, 8);
   out.change = static_cast<std::uint64_t>(int8_at(result, row, 9));
-  out.origin = bytes_at(result, row, 10);
+  out.origin = unsigned_of(int8_at(result, row, 10));
   return out;
 }
 

@@ -22,6 +22,9 @@ std::string_view bytes_at(const PGresult* result, int row, int column);
 std::int64_t int8_at(const PGresult* result, int row, int column);
 bool bool_at(const PGresult* result, int row, int column);
 
+// Columns as kHostColumns.
+BackupHost host_of(const PGresult* result, int row);
+
 // Columns as kRowColumns. A value that does not decode becomes `unreadable`.
 BackupRow row_of(const PGresult* result, int row, ValueCodec& values);
 

@@ -11,7 +11,7 @@ namespace {
 
 class SealedBackup : public ::testing::Test {
  protected:
-  Result<bool> init(const PostgresOptions& options) const {
+  Result<PostgresAdmin::Made> init(const PostgresOptions& options) const {
     PostgresAdmin admin(options);
     EXPECT_TRUE(admin.connect());
     return admin.init();

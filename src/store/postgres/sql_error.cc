@@ -53,6 +53,7 @@ constexpr Row kRows[] = {
 
 SqlError classify(std::string_view state, std::string_view message) {
   SqlError out;
+  out.state = state;
   const auto* row = std::find_if(std::begin(kRows), std::end(kRows),
                                  [state](const Row& one) { return state.starts_with(one.state); });
   std::string text = fmt::format("backup: {}", one_line(message));

@@ -10,13 +10,14 @@
 namespace stayd {
 
 struct SqlError {
+  std::string state;       // SQLSTATE, empty where there is none
   Error error;             // for whoever asked
   bool retry = false;      // the same again may go well at once: deadlock, serialisation
   bool read_only = false;  // writes are out, reads are not
   bool fatal = false;      // this connection is of no use any more
 };
 
-// `state`: SQLSTATE, empty where there is none; `message`: the server's or libpq's own text.
+// `state` as above; `message`: the server's or libpq's own text.
 SqlError classify(std::string_view state, std::string_view message);
 
 }  // namespace stayd

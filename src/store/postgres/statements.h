@@ -11,7 +11,7 @@
 
 namespace stayd {
 
-inline constexpr int kSchemaVersion = 1;
+inline constexpr int kSchemaVersion = 2;
 inline constexpr int kEraBits = 48;
 inline constexpr const char* kHintChannel = "stayd_backup";
 
@@ -25,6 +25,11 @@ const std::vector<PreparedStatement>& prepared_statements();
 // Columns of a row, in the order in which row_of() takes them.
 extern const char* const kRowColumns;
 inline constexpr int kRowColumnCount = 12;
+// The same of a host, for host_of().
+extern const char* const kHostColumns;
+inline constexpr int kHostColumnCount = 6;
+// How the statement "together" ends a transaction that is not to be.
+inline constexpr const char* kNotTogether = "22P02";
 
 // What a session is set to before anything else.
 extern const char* const kSessionSettings;
@@ -44,5 +49,7 @@ enum class LookColumn : int {
 
 // Creates the schema as of kSchemaVersion, with an id of its own. In a transaction of its own.
 extern const char* const kCreateSchema;
+// Makes it of the version before; in that transaction, too.
+extern const char* const kUpgradeSchema;
 
 }  // namespace stayd

@@ -11,6 +11,7 @@
 #include "store/postgres/blocking_connection.h"
 #include "store/postgres/operation.h"
 #include "store/postgres/params.h"
+#include "store/postgres/sql_error.h"
 
 namespace stayd {
 
@@ -26,6 +27,8 @@ class Task {
   const std::vector<Execution>& executions() const { return executions_; }
   // The rows of `executions()[index]`, once for each, in order.
   virtual void take(std::size_t index, const PGresult* result) = 0;
+  // This error of an execution is no failure: finish() follows all the same.
+  virtual bool is_meant(const SqlError&) const { return false; }
   // After all of them. An error: of the operation, not of the connection.
   virtual Result<PostgresResult> finish() = 0;
   // Set by finish(): the operation is to be done again with this.

@@ -142,7 +142,7 @@ class PostgresServer {
     PostgresAdmin admin(options);
     const Result<void> connected = admin.connect();
     if (!connected) throw std::runtime_error(connected.error().message);
-    const Result<bool> made = admin.init();
+    const auto made = admin.init();
     if (!made) throw std::runtime_error(made.error().message);
   }
   PostgresOptions options(const std::string& database) const {

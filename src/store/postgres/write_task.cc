@@ -1,11 +1,13 @@
 // A batch of writes. A statement can change each key once, so a key that is named again waits for
 // the next round; all rounds are one transaction. In each round: puts, creates (expected: none),
-// changes (everything that looks at the row there), and then what was not written.
+// changes (everything that looks at the row there), and then what was not written. At the end the
+// host, and what undoes it all where it is all or nothing.
 #include <algorithm>
 #include <map>
 #include <utility>
 
 #include "store/backup/apply_write.h"
+#include "store/postgres/statements.h"
 #include "store/postgres/task.h"
 #include "store/record_codec.h"
 
@@ -18,9 +20,27 @@ using Indices = std::vector<std::size_t>;  // of writes
 enum class Step { put, create, change, unwritten };
 constexpr const char* kStatements[] = {"put", "create", "change", "unwritten"};
 
-Step step_of(const BackupWrite& write) {
-  if (write.kind != Kind::put || write.expected.value_or(0) != 0) return Step::change;
-  return write.expected ? Step::create : Step::put;
+// A tombstone of any incarnation is both: a create where there is no row, and a change of one.
+bool takes(const BackupWrite& write, Step step) {
+  const bool create = write.any_incarnation || write.expected == Version{};
+  if (step == Step::create) return create && write.kind == Kind::put;
+  const bool change =
+      write.any_incarnation || write.kind != Kind::put || (write.expected && !create);
+  return step == (change ? Step::change : Step::put) && (change || !create);
+}
+
+// In SQL.
+enum class ChangeKind : std::int16_t { put, touch, any_incarnation };
+ChangeKind kind_of(const BackupWrite& write) {
+  if (write.any_incarnation) return ChangeKind::any_incarnation;
+  return write.kind == Kind::put ? ChangeKind::put : ChangeKind::touch;
+}
+
+// `expected` as two columns; no row has the hlc -2.
+std::pair<std::int64_t, std::uint64_t> expected_of(const BackupWrite& write) {
+  if (!write.expected) return {-1, 0};
+  if (*write.expected == Version{}) return {-2, 0};
+  return {static_cast<std::int64_t>(write.expected->hlc), write.expected->origin};
 }
 
 // The columns of a batch.
@@ -35,29 +55,33 @@ class Columns {
     keys_.add_bytes(row.key);
     incarnations_.add_int8(row.incarnation);
     states_.add_int2(static_cast<std::int16_t>(row.state));
-    confirmed_.add_bool(row.confirmed);
+    through_redis_.add_bool(row.through_redis);
     hlcs_.add_int8(static_cast<std::int64_t>(row.hlc));
     touched_.add_int8(put && !live ? 0 : static_cast<std::int64_t>(row.touched_hlc));
     expires_.add_int8(put && !live ? 0 : row.record.expires_at_ms);
     created_.add_int8(row.created_at_ms);
     tomb_until_.add_int8(live ? 0 : row.tomb_until_ms);
-    origins_.add_bytes(row.origin);
+    origins_.add_int8(bigint_of(row.origin));
     add_value(put && live, row);
-    kinds_.add_int2(static_cast<std::int16_t>(write.kind));
-    expected_.add_int8(write.expected ? static_cast<std::int64_t>(*write.expected) : -1);
+    kinds_.add_int2(static_cast<std::int16_t>(kind_of(write)));
+    const auto [hlc, origin] = expected_of(write);
+    expected_hlcs_.add_int8(hlc);
+    expected_origins_.add_int8(bigint_of(origin));
   }
   std::size_t value_bytes() const { return value_bytes_; }
 
   Params params(Step step, std::int64_t era_base) const {
     Params out;
     out.add_int8(era_base);
-    for (const ArrayParam* one : {&keys_, &incarnations_, &states_, &confirmed_, &hlcs_, &touched_,
-                                  &expires_, &created_, &tomb_until_, &origins_, &values_}) {
+    for (const ArrayParam* one :
+         {&keys_, &incarnations_, &states_, &through_redis_, &hlcs_, &touched_, &expires_,
+          &created_, &tomb_until_, &origins_, &values_}) {
       out.add(*one);
     }
     if (step != Step::change) return out;
     out.add(kinds_);
-    out.add(expected_);
+    out.add(expected_hlcs_);
+    out.add(expected_origins_);
     return out;
   }
 
@@ -73,16 +97,19 @@ class Columns {
 
   ValueCodec& values_codec_;
   ArrayParam keys_{Type::bytea}, incarnations_{Type::int8}, states_{Type::int2},
-      confirmed_{Type::boolean}, hlcs_{Type::int8}, touched_{Type::int8}, expires_{Type::int8},
-      created_{Type::int8}, tomb_until_{Type::int8}, origins_{Type::bytea}, values_{Type::bytea},
-      kinds_{Type::int2}, expected_{Type::int8};
+      through_redis_{Type::boolean}, hlcs_{Type::int8}, touched_{Type::int8}, expires_{Type::int8},
+      created_{Type::int8}, tomb_until_{Type::int8}, origins_{Type::int8}, values_{Type::bytea},
+      kinds_{Type::int2}, expected_hlcs_{Type::int8}, expected_origins_{Type::int8};
   std::size_t value_bytes_ = 0;
 };
 
 class WriteTask final : public Task {
  public:
   WriteTask(const PostgresWrite& operation, const PostgresSession& session)
-      : writes_(operation.writes), era_base_(session.era_base), results_(writes_.size()) {
+      : batch_(operation.batch),
+        writes_(batch_.writes),
+        era_base_(session.era_base),
+        results_(writes_.size()) {
     values_.set_ring(session.ring);
     for (BackupWritten& result : results_) result.outcome = BackupOutcome::superseded;
   }
@@ -93,10 +120,13 @@ class WriteTask final : public Task {
       const Result<void> added = add_round(rounds[i], i == 0);
       if (!added) return added;
     }
+    if (batch_.host) add_host(*batch_.host);
+    if (batch_.together && !rounds.empty()) add_together(rounds[0]);
     return {};
   }
 
   void take(std::size_t index, const PGresult* result) override {
+    if (index >= parts_.size()) return;
     const Part& part = parts_[index];
     for (int row = 0; row < PQntuples(result); ++row) {
       const std::size_t write = find(part.writes, bytes_at(result, row, 0));
@@ -104,18 +134,27 @@ class WriteTask final : public Task {
       if (part.step != Step::unwritten) {
         written.outcome = BackupOutcome::applied;
         written.change = static_cast<std::uint64_t>(int8_at(result, row, 1));
+        written.incarnation = static_cast<std::uint32_t>(int8_at(result, row, 2));
       } else if (written.outcome != BackupOutcome::applied) {
         written.current = row_of(result, row, values_);
       }
     }
   }
 
+  bool is_meant(const SqlError& error) const override {
+    return batch_.together && error.state == kNotTogether;
+  }
+
   Result<PostgresResult> finish() override {
+    const auto applied = [](const BackupWritten& r) { return r.outcome == BackupOutcome::applied; };
+    const bool undone = batch_.together && !std::ranges::all_of(results_, applied);
     for (std::size_t i = 0; i < writes_.size(); ++i) {
       BackupWritten& written = results_[i];
+      if (undone) written.change = 0;
       if (written.outcome == BackupOutcome::applied) continue;
       written.current.key = writes_[i].row.key;
       written.change = written.current.change;
+      written.incarnation = written.current.incarnation;
       written.outcome = apply_write(written.current, writes_[i]).outcome;
       // The row has changed between the refusal and the look at it.
       if (written.outcome == BackupOutcome::applied) {
@@ -151,13 +190,11 @@ class WriteTask final : public Task {
   }
 
   Result<void> add_round(const Indices& round, bool first) {
-    ArrayParam keys(ArrayParam::Type::bytea);
-    for (const std::size_t i : round) keys.add_bytes(writes_[i].row.key);
     for (const Step step : {Step::put, Step::create, Step::change}) {
       Columns columns(values_);
       Indices of_step;
       for (const std::size_t i : round) {
-        if (step_of(writes_[i]) != step) continue;
+        if (!takes(writes_[i], step)) continue;
         columns.add(writes_[i]);
         of_step.push_back(i);
       }
@@ -169,10 +206,35 @@ class WriteTask final : public Task {
     }
     Params params;
     params.add_int8(era_base_);
-    params.add(keys);
-    params.add(std::string(1, first ? '\0' : '\1'));
+    params.add(keys_of(round));
+    params.add_bool(!first);
     add(Step::unwritten, round, std::move(params));
     return {};
+  }
+
+  ArrayParam keys_of(const Indices& round) const {
+    ArrayParam keys(ArrayParam::Type::bytea);
+    for (const std::size_t i : round) keys.add_bytes(writes_[i].row.key);
+    return keys;
+  }
+
+  // Behind the rows: nobody waits for it longer than the commit takes.
+  void add_host(const BackupHost& host) {
+    Params params;
+    params.add_int8(bigint_of(host.instance));
+    params.add(host.name);
+    params.add_int8(static_cast<std::int64_t>(host.hlc));
+    params.add_bool(host.trusts_redis);
+    params.add_int8(static_cast<std::int64_t>(host.shipped_to));
+    executions_.push_back({"host", std::move(params)});
+  }
+
+  void add_together(const Indices& round) {
+    Params params;
+    params.add_int8(era_base_);
+    params.add(keys_of(round));
+    params.add_int8(static_cast<std::int64_t>(round.size()));
+    executions_.push_back({"together", std::move(params)});
   }
 
   void add(Step step, Indices writes, Params params) {
@@ -187,10 +249,11 @@ class WriteTask final : public Task {
     return *found;
   }
 
+  const BackupBatch& batch_;
   const std::vector<BackupWrite>& writes_;
   const std::int64_t era_base_;
   ValueCodec values_;
-  std::vector<Part> parts_;  // beside executions_
+  std::vector<Part> parts_;  // beside executions_, which are more
   std::vector<BackupWritten> results_;
   std::size_t value_bytes_ = 0;
 };

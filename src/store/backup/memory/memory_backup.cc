@@ -10,7 +10,7 @@ namespace stayd {
 
 void MemoryBackup::run(Now now) {
   depart(now.mono_us);
-  arrive(now.mono_us);
+  arrive(now);
   Operations due = take_due(now.mono_us);
   notice();
   for (Operation& operation : due) report(operation);
@@ -28,9 +28,8 @@ std::optional<std::int64_t> MemoryBackup::next_us() const {
   return next;
 }
 
-void MemoryBackup::write(std::vector<BackupWrite> writes, BackupToken token,
-                         std::int64_t deadline_us) {
-  Operation operation{std::move(writes), token, deadline_us};
+void MemoryBackup::write(BackupBatch batch, BackupToken token, std::int64_t deadline_us) {
+  Operation operation{std::move(batch), token, deadline_us};
   operation.result = std::vector<BackupWritten>();
   ask(std::move(operation));
 }
@@ -50,8 +49,8 @@ void MemoryBackup::feed(FeedCursor after, std::size_t limit, BackupToken token,
 
 void MemoryBackup::ask(Operation operation) {
   std::optional<Error> error;
-  if (const auto* writes = std::get_if<std::vector<BackupWrite>>(&operation.request)) {
-    error = check_writes(*writes);
+  if (const auto* batch = std::get_if<BackupBatch>(&operation.request)) {
+    error = check_batch(*batch);
   } else if (const auto* keys = std::get_if<std::vector<FullKey>>(&operation.request)) {
     error = check_keys(*keys);
   }
@@ -72,36 +71,36 @@ void MemoryBackup::depart(std::int64_t mono_us) {
 }
 
 // In the order of arrival, not of the calls.
-void MemoryBackup::arrive(std::int64_t mono_us) {
+void MemoryBackup::arrive(Now now) {
   std::multimap<std::int64_t, Operation*> arrived;  // among equals, in the order of the calls
   for (Operation& one : operations_) {
-    if (one.there_us <= mono_us && one.back_us < 0) arrived.emplace(one.there_us, &one);
+    if (one.there_us <= now.mono_us && one.back_us < 0) arrived.emplace(one.there_us, &one);
   }
   for (const auto& [at_us, one] : arrived) {
     if (database_.frozen && reachable()) {
-      one->there_us = mono_us;  // at the earliest
+      one->there_us = now.mono_us;  // at the earliest
     } else {
-      execute(*one);
+      execute(*one, now.wall_ms);
       one->back_us = one->there_us + one->way_back_us;
     }
   }
 }
 
-void MemoryBackup::execute(Operation& operation) {
+void MemoryBackup::execute(Operation& operation, std::int64_t wall_ms) {
   if (!reachable()) {
     operation.error = make_error(Errc::unavailable, "backup: down");
-  } else if (const auto* writes = std::get_if<std::vector<BackupWrite>>(&operation.request)) {
+  } else if (const auto* batch = std::get_if<BackupBatch>(&operation.request)) {
     if (database_.read_only) {
       operation.error = make_error(Errc::unavailable, "backup: takes no writes");
     } else {
-      operation.result = database_.write(*writes);
+      operation.result = database_.write(*batch, wall_ms);
     }
   } else if (const auto* keys = std::get_if<std::vector<FullKey>>(&operation.request)) {
     auto& rows = std::get<std::vector<BackupRow>>(operation.result);
     for (const FullKey& key : *keys) rows.push_back(database_.read(key));
   } else {
     const Page& page = std::get<Page>(operation.request);
-    operation.result = database_.feed(page.after, page.limit);
+    operation.result = database_.feed(page.after, page.limit, wall_ms);
   }
 }
 

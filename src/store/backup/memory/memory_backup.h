@@ -40,7 +40,7 @@ class MemoryBackup final : public Backup {
 
   void set_events(BackupEvents* events) override { events_ = events; }
   void start() override { started_ = true; }
-  void write(std::vector<BackupWrite> writes, BackupToken token, std::int64_t deadline_us) override;
+  void write(BackupBatch batch, BackupToken token, std::int64_t deadline_us) override;
   void read(std::vector<FullKey> keys, BackupToken token, std::int64_t deadline_us) override;
   void feed(FeedCursor after, std::size_t limit, BackupToken token,
             std::int64_t deadline_us) override;
@@ -52,7 +52,7 @@ class MemoryBackup final : public Backup {
     std::size_t limit = 0;
   };
   struct Operation {
-    std::variant<std::vector<BackupWrite>, std::vector<FullKey>, Page> request;
+    std::variant<BackupBatch, std::vector<FullKey>, Page> request;
     BackupToken token = 0;
     std::int64_t deadline_us = 0;
     std::int64_t there_us = -1;  // not on its way yet
@@ -66,8 +66,8 @@ class MemoryBackup final : public Backup {
 
   void ask(Operation operation);
   void depart(std::int64_t mono_us);
-  void arrive(std::int64_t mono_us);
-  void execute(Operation& operation);
+  void arrive(Now now);
+  void execute(Operation& operation, std::int64_t wall_ms);
   Operations take_due(std::int64_t mono_us);
   void report(Operation& operation);
   void notice();

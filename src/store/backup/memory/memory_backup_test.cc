@@ -16,7 +16,7 @@ class MemoryBackupTest : public ::testing::Test {
     backup_.start();
   }
   void put(BackupToken token, const char* key, Hlc hlc, std::int64_t deadline_us = 1000) {
-    backup_.write({put_row(live_row(key, hlc, key))}, token, deadline_us);
+    backup_.write({{put_row(live_row(key, hlc, key))}}, token, deadline_us);
   }
   void run(std::int64_t mono_us) { backup_.run({mono_us, 0}); }
   bool has(const char* key) const { return database_.rows().contains(key); }
@@ -110,12 +110,27 @@ TEST_F(MemoryBackupTest, AnOlderCopyIsAnotherEpoch) {
 }
 
 TEST_F(MemoryBackupTest, PurgeTakesWhatNobodyNeedsAnyMore) {
-  database_.write({put_row(tomb_row("t", 1, 1000)), put_row(tomb_row("kept", 1, 0)),
-                   put_row(live_row("old", 1, "v", 1000)), put_row(live_row("new", 1, "v", 0))});
+  database_.write({{put_row(tomb_row("t", 1, 1000)), put_row(tomb_row("kept", 1, 0)),
+                    put_row(live_row("old", 1, "v", 1000)), put_row(live_row("new", 1, "v", 0))}},
+                  0);
   EXPECT_EQ(database_.purge(1001), 1U);
   EXPECT_EQ(database_.purge(3'601'001), 1U);
   EXPECT_EQ(database_.rows().size(), 2U);
-  EXPECT_EQ(database_.feed("", 10).rows.size(), 2U);
+  EXPECT_EQ(database_.feed("", 10, 0).rows.size(), 2U);
+}
+
+TEST_F(MemoryBackupTest, HostsAreShownForADayAndKeptForAWeek) {
+  constexpr std::int64_t kDay = 24 * 3'600'000;
+  database_.clock_offset_ms = 500;
+  database_.write({.host = BackupHost{.instance = 1, .hlc = 1}}, 1000);
+  EXPECT_EQ(database_.hosts().at(1).seen_ms, 1500);
+  EXPECT_EQ(database_.feed("", 10, 1000).hosts->clock_ms, 1500);
+  EXPECT_EQ(database_.feed("", 10, 999 + kDay).hosts->hosts.size(), 1U);
+  EXPECT_EQ(database_.feed("", 10, 1000 + kDay).hosts->hosts.size(), 0U);
+  database_.purge(1000 + 7 * kDay);
+  EXPECT_EQ(database_.hosts().size(), 1U);
+  database_.purge(1001 + 7 * kDay);
+  EXPECT_TRUE(database_.hosts().empty());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kExpiredForMs = 3'600'000;
+constexpr std::int64_t kDayMs = 24 * 3'600'000;
 
 // "EPOCH/CHANGE": everything up to CHANGE has been seen.
 std::uint64_t position(const FeedCursor& cursor, const std::string& epoch) {
@@ -29,20 +30,32 @@ bool may_go(const BackupRow& row, std::int64_t wall_ms) {
 
 }  // namespace
 
-std::vector<BackupWritten> MemoryDatabase::write(const std::vector<BackupWrite>& writes) {
+std::vector<BackupWritten> MemoryDatabase::write(const BackupBatch& batch, std::int64_t wall_ms) {
   std::vector<BackupWritten> out;
-  for (const BackupWrite& write : writes) {
+  std::vector<BackupRow> held;  // until all of them are known
+  bool all = true;
+  for (const BackupWrite& write : batch.writes) {
     AppliedWrite applied = apply_write(read(write.row.key), write);
     BackupWritten& written = out.emplace_back();
     written.outcome = applied.outcome;
-    if (applied.outcome == BackupOutcome::applied) {
-      put(std::move(applied.row));
-      written.change = last_change_;
-    } else {
+    written.incarnation = applied.row.incarnation;
+    if (applied.outcome != BackupOutcome::applied) {
+      all = false;
       written.change = applied.row.change;
       written.current = std::move(applied.row);
+    } else if (batch.together) {
+      held.push_back(std::move(applied.row));
+    } else {
+      put(std::move(applied.row));
+      written.change = last_change_;
     }
   }
+  if (batch.together && !all) return out;
+  for (std::size_t i = 0; i < held.size(); ++i) {  // all were applied
+    put(std::move(held[i]));
+    out[i].change = last_change_;
+  }
+  if (batch.host) put(*batch.host, wall_ms);
   return out;
 }
 
@@ -54,7 +67,8 @@ BackupRow MemoryDatabase::read(const FullKey& key) const {
   return absent;
 }
 
-FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit) const {
+FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit,
+                              std::int64_t wall_ms) const {
   FeedPage page;
   auto next = by_change_.upper_bound(position(after, epoch_));
   for (; next != by_change_.end() && page.rows.size() < limit; ++next) {
@@ -64,6 +78,12 @@ FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit) const 
   page.complete_to = page.more ? std::prev(next)->first : last_change_;
   if (page.more && page.rows.empty()) page.complete_to = position(after, epoch_);
   page.next = fmt::format("{}/{}", epoch_, page.complete_to);
+  if (page.more) return page;
+  BackupHosts& hosts = page.hosts.emplace();
+  hosts.clock_ms = wall_ms + clock_offset_ms;
+  for (const auto& [instance, host] : hosts_) {
+    if (host.seen_ms > hosts.clock_ms - kDayMs) hosts.hosts.push_back(host);
+  }
   return page;
 }
 
@@ -73,12 +93,16 @@ std::size_t MemoryDatabase::purge(std::int64_t wall_ms) {
     if (may_go(row, wall_ms)) going.push_back(key);
   }
   for (const FullKey& key : going) erase(key);
+  std::erase_if(hosts_, [&](const auto& one) {
+    return one.second.seen_ms < wall_ms + clock_offset_ms - 7 * kDayMs;
+  });
   return going.size();
 }
 
 void MemoryDatabase::restore(Copy copy) {
   rows_ = std::move(copy.rows);
   last_change_ = copy.last_change;
+  hosts_ = std::move(copy.hosts);
   by_change_.clear();
   for (const auto& [key, row] : rows_) by_change_.emplace(row.change, key);
   epoch_ = fmt::format("memory-{}", ++restores_);
@@ -90,6 +114,13 @@ void MemoryDatabase::put(BackupRow row) {
   by_change_.emplace(row.change, row.key);
   FullKey key = row.key;
   rows_.emplace(std::move(key), std::move(row));
+}
+
+void MemoryDatabase::put(BackupHost host, std::int64_t wall_ms) {
+  BackupHost& there = hosts_[host.instance];
+  if (there.instance != 0 && host.hlc <= there.hlc) return;
+  there = std::move(host);
+  there.seen_ms = wall_ms + clock_offset_ms;
 }
 
 void MemoryDatabase::erase(const FullKey& key) {

@@ -20,34 +20,40 @@ class MemoryDatabase {
   bool read_only = false;  // refuses writes
   std::int64_t clock_offset_ms = 0;
 
-  // Together or none; `writes` pass check_writes().
-  std::vector<BackupWritten> write(const std::vector<BackupWrite>& writes);
+  // `wall_ms` is the time, and with `clock_offset_ms` what the backup takes for it. `batch` passes
+  // check_batch().
+  std::vector<BackupWritten> write(const BackupBatch& batch, std::int64_t wall_ms);
   BackupRow read(const FullKey& key) const;
-  FeedPage feed(const FeedCursor& after, std::size_t limit) const;
+  FeedPage feed(const FeedCursor& after, std::size_t limit, std::int64_t wall_ms) const;
 
-  // Removes tombstones past their time and rows expired for longer than an hour; how many.
+  // Removes tombstones past their time and rows expired for longer than an hour; how many. Hosts
+  // that were not seen for a week, too.
   std::size_t purge(std::int64_t wall_ms);
 
   // As it is now, for restore().
   struct Copy {
     std::map<FullKey, BackupRow> rows;
     std::uint64_t last_change = 0;
+    std::map<std::uint64_t, BackupHost> hosts;
   };
-  Copy copy() const { return {rows_, last_change_}; }
+  Copy copy() const { return {rows_, last_change_, hosts_}; }
   // Goes back to an older copy: another epoch, which counts on from the copy's changes.
   void restore(Copy copy);
 
   const std::string& epoch() const { return epoch_; }
   std::uint64_t last_change() const { return last_change_; }
   const std::map<FullKey, BackupRow>& rows() const { return rows_; }
+  const std::map<std::uint64_t, BackupHost>& hosts() const { return hosts_; }  // by instance
 
  private:
   void put(BackupRow row);
+  void put(BackupHost host, std::int64_t wall_ms);
   void erase(const FullKey& key);
 
   std::map<FullKey, BackupRow> rows_;
   std::map<std::uint64_t, FullKey> by_change_;  // of the rows as they are
   std::uint64_t last_change_ = 0;
+  std::map<std::uint64_t, BackupHost> hosts_;
   int restores_ = 0;
   std::string epoch_ = "memory-0";
 };
