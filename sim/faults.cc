@@ -12,7 +12,15 @@ namespace stayd::sim {
 namespace {
 
 constexpr FaultKind of_cluster(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, true};
+  return {name, mean_us, strike, Upstream::cluster};
+}
+
+constexpr FaultKind of_sentinels(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
+  return {name, mean_us, strike, Upstream::sentinels};
+}
+
+constexpr FaultKind of_name(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
+  return {name, mean_us, strike, Upstream::name};
 }
 
 }  // namespace
@@ -63,16 +71,27 @@ std::span<const FaultKind> fault_kinds() {
       FaultKind{"hidden-failover", 15 * kSecond,
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
       FaultKind{"failover", 12 * kSecond, [](Faults& f) { return f.fail_over(); }},
-      FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); }, false, true},
+      FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); },
+                Upstream::address},
       of_cluster("slot-move", 6 * kSecond, [](Faults& f) { return f.move_slots(); }),
       of_cluster("slot-move-and", 12 * kSecond,
                  [](Faults& f) { return f.move_slots_and_strike(); }),
       of_cluster("shard-out", 30 * kSecond, [](Faults& f) { return f.lose_shard(); }),
+      of_sentinels("primary-cut", 20 * kSecond, [](Faults& f) { return f.cut_primary(); }),
+      of_sentinels("sentinel", 5 * kSecond, [](Faults& f) { return f.lose_sentinel(); }),
+      of_sentinels("sentinel-cut", 10 * kSecond, [](Faults& f) { return f.cut_sentinels(); }),
+      of_sentinels("sentinels-new", 60 * kSecond, [](Faults& f) { return f.replace_sentinels(); }),
+      of_name("name", 10 * kSecond, [](Faults& f) { return f.lose_name(); }),
+      of_name("name-split", 15 * kSecond, [](Faults& f) { return f.split_name(); }),
+      of_name("name-dead", 15 * kSecond, [](Faults& f) { return f.dilute_name(); }),
   };
   return kKinds;
 }
 
-Faults::Faults(World& world) : world_(world) {}
+Faults::Faults(World& world)
+    : world_(world), promotion_random_(stream(world.options.seed, "promotion")) {
+  if (Sentinels* sentinels = world.servers.sentinels()) sentinels->promote = [this] { promote(); };
+}
 
 std::int64_t Faults::between(std::int64_t low_us, std::int64_t high_us) {
   // More short ones than long ones: the square of a uniform number.
@@ -141,6 +160,8 @@ void Faults::heal() {
     redis.flags = ServerFlags{};
     redis.denied.clear();
   }
+  if (Sentinels* sentinels = world_.servers.sentinels()) sentinels->heal();
+  if (Names* names = world_.servers.names()) names->heal();
   for (const auto& one : world_.instances) {
     one->network().be_fast();
     one->network().speak();

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/random.h"
-#include "sim/redis_model.h"
 #include "sim/scheduler.h"
+#include "sim/servers.h"
 #include "store/faulty/faulty_store.h"
 
 namespace stayd::sim {
@@ -27,8 +27,8 @@ struct FaultKind {
   const char* name;
   std::int64_t mean_us;     // between two of them, before the seed's own factor
   bool (*strike)(Faults&);  // false: not possible just now
-  bool of_cluster = false;  // nothing of the kind happens to a single Redis
-  bool of_single = false;   // ... or to a Cluster
+  // Nothing of the kind happens elsewhere; nullopt: it happens everywhere.
+  std::optional<Upstream> only = std::nullopt;
 };
 std::span<const FaultKind> fault_kinds();
 
@@ -71,6 +71,13 @@ class Faults {
   bool move_slots();
   bool move_slots_and_strike();
   bool lose_shard();
+  bool cut_primary();
+  bool lose_sentinel();
+  bool cut_sentinels();
+  bool replace_sentinels();
+  bool lose_name();
+  bool split_name();
+  bool dilute_name();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);
@@ -94,10 +101,14 @@ class Faults {
   std::optional<FullKey> pick_key();  // of Redis; not stayd's own
   void depose(RedisModel& old);
   void wake_standby();
+  void promote();
+  RedisModel& take_place(std::size_t shard, std::int64_t seen_us);
+  void come_back(RedisModel& old);
 
   World& world_;
   std::vector<std::unique_ptr<Random>> randoms_;  // one for each kind
   Random* random_ = nullptr;                      // of the kind that strikes
+  Random promotion_random_;                       // of what Sentinels do by themselves
   bool healed_ = false;
   // The standby was taken over before, and left then; 0: never used.
   bool standby_known_ = false;

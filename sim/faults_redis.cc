@@ -67,31 +67,42 @@ void Faults::start_redis(std::size_t shard, std::uint64_t how) {
   }
 }
 
-// A replica that lags behind takes over, at the same address or, in a Cluster, at another: of a
-// dead primary, or there are two of them for a while.
+// A replica that lags behind takes over, at the same address or, where somebody tells of it, at
+// another: of a dead primary, or there are two of them for a while.
 bool Faults::fail_over() {
+  if (Sentinels* sentinels = world_.servers.sentinels()) {
+    return adopted() && sentinels->fail_over();
+  }
   return fail_over(struck());
 }
 
 bool Faults::fail_over(std::size_t shard) {
-  RedisModel& redis = world_.servers[shard];
   if (!adopted()) return false;
   if (RedisModel* before = world_.servers.deposed(shard)) before->kill();
   const std::int64_t lag_us = random_->chance(40) ? 0 : between(kMs, 5 * kSecond);
-  const std::int64_t seen_us = std::max(world_.scheduler.now_us() - lag_us, world_.truth_us);
-  note_loss("a replica" + (world_.servers.cluster() ? " of " + name_of(shard) : "") +
-            " takes over, " + std::to_string(lag_us / kMs) + " ms behind");
-  RedisModel* old = nullptr;
-  world_.lose_keys(shard,
-                   [&] { old = &world_.servers.promote(shard, redis.changes_since(seen_us)); });
-  depose(*old);
+  depose(take_place(shard, world_.scheduler.now_us() - lag_us));
   return true;
+}
+
+// With what it has seen by then. Returned: the primary of before.
+RedisModel& Faults::take_place(std::size_t shard, std::int64_t seen_us) {
+  seen_us = std::max(seen_us, world_.truth_us);
+  note_loss("a replica" + (world_.servers.cluster() ? " of " + name_of(shard) : "") +
+            " takes over, " + std::to_string((world_.scheduler.now_us() - seen_us) / kMs) +
+            " ms behind");
+  const std::size_t behind = world_.servers[shard].changes_since(seen_us);
+  RedisModel* old = nullptr;
+  world_.lose_keys(shard, [&] { old = &world_.servers.promote(shard, behind); });
+  return *old;
 }
 
 void Faults::depose(RedisModel& old) {
   const auto how = random_->below(3);
   if (how == 0) return old.kill();
-  const std::int64_t until_us = between(10 * kMs, 10 * kSecond);
+  // A name moves late, and old answers are kept for a while.
+  const bool long_lived = world_.servers.names() != nullptr && random_->chance(30);
+  const std::int64_t until_us = long_lived ? static_cast<std::int64_t>(random_->below(90 * kSecond))
+                                           : between(10 * kMs, 10 * kSecond);
   later(until_us, [this, &old, how] {
     note(how == 1 ? "the old primary dies" : "the old primary becomes a replica");
     if (how == 1) return old.kill();

@@ -28,6 +28,10 @@ Instance::Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary
           [this](std::function<void()> action) { deliver(std::move(action)); }),
       disk_(scheduler, random,
             [this](std::function<void()> action) { deliver(std::move(action)); }) {
+  if (Names* names = servers_.names()) {
+    resolver_ = std::make_unique<HostResolver>(
+        *names, [this](std::function<void()> action) { deliver(std::move(action)); });
+  }
   if (!servers_.cluster()) return;
   ear_ = servers_.listen([this](const Topology& topology) { on_topology(topology); });
 }
@@ -49,11 +53,13 @@ void Instance::start_engine() {
   if (fleet_) engine_->join(*fleet_);
   LinkOptions link;
   link.endpoint.host = "redis";
+  if (servers_.sentinels() != nullptr) link.endpoint.port = 0;
+  if (resolver_) make_name_dialer(), link.endpoint.host = Names::kName;
+  Dialer& dialer = by_name_ ? static_cast<Dialer&>(*by_name_) : network_;
   link.max_retry_ms = 8000;
   link.rules = options_.engine.rules;
-  data_ =
-      std::make_unique<Link>(link, network_, engine_->data_events(), counters_, *engine_random_);
-  aux_ = std::make_unique<Link>(link, network_, engine_->aux_events(), counters_, *engine_random_);
+  data_ = std::make_unique<Link>(link, dialer, engine_->data_events(), counters_, *engine_random_);
+  aux_ = std::make_unique<Link>(link, dialer, engine_->aux_events(), counters_, *engine_random_);
   if (options_.engine.replica_reads) {
     replica_ =
         std::make_unique<ReplicaLink>(link, network_, engine_->replica_events(), *engine_random_);
@@ -64,6 +70,7 @@ void Instance::start_engine() {
     if (fleet_) fleet_->start(now());
     data_->start(now());
     aux_->start(now());
+    if (servers_.sentinels() != nullptr) start_sentinels();
   });
 }
 
@@ -93,6 +100,43 @@ void Instance::run_backup() {
     if (life != life_ || backup_run_us_ != at_us) return;
     deliver([] {});
   });
+}
+
+void Instance::start_sentinels() {
+  SentinelOptions options;
+  options.sentinels = options_.sentinels;
+  options.primary_name = Sentinels::kPrimaryName;
+  SentinelEvents& self = *this;
+  sentinels_ = std::make_unique<SentinelWatch>(std::move(options), network_, self, *this, counters_,
+                                               *engine_random_);
+  sentinels_->start(now());
+}
+
+void Instance::make_name_dialer() {
+  const auto due = [this] {
+    scheduler_.after(0, [this] {
+      deliver([this] {
+        if (by_name_) by_name_->tell_ends();
+      });
+    });
+  };
+  AddressDialer& self = *this;
+  by_name_ = std::make_unique<NameDialer>(self, *resolver_, due, *this, counters_);
+  by_name_->set_now(now());
+}
+
+std::unique_ptr<Transport> Instance::dial_address(const Address& address,
+                                                  std::int64_t connect_timeout_ms,
+                                                  TransportEvents& events) {
+  return network_.dial({address.host_text(), 6379, ""}, connect_timeout_ms, events);
+}
+
+// As ShardStack does.
+void Instance::on_primary(const Endpoint& primary) {
+  constexpr std::string_view kCause = "the Sentinels name another primary";
+  engine_->set_address(primary.text());
+  data_->move_to(primary, kCause);
+  aux_->move_to(primary, kCause);
 }
 
 void Instance::change_region(bool known) {
@@ -138,6 +182,9 @@ void Instance::kill() {
   data_.reset();
   aux_.reset();
   replica_.reset();
+  sentinels_.reset();
+  by_name_.reset();
+  if (resolver_) resolver_->on_kill();
   engine_.reset();
   fleet_.reset();
   backup_.reset();
@@ -185,6 +232,11 @@ void Instance::turn(const std::function<void()>& action) {
 
 void Instance::tick_all() {
   if (set_) return set_->on_tick(now());
+  if (sentinels_) {
+    sentinels_->doubt(!data_->up());
+    sentinels_->on_tick(now());
+  }
+  if (by_name_) by_name_->on_tick(now());
   data_->on_tick(now());
   aux_->on_tick(now());
   if (replica_) replica_->on_tick(now());
@@ -205,7 +257,13 @@ bool Instance::in_step() const {
   };
   if (!status.adoption_complete || status.to_read_back != 0 || !good(status.shard)) return false;
   return std::ranges::all_of(status.shards, [&](const auto& one) { return good(one.status); }) &&
-         follows_topology();
+         follows_topology() && follows_primary();
+}
+
+bool Instance::follows_primary() const {
+  if (sentinels_) return data_->endpoint() == servers_.endpoint(0);
+  const RedisModel* const old = servers_.deposed(0);
+  return !by_name_ || old == nullptr || !network_.talks_to(*old);
 }
 
 bool Instance::follows_topology() const {

@@ -1,6 +1,7 @@
-// One stayd process in the simulator: the real Engine and two real Links, or of a Redis Cluster the
-// real ShardSet, on simulated network and disk. Can be killed, started again and paused. One loop;
-// owned by the World.
+// One stayd process in the simulator: the real Engine and two real Links, with the real
+// SentinelWatch or NameDialer where Sentinels or a name lead to the primary, or of a Redis Cluster
+// the real ShardSet, on simulated network and disk. Can be killed, started again and paused. One
+// loop; owned by the World.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,9 @@
 #include "core/engine.h"
 #include "core/fleet_store.h"
 #include "redis/link.h"
+#include "redis/name_dialer.h"
 #include "redis/replica_link.h"
+#include "redis/sentinel.h"
 #include "redis/shard_set.h"
 #include "sim/diary.h"
 #include "sim/disk.h"
@@ -34,10 +37,11 @@ inline constexpr const char* kFirstRegion = "first";
 
 struct InstanceOptions {
   EngineOptions engine;
+  std::vector<Endpoint> sentinels;  // that it knows at first; where there are any
   std::vector<SessionPolicy> policies;
 };
 
-class Instance final : public EventSink {
+class Instance final : public EventSink, private SentinelEvents, private AddressDialer {
  public:
   // `name` stands in the diary before what this one does; empty where it is the only one.
   Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary& diary,
@@ -86,6 +90,11 @@ class Instance final : public EventSink {
   std::size_t calls_under_way() const;
   // Works, believes Redis, and owes nothing to anybody.
   bool in_step() const;
+  // Is where the primary is, as far as it is a matter of who tells that.
+  bool follows_primary() const;
+  bool knows_all_sentinels() const {
+    return sentinels_ && sentinels_->status().known == Sentinels::kCount;
+  }
   const std::string& name() const { return name_; }
   // Has heard of everything that Redis held at first; dead or alive. Of a Cluster, but for what has
   // moved meanwhile: it has not settled().
@@ -99,6 +108,7 @@ class Instance final : public EventSink {
   void watch(std::function<void(const Event&)> on_event) { on_event_ = std::move(on_event); }
 
   Network& network() { return network_; }
+  const Network& network() const { return network_; }
   Disk& disk() { return disk_; }
   const Disk& disk() const { return disk_; }
   void note(const std::string& text) { diary_.note(name_ + text); }
@@ -108,6 +118,11 @@ class Instance final : public EventSink {
   void start_set();
   void start_fleet();
   void run_backup();
+  void start_sentinels();
+  void on_primary(const Endpoint& primary) override;
+  void make_name_dialer();
+  std::unique_ptr<Transport> dial_address(const Address& address, std::int64_t connect_timeout_ms,
+                                          TransportEvents& events) override;
   void on_topology(const Topology& topology);
   bool follows_topology() const;
   void tick_all();
@@ -137,12 +152,15 @@ class Instance final : public EventSink {
   HlcClock hlc_;
   std::int64_t backup_run_us_ = 0;  // when it is run next; 0: no time is planned
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<HostResolver> resolver_;  // nullptr: there is no name that moves
+  std::unique_ptr<NameDialer> by_name_;     // likewise
   std::unique_ptr<Link> data_, aux_;
-  std::unique_ptr<ReplicaLink> replica_;  // nullptr: replicas are not asked
-  std::unique_ptr<ShardSet> set_;         // of a Cluster, instead of these
-  std::size_t ear_ = 0;                   // hears of the Cluster's topology
-  bool asks_ = false;                     // ... and has asked for it
-  bool adopted_ = false;                  // when it was killed
+  std::unique_ptr<ReplicaLink> replica_;      // nullptr: replicas are not asked
+  std::unique_ptr<SentinelWatch> sentinels_;  // nullptr: the primary stays where it is
+  std::unique_ptr<ShardSet> set_;             // of a Cluster, instead of these
+  std::size_t ear_ = 0;                       // hears of the Cluster's topology
+  bool asks_ = false;                         // ... and has asked for it
+  bool adopted_ = false;                      // when it was killed
   std::uint64_t life_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;

@@ -13,12 +13,14 @@ using stayd::sim::RunnerOptions;
 using stayd::sim::SeedResult;
 using stayd::sim::Totals;
 
-constexpr std::uint64_t kSeedsOfACommit = 500;
+constexpr std::uint64_t kSeedsOfATree = 500;
+constexpr std::uint64_t kFirstSeed = 1;    // where git names no sources
 constexpr std::uint64_t kSaidEach = 1000;  // seeds
 
 struct Options {
   RunnerOptions runner;
   std::string commit = "none";
+  std::string tree;
   std::string trace;
   int trace_db = 0;
   std::string faults;
@@ -39,6 +41,12 @@ void tell(const Options& options, const SeedResult& result) {
   }
   if (++ended % kSaidEach == 0) fmt::print("{} seeds so far\n", ended);
   std::fflush(stdout);
+}
+
+// The same sources give the same seeds, whatever commit carries them.
+std::uint64_t seed_of(const std::string& tree) {
+  const std::uint64_t digits = std::strtoull(tree.substr(0, 8).c_str(), nullptr, 16);
+  return digits == 0 ? kFirstSeed : digits;
 }
 
 int run(const Options& options) {
@@ -83,11 +91,12 @@ int main(int argc, char** argv) {
   RunnerOptions& runner = options.runner;
   runner.jobs = static_cast<unsigned>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
   CLI::App app{"The deterministic simulator: real engine, simulated Redis, network, disk and time"};
-  auto* seed = app.add_option("--seed", runner.world.seed, "the first seed; else the commit's");
+  auto* seed = app.add_option("--seed", runner.world.seed, "the first seed; else the tree's");
   auto* seeds = app.add_option("--seeds", runner.seeds, "how many: 500, or 1 with --seed");
   app.add_option("--minutes", runner.world.minutes, "simulated minutes of faults in each seed")
       ->capture_default_str();
-  app.add_option("--commit", options.commit, "what is being run; its hash is the first seed");
+  app.add_option("--commit", options.commit, "what is being run, to be told");
+  app.add_option("--tree", options.tree, "git's name of the sources: its first digits name seeds");
   app.add_option("--jobs", runner.jobs, "processes")->capture_default_str();
   runner.world.instances.reset();
   app.add_option("--instances", runner.world.instances, "stayds on one Redis, 1 to 5; else drawn")
@@ -95,6 +104,11 @@ int main(int argc, char** argv) {
   app.add_option("--shards", runner.world.shards, "of a Redis Cluster, 2 or 3; 1: one Redis")
       ->check(CLI::Range(1, 3))
       ->capture_default_str();
+  app.add_flag("--sentinels", runner.world.sentinels, "name one Redis that moves")
+      ->excludes("--shards");
+  app.add_flag("--name", runner.world.name, "that leads to one Redis that moves")
+      ->excludes("--shards")
+      ->excludes("--sentinels");
   auto& engine = runner.world.instance.engine;
   app.add_flag("--fleet", runner.world.fleet, "the stayds share a backup");
   app.add_flag("--replica", engine.replica_reads, "of one Redis; the backfill does not end");
@@ -113,8 +127,8 @@ int main(int argc, char** argv) {
   app.add_flag("--verbose", options.verbose, "a line for each seed");
   CLI11_PARSE(app, argc, argv);
   if (!*seed) {
-    runner.world.seed = std::strtoull(options.commit.substr(0, 8).c_str(), nullptr, 16);
-    if (!*seeds) runner.seeds = kSeedsOfACommit;
+    runner.world.seed = seed_of(options.tree);
+    if (!*seeds) runner.seeds = kSeedsOfATree;
   }
   if (*nightly) {
     runner.seeds = UINT64_MAX;

@@ -105,14 +105,14 @@ std::unique_ptr<Transport> Network::dial(const Endpoint& endpoint, std::int64_t 
 
 void Network::connect(const WirePtr& wire, const Endpoint& endpoint) {
   if (wire->client == nullptr) return;
-  RedisModel* const redis = resolve_(endpoint);
-  if (redis == nullptr || !redis->listening()) {
+  Server* const server = resolve_(endpoint);
+  if (server == nullptr || !server->listening()) {
     to_client(wire, [this, wire] { end_client(wire, CloseReason::refused, "Connection refused"); });
     return;
   }
-  auto peer = redis->accept();
+  auto peer = server->accept();
   wire->peer = peer;
-  wire->run_id = redis->run_id();
+  wire->run_id = server->run_id();
   // The server's end does not keep the wire alive: a wire nobody listens on any more is dropped.
   peer->send = [this, weak = std::weak_ptr(wire)](std::string bytes) {
     const WirePtr wire = weak.lock();
@@ -134,7 +134,7 @@ void Network::connect(const WirePtr& wire, const Endpoint& endpoint) {
     wire->connected = true;
     wire->client->on_connected();
   });
-  redis->greet(peer);
+  server->greet(peer);
 }
 
 void Network::flush(const WirePtr& wire) {
@@ -143,7 +143,7 @@ void Network::flush(const WirePtr& wire) {
   to_server(wire, [this, wire, bytes = std::exchange(wire->outbox, {})] {
     scheduler_.trace(bytes);
     if (wire->peer == nullptr || !wire->peer->open) return;
-    RedisModel& server = *wire->peer->server;
+    Server& server = *wire->peer->server;
     if (wire->client == nullptr && server.run_id() != wire->run_id) on_stray(bytes);
     server.receive(wire->peer, bytes);
   });
@@ -171,6 +171,13 @@ Network::WirePtr Network::pick(unsigned choice) const {
     if (wire->client != nullptr && wire->connected) open.push_back(wire);
   }
   return open.empty() ? nullptr : open[choice % open.size()];
+}
+
+bool Network::talks_to(const Server& server) const {
+  return std::ranges::any_of(wires_, [&](const WirePtr& wire) {
+    const bool open = wire->client != nullptr && wire->connected && wire->peer->open;
+    return open && wire->peer->server == &server;
+  });
 }
 
 bool Network::halve_one(unsigned choice) {

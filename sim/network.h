@@ -1,6 +1,6 @@
-// The simulated network between stayd and Redis: connections with delay, refusal, loss, silence in
-// one or both directions, and bytes in flight. Implements redis/transport.h. One loop; the World
-// owns it; transports belong to whoever dials.
+// The simulated network between stayd and whom it talks to: connections with delay, refusal, loss,
+// silence in one or both directions, and bytes in flight. Implements redis/transport.h. One loop;
+// the World owns it; transports belong to whoever dials.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 #include "base/random.h"
 #include "redis/transport.h"
-#include "sim/redis_model.h"
 #include "sim/scheduler.h"
+#include "sim/server.h"
 
 namespace stayd::sim {
 
@@ -35,7 +35,7 @@ class Network final : public Dialer {
   using Deliver = std::function<void(std::function<void()>)>;
 
   // Who listens at an address; nullptr: nobody.
-  using Resolve = std::function<RedisModel*(const Endpoint&)>;
+  using Resolve = std::function<Server*(const Endpoint&)>;
 
   Network(Scheduler& scheduler, Random& random, Resolve resolve, Deliver deliver);
   ~Network() override;
@@ -47,7 +47,9 @@ class Network final : public Dialer {
   std::int64_t min_delay_us = 30, max_delay_us = 150;
   void be_fast() { min_delay_us = 30, max_delay_us = 150; }
   bool silent_to_server = false, silent_to_client = false;
+  bool well() const { return !silent_to_server && !silent_to_client && max_delay_us <= kMs; }
   void speak();  // ends silence: what was held passes
+  bool talks_to(const Server& server) const;
   // False: no connection is open.
   bool lose_one(unsigned choice);   // resets one open connection
   bool halve_one(unsigned choice);  // half-open: its server's end is gone, and nobody says so

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "resp/request_parser.h"
+#include "sim/redis_model.h"
 
 namespace stayd::sim {
 namespace {

@@ -1,10 +1,22 @@
 // World: promises that no history of one key shows, each checked at the moment at which it could be
 // broken.
+#include <algorithm>
+
 #include "core/canary.h"
 #include "core/side_keys.h"
 #include "sim/world.h"
 
 namespace stayd::sim {
+
+namespace {
+
+constexpr std::int64_t kLookUs = 500 * kMs;
+// Answers of before count for 5 s.
+constexpr std::int64_t kSentinelsUs = 8 * kSecond;
+// Beyond a TTL: 5 s until the name is asked, and up to 16 answers of a name that took turns.
+constexpr std::int64_t kNameUs = 24 * kSecond;
+
+}  // namespace
 
 // I1: an acknowledged logout outlives the power.
 std::set<FullKey> World::acknowledged_tombs(const Instance& one) const {
@@ -52,6 +64,35 @@ void World::check_deletion_by_stranger() {
   servers.of(key).remove(key);
   users.ask(key, {.commands = {{"GET", name}}});
   pass(100 * kMs);
+}
+
+// Nothing hides from this one what the Sentinels, or every answer to the name, say of the primary.
+bool World::is_told(const Instance& one) const {
+  if (!one.alive() || one.paused() || !one.network().well()) return false;
+  if (const Names* names = servers.names()) return names->tells(servers.endpoint(0));
+  return one.knows_all_sentinels() && servers.sentinels()->tell_primary();
+}
+
+// I14: then it goes there, however well the one of before serves. By one name nobody is at two.
+void World::check_followed() {
+  scheduler.after(kLookUs, [this] { check_followed(); });
+  const Names* const names = servers.names();
+  const RedisModel* const old = servers.deposed(0);
+  const std::int64_t bound_us = names != nullptr ? names->ttl_us() + kNameUs : kSentinelsUs;
+  for (const auto& one : instances) {
+    const Network& network = one->network();
+    if (names != nullptr && old != nullptr && network.talks_to(redis) && network.talks_to(*old)) {
+      users.fail({}, one->name() + "is connected to two Redises by one name");
+    }
+    if (!is_told(*one) || one->follows_primary()) {
+      astray_us_.erase(one.get());
+      continue;
+    }
+    const auto since = astray_us_.emplace(one.get(), scheduler.now_us()).first;
+    if (scheduler.now_us() - since->second <= bound_us) continue;
+    users.fail({}, one->name() + "is told that the primary is " + servers.endpoint(0).text() +
+                       ", and is elsewhere");
+  }
 }
 
 }  // namespace stayd::sim

@@ -95,6 +95,10 @@ void RedisModel::trade_places(RedisModel& other) {
 
 void RedisModel::kill() {
   running_ = false;
+  end_connections();
+}
+
+void RedisModel::end_connections() {
   auto peers = std::move(peers_);
   peers_.clear();
   for (auto& [id, peer] : peers) {

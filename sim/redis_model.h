@@ -17,9 +17,9 @@
 #include "base/random.h"
 #include "base/slots.h"
 #include "resp/command_table.h"
-#include "resp/request_parser.h"
 #include "session/record.h"
 #include "sim/scheduler.h"
+#include "sim/server.h"
 
 namespace stayd::sim {
 
@@ -39,24 +39,7 @@ struct ServerFlags {
   bool frozen = false;       // SIGSTOP: takes bytes, does nothing
 };
 
-class RedisModel;
-
-// The server's end of one connection.
-struct Peer {
-  RedisModel* server = nullptr;  // outlives it
-  std::int64_t id = 0;
-  bool open = true;
-  int db = 0;
-  std::string in;
-  RequestParser parser;
-  bool multi = false;
-  bool dirty = false;
-  std::vector<std::vector<std::string>> queued;
-  std::function<void(std::string)> send;  // replies towards the client
-  std::function<void()> close;            // the server ends the connection
-};
-
-class RedisModel {
+class RedisModel final : public Server {
  public:
   // What a primary of a Redis Cluster knows of slots.
   struct Place {
@@ -69,12 +52,14 @@ class RedisModel {
   RedisModel(Scheduler& scheduler, Random& random);
 
   // --- the network's side
-  bool listening() const { return running_; }
-  const std::string& run_id() const { return run_id_; }
-  std::shared_ptr<Peer> accept();
-  void receive(const std::shared_ptr<Peer>& peer, std::string_view bytes);
-  void greet(const std::shared_ptr<Peer>& peer);      // it knows that it is connected
-  void peer_gone(const std::shared_ptr<Peer>& peer);  // after what was received has been executed
+  bool listening() const override { return running_; }
+  const std::string& run_id() const override { return run_id_; }
+  std::shared_ptr<Peer> accept() override;
+  void greet(const std::shared_ptr<Peer>& peer) override;
+  void receive(const std::shared_ptr<Peer>& peer, std::string_view bytes) override;
+  void process(const std::shared_ptr<Peer>& peer) override;
+  // After what was received has been executed.
+  void peer_gone(const std::shared_ptr<Peer>& peer) override;
 
   // --- faults
   ServerFlags flags;
@@ -98,6 +83,7 @@ class RedisModel {
   // The other one's memory, process and connections are behind this address from now on, and the
   // other way round; what befalls the address (flags, delays, clock) stays.
   void trade_places(RedisModel& other);
+  void end_connections();  // CLIENT KILL TYPE normal
   void freeze() { flags.frozen = true; }
   void thaw();
   void evict(std::size_t count);
@@ -133,7 +119,6 @@ class RedisModel {
   };
   using Words = std::vector<std::string>;
 
-  void process(const std::shared_ptr<Peer>& peer);
   void new_process();
   void go_back(std::size_t lost_changes);
 

@@ -10,15 +10,17 @@ namespace {
 
 constexpr std::uint16_t kFirstPort = 7000;
 constexpr std::uint16_t kPortsOfAShard = 10'000;
+constexpr std::size_t kMembers = 3;  // a primary and its replicas, as Sentinels know them
 constexpr std::int64_t kFirstToldUs = 50 * kMs, kLastToldUs = 2 * kSecond;
 constexpr std::int64_t kTryAgainUs = 20 * kMs;
 constexpr std::int64_t kLongestLagUs = 5 * kSecond;  // of a replica; stayd's bound is 3 s
 
 }  // namespace
 
-Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards)
+Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards, Upstream upstream)
     : scheduler_(scheduler),
       own_(own),
+      upstream_(upstream),
       shards_(static_cast<std::size_t>(shards)),
       standby_random_(own),
       standby_(std::make_unique<RedisModel>(scheduler, standby_random_)) {
@@ -38,6 +40,16 @@ Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards)
       return std::string();
     };
   }
+  if (upstream_ == Upstream::sentinels) {
+    sentinels_ = std::make_unique<Sentinels>(scheduler, Random(own.next()), *this);
+  } else if (upstream_ == Upstream::name) {
+    names_ = std::make_unique<Names>(scheduler, Random(own.next()), *this);
+  }
+}
+
+Endpoint Servers::place(std::uint16_t port) const {
+  if (upstream_ != Upstream::name) return {"redis", port, ""};
+  return {"10.0.0." + std::to_string(port - kFirstPort + 1), 6379, ""};
 }
 
 std::size_t Servers::shard_of(const FullKey& key) const {
@@ -84,14 +96,18 @@ RedisModel* Servers::replica() {
   return &one;
 }
 
-RedisModel* Servers::at(const Endpoint& to) {
-  if (to.host == kReplica) return replica();
-  if (!cluster()) return shards_[0].primary.get();
+Server* Servers::at(const Endpoint& to) {
+  if (sentinels_ && to.host == Sentinels::kHost) return sentinels_->at(to);
+  return to.host == kReplica ? replica() : redis_at(to);
+}
+
+RedisModel* Servers::redis_at(const Endpoint& to) {
+  if (upstream_ == Upstream::address) return shards_[0].primary.get();
   for (Shard& shard : shards_) {
-    if (shard.port == to.port) return shard.primary.get();
-    const auto old = std::ranges::find(shard.deposed_ports, to.port);
-    if (old == shard.deposed_ports.end()) continue;
-    return shard.deposed[static_cast<std::size_t>(old - shard.deposed_ports.begin())].get();
+    if (place(shard.port) == to) return shard.primary.get();
+    for (std::size_t i = shard.deposed.size(); i > 0; --i) {  // the last one that was there
+      if (place(shard.deposed_ports[i - 1]) == to) return shard.deposed[i - 1].get();
+    }
   }
   return nullptr;
 }
@@ -109,6 +125,11 @@ RedisModel& Servers::promote(std::size_t number, std::size_t lost_changes) {
   if (!shard.deposed.empty()) shard.deposed.back()->kill();
   shard.deposed.push_back(shard.primary->promote_replica(lost_changes));
   shard.deposed_ports.push_back(shard.port);
+  if (sentinels_ || names_) {
+    const auto steps = shard.port - kFirstPort + 1 + own_.below(kMembers - 1);
+    shard.port = static_cast<std::uint16_t>(kFirstPort + steps % kMembers);
+  }
+  if (names_) names_->on_promoted();
   if (cluster()) {
     ++shard.port;
     shard.epoch = highest_epoch() + 1;
@@ -123,7 +144,7 @@ bool Servers::two_primaries() const {
   });
 }
 
-RedisModel* Servers::deposed(std::size_t shard) {
+RedisModel* Servers::deposed(std::size_t shard) const {
   return shards_[shard].deposed.empty() ? nullptr : shards_[shard].deposed.back().get();
 }
 

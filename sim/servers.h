@@ -1,6 +1,7 @@
-// The Redis servers of a world: a standalone one, or the primaries of a Redis Cluster, each a shard
-// with slots, a memory and an address of its own (docs/adr/0012). Slots move between shards key by
-// key; whoever listens hears later who has which. One loop; owned by the World.
+// The Redis servers of a world: a standalone one, one that moves as Sentinels or its name tell, or
+// the primaries of a Redis Cluster, each a shard with slots, a memory and an address of its own
+// (docs/adr/0012). Slots move between shards key by key; whoever listens hears later who has which.
+// One loop; owned by the World.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +14,33 @@
 
 #include "base/random.h"
 #include "redis/topology.h"
+#include "sim/names.h"
 #include "sim/redis_model.h"
 #include "sim/scheduler.h"
+#include "sim/sentinels.h"
 
 namespace stayd::sim {
+
+// How stayd finds its Redis.
+enum class Upstream : std::uint8_t {
+  address,    // it stays at one
+  cluster,    // the nodes tell
+  sentinels,  // they name it
+  name,       // that leads to it
+};
 
 class Servers {
  public:
   using Listener = std::function<void(const Topology&)>;
 
   // `random`: of the servers themselves; `own`: of what makes them a Cluster.
-  Servers(Scheduler& scheduler, Random& random, Random own, int shards);
+  Servers(Scheduler& scheduler, Random& random, Random own, int shards, Upstream upstream);
 
-  bool cluster() const { return shards_.size() > 1; }
+  bool cluster() const { return upstream_ == Upstream::cluster; }
+  Sentinels* sentinels() { return sentinels_.get(); }  // nullptr: there are none
+  const Sentinels* sentinels() const { return sentinels_.get(); }
+  Names* names() { return names_.get(); }  // nullptr: no name that moves
+  const Names* names() const { return names_.get(); }
   std::size_t size() const { return shards_.size(); }
   RedisModel& operator[](std::size_t shard) { return *shards_[shard].primary; }
   const RedisModel& operator[](std::size_t shard) const { return *shards_[shard].primary; }
@@ -45,16 +60,18 @@ class Servers {
   // gets a replica of the first server as it is, or was when it was killed, without its last
   // changes.
   static constexpr std::string_view kReplica = "replica";
-  RedisModel* at(const Endpoint& endpoint);
+  Server* at(const Endpoint& endpoint);
+  RedisModel* redis_at(const Endpoint& endpoint);
+  Endpoint endpoint(std::size_t shard) const { return place(shards_[shard].port); }
   std::size_t shard_at(std::string_view address) const;  // of a deposed primary too
 
-  // A replica without the last `lost_changes` takes over: at the same address, or, of a Cluster, at
-  // another. Returned: the server of before.
+  // A replica without the last `lost_changes` takes over, at the same address only where nobody
+  // could tell of another. Returned: the server of before.
   RedisModel& promote(std::size_t shard, std::size_t lost_changes);
   // The Redis of another region (docs/adr/0015), which nobody uses at present; not of a Cluster.
   RedisModel& standby() { return *standby_; }
   bool two_primaries() const;
-  RedisModel* deposed(std::size_t shard);  // the last one; nullptr: none
+  RedisModel* deposed(std::size_t shard) const;  // the last one; nullptr: none
 
   // --- of a Cluster
   // Slots go from one shard to another: in `steps` parts, `pause_us` for each key. False: some are
@@ -72,7 +89,7 @@ class Servers {
  private:
   struct Shard {
     std::unique_ptr<RedisModel> primary;
-    std::uint16_t port = 0;
+    std::uint16_t port = 0;  // by name: stands for an address
     std::uint64_t epoch = 1;
     std::vector<std::unique_ptr<RedisModel>> deposed;
     std::vector<std::uint16_t> deposed_ports;
@@ -82,7 +99,7 @@ class Servers {
     std::int64_t last_us = 0;  // when it hears what it was told last
   };
 
-  Endpoint endpoint(std::size_t shard) const { return {"redis", shards_[shard].port}; }
+  Endpoint place(std::uint16_t port) const;
   RedisModel* replica();
   void on_changed();
   std::uint64_t highest_epoch() const;
@@ -92,6 +109,7 @@ class Servers {
 
   Scheduler& scheduler_;
   Random own_;
+  Upstream upstream_;
   std::vector<Shard> shards_;
   Random standby_random_;
   std::unique_ptr<RedisModel> standby_;
@@ -100,6 +118,8 @@ class Servers {
   std::deque<SlotSet> parts_;  // of the move under way; the first one is migrating
   std::size_t from_ = 0, to_ = 0;
   std::int64_t pause_us_ = 0;
+  std::unique_ptr<Sentinels> sentinels_;
+  std::unique_ptr<Names> names_;
 };
 
 }  // namespace stayd::sim

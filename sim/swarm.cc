@@ -21,7 +21,7 @@ std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
 
 void draw_faults(WorldOptions& options) {
   for (const FaultKind& kind : fault_kinds()) {
-    if (options.shards == 1 ? kind.of_cluster : kind.of_single) continue;
+    if (kind.only && *kind.only != options.upstream()) continue;
     Random random = stream(options.seed, std::string("draw ") + kind.name);
     const bool enabled = random.chance(kFaultChance);
     const std::int64_t mean_us = kind.mean_us / 2 + between(random, 0, 4 * kind.mean_us);
@@ -50,6 +50,16 @@ void draw_users(UsersOptions& users, std::uint64_t seed, bool clocks_jump) {
   // What has just expired comes back when a clock goes back: nothing to check there.
   users.weights[static_cast<std::size_t>(Habit::brief)] = 0;
   users.weights[static_cast<std::size_t>(Habit::express)] += 1;
+}
+
+// Which of them the operator has named.
+void draw_sentinels(WorldOptions& options) {
+  Random random = stream(options.seed, "draw sentinels");
+  const std::size_t first = random.below(Sentinels::kCount);
+  const std::size_t count = random.chance(70) ? Sentinels::kCount : 1 + random.below(2);
+  for (std::size_t i = 0; i < count; ++i) {
+    options.instance.sentinels.push_back(Sentinels::endpoint((first + i) % Sentinels::kCount));
+  }
 }
 
 }  // namespace
@@ -84,6 +94,7 @@ WorldOptions draw(WorldOptions options) {
   const bool alone = several.chance(kAloneChance);
   const int many = 2 + static_cast<int>(several.below(4));
   const int roaming = several.chance(50) ? static_cast<int>(several.below(60)) : 0;
+  if (options.sentinels && options.instance.sentinels.empty()) draw_sentinels(options);
   if (!options.instances) options.instances = alone || options.shards > 1 ? 1 : many;
   options.users.one_database = options.shards > 1 || options.fleet;
   options.users.fleet = options.fleet;
@@ -96,6 +107,8 @@ WorldOptions draw(WorldOptions options) {
 std::string describe(const WorldOptions& options) {
   std::string out;
   if (options.shards > 1) out += std::to_string(options.shards) + " shards; ";
+  if (options.sentinels) out += "Sentinels; ";
+  if (options.name) out += "a name that moves; ";
   if (*options.instances > 1) {
     out += std::to_string(*options.instances) + (options.fleet ? " stayds of a fleet, " : " stayds, ") +
            std::to_string(*options.users.roaming_percent) + "% of the sessions roam; ";
@@ -118,6 +131,8 @@ std::string command_line(const WorldOptions& options) {
   if (options.instances) out += " --instances " + std::to_string(*options.instances);
   if (options.shards > 1) out += " --shards " + std::to_string(options.shards);
   if (options.fleet) out += " --fleet";
+  if (options.sentinels) out += " --sentinels";
+  if (options.name) out += " --name";
   if (options.instance.engine.replica_reads) out += " --replica";
   if (options.only_faults) {
     std::string names;

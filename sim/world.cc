@@ -21,7 +21,8 @@ World::World(WorldOptions o)
     : given(std::move(o)),
       options(draw(given)),
       random(options.seed),
-      servers(scheduler, random, stream(options.seed, "servers"), options.shards),
+      servers(scheduler, random, stream(options.seed, "servers"), options.shards,
+              options.upstream()),
       redis(servers[0]),
       instances(make_instances()),
       instance(*instances.front()),
@@ -39,6 +40,7 @@ World::World(WorldOptions o)
     diary.on_note = [this](const std::string& text) { note_watched("   " + text); };
   }
   for (const auto& one : instances) one->start();
+  if (servers.sentinels() != nullptr || servers.names() != nullptr) check_followed();
 }
 
 void World::set_up_servers() {

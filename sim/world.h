@@ -28,6 +28,8 @@ struct WorldOptions {
   std::optional<int> instances = 1;  // stayds; drawn if not given
   int shards = 1;                    // more: of a Redis Cluster
   bool fleet = false;                // the stayds share a backup
+  bool sentinels = false;            // name the one Redis, which moves
+  bool name = false;                 // ... or a name leads to it
   bool faults = true;                // a random subset, at random rates
   bool fill_redis = true;            // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
@@ -37,6 +39,12 @@ struct WorldOptions {
   std::optional<FullKey> watched;  // its history tells of every change, and is always reported
   UsersOptions users;
   InstanceOptions instance;
+
+  Upstream upstream() const {
+    if (sentinels) return Upstream::sentinels;
+    if (name) return Upstream::name;
+    return shards > 1 ? Upstream::cluster : Upstream::address;
+  }
 };
 
 class World {
@@ -92,6 +100,8 @@ class World {
   void check_logouts_of_power_cut(const Instance& one, const std::set<FullKey>& buried);
   void check_position(const Instance& one, const Event& event);
   void check_deletion_by_stranger();
+  void check_followed();
+  bool is_told(const Instance& one) const;
   bool equal_in_redis(const FullKey& key) const;
   // By the true time; 0: never.
   std::int64_t expiry_in_redis(const FullKey& key, const Record& record) const {
@@ -115,8 +125,9 @@ class World {
   void compare_roaming(const FullKey& key);
 
   // By stayd; of a Cluster some slots' rows, as stayd has divided them: the rest may follow.
-  std::map<const Instance*, SlotSet> ends_lost_;    // by a power cut; until Redis is the truth
-  std::map<const Instance*, SlotSet> filled_anew_;  // from Redis
+  std::map<const Instance*, SlotSet> ends_lost_;       // by a power cut; until Redis is the truth
+  std::map<const Instance*, SlotSet> filled_anew_;     // from Redis
+  std::map<const Instance*, std::int64_t> astray_us_;  // is told where Redis is, and is elsewhere
   Faults faults_;
   std::optional<Witness> witness_;
 };

@@ -2,6 +2,7 @@
 //
 //   ledger_bench [folder] [rows] [keys] [per turn] [in flight]
 //
+// LEDGER_BENCH_SEAL=1, LEDGER_BENCH_ZSTD=1: values are encrypted, compressed.
 // LEDGER_BENCH_KILL=1: ends by SIGKILL, so that the next run's start has a log to replay.
 #include <fmt/format.h>
 #include <signal.h>
@@ -44,6 +45,10 @@ int main(int argc, char** argv) {
   LedgerOptions options;
   options.path = path;
   options.wall_ms = [] { return real_now().wall_ms; };
+  if (std::getenv("LEDGER_BENCH_SEAL") != nullptr) {
+    options.at_rest.keys.emplace_back(std::string(SecretKey::kBytes, 'k'));
+  }
+  options.at_rest.compress = std::getenv("LEDGER_BENCH_ZSTD") != nullptr;
   const auto opening = std::chrono::steady_clock::now();
   Result<std::unique_ptr<Ledger>> opened = Ledger::open(options, waiter);
   const std::chrono::duration<double, std::milli> open_ms =

@@ -66,19 +66,22 @@ Block* take(std::size_t size) {
     if (wanted > kExact && (*list)->number != wanted) continue;
     Block* const block = *list;
     *list = next_free(block);
+    next_free(block) = nullptr;  // the rest is zero since it was freed
     return block;
   }
   const std::size_t at = head().used;
   STAYD_ASSERT(at + wanted * kGrain <= kMaxBytes);
   head().used += wanted * kGrain;
   head().starts[at / kGrain / 64] |= std::uint64_t{1} << (at / kGrain % 64);
+  // A world that has been left may have used it.
+  std::memset(reinterpret_cast<void*>(kBase + at), 0, wanted * kGrain);
   return reinterpret_cast<Block*>(kBase + at);
 }
 
 void* allocate(std::size_t size) {
   size = size == 0 ? 1 : size;
   Block* const block = take(size);
-  std::memset(static_cast<void*>(block), 0, grains(size) * kGrain);
+  block->number = 0;
   block->size = static_cast<std::uint32_t>(size);
   return block->begin();
 }
@@ -139,9 +142,9 @@ void reset() {
 void save(Snapshot& out) {
   const std::size_t lists = offsetof(Head, starts) + bitmap_words() * sizeof(std::uint64_t);
   const std::size_t blocks = head().used - kFirst;
-  out.resize(lists + blocks);
-  std::memcpy(out.data(), reinterpret_cast<const void*>(kBase), lists);
-  std::memcpy(out.data() + lists, reinterpret_cast<const void*>(kBase + kFirst), blocks);
+  std::byte* const to = out.make(lists + blocks);
+  std::memcpy(to, reinterpret_cast<const void*>(kBase), lists);
+  std::memcpy(to + lists, reinterpret_cast<const void*>(kBase + kFirst), blocks);
 }
 
 void restore(const Snapshot& from) {
@@ -157,6 +160,11 @@ void restore(const Snapshot& from) {
 Block* find(std::uintptr_t address) {
   if (address < kBase + kFirst || address >= kBase + head().used) return nullptr;
   const std::size_t grain = (address - kBase) / kGrain;
+  const std::size_t before = grain - 1;  // most pointers point to the beginning of something
+  if ((head().starts[before / 64] >> (before % 64) & 1) != 0 && address % kGrain == 0) {
+    Block* const block = reinterpret_cast<Block*>(address - sizeof(Block));
+    if (block->size != 0) return block;
+  }
   std::size_t word = grain / 64;
   std::uint64_t bits = head().starts[word] & (~std::uint64_t{0} >> (63 - grain % 64));
   while (bits == 0) bits = head().starts[--word];

@@ -9,7 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+#include <memory>
 
 namespace stayd::sim::model::arena {
 
@@ -41,7 +41,24 @@ class Outside {
 // Empties the arena. Whatever lived there is gone, without destructors.
 void reset();
 
-using Snapshot = std::vector<std::byte>;
+// What was saved. Its memory is used again by the next save into it.
+class Snapshot {
+ public:
+  std::byte* make(std::size_t size) {
+    if (size > room_) {
+      room_ = size;
+      bytes_.reset(new std::byte[room_]);  // not zeroed: all of it is written
+    }
+    size_ = size;
+    return bytes_.get();
+  }
+  const std::byte* data() const { return bytes_.get(); }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+  std::size_t size_ = 0, room_ = 0;
+};
 void save(Snapshot& out);
 void restore(const Snapshot& from);
 

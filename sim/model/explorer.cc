@@ -31,10 +31,10 @@ class Search {
   Result run() {
     if (limits_.replies) world_->remember_replies();
     descend();
-    while (!stack_.empty() && result_.violation.empty()) {
-      Frame& top = stack_.back();
+    while (open_ > 0 && result_.violation.empty()) {
+      Frame& top = stack_[open_ - 1];
       if (top.next == top.steps.size()) {
-        stack_.pop_back();
+        --open_;
         continue;
       }
       if (result_.states >= limits_.max_states) {
@@ -90,8 +90,10 @@ class Search {
     }
     if (!is_new()) return;
     ++result_.states;
-    Frame& frame = stack_.emplace_back();
+    if (open_ == stack_.size()) stack_.emplace_back();
+    Frame& frame = stack_[open_++];
     frame.steps = steps_;
+    frame.next = 0;
     frame.depth = path_.size();
     arena::save(frame.world);
   }
@@ -101,7 +103,8 @@ class Search {
   const Limits limits_;
   World* const world_;
   Result result_;
-  std::vector<Frame> stack_;
+  std::vector<Frame> stack_;  // those behind the open ones keep their memory for the next
+  std::size_t open_ = 0;
   std::vector<Step> path_;
   std::vector<Step> steps_;
   boost::unordered_flat_set<std::uint64_t> met_;

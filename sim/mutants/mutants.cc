@@ -8,6 +8,10 @@ const std::vector<Mutant>& mutants() {
       // --- what is believed of Redis
       {"a miss is proof", "R4", {&R::nil_needs_proof}},
       {"trust right after a reconnect", "R12", {&R::new_connections_are_doubted}},
+      {"another region's Redis is taken for the one before",
+       "R12",
+       {&R::other_memories_are_doubted, &R::heartbeats_compare},  // the next heartbeat tells too
+       {"region"}},
       {"suspect only when the heartbeat is older", "R13", {&R::restarts_lose_writes}},
       {"a plain close of a condemned connection",
        "R13",

@@ -89,14 +89,18 @@ void Shard::decide() {
                      old_clients_.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                 clients_being_killed_, old_clients_.size())));
   clients_being_killed_ = 0;
-  const bool same_process = facts_.run_id == last_run_id_ || !c_.rules.restarts_lose_writes;
+  const bool believed =
+      !c_.rules.other_memories_are_doubted && std::exchange(c_.other_memory, false);
+  const bool same_process =
+      facts_.run_id == last_run_id_ || !c_.rules.restarts_lose_writes || believed;
   bool intact = same_process;
   Hlc ahead = 0;
   Hlc lowest = ~Hlc{0};
   std::uint64_t place = c_.place.version();
   for (int db = 0; db < kDatabases; ++db) {
     if (!db_in_use(db)) continue;
-    if (same_process && !c_.rules.connections_look_anew) found_[db] = last_written_[db];
+    const bool looks = !believed && (!same_process || c_.rules.connections_look_anew);
+    if (!looks) found_[db] = last_written_[db];
     // Eviction takes the heartbeat like any key, and says so in evicted_keys: nothing else is lost.
     // Was it a flush after all, what it took is found when it is read; not on a shared Redis.
     const bool evicted = same_process && evicted_meanwhile_ && !c_.shared;

@@ -73,13 +73,14 @@ void Shard::move(ShardPlace place, const SlotSet& gained) {
 // What was found out about the one before counts for that one: in particular that the ledger is
 // older than it, which this one can be older than in turn.
 void Shard::change_memory() {
+  c_.other_memory = true;
+  unmet_ = !met_.contains(c_.options.region);
   drop_judgement();
+  if (!c_.rules.other_memories_are_doubted) return;
   last_run_id_.clear();
   last_written_.fill({});
   pending_write_.fill({});
   fresh_.fill({});
-  c_.other_memory = true;
-  unmet_ = !met_.contains(c_.options.region);
 }
 
 void Shard::use_db(int db) {

@@ -5,6 +5,7 @@
 
 #include "base/real_time.h"
 #include "core/fleet.h"
+#include "daemon/at_rest_keys.h"
 #include "daemon/commands.h"
 #include "daemon/credentials.h"
 #include "daemon/log.h"
@@ -96,6 +97,10 @@ int run_backup(const CommandLine& line, Terminal terminal) {
   if (!line.password_file.empty()) {
     options.password = [&line] { return read_password_file(line.password_file); };
   }
+  const auto at_rest =
+      AtRestKeys::read(AtRestConfig{.encryption_key_file = line.encryption_key_file});
+  if (!at_rest) return failed(at_rest.error(), terminal);
+  options.master_keys = at_rest->keys;
   PostgresAdmin admin(options);
   const Result<void> connected = admin.connect();
   if (!connected) return failed(connected.error(), terminal);

@@ -10,6 +10,7 @@
 #include "base/info.h"
 #include "base/real_time.h"
 #include "daemon/advice.h"
+#include "daemon/at_rest_keys.h"
 #include "daemon/blocking_client.h"
 #include "daemon/commands.h"
 #include "daemon/password_command.h"
@@ -374,6 +375,7 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
   }
   const auto disk = judge_disk(look_at_disk(config.ledger.path));
   findings.insert(findings.end(), disk.begin(), disk.end());
+  if (const auto keys = check_at_rest(config)) findings.push_back(*keys);
   terminal.out << render_findings(findings);
   return has_problem(findings) ? 1 : 0;
 }

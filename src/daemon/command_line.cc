@@ -197,7 +197,9 @@ class Parser {
       sub->add_option("--limit", line_.limit, "At most so many")->check(CLI::PositiveNumber);
       sub->add_flag("--tombs", line_.tombs, "Tombstones instead of live keys");
     }
-    for (CLI::App* sub : {ls, get}) sub->add_flag("--json", line_.json, "As JSON");
+    CLI::App* stats = add_ledger_command(
+        "stats", "Count rows, and values by whether and how they are encrypted. Needs no key.");
+    for (CLI::App* sub : {ls, get, stats}) sub->add_flag("--json", line_.json, "As JSON");
     get->add_option("key", line_.key, "The key")->required();
   }
 
@@ -218,6 +220,10 @@ class Parser {
         ->type_name("URL")
         ->required();
     backup_->add_option("--password-file", line_.password_file, "A file whose first line it is")
+        ->type_name("FILE");
+    backup_
+        ->add_option("--encryption-key-file", line_.encryption_key_file,
+                     "Values are encrypted: a file as of [at_rest] encryption_key_file")
         ->type_name("FILE");
     backup_->footer("Without a password file: PGPASSWORD and ~/.pgpass, as with psql.");
     add_backup_command("init", "Create the schema stayd; does nothing where it is there.");
@@ -247,6 +253,7 @@ class Parser {
     const std::string name = ledger_->get_subcommands().front()->get_name();
     if (name == "ls") return Command::ledger_ls;
     if (name == "get") return Command::ledger_get;
+    if (name == "stats") return Command::ledger_stats;
     return Command::ledger_export;
   }
 

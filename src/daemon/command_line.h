@@ -15,6 +15,7 @@ struct CommandLine {
     ledger_ls,
     ledger_get,
     ledger_export,
+    ledger_stats,
     backfill,
     change_region,
     backup_init,
@@ -43,6 +44,7 @@ struct CommandLine {
   // backup
   std::string backup_url;
   std::string password_file;
+  std::string encryption_key_file;
 };
 
 // Either a command to run, or text to print and the exit code to end with.

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "base/hlc.h"
+#include "daemon/at_rest_keys.h"
 #include "daemon/blocking_client.h"
 #include "store/ledger/ledger.h"
 
@@ -151,6 +152,7 @@ class LedgerCommands : public Commands {
     NoWaker waker;
     LedgerOptions options;
     options.path = loaded_.config.ledger.path;
+    options.at_rest = AtRestKeys::read(loaded_.config.at_rest).value();
     options.wall_ms = [] { return std::int64_t{1'767'323'045'678}; };
     auto ledger = Ledger::open(options, waker);
     ASSERT_TRUE(ledger) << ledger.error().message;
@@ -206,6 +208,27 @@ TEST_F(LedgerCommands, ListGetExport) {
   EXPECT_NE(exported.find("\"value\":{\"base64\":\"/wA=\"}"), std::string::npos) << exported;
   line_.key = "sess:1";
   EXPECT_NE(run(Command::ledger_get).find("\"value\":\"hello\""), std::string::npos);
+}
+
+TEST_F(LedgerCommands, StatsOfALedgerInClear) {
+  fill();
+  EXPECT_EQ(run(CommandLine::Command::ledger_stats),
+            "live               3\ntombstones         1\nvalues in clear    3\n"
+            "master key         none\n");
+}
+
+TEST_F(LedgerCommands, AnEncryptedLedgerIsReadWithItsKeyOnly) {
+  loaded_.config.at_rest.encryption_key = std::string(64, 'a');
+  fill();
+  const std::string stats = run(CommandLine::Command::ledger_stats);
+  EXPECT_NE(stats.find("values in clear    0\nsealed, data key 1 3\n"), std::string::npos) << stats;
+  line_.key = "sess:1";
+  EXPECT_NE(run(CommandLine::Command::ledger_get).find("\"value\":\"hello\""), std::string::npos);
+  loaded_.config.at_rest.encryption_key = std::string(64, 'b') + "," + std::string(63, 'a');
+  EXPECT_EQ(run_ledger(loaded_.config, line_, terminal_), 1);
+  EXPECT_EQ(err_.str(),
+            "stayd: [at_rest] encryption_key: key 2 is not 32 bytes as 64 hexadecimal digits or as "
+            "base64 (openssl rand -hex 32)\n");
 }
 
 TEST_F(LedgerCommands, WhatIsNotThere) {

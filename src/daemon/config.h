@@ -79,6 +79,14 @@ struct LedgerConfig {
   ByteSize header_cache_size{12u << 20};
 };
 
+struct AtRestConfig {
+  // Each of these three: master keys, the first one in use.
+  std::string encryption_key;
+  std::string encryption_key_file;
+  std::vector<std::string> encryption_key_command;
+  std::string compression = "none";
+};
+
 struct LogConfig {
   std::string format = "auto";
   std::string level = "info";
@@ -96,6 +104,7 @@ struct Config {
       standby;  // the further ones, in order; what counts for all as in `redis`
   RegionsConfig regions;
   LedgerConfig ledger;
+  AtRestConfig at_rest;
   ByteSize near_cache_size{16u << 20};
   LogConfig log;
   std::vector<UserConfig> users;

@@ -183,7 +183,7 @@ std::string upper(std::string_view text) {
 }
 
 bool is_secret(const ConfigKey& key) {
-  return key.name.ends_with("password");
+  return key.name.ends_with("password") || key.name.ends_with("_key");
 }
 
 }  // namespace

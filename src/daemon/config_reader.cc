@@ -281,8 +281,22 @@ void ConfigReader::check_regions() {
   for (std::size_t i = 0; i < blocks_.size(); ++i) check(config_.standby[i], blocks_[i].second);
 }
 
+void ConfigReader::check_at_rest() {
+  const AtRestConfig& at_rest = config_.at_rest;
+  check_passwords("at_rest", {{"encryption_key", !at_rest.encryption_key.empty()},
+                              {"encryption_key_file", !at_rest.encryption_key_file.empty()},
+                              {"encryption_key_command", !at_rest.encryption_key_command.empty()}});
+  const auto& command = at_rest.encryption_key_command;
+  if (!command.empty() && !command[0].starts_with('/')) {
+    problem(
+        origin("at_rest.encryption_key_command"),
+        fmt::format("[at_rest] encryption_key_command = \"{}\" does not begin with /", command[0]));
+  }
+}
+
 void ConfigReader::finish() {
   check_listen();
+  check_at_rest();
   check_redis();
   take_blocks();
   if (problems_.empty()) check_regions();

@@ -150,6 +150,19 @@ const ConfigKey kKeys[] = {
      "Memory for what the ledger knows of rows written lately, about 120 bytes each. \"0\": none.",
      "", 0, kGB},
 
+    {"at_rest", "encryption_key", STAYD_FIELD(at_rest.encryption_key),
+     "Encrypts the values in the ledger. 32 bytes as 64 hexadecimal digits or as base64 (openssl "
+     "rand -hex 32). Several, separated by commas: the first is used, the others only open what "
+     "was encrypted under them. Empty, and neither of the next two: values are in clear."},
+    {"at_rest", "encryption_key_file", STAYD_FIELD(at_rest.encryption_key_file),
+     "A file with what encryption_key says; also one key a line. Read again on SIGHUP."},
+    {"at_rest", "encryption_key_command", STAYD_FIELD(at_rest.encryption_key_command),
+     "A program with arguments, without a shell, that prints them on one line, within 10 s. Run at "
+     "the start and on SIGHUP."},
+    {"at_rest", "compression", STAYD_FIELD(at_rest.compression),
+     "zstd: values in the ledger are compressed one by one, before they are encrypted. Their sizes "
+     "tell something of what is in them then.", "none|zstd"},
+
     {"near_cache", "size", STAYD_FIELD(near_cache_size),
      "Memory for records that were used lately.", "", 0, 64 * kGB},
 

@@ -165,6 +165,13 @@ TEST(Config, EveryMistakeNamesFileLineAndKey) {
        "of them"},
       {"[redis]\npassword = \"a\"\npassword_file = \"b\"\n",
        "stayd.toml:3: [redis] password_file stands beside [redis] password; keep one of them"},
+      {"[at_rest]\nencryption_key = \"a\"\nencryption_key_file = \"b\"\n",
+       "stayd.toml:3: [at_rest] encryption_key_file stands beside [at_rest] encryption_key; keep "
+       "one of them"},
+      {"[at_rest]\nencryption_key_command = [\"x\"]\n",
+       "stayd.toml:2: [at_rest] encryption_key_command = \"x\" does not begin with /"},
+      {"[at_rest]\nencryption_key = 12345\n",
+       "stayd.toml:2: [at_rest] encryption_key = (hidden) is not text in quotes"},
       {"[redis]\npassword_command = [\"/bin/x\"]\npassword_file = \"b\"\n",
        "stayd.toml:2: [redis] password_command stands beside [redis] password_file; keep one of "
        "them"},

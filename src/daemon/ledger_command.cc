@@ -4,6 +4,7 @@
 
 #include "base/real_time.h"
 #include "core/policy.h"
+#include "daemon/at_rest_keys.h"
 #include "daemon/commands.h"
 #include "daemon/row_text.h"
 #include "store/ledger/reader.h"
@@ -42,6 +43,30 @@ int list(const LedgerReader& reader, const CommandLine& line, Terminal terminal)
   return exit_code;
 }
 
+std::string stats_json(const LedgerReader::AtRestStats& stats) {
+  std::string sealed;
+  for (const auto& [key, count] : stats.sealed) {
+    sealed += fmt::format("{}\"{}\":{}", sealed.empty() ? "" : ",", key, count);
+  }
+  return fmt::format(
+      "{{\"live\":{},\"tombstones\":{},\"unreadable\":{},\"values_in_clear\":{},"
+      "\"values_sealed\":{{{}}},\"master_key\":\"{}\",\"resealing\":{}}}\n",
+      stats.live, stats.tombs, stats.unreadable, stats.plain, sealed, stats.master_key,
+      stats.resealing);
+}
+
+std::string stats_text(const LedgerReader::AtRestStats& stats) {
+  std::string out =
+      fmt::format("live               {}\ntombstones         {}\n", stats.live, stats.tombs);
+  if (stats.unreadable > 0) out += fmt::format("unreadable         {}\n", stats.unreadable);
+  out += fmt::format("values in clear    {}\n", stats.plain);
+  for (const auto& [key, count] : stats.sealed) {
+    out += fmt::format("sealed, data key {:<2}{}\n", key, count);
+  }
+  return out + fmt::format("master key         {}\n",
+                           stats.master_key.empty() ? "none" : stats.master_key);
+}
+
 int get(const LedgerReader& reader, const CommandLine& line, Terminal terminal) {
   const FullKey key = full_key(std::max(line.db, 0), line.key);
   const auto row = reader.get(key);
@@ -65,11 +90,22 @@ int get(const LedgerReader& reader, const CommandLine& line, Terminal terminal) 
 }  // namespace
 
 int run_ledger(const Config& config, const CommandLine& line, Terminal terminal) {
-  const auto reader = open_reader(config.ledger.path);
-  if (!reader) {
-    terminal.err << fmt::format("stayd: {}\n", reader.error().message);
+  const auto failed = [&terminal](const Error& error) {
+    terminal.err << fmt::format("stayd: {}\n", error.message);
     return 1;
+  };
+  if (line.command == CommandLine::Command::ledger_stats) {
+    const auto reader = open_reader(config.ledger.path, nullptr);
+    if (!reader) return failed(reader.error());
+    const auto stats = (*reader)->at_rest_stats();
+    if (!stats) return failed(stats.error());
+    terminal.out << (line.json ? stats_json(*stats) : stats_text(*stats));
+    return 0;
   }
+  const auto at_rest = AtRestKeys::read(config.at_rest);
+  if (!at_rest) return failed(at_rest.error());
+  const auto reader = open_reader(config.ledger.path, &*at_rest);
+  if (!reader) return failed(reader.error());
   return line.command == CommandLine::Command::ledger_get ? get(**reader, line, terminal)
                                                           : list(**reader, line, terminal);
 }

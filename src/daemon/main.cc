@@ -79,6 +79,7 @@ int run(const CommandLine& line) {
     case Command::ledger_ls:
     case Command::ledger_get:
     case Command::ledger_export:
+    case Command::ledger_stats:
       return run_ledger(loaded->config, line, terminal);
     case Command::backup_init:
     case Command::backup_stats:

@@ -101,6 +101,10 @@ void add_ledger(Page& page, const EngineStatus& engine) {
   page.counter("stayd_ledger_applied_total", "Mutations applied", number(store.applied_total));
   page.counter("stayd_ledger_batches_total", "Batches written", number(store.batches_total));
   page.counter("stayd_ledger_syncs_total", "Syncs to disk", number(store.sync_total));
+  page.gauge("stayd_ledger_data_key", "The data key that values are sealed under; 0: in clear",
+             number(std::uint64_t{store.data_key}));
+  page.gauge("stayd_ledger_resealing", "1 while values may be sealed under another data key",
+             number(store.resealing));
   page.gauge("stayd_adoption_complete", "1 when every key of Redis is in the ledger",
              number(engine.adoption_complete));
   page.gauge("stayd_near_cache_records", "Records in the near cache",

@@ -54,6 +54,9 @@ Result<void> Server::open_ledger() {
   options.block_cache_bytes = config_.ledger.cache_size.bytes;
   options.header_cache_bytes = config_.ledger.header_cache_size.bytes;
   options.sync_interval_ms = static_cast<int>(config_.ledger.sync_interval.count());
+  auto at_rest = AtRestKeys::read(config_.at_rest);
+  if (!at_rest) return at_rest.error();
+  options.at_rest = std::move(*at_rest);
   options.wall_ms = [] {
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
@@ -65,6 +68,9 @@ Result<void> Server::open_ledger() {
   auto ledger = Ledger::open(std::move(options), *ledger_waker_);
   if (!ledger) return ledger.error();
   ledger_ = std::move(*ledger);
+  const StoreStats stats = ledger_->stats();
+  data_key_ = stats.data_key;
+  sealed_under_ = stats.resealing ? 0 : stats.data_key;
   if (const auto& problem = ledger_->in_flight_problem(); !problem.empty()) {
     log_.warning("in_flight_unkept",
                  "writes on their way to Redis would be lost from sight by a kill -9: " + problem);
@@ -175,12 +181,27 @@ void Server::tell_of_ledger(const EngineStatus& status) {
   }
 }
 
+void Server::tell_of_keys(const StoreStats& stats) {
+  if (std::exchange(data_key_, stats.data_key) != stats.data_key) {
+    log_.info("encryption_key_changed",
+              fmt::format("values are sealed under the data key {} from now on; those of before "
+                          "follow in the background",
+                          stats.data_key));
+  }
+  if (stats.resealing || std::exchange(sealed_under_, stats.data_key) == stats.data_key) return;
+  log_.info("reseal_ended",
+            fmt::format("every value that opens is sealed under the data key {}; {} rows were "
+                        "rewritten. What they replace leaves the disk with the next compaction",
+                        stats.data_key, stats.resealed_total));
+}
+
 void Server::each_second(Now) {
   const auto& topology = regions_->in_use().topology();
   if (config_.redis.replica_reads && topology) shards_->name_replicas(*topology);
   log_.tick();
   const EngineStatus status = shards_->status();
   tell_of_ledger(status);
+  tell_of_keys(status.store);
   std::string text = summary(status);
   if (text == last_summary_) return;
   notifier_.status(text);
@@ -257,6 +278,19 @@ void Server::drain(Now now) {
   resp_->close_all();
 }
 
+void Server::reload_keys(const AtRestConfig& fresh) {
+  keys_.read_again(fresh, [this](Result<AtRestOptions> read) {
+    const auto told = [this](const Error& error) {
+      if (error.message.empty()) return;
+      log_.error("encryption_key_refused",
+                 "the encryption keys stay as they were: " + error.message);
+    };
+    if (!read) return told(read.error());
+    ledger_->rekey(std::move(*read), told);
+    ledger_->submit();
+  });
+}
+
 void Server::reload() {
   notifier_.reloading(loop_.now().mono_us);
   const auto loaded = load_config(in_.sources);
@@ -270,7 +304,8 @@ void Server::reload() {
   std::vector<std::string> waiting;  // keys that only a restart takes up
   for (const ConfigKey& key : config_keys()) {
     const std::string path = key.path();
-    const bool taken = path == "log.level" || RedisLogins::takes_up(key.name);
+    const bool taken =
+        path == "log.level" || key.section == "at_rest" || RedisLogins::takes_up(key.name);
     if (!taken && show_config_value(fresh, key) != show_config_value(config_, key)) {
       waiting.push_back(path);
     }
@@ -280,9 +315,11 @@ void Server::reload() {
   fill_port(fresh);
   regions_->reload(fresh);
   config_.sessions = fresh.sessions;
-  log_.info("reloaded", waiting.empty() ? "log level, sessions and passwords are taken up"
-                                        : fmt::format("{} wait for a restart; the rest is taken up",
-                                                      fmt::join(waiting, ", ")));
+  reload_keys(fresh.at_rest);
+  log_.info("reloaded", waiting.empty()
+                            ? "log level, sessions, passwords and encryption keys are taken up"
+                            : fmt::format("{} wait for a restart; the rest is taken up",
+                                          fmt::join(waiting, ", ")));
   notifier_.ready("reloaded");
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 
+#include "daemon/at_rest_keys.h"
 #include "daemon/config.h"
 #include "daemon/engine_gate.h"
 #include "daemon/log.h"
@@ -23,9 +24,9 @@
 #include "daemon/regions.h"
 #include "net/http_server.h"
 #include "net/loop.h"
-#include "net/name_resolver.h"
 #include "net/resp_listener.h"
 #include "net/socket_dialer.h"
+#include "net/system_resolver.h"
 #include "redis/link.h"
 #include "redis/shard_set.h"
 #include "store/ledger/ledger.h"
@@ -67,6 +68,8 @@ class Server final : private Ticker, private Pollable {
   void on_tick(Now now) override;
   void on_ready(std::uint32_t events) override;  // a signal
   void tell_of_ledger(const EngineStatus& status);
+  void tell_of_keys(const StoreStats& stats);
+  void reload_keys(const AtRestConfig& fresh);
   void each_second(Now now);
   std::string summary(const EngineStatus& status) const;
   HttpResponse answer(const HttpRequest& request);
@@ -88,6 +91,9 @@ class Server final : private Ticker, private Pollable {
   PortContext port_;
   std::unique_ptr<Waker> ledger_waker_;
   std::unique_ptr<Ledger> ledger_;
+  AtRestKeys keys_{loop_};
+  std::uint32_t data_key_ = 0;      // of which was told
+  std::uint32_t sealed_under_ = 0;  // all of it
   std::unique_ptr<SystemResolver> resolver_;
   std::unique_ptr<SocketDialer> dialer_;
   std::unique_ptr<Regions> regions_;

@@ -14,6 +14,7 @@
 #include "net/loop.h"
 #include "net/resp_listener.h"
 #include "net/socket_dialer.h"
+#include "net/system_resolver.h"
 #include "resp/request_parser.h"
 
 namespace stayd {

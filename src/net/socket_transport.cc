@@ -1,6 +1,5 @@
 #include "net/socket_transport.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -49,12 +48,7 @@ void set_options(int fd) {
 
 SocketTransport::SocketTransport(SocketDialer& dialer, std::uint64_t id, TransportEvents& events,
                                  std::int64_t deadline_us)
-    : dialer_(dialer),
-      loop_(dialer.loop_),
-      events_(events),
-      id_(id),
-      dialled_us_(loop_.now().mono_us),
-      deadline_us_(deadline_us) {}
+    : dialer_(dialer), loop_(dialer.loop_), events_(events), id_(id), deadline_us_(deadline_us) {}
 
 SocketTransport::~SocketTransport() {
   if (alive_ != nullptr) *alive_ = false;
@@ -62,51 +56,20 @@ SocketTransport::~SocketTransport() {
   dialer_.forget(*this);
 }
 
-void SocketTransport::connect(Addresses addresses) {
-  addresses_ = std::move(addresses);
-  next_address_ = 0;
-  state_ = State::connecting;
-  connect_next();
-}
-
-// The next address of the name; when none is left, the last one's error is the answer.
-void SocketTransport::connect_next() {
-  int error = EADDRNOTAVAIL;
-  while (next_address_ < addresses_.size()) {
-    const auto left = static_cast<std::int64_t>(addresses_.size() - next_address_);
-    const auto& address = addresses_[next_address_++];
-    const int family = address.storage.ss_family;
-    fd_ = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd_ < 0) {
-      error = errno;
-      continue;
-    }
-    if (family != AF_UNIX) set_options(fd_);
-    const auto* generic = reinterpret_cast<const sockaddr*>(&address.storage);
-    if (::connect(fd_, generic, address.size) == 0) return connected();
-    error = errno;
-    if (error == EINPROGRESS) {
-      const std::int64_t now_us = loop_.now().mono_us;
-      const std::int64_t share_us = (deadline_us_ - now_us) / left;
-      share_until_us_ = now_us + std::max(share_us, SocketDialer::kLeastShareUs);
-      watched_ = EPOLLOUT;
-      loop_.watch(fd_, *this, watched_);
-      return;
-    }
-    drop_socket(false);
-    try_failed();
-  }
-  fail_errno(error);
-}
-
-void SocketTransport::try_failed() {
-  if (!host_.empty()) dialer_.on_failed(*this, false);
+void SocketTransport::connect(const Address& address) {
+  const int family = address.storage.ss_family;
+  fd_ = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd_ < 0) return fail_errno(errno);
+  if (family != AF_UNIX) set_options(fd_);
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (::connect(fd_, generic, address.size) == 0) return connected();
+  if (errno != EINPROGRESS) return fail_errno(errno);
+  watched_ = EPOLLOUT;
+  loop_.watch(fd_, *this, watched_);
 }
 
 void SocketTransport::connected() {
   state_ = State::open;
-  opened_us_ = loop_.now().mono_us;
-  if (!host_.empty()) dialer_.on_open(*this);
   connect_event_ = true;
   if (watched_ == 0) {
     watched_ = EPOLLIN;
@@ -123,7 +86,6 @@ void SocketTransport::write(std::string_view bytes) {
 }
 
 void SocketTransport::close(bool reset) {
-  if (reset && state_ == State::open && !failed_) note_end();
   if (!reset && state_ == State::open && unsent_bytes() > 0) flush();
   drop_socket(reset);
   state_ = State::closed;
@@ -149,33 +111,16 @@ void SocketTransport::fail_errno(int error) {
 
 void SocketTransport::fail(CloseReason reason, std::string detail) {
   if (failed_ || state_ == State::closed) return;
-  const bool moved = reason == CloseReason::moved;
-  if (state_ == State::open && !moved) note_end();
-  drop_socket(moved);  // what is on its way to where Redis was shall not get there
+  drop_socket(false);
   failed_ = true;
   reason_ = reason;
   detail_ = std::move(detail);
   loop_.request_turn_end(*this);
 }
 
-// Not of an orderly one, which says nothing about its address.
-void SocketTransport::note_end() {
-  if (host_.empty()) return;
-  dialer_.on_failed(*this, loop_.now().mono_us - opened_us_ >= SocketDialer::kProvenUs);
-}
-
 void SocketTransport::check_deadline(Now now) {
-  const bool connecting = state_ == State::connecting;
-  if (failed_ || (!connecting && state_ != State::resolving)) return;
-  if (now.mono_us >= deadline_us_) {
-    if (connecting) try_failed();
-    return fail(CloseReason::timeout,
-                connecting ? "connection timed out" : "name resolution timed out");
-  }
-  if (!connecting || next_address_ == addresses_.size() || now.mono_us < share_until_us_) return;
-  drop_socket(false);
-  try_failed();
-  connect_next();
+  if (failed_ || state_ != State::connecting || now.mono_us < deadline_us_) return;
+  fail(CloseReason::timeout, "connection timed out");
 }
 
 void SocketTransport::on_turn_end(Now) {
@@ -201,11 +146,7 @@ void SocketTransport::on_ready(std::uint32_t epoll_events) {
     int error = 0;
     socklen_t size = sizeof error;
     getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error == 0) return connected();
-    drop_socket(false);
-    try_failed();
-    if (next_address_ < addresses_.size()) return connect_next();
-    return fail_errno(error);
+    return error == 0 ? connected() : fail_errno(error);
   }
   if (state_ != State::open || failed_) return;
   if ((epoll_events & EPOLLOUT) != 0) flush();

@@ -196,4 +196,20 @@ Result<Record> decode_value(std::string_view bytes) {
   return corrupt(1, fmt::format("type {}", type));
 }
 
+std::string encode_value(const Record& record, ValueCodec& values, std::string_view key) {
+  std::string plain = encode_value(record);
+  if (!values.packs()) return plain;
+  return std::string(1, static_cast<char>(kPackedValueVersion)) +
+         values.pack(plain, {"b", "", key});
+}
+
+Result<Record> decode_value(std::string_view bytes, ValueCodec& values, std::string_view key) {
+  if (bytes.empty() || static_cast<std::uint8_t>(bytes[0]) != kPackedValueVersion) {
+    return decode_value(bytes);
+  }
+  const Result<std::string> plain = values.unpack(bytes.substr(1), {"b", "", key});
+  if (!plain) return plain.error();
+  return decode_value(*plain);
+}
+
 }  // namespace stayd

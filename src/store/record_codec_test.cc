@@ -110,5 +110,21 @@ TEST(RecordCodec, RandomBytesNeverCrashAndWhatDecodesIsCanonical) {
   }
 }
 
+TEST(RecordCodec, SealedForItsKeyOnly) {
+  ValueCodec values;
+  Record record;
+  record.value = HashValue{{"field", "value"}};
+  EXPECT_EQ(encode_value(record, values, "k"), encode_value(record))
+      << "off, the bytes are the same";
+  values.set_ring(std::make_shared<KeyRing>(KeyRing::make()));
+  const std::string bytes = encode_value(record, values, "k");
+  EXPECT_EQ(bytes[0], 2);
+  EXPECT_EQ(bytes.find("value"), std::string::npos);
+  EXPECT_EQ(decode_value(bytes, values, "k").value(), record);
+  EXPECT_EQ(decode_value(encode_value(record), values, "k").value(), record);
+  EXPECT_EQ(decode_value(bytes, values, "other").error().code, Errc::corrupt);
+  EXPECT_EQ(decode_value(bytes).error().code, Errc::newer_format) << "for whoever has no keys";
+}
+
 }  // namespace
 }  // namespace stayd

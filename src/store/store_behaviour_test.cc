@@ -344,7 +344,15 @@ INSTANTIATE_TEST_SUITE_P(
     Stores, StoreBehaviour,
     ::testing::Values(Kind{"memory", [] { return std::make_unique<MemorySubject>(); }},
                       Kind{"faulty", [] { return std::make_unique<FaultySubject>(); }},
-                      Kind{"ledger", [] { return std::make_unique<LedgerSubject>(); }}),
+                      Kind{"ledger", [] { return std::make_unique<LedgerSubject>(); }},
+                      Kind{"sealed_ledger",
+                           [] { return std::make_unique<LedgerSubject>(sealed('k')); }},
+                      Kind{"compressed_ledger",
+                           [] {
+                             AtRestOptions at_rest;
+                             at_rest.compress = true;
+                             return std::make_unique<LedgerSubject>(at_rest);
+                           }}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

@@ -224,13 +224,25 @@ void one_step(Pair& pair, Generator& make, StoreToken& token) {
   }
 }
 
-TEST(StoreEquivalence, RandomOperations) {
+// Begins in clear; then other master keys, and compression on and off.
+void change_keys(Pair& pair, int round) {
+  constexpr std::string_view kKeys = "abcdefgh";
+  const auto at = static_cast<std::size_t>(round / 4 - 1);
+  pair.ledger->ledger->rekey(
+      sealed(kKeys[at], at == 0 ? "" : std::string(1, kKeys[at - 1]), at % 2 == 1),
+      [](const Error& error) { EXPECT_EQ(error.message, ""); });
+}
+
+class StoreEquivalence : public ::testing::TestWithParam<bool> {};
+
+TEST_P(StoreEquivalence, RandomOperations) {
   for (std::uint64_t seed = 1; seed <= 12 && !testing::Test::HasFatalFailure(); ++seed) {
     TempFolder folder;
     Pair pair(folder.sub("ledger"));
     Generator make(seed);
     StoreToken token = 0;
     for (int round = 0; round < 30; ++round) {
+      if (GetParam() && round > 0 && round % 4 == 0) change_keys(pair, round);
       for (std::uint64_t i = 1 + make.below(40); i > 0; --i) one_step(pair, make, token);
       pair.settle(token);
       pair.wall_ms += static_cast<std::int64_t>(make.below(20));
@@ -246,6 +258,10 @@ TEST(StoreEquivalence, RandomOperations) {
     compare(pair, seed);
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Keys, StoreEquivalence, ::testing::Bool(), [](const auto& info) {
+  return std::string(info.param ? "Changing" : "None");
+});
 
 }  // namespace
 }  // namespace stayd::test

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/backup/memory/memory_backup.h"
+#include "store/postgres/admin.h"
 #include "store/postgres/test_server.h"
 
 namespace stayd::test {
@@ -213,6 +214,32 @@ class PostgresBackupSubject : public BackupSubject {
   const std::string database_ = shared_server().make_database();
 };
 
-using BackupSubjects = ::testing::Types<MemoryBackupSubject, PostgresBackupSubject>;
+// Values are sealed under a master key made of `byte`; the ones made of `older` open as well.
+inline PostgresOptions sealed_backup(const std::string& database, char byte,
+                                     const std::string& older = "") {
+  PostgresOptions out = shared_server().options(database);
+  for (const char one : byte + older) {
+    out.master_keys.emplace_back(std::string(SecretKey::kBytes, one));
+  }
+  return out;
+}
+
+class SealedBackupSubject : public BackupSubject {
+ public:
+  static constexpr const char* kName = "sealed_postgres";
+  SealedBackupSubject() {
+    PostgresAdmin admin(options_);
+    EXPECT_TRUE(admin.connect() && admin.init());
+  }
+  std::unique_ptr<BackupClient> connect() override {
+    return std::make_unique<PostgresClient>(options_);
+  }
+
+ private:
+  const PostgresOptions options_ = sealed_backup(shared_server().make_database(), 'k');
+};
+
+using BackupSubjects =
+    ::testing::Types<MemoryBackupSubject, PostgresBackupSubject, SealedBackupSubject>;
 
 }  // namespace stayd::test

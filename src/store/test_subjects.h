@@ -49,8 +49,9 @@ class FaultySubject : public Subject {
 
 class LedgerSubject : public Subject {
  public:
-  LedgerSubject() {
+  explicit LedgerSubject(const AtRestOptions& at_rest = {}) {
     LedgerOptions options = TestLedger::options(folder_.sub("ledger"));
+    options.at_rest = at_rest;
     options.wall_ms = [this] { return clock_.load(); };
     Result<std::unique_ptr<Ledger>> opened = Ledger::open(options, waker_);
     EXPECT_TRUE(opened) << opened.error().message;

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import time
 
@@ -145,6 +146,26 @@ def test_a_damaged_value_is_named(backup, postgres):
     postgres.sql(r"UPDATE stayd.rows SET value = '\x01ff'", "sessions")
     code, out, err = backup("get", "sess:1")
     assert code == 1 and "byte 1: type 255" in err, err
+
+
+def test_an_encrypted_one_wants_its_key(backup, postgres, folder):
+    options = {}
+    for name in ("right", "wrong"):
+        keys = folder / name
+        keys.write_text(secrets.token_hex(32) + "\n")
+        options[name] = ("--password-file", folder / "password", "--encryption-key-file", keys)
+    assert backup("init", options=options["right"])[0] == 0
+    insert(postgres, "sess:1")
+    code, out, err = backup("get", "sess:1", options=options["right"])
+    assert code == 0 and '"value":"text"' in out, err
+    code, out, err = backup("get", "sess:1", options=options["wrong"])
+    assert code == 1 and "its key ring does not open" in err, err
+    code, out, err = backup("get", "sess:1")
+    assert code == 1 and "no encryption key is given" in err, err
+    ring = postgres.sql("SELECT ring FROM stayd.keys", "sessions")
+    assert backup("init", options=options["wrong"])[0] == 1
+    assert postgres.sql("SELECT ring FROM stayd.keys", "sessions") == ring
+    assert backup("stats")[0] == 0
 
 
 def test_purge_takes_what_nobody_needs(backup, postgres):

@@ -111,10 +111,25 @@ Result<Batch::KnownRow*> Batch::find(const std::string& key, bool payload) {
   return &*rows_.insert_or_assign(key, Known{std::move(*row), known}).first;
 }
 
-Result<std::optional<std::string>> Batch::element(const std::string& element_key) {
+Result<std::optional<std::string>> Batch::element(const ElementCodec& codec,
+                                                  const std::string& element_key) {
   const auto cached = elements_.find(element_key);
   if (cached != elements_.end()) return cached->second;
-  return Rows(database_, info_.spaces).element(element_key);
+  return Rows(database_, info_.spaces).element(codec, element_key);
+}
+
+void Batch::set_form(StoredRow& row) const {
+  const ValueCodec& values = database_.values();
+  const bool has_value = row.meta.state == RowState::live && row.meta.type != ValueType::none;
+  row.packed = has_value && values.packs();
+  row.hashed = row.packed && values.seals() && is_collection(row.meta.type);
+}
+
+bool Batch::has_form(const StoredRow& row) const {
+  StoredRow wanted;
+  wanted.meta = row.meta;
+  set_form(wanted);
+  return row.packed == wanted.packed && row.hashed == wanted.hashed;
 }
 
 Result<Batch::Partial> Batch::partial(const std::string& key, const StoredRow& stored,
@@ -130,10 +145,15 @@ Result<Batch::Partial> Batch::partial(const std::string& key, const StoredRow& s
       opaque->dump = stored.payload;
   }
   if (!is_collection(stored.meta.type)) return out;
-  if (mutation.kind == Mutation::Kind::elements && mutation.type == stored.meta.type) {
-    const std::string prefix = element_prefix(key, stored.generation);
+  if (mutation.kind == Mutation::Kind::elements && !has_form(stored)) {
+    // Stored anew, as a whole. None of it waits in this batch: that would have given it the form.
+    const Result<void> read =
+        Rows(database_, info_.spaces).read_elements(key, stored, out.row.record);
+    if (!read) return read.error();
+  } else if (mutation.kind == Mutation::Kind::elements && mutation.type == stored.meta.type) {
+    const ElementCodec codec(database_.values(), key, stored);
     for (const ElementChange& change : mutation.elements) {
-      const Result<std::optional<std::string>> bytes = element(prefix + change.name);
+      const Result<std::optional<std::string>> bytes = element(codec, codec.key_of(change.name));
       if (!bytes) return bytes.error();
       if (!*bytes) continue;
       const Result<void> added =
@@ -178,19 +198,25 @@ Result<ApplyResult> Batch::apply(Mutation& mutation, std::int64_t wall_ms) {
   return result;
 }
 
-void Batch::put_element(const std::string& element_key, std::string value) {
-  write_.Put(database_.elements(), element_key, value).PermitUncheckedError();
+void Batch::put_element(const ElementCodec& codec, std::string_view name, std::string value) {
+  const std::string element_key = codec.key_of(name);
+  if (codec.packs()) {
+    write_.Put(database_.elements(), element_key, codec.pack(element_key, name, value))
+        .PermitUncheckedError();
+  } else {
+    write_.Put(database_.elements(), element_key, value).PermitUncheckedError();
+  }
   elements_[element_key] = std::move(value);
 }
 
-void Batch::put_collection(const std::string& prefix, const Record& record) {
+void Batch::put_collection(const ElementCodec& codec, const Record& record) {
   if (const auto* hash = std::get_if<HashValue>(&record.value)) {
-    for (const auto& [name, value] : *hash) put_element(prefix + name, value);
+    for (const auto& [name, value] : *hash) put_element(codec, name, value);
   } else if (const auto* set = std::get_if<SetValue>(&record.value)) {
-    for (const auto& name : *set) put_element(prefix + name, {});
+    for (const auto& name : *set) put_element(codec, name, {});
   } else if (const auto* sorted = std::get_if<SortedSetValue>(&record.value)) {
     for (const auto& [score, name] : sorted->ordered())
-      put_element(prefix + name, encode_score(score));
+      put_element(codec, name, encode_score(score));
   }
 }
 
@@ -204,24 +230,27 @@ void Batch::store_elements(const std::string& key, StoredRow& next, const Stored
   const bool others_stay =
       after.others == 0 || element_of(after.row.record, after.sentinel).has_value();
   const bool whole = mutation.kind == Mutation::Kind::put || mutation.kind == Mutation::Kind::value;
-  if (whole || !same_row || !others_stay) {
+  const bool reshaped = mutation.kind == Mutation::Kind::elements && !has_form(before);
+  if (whole || !same_row || !others_stay || reshaped) {
     next.generation = info_.next_generation++;
     next.elements = size_of(after.row.record);
-    put_collection(element_prefix(key, next.generation), after.row.record);
+    put_collection(ElementCodec(database_.values(), key, next), after.row.record);
     return;
   }
   next.generation = before.generation;
+  next.packed = before.packed;
+  next.hashed = before.hashed;
   if (!after.sentinel.empty()) remove_sentinel(after.row.record, after.sentinel);
   next.elements = after.others + size_of(after.row.record);
-  const std::string prefix = element_prefix(key, next.generation);
+  const ElementCodec codec(database_.values(), key, next);
   std::set<std::string_view> done;
   for (const ElementChange& change : mutation.elements) {
     if (!done.insert(change.name).second) continue;
-    const std::string element_key = prefix + change.name;
     std::optional<std::string> value = element_of(after.row.record, change.name);
     if (value) {
-      put_element(element_key, std::move(*value));
+      put_element(codec, change.name, std::move(*value));
     } else {
+      const std::string element_key = codec.key_of(change.name);
       write_.Delete(database_.elements(), element_key).PermitUncheckedError();
       elements_[element_key] = std::nullopt;
     }
@@ -234,6 +263,7 @@ void Batch::store(KnownRow& known, Partial& after, const Mutation& mutation) {
   StoredRow next;
   next.meta = after.row.meta;
   const bool live = next.meta.state == RowState::live;
+  set_form(next);
   Record& record = after.row.record;
   if (live && is_collection(next.meta.type)) store_elements(key, next, stored, after, mutation);
   if (live) {
@@ -259,11 +289,36 @@ void Batch::put_row(const std::string& key, const StoredRow& row) {
     return;
   }
   const RowHeader header = encode_row_header(row);
+  std::string packed;
+  if (row.packed && has_payload(row.meta.type)) {
+    packed = database_.values().pack(row.payload, {"r", header.text(), key});
+  }
   const Slice key_parts[] = {Slice(key)};
-  const Slice value_parts[] = {Slice(header.bytes.data(), header.size), Slice(row.payload)};
+  const Slice value_parts[] = {Slice(header.bytes.data(), header.size),
+                               Slice(packed.empty() ? row.payload : packed)};
   write_
       .Put(database_.meta(), rocksdb::SliceParts(key_parts, 1), rocksdb::SliceParts(value_parts, 2))
       .PermitUncheckedError();
+}
+
+Result<void> Batch::repack(const std::string& row_key) {
+  const Result<KnownRow*> found = find(row_key, true);
+  if (!found) return found.error();
+  StoredRow next = (*found)->second.row;
+  if (next.meta.state != RowState::live) return {};
+  if (is_collection(next.meta.type)) {
+    Record record = empty_record(next.meta.type);
+    const Result<void> read = Rows(database_, info_.spaces).read_elements(row_key, next, record);
+    if (!read) return read.error();
+    set_form(next);
+    next.generation = info_.next_generation++;
+    put_collection(ElementCodec(database_.values(), row_key, next), record);
+  }
+  set_form(next);
+  changed_bytes_ += row_key.size() + kRowHeaderBytes + next.payload.size();
+  if (!(*found)->second.changed) changed_.push_back(*found);
+  (*found)->second = Known{std::move(next), true, true};
+  return {};
 }
 
 // A row changed often is written once; in key order, because RocksDB then walks the same path to

@@ -35,6 +35,9 @@ class Batch {
   // can be applied again. On an error (the row could not be read) nothing of it is in the batch.
   Result<ApplyResult> apply(Mutation& mutation, std::int64_t wall_ms);
 
+  // Stores the row at `row_key` as values are stored now, whatever it was; nothing else changes.
+  Result<void> repack(const std::string& row_key);
+
   // Whether apply() can read what it needs.
   Result<void> check(const Mutation& mutation);
 
@@ -69,13 +72,17 @@ class Batch {
   Result<KnownRow*> find(const std::string& key, bool payload);
   Result<Partial> partial(const std::string& key, const StoredRow& stored,
                           const Mutation& mutation);
-  Result<std::optional<std::string>> element(const std::string& element_key);
+  Result<std::optional<std::string>> element(const ElementCodec& codec,
+                                             const std::string& element_key);
   void store(KnownRow& known, Partial& after, const Mutation& mutation);
   void put_row(const std::string& key, const StoredRow& row);
   void store_elements(const std::string& key, StoredRow& next, const StoredRow& before,
                       Partial& after, const Mutation& mutation);
-  void put_collection(const std::string& prefix, const Record& record);
-  void put_element(const std::string& element_key, std::string value);
+  void put_collection(const ElementCodec& codec, const Record& record);
+  void put_element(const ElementCodec& codec, std::string_view name, std::string value);
+  // Gives `row` the form in which values are stored now.
+  void set_form(StoredRow& row) const;
+  bool has_form(const StoredRow& row) const;
 
   const Database& database_;
   LedgerInfo& info_;

@@ -229,6 +229,24 @@ Result<LedgerInfo> Database::read_info() const {
   return decode_info({value.data(), value.size()});
 }
 
+Result<std::string> Database::read_key_ring() const {
+  std::string value;
+  const Status status = db_->Get(rocksdb::ReadOptions(), facts(),
+                                 rocksdb::Slice(kKeyRingKey.data(), kKeyRingKey.size()), &value);
+  if (!status.ok() && !status.IsNotFound()) return to_error(status, "cannot read the key ring");
+  return value;
+}
+
+Result<void> Database::write_key_ring(std::string_view bytes) {
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const Status status =
+      db_->Put(options, facts(), rocksdb::Slice(kKeyRingKey.data(), kKeyRingKey.size()),
+               rocksdb::Slice(bytes.data(), bytes.size()));
+  if (!status.ok()) return to_error(status, "cannot write the key ring");
+  return {};
+}
+
 std::map<std::string, std::string, std::less<>> Database::read_facts() const {
   std::map<std::string, std::string, std::less<>> out;
   const rocksdb::Slice prefix(kFactPrefix.data(), kFactPrefix.size());

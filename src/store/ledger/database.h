@@ -1,7 +1,7 @@
 // RocksDB as the ledger configures it: four column families, small memory, and the way back after a
 // disk error. docs/formats/ledger.md describes what is in them.
 //
-//   default   "info" and "fact/<name>"       meta      one record per key
+//   default   "info", "keys", "fact/<name>"  meta      one record per key
 //   elements  collections, by element        tombs     index of tombstones
 //
 // One thread writes; RocksDB's own threads compact. Owned by the ledger's worker or by a reader.
@@ -18,6 +18,7 @@
 #include "store/ledger/filters.h"
 #include "store/ledger/info.h"
 #include "store/ledger/ledger_options.h"
+#include "store/value_codec.h"
 
 namespace stayd {
 
@@ -63,7 +64,13 @@ class Database {
   rocksdb::ColumnFamilyHandle* elements() const { return handles_[2]; }
   rocksdb::ColumnFamilyHandle* tombs() const { return handles_[3]; }
 
+  // How values are stored; of the thread that owns this.
+  ValueCodec& values() const { return *values_; }
+
   Result<LedgerInfo> read_info() const;
+  // As written by write_key_ring(); empty: there is none.
+  Result<std::string> read_key_ring() const;
+  Result<void> write_key_ring(std::string_view bytes);  // and syncs
   std::map<std::string, std::string, std::less<>> read_facts() const;
 
  private:
@@ -82,6 +89,7 @@ class Database {
   std::shared_ptr<rocksdb::WriteBufferManager> buffers_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   std::unique_ptr<rocksdb::DB> db_;
+  const std::unique_ptr<ValueCodec> values_ = std::make_unique<ValueCodec>();
 };
 
 }  // namespace stayd

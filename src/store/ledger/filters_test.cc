@@ -133,9 +133,11 @@ TEST_F(Filters, APartialCollectionIsAnErrorNotAValue) {
   TestLedger(options()).apply(set);
   {
     const auto database = open_database(options());
-    const std::string key =
-        element_prefix(row_key(identity_spaces(), set.key), 1) + std::string("a");
-    ASSERT_TRUE(Rows(*database, identity_spaces()).element(key).value().has_value());
+    StoredRow row;
+    row.generation = 1;
+    const ElementCodec codec(database->values(), row_key(identity_spaces(), set.key), row);
+    const std::string key = codec.key_of("a");
+    ASSERT_TRUE(Rows(*database, identity_spaces()).element(codec, key).value().has_value());
     ASSERT_TRUE(database->db()->Delete(rocksdb::WriteOptions(), database->elements(), key).ok());
   }
   TestLedger test(options());

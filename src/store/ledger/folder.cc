@@ -22,15 +22,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFormatPrefix = "stayd-ledger ";
+constexpr int kPlainFormat = 1;
+constexpr int kPackedFormat = 2;
 
 std::string system_text(int code) {
   return std::generic_category().message(code);
 }
 
 // Written aside and renamed, so that it is there whole or not at all.
-Result<void> write_format(const std::string& path) {
+Result<void> write_format(const std::string& path, int format) {
   const std::string aside = path + "/FORMAT.new";
-  const std::string text = fmt::format("{}{}\n", kFormatPrefix, kLedgerFormat);
+  const std::string text = fmt::format("{}{}\n", kFormatPrefix, format);
   const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   bool ok = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
             ::fsync(fd) == 0;
@@ -42,7 +44,8 @@ Result<void> write_format(const std::string& path) {
                     fmt::format("ledger: cannot write {}/FORMAT: {}", path, system_text(code)));
 }
 
-Result<void> check_format(const std::string& path) {
+// Of the folder; an error: none that this stayd reads.
+Result<int> check_format(const std::string& path) {
   std::ifstream file(path + "/FORMAT");
   std::string line;
   std::getline(file, line);
@@ -63,9 +66,9 @@ Result<void> check_format(const std::string& path) {
     return make_error(Errc::corrupt, fmt::format("ledger: {}/FORMAT is damaged: put back the line "
                                                  "\"{}{}\", or move the folder away and start with "
                                                  "an empty one",
-                                                 path, kFormatPrefix, kLedgerFormat));
+                                                 path, kFormatPrefix, kPlainFormat));
   }
-  return {};
+  return version;
 }
 
 // Rows without RocksDB's CURRENT: opening would start an empty database over them.
@@ -112,8 +115,8 @@ Result<void> Folder::check(const std::string& path) {
   if (!fs::exists(path + "/FORMAT", ignored)) {
     return make_error(Errc::not_found, fmt::format("ledger: no ledger in {}", path));
   }
-  const Result<void> format = check_format(path);
-  if (!format) return format;
+  const Result<int> format = check_format(path);
+  if (!format) return format.error();
   return check_database(path);
 }
 
@@ -150,7 +153,7 @@ Result<Folder> Folder::open(const std::string& path, bool create) {
   if (!lock) return lock.error();
   Folder folder(path, *lock);
   if (fresh && !fs::exists(path + "/FORMAT", code)) {
-    const Result<void> written = write_format(path);
+    const Result<void> written = write_format(path, kPlainFormat);
     if (!written) return written.error();
   }
   const Result<void> checked = check(path);
@@ -167,6 +170,12 @@ Folder::~Folder() {
 
 void Folder::unlock() {
   if (lock_fd_ >= 0) ::close(std::exchange(lock_fd_, -1));
+}
+
+Result<void> Folder::mark_packed() const {
+  const Result<int> format = check_format(path_);
+  if (!format) return format.error();
+  return *format >= kPackedFormat ? Result<void>() : write_format(path_, kPackedFormat);
 }
 
 bool Folder::has_ballast() const {

@@ -1,6 +1,6 @@
 // The ledger's folder: who owns it, which format it holds, and the ballast file.
 //
-//   FORMAT    one line, "stayd-ledger 1"
+//   FORMAT    one line, "stayd-ledger 1", or 2 once values were stored compressed or encrypted
 //   lock      flock()ed while a process has the ledger open
 //   ballast   preallocated; deleted at ENOSPC so that tombstones still fit
 //   inflight  keys of writes on their way to Redis (in_flight.h)
@@ -16,7 +16,7 @@
 
 namespace stayd {
 
-inline constexpr int kLedgerFormat = 1;
+inline constexpr int kLedgerFormat = 2;
 
 class Folder {
  public:
@@ -38,6 +38,9 @@ class Folder {
 
   const std::string& path() const { return path_; }
   std::string database_path() const { return path_ + "/db"; }
+
+  // From now on values may be packed: a stayd that cannot read them refuses the folder.
+  Result<void> mark_packed() const;
 
   bool has_ballast() const;
   // False when it does not fit; nothing is left behind then.

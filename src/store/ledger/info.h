@@ -13,6 +13,7 @@ namespace stayd {
 
 inline constexpr std::string_view kInfoKey = "info";
 inline constexpr std::string_view kFactPrefix = "fact/";
+inline constexpr std::string_view kKeyRingKey = "keys";
 
 struct LedgerInfo {
   Hlc highest_hlc = 0;

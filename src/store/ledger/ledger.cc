@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "store/ledger/at_rest.h"
 #include "store/ledger/worker.h"
 
 namespace stayd {
@@ -39,6 +40,8 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options, Waker& waker
   if (!database) return database.error();
   const Result<LedgerInfo> info = (*database)->read_info();
   if (!info) return info.error();
+  const Result<void> unlocked = unlock(**database, *folder, options.at_rest);
+  if (!unlocked) return unlocked.error();
   Facts facts = (*database)->read_facts();
   auto worker =
       std::make_unique<Worker>(options, std::move(*folder), std::move(*database), *info, waker);
@@ -93,6 +96,10 @@ void Ledger::swap_databases(int a, int b, StoreToken token) {
   gathered_.emplace_back(SwapOne{a, b, token});
 }
 
+void Ledger::rekey(AtRestOptions at_rest, std::function<void(const Error&)> done) {
+  gathered_.emplace_back(RekeyOne{std::move(at_rest), std::move(done)});
+}
+
 void Ledger::put_fact(std::string name, std::string value) {
   facts_[name] = value;
   gathered_.emplace_back(FactOne{std::move(name), std::move(value)});
@@ -118,6 +125,8 @@ void Ledger::deliver() {
       events_->on_loaded(report.token, report.error, std::move(*row));
     } else if (auto* page = std::get_if<ScanPage>(&report.result)) {
       events_->on_scanned(report.token, report.error, std::move(*page));
+    } else if (auto* rekeyed = std::get_if<Rekeyed>(&report.result)) {
+      rekeyed->done(report.error);
     } else {
       events_->on_applied(report.token, report.error, std::get<ApplyResult>(report.result));
     }

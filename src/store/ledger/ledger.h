@@ -32,10 +32,10 @@ class Ledger final : public Store {
  public:
   // Opens or creates; replays the log's tail after a crash, never scans. `waker` outlives the
   // ledger.
+  //   invalid       not usable as a folder; no clock; encrypted under a key that was not given
   //   busy          another process has it            newer_format  written by a later stayd
   //   corrupt       damaged; the message says what to do; nothing was changed
-  //   not_found     no ledger and `create` is false   invalid       not usable as a folder; no
-  //   clock
+  //   not_found     no ledger and `create` is false
   static Result<std::unique_ptr<Ledger>> open(LedgerOptions options, Waker& waker);
   ~Ledger() override;  // close()
 
@@ -55,6 +55,9 @@ class Ledger final : public Store {
   // Reported by on_applied.
   void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) override;
   void swap_databases(int a, int b, StoreToken token) override;
+  // Takes up other master keys and the way of compression, as open() does; reported by `done` from
+  // deliver().
+  void rekey(AtRestOptions at_rest, std::function<void(const Error&)> done);
   void put_fact(std::string name, std::string value) override;
   std::string fact(std::string_view name) const override;
   InFlightTable& in_flight() override { return in_flight_; }

@@ -121,7 +121,7 @@ TEST_F(LedgerOpen, ASecondOpenIsBusy) {
 
 TEST_F(LedgerOpen, NewerAndDamagedFormatsAreRefusedAndLeftAlone) {
   TestLedger(options()).apply(put(full_key(0, "a"), 1, "x"));
-  write_file(path_ + "/FORMAT", "stayd-ledger 2\n");
+  write_file(path_ + "/FORMAT", "stayd-ledger 3\n");
   EXPECT_EQ(open_error(options()).code, Errc::newer_format);
   write_file(path_ + "/FORMAT", "stayd-");
   EXPECT_EQ(open_error(options()).code, Errc::corrupt);
@@ -176,7 +176,7 @@ TEST_F(LedgerOpen, DamagedFilesAreRefusedWithAdvice) {
 }
 
 TEST_F(LedgerOpen, TheReaderWorksBesideTheServer) {
-  EXPECT_EQ(open_reader(path_).error().code, Errc::not_found);
+  EXPECT_EQ(open_reader(path_, nullptr).error().code, Errc::not_found);
   TestLedger test(options());
   test.apply(put(full_key(1, "a"), 5, "value"));
   test.apply(tomb(full_key(1, "t"), 6, 9'000'000));
@@ -185,7 +185,7 @@ TEST_F(LedgerOpen, TheReaderWorksBesideTheServer) {
   test.apply(set);
   test.ledger->put_fact("epoch", "42");
   test.apply(put(full_key(1, "b"), 8, "value"));
-  const std::unique_ptr<LedgerReader> reader = open_reader(path_).value();
+  const std::unique_ptr<LedgerReader> reader = open_reader(path_, nullptr).value();
   test.apply(put(full_key(1, "late"), 9, "value"));
   std::vector<FullKey> keys;
   reader->for_each([&keys](const FullKey& key, const Result<Row>& row) {

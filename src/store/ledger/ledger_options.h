@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "store/key_ring.h"
 
 namespace rocksdb {
 class Env;
@@ -13,12 +14,21 @@ class Env;
 
 namespace stayd {
 
+// How values are stored.
+struct AtRestOptions {
+  MasterKeys keys;      // none: in clear
+  std::string setting;  // where the keys come from, for people: "[at_rest] encryption_key_file"
+  bool compress = false;
+};
+
 struct LedgerOptions {
   std::string path;    // the ledger's folder; created with mode 0700
   bool create = true;  // false: a folder without a ledger is refused
 
   // Unix milliseconds; required. Called on the loop, the ledger's thread and RocksDB's threads.
   std::function<std::int64_t()> wall_ms;
+
+  AtRestOptions at_rest;
 
   // Memory: rows not yet in table files (twice 16 MB) and table blocks read.
   std::size_t write_buffer_bytes = std::size_t{16} << 20;

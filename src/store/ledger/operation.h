@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <variant>
 #include <vector>
 
+#include "store/ledger/ledger_options.h"
 #include "store/store.h"
 
 namespace stayd {
@@ -49,12 +51,22 @@ struct FactOne {
   std::string value;
 };
 
-using Operation = std::variant<ApplyOne, ApplyGroup, LoadOne, ScanOne, FlushOne, SwapOne, FactOne>;
+struct RekeyOne {
+  AtRestOptions at_rest;
+  std::function<void(const Error&)> done;  // on the loop; an empty message: it worked
+};
+
+using Operation =
+    std::variant<ApplyOne, ApplyGroup, LoadOne, ScanOne, FlushOne, SwapOne, FactOne, RekeyOne>;
+
+struct Rekeyed {
+  std::function<void(const Error&)> done;
+};
 
 struct Report {
   StoreToken token = 0;
   Error error;
-  std::variant<ApplyResult, Row, ScanPage> result;  // on_applied, on_loaded, on_scanned
+  std::variant<ApplyResult, Row, ScanPage, Rekeyed> result;  // on_applied, on_loaded, on_scanned
 };
 
 }  // namespace stayd

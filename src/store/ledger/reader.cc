@@ -1,6 +1,8 @@
 #include "store/ledger/reader.h"
 
+#include "store/ledger/at_rest.h"
 #include "store/ledger/database.h"
+#include "store/ledger/element_codec.h"
 #include "store/ledger/folder.h"
 #include "store/ledger/rows.h"
 
@@ -42,7 +44,48 @@ void LedgerReader::for_each(
   }
 }
 
-Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path) {
+Result<LedgerReader::AtRestStats> LedgerReader::at_rest_stats() const {
+  AtRestStats out;
+  const Result<std::string> ring = database_->read_key_ring();
+  if (!ring) return ring.error();
+  out.master_key = KeyRing::master_of(*ring);
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database_->db()->NewIterator(options, database_->meta()));
+  const std::unique_ptr<rocksdb::Iterator> elements(
+      database_->db()->NewIterator(options, database_->elements()));
+  const auto count = [&out](bool packed, const rocksdb::Slice& bytes) {
+    const std::uint32_t key =
+        packed ? ValueCodec::sealed_under({bytes.data(), bytes.size()}) : std::uint32_t{0};
+    ++(key == 0 ? out.plain : out.sealed[key]);
+  };
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    const Result<StoredRow> row = decode_row({it->value().data(), it->value().size()});
+    if (!row) ++out.unreadable;
+    if (row && row->meta.state == RowState::tomb) ++out.tombs;
+    if (!row || row->meta.state != RowState::live) continue;
+    ++out.live;
+    if (!is_collection(row->meta.type)) {
+      if (row->meta.type != ValueType::none) count(row->packed, row->payload);
+      continue;
+    }
+    const std::string prefix = element_prefix(it->key().ToString(), row->generation);
+    for (elements->Seek(prefix); elements->Valid() && elements->key().starts_with(prefix);
+         elements->Next()) {
+      count(row->packed && row->hashed, elements->value());
+    }
+  }
+  if (!it->status().ok()) return to_error(it->status(), "cannot read rows");
+  if (!elements->status().ok()) return to_error(elements->status(), "cannot read elements");
+  const auto fact = facts_.find(kSealedFact);
+  out.resealing =
+      !ring->empty() && (out.sealed.size() > 1 || out.plain > 0 || fact == facts_.end());
+  return out;
+}
+
+Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path,
+                                                  const AtRestOptions* at_rest) {
   const Result<void> checked = Folder::check(path);
   if (!checked) return checked.error();
   LedgerOptions options;
@@ -58,6 +101,10 @@ Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path) {
     }
     const Result<LedgerInfo> info = (*database)->read_info();
     if (!info) return info.error();
+    if (at_rest != nullptr) {
+      const Result<void> unlocked = unlock_to_read(**database, path, *at_rest);
+      if (!unlocked) return unlocked.error();
+    }
     return std::unique_ptr<LedgerReader>(new LedgerReader(std::move(*database), *info));
   }
   return last;

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "store/ledger/ledger_options.h"
 #include "store/store.h"
 
 namespace stayd {
@@ -22,6 +23,18 @@ class LedgerReader {
 
   // A key without a row gives a Row of state absent.
   Result<Row> get(std::string_view full_key) const;
+  // Rows and elements by how they are stored, whatever key is there.
+  struct AtRestStats {
+    std::uint64_t live = 0;
+    std::uint64_t tombs = 0;
+    std::uint64_t unreadable = 0;                   // rows whose bytes are none
+    std::uint64_t plain = 0;                        // values: strings, and elements of collections
+    std::map<std::uint32_t, std::uint64_t> sealed;  // by data key
+    std::string master_key;                         // of the key ring; empty: there is none
+    bool resealing = false;                         // not every value is known to be sealed
+  };
+  Result<AtRestStats> at_rest_stats() const;
+
   // Every row, tombstones and expired ones included, by database and key. A row that cannot be read
   // is given as an error; `fn` returns false to stop.
   void for_each(const std::function<bool(const FullKey&, const Result<Row>&)>& fn) const;
@@ -30,7 +43,8 @@ class LedgerReader {
   Hlc highest_hlc() const;
 
  private:
-  friend Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path);
+  friend Result<std::unique_ptr<LedgerReader>> open_reader(const std::string&,
+                                                           const AtRestOptions*);
   explicit LedgerReader(std::unique_ptr<Database> database, const LedgerInfo& info);
 
   std::unique_ptr<Database> database_;
@@ -38,7 +52,9 @@ class LedgerReader {
   std::map<std::string, std::string, std::less<>> facts_;
 };
 
-// not_found: no ledger there; newer_format, corrupt: as Ledger::open.
-Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path);
+// not_found: no ledger there; newer_format, corrupt, invalid: as Ledger::open. nullptr: values that
+// are sealed are not asked for.
+Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path,
+                                                  const AtRestOptions* at_rest);
 
 }  // namespace stayd

@@ -16,6 +16,7 @@ constexpr std::uint8_t kFlagAdopted = 4;
 constexpr std::uint8_t kFlags = kFlagStale | kFlagProvisional | kFlagAdopted;
 constexpr int kUnshippedShift = 3;  // two bits
 constexpr std::uint8_t kFleetFlags = kFlags | 3 << kUnshippedShift;
+constexpr std::uint8_t kFlagHashed = 32;
 constexpr std::size_t kElementsOffset = 60;
 constexpr std::size_t kOriginOffset = 68;
 
@@ -40,6 +41,10 @@ Result<void> check_shape(const StoredRow& row, std::size_t header_bytes,
   if (row.elements != 0 && !(live && is_collection(row.meta.type))) {
     return corrupt(kElementsOffset, "elements in a row that is no collection");
   }
+  if (row.packed && (!live || row.meta.type == ValueType::none)) {
+    return corrupt(0, fmt::format("version {} without a value", of_fleet(row.meta) ? 4 : 3));
+  }
+  if (row.hashed && !is_collection(row.meta.type)) return corrupt(3, "flag of a collection");
   return {};
 }
 
@@ -50,12 +55,13 @@ RowHeader encode_row_header(const StoredRow& row) {
   const RowMeta& meta = row.meta;
   const bool fleet = of_fleet(meta);
   char* out = header.bytes.data();
-  *out++ = static_cast<char>(fleet ? 2 : 1);
+  *out++ = static_cast<char>((fleet ? 2 : 1) + (row.packed ? 2 : 0));
   *out++ = static_cast<char>(meta.state);
   *out++ = static_cast<char>(meta.type);
-  *out++ = static_cast<char>(
-      (meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0) |
-      (meta.adopted ? kFlagAdopted : 0) | static_cast<int>(meta.unshipped) << kUnshippedShift);
+  *out++ =
+      static_cast<char>((meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0) |
+                        (meta.adopted ? kFlagAdopted : 0) | (row.hashed ? kFlagHashed : 0) |
+                        static_cast<int>(meta.unshipped) << kUnshippedShift);
   out = put_little(out, meta.incarnation);
   out = put_little(out, meta.hlc);
   out = put_little(out, meta.expires_at_ms);
@@ -90,7 +96,8 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
         fmt::format("row: byte 0: version {}, this stayd reads up to {}", version, kRowVersion));
   }
   if (version == 0) return corrupt(0, "version 0");
-  const bool fleet = version == 2;
+  const bool packed = version >= 3;
+  const bool fleet = version == 2 || version == 4;
   const std::size_t header_bytes = fleet ? kFleetHeaderBytes : kRowHeaderBytes;
   if (bytes.size() < header_bytes) {
     return corrupt(bytes.size(), fmt::format("ends inside the header of {} bytes", header_bytes));
@@ -102,7 +109,7 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
     return corrupt(1, fmt::format("state {}", state));
   if (type > static_cast<std::uint8_t>(ValueType::opaque))
     return corrupt(2, fmt::format("type {}", type));
-  if ((flags & ~(fleet ? kFleetFlags : kFlags)) != 0)
+  if ((flags & ~((fleet ? kFleetFlags : kFlags) | (packed ? kFlagHashed : 0))) != 0)
     return corrupt(3, fmt::format("flags {:#x}", flags));
 
   StoredRow row;
@@ -111,6 +118,8 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
   row.meta.stale = (flags & kFlagStale) != 0;
   row.meta.provisional = (flags & kFlagProvisional) != 0;
   row.meta.adopted = (flags & kFlagAdopted) != 0;
+  row.packed = packed;
+  row.hashed = (flags & kFlagHashed) != 0;
   const char* in = bytes.data();
   row.meta.incarnation = get_little<std::uint32_t>(in + 4);
   row.meta.hlc = get_little<std::uint64_t>(in + 8);
@@ -122,11 +131,12 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
   row.generation = get_little<std::uint64_t>(in + 52);
   row.elements = get_little<std::uint64_t>(in + kElementsOffset);
   if (fleet) {
-    row.meta.unshipped = static_cast<Unshipped>(flags >> kUnshippedShift);
+    row.meta.unshipped = static_cast<Unshipped>((flags & kFleetFlags) >> kUnshippedShift);
     row.meta.origin = get_little<std::uint64_t>(in + kOriginOffset);
     row.meta.base.hlc = get_little<std::uint64_t>(in + kOriginOffset + 8);
     row.meta.base.origin = get_little<std::uint64_t>(in + kOriginOffset + 16);
-    if (!of_fleet(row.meta)) return corrupt(0, "version 2 without anything of a fleet");
+    if (!of_fleet(row.meta))
+      return corrupt(0, fmt::format("version {} without anything of a fleet", version));
   }
   const Result<void> shape = check_shape(row, header_bytes, bytes.size() - header_bytes);
   if (!shape) return shape.error();

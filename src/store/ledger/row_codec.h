@@ -15,9 +15,9 @@
 
 namespace stayd {
 
-inline constexpr std::uint8_t kRowVersion = 2;
-inline constexpr std::size_t kRowHeaderBytes = 68;    // version 1
-inline constexpr std::size_t kFleetHeaderBytes = 92;  // version 2: rows of a fleet
+inline constexpr std::uint8_t kRowVersion = 4;
+inline constexpr std::size_t kRowHeaderBytes = 68;    // version 1, 3
+inline constexpr std::size_t kFleetHeaderBytes = 92;  // version 2, 4: rows of a fleet
 
 // A row as stored. Strings and DUMP payloads stand behind the header; a collection's elements are
 // keys of their own, under `generation`.
@@ -25,7 +25,11 @@ struct StoredRow {
   RowMeta meta;
   std::uint64_t generation = 0;  // of the elements; 0 unless a collection
   std::uint64_t elements = 0;    // how many there are
-  std::string payload;           // string or DUMP bytes; empty otherwise
+  // How the value is stored (docs/formats/at_rest.md): itself, or packed; and of the elements the
+  // names too, which are hashed in their keys then.
+  bool packed = false;
+  bool hashed = false;
+  std::string payload;  // string or DUMP bytes, packed where `packed` says so; empty otherwise
 
   friend bool operator==(const StoredRow&, const StoredRow&) = default;
 };
@@ -34,8 +38,8 @@ inline bool is_collection(ValueType type) {
   return type == ValueType::hash || type == ValueType::set || type == ValueType::zset;
 }
 
-// Of version 1 unless the row says something of a fleet, so that an older stayd reads what it can
-// know.
+// Of version 1 unless the row says something of a fleet or is packed, so that an older stayd reads
+// what it can know.
 struct RowHeader {
   std::array<char, kFleetHeaderBytes> bytes{};
   std::uint8_t size = kRowHeaderBytes;

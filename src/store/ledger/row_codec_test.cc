@@ -144,10 +144,11 @@ TEST(RowCodec, DamageIsNamedByItsByte) {
   };
   const Case cases[] = {
       {0, 0, Errc::corrupt, "byte 0: version 0"},
-      {0, 3, Errc::newer_format, "byte 0: version 3"},
+      {0, 5, Errc::newer_format, "byte 0: version 5"},
       {1, 3, Errc::corrupt, "byte 1: state 3"},
       {2, 6, Errc::corrupt, "byte 2: type 6"},
       {3, 8, Errc::corrupt, "byte 3: flags 0x8"},
+      {3, 32, Errc::corrupt, "byte 3: flags 0x20"},      // of a packed row only
       {1, 2, Errc::corrupt, "byte 68: 3 bytes behind"},  // a tombstone with a value
       {2, 2, Errc::corrupt, "byte 68: 3 bytes behind"},  // a hash with a string
       {60, 1, Errc::corrupt, "byte 60: elements"},
@@ -162,17 +163,40 @@ TEST(RowCodec, DamageIsNamedByItsByte) {
   }
 }
 
+// A packed row is one version up, so that an older stayd does not take its bytes for the value.
+TEST(RowCodec, BytesOfPackedRows) {
+  for (StoredRow row : {sample(), fleet_sample()}) {
+    const std::string plain = encode_row(row);
+    row.packed = true;
+    std::string packed = encode_row(row);
+    EXPECT_EQ(decode_row(packed).value(), row);
+    EXPECT_EQ(packed[0], plain[0] + 2);
+    packed[0] = plain[0];
+    EXPECT_EQ(packed, plain);
+    row.payload.clear();
+    row.meta.type = ValueType::hash;
+    row.hashed = true;
+    EXPECT_EQ(decode_row(encode_row(row)).value(), row);
+    EXPECT_EQ(encode_row(row)[3] & 32, 32);
+    row.hashed = false;
+    row.meta.state = RowState::tomb;
+    EXPECT_EQ(decode_row(encode_row(row)).error().code, Errc::corrupt);
+  }
+}
+
 TEST(RowCodec, RandomBytesNeverCrashAndDecodedRowsAreCanonical) {
   Random random(1);
   for (int i = 0; i < 20'000; ++i) {
-    std::string bytes = encode_row(random.chance(50) ? sample() : fleet_sample());
+    StoredRow row = random.chance(50) ? sample() : fleet_sample();
+    row.packed = random.chance(50);
+    std::string bytes = encode_row(row);
     bytes.resize(random.below(100));
     for (std::uint64_t flips = random.below(4); flips > 0 && !bytes.empty(); --flips) {
       bytes[random.below(bytes.size())] = static_cast<char>(random.below(256));
     }
-    const auto row = decode_row(bytes);
-    if (row) {
-      EXPECT_EQ(encode_row(*row), bytes);
+    const auto decoded = decode_row(bytes);
+    if (decoded) {
+      EXPECT_EQ(encode_row(*decoded), bytes);
     }
   }
 }

@@ -77,27 +77,39 @@ Result<StoredRow> Rows::stored(std::string_view row_key, bool payload) const {
       database_.db()->Get(rocksdb::ReadOptions(), database_.meta(), slice(row_key), &value);
   if (status.IsNotFound()) return StoredRow{};
   if (!status.ok()) return to_error(status, "cannot read a row");
-  return payload ? decode_row(view(value)) : decode_row_header(view(value));
+  if (!payload) return decode_row_header(view(value));
+  Result<StoredRow> row = decode_row(view(value));
+  if (!row || !row->packed || is_collection(row->meta.type)) return row;
+  const std::string_view header = view(value).substr(0, value.size() - row->payload.size());
+  Result<std::string> unpacked = database_.values().unpack(row->payload, {"r", header, row_key});
+  if (!unpacked) return unpacked.error();
+  row->payload = std::move(*unpacked);
+  return row;
 }
 
-Result<std::optional<std::string>> Rows::element(const std::string& element_key) const {
+Result<std::optional<std::string>> Rows::element(const ElementCodec& codec,
+                                                 const std::string& element_key) const {
   std::string value;
   const Status status =
       database_.db()->Get(rocksdb::ReadOptions(), database_.elements(), element_key, &value);
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return to_error(status, "cannot read an element");
-  return std::optional<std::string>(std::move(value));
+  Result<ElementCodec::Element> element = codec.unpack(element_key, value);
+  if (!element) return element.error();
+  return std::optional<std::string>(std::move(element->value));
 }
 
 Result<void> Rows::read_elements(std::string_view row_key, const StoredRow& stored,
                                  Record& record) const {
-  const std::string prefix = element_prefix(row_key, stored.generation);
+  const ElementCodec codec(database_.values(), row_key, stored);
+  const std::string& prefix = codec.prefix();
   const std::unique_ptr<rocksdb::Iterator> it(
       database_.db()->NewIterator(rocksdb::ReadOptions(), database_.elements()));
   std::uint64_t found = 0;
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next(), ++found) {
-    const std::string_view name = view(it->key()).substr(prefix.size());
-    const Result<void> added = add_element(record, stored.meta.type, name, view(it->value()));
+    const Result<ElementCodec::Element> element = codec.unpack(view(it->key()), view(it->value()));
+    if (!element) return element.error();
+    const Result<void> added = add_element(record, stored.meta.type, element->name, element->value);
     if (!added) return added;
   }
   if (!it->status().ok()) return to_error(it->status(), "cannot read a collection");

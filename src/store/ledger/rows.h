@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "session/record.h"
 #include "store/ledger/database.h"
+#include "store/ledger/element_codec.h"
 #include "store/ledger/row_codec.h"
 #include "store/store.h"
 
@@ -19,10 +20,12 @@ class Rows {
  public:
   Rows(const Database& database, const SpaceTable& spaces) : database_(database), spaces_(spaces) {}
 
-  // A key without a row gives a StoredRow of state absent. `payload`: string bytes wanted too.
+  // A key without a row gives a StoredRow of state absent. `payload`: string bytes wanted too, as
+  // they were before they were packed.
   Result<StoredRow> stored(std::string_view row_key, bool payload) const;
-  // The bytes under `row_key`'s element `name`; nullopt: no such element.
-  Result<std::optional<std::string>> element(const std::string& element_key) const;
+  // The value under `element_key`, one of `codec`'s; nullopt: no such element.
+  Result<std::optional<std::string>> element(const ElementCodec& codec,
+                                             const std::string& element_key) const;
   // corrupt: the elements found are not as many as the row says (I13).
   Result<Row> load(std::string_view full_key) const;
   // At most `kMaxVisited` rows are looked at for one page, so pages may be short of `limit`.
@@ -31,9 +34,11 @@ class Rows {
   static constexpr std::size_t kMaxVisited = 8'192;
   static constexpr std::size_t kMaxPage = 4'096;
 
- private:
+  // Every element of a collection into `record`, which has its type.
   Result<void> read_elements(std::string_view row_key, const StoredRow& stored,
                              Record& record) const;
+
+ private:
   // Appends what fits of one database; true: the page is full or the walk long enough.
   Result<bool> scan_database(const ScanQuery& query, int db, std::int64_t wall_ms,
                              std::size_t& visited, ScanPage& page) const;

@@ -9,6 +9,16 @@
 
 namespace stayd::test {
 
+// Sealed under a master key made of `byte`; the ones made of `older` open as well.
+inline AtRestOptions sealed(char byte, const std::string& older = "", bool compress = false) {
+  AtRestOptions out;
+  out.keys.emplace_back(std::string(SecretKey::kBytes, byte));
+  for (const char one : older) out.keys.emplace_back(std::string(SecretKey::kBytes, one));
+  out.setting = "[at_rest] encryption_key_file";
+  out.compress = compress;
+  return out;
+}
+
 class TestLedger {
  public:
   static LedgerOptions options(std::string path) {

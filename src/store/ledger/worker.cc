@@ -10,6 +10,7 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
+constexpr std::int64_t kResealPauseUs = 20'000;
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -35,6 +36,7 @@ Worker::Worker(LedgerOptions options, Folder folder, std::unique_ptr<Database> d
         }
         posted_.notify_one();
       }) {
+  begin_reseal();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -92,6 +94,7 @@ void Worker::run() {
     execute(operations);
     operations.clear();
     sync_if_due();
+    reseal_if_due();
     tend();
     publish();
   }
@@ -110,6 +113,7 @@ bool Worker::wait(std::vector<Operation>& operations) {
     const std::int64_t due_us = unsynced_since_us_ + options_.sync_interval_ms * 1000;
     timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), 0, timeout_us);
   }
+  if (resealing_) timeout_us = std::min(timeout_us, kResealPauseUs);
   std::unique_lock lock(mutex_);
   const auto awaited = [this] { return !inbox_.empty() || stopping_ || sync_ended_; };
   if (!awaited()) {
@@ -147,6 +151,7 @@ void Worker::execute_one(Operation& operation) {
                  [this](const FlushOne& one) { flush(one); },
                  [this](const SwapOne& one) { swap(one); },
                  [this](FactOne& one) { dirty_facts_[std::move(one.name)] = std::move(one.value); },
+                 [this](RekeyOne& one) { rekey(one); },
              },
              operation);
 }

@@ -76,6 +76,11 @@ class Worker {
   Result<void> delete_slots(const FlushOne& operation, int db, rocksdb::WriteBatch& batch);
   void swap(const SwapOne& operation);
 
+  void rekey(RekeyOne& operation);
+  void begin_reseal();
+  void reseal_if_due();
+  std::uint64_t gather_reseal(std::string& from);
+
   void commit();
   rocksdb::Status write_batch();
   void written();
@@ -121,6 +126,9 @@ class Worker {
   bool full_ = false;    // ENOSPC or max_disk_bytes: tombstones only
   std::int64_t recovered_at_us_ = 0;
   std::int64_t tended_at_us_ = 0;
+  bool resealing_ = false;
+  std::string reseal_from_;  // a row's key; empty: the first
+  std::int64_t reseal_at_us_ = 0;
   std::uint64_t executed_ = 0;  // operations since the last publish()
 
   // Shared.

@@ -52,6 +52,10 @@ Result<PostgresAdmin::Made> PostgresAdmin::init() {
   }
   const Result<PostgresSession> seen = session();
   if (!seen) return seen.error();
+  if (!options_.master_keys.empty()) {
+    const Result<void> ring = connection_.make_ring();
+    if (!ring) return ring.error();
+  }
   const Result<PgResult> committed = connection_.exec("COMMIT");
   if (!committed) return committed.error();
   return made;
@@ -89,6 +93,10 @@ Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
 Result<std::optional<BackupRow>> PostgresAdmin::get(const FullKey& key) {
   const Result<PostgresSession> seen = session();
   if (!seen) return seen.error();
+  auto ring = connection_.ring();
+  if (!ring) return ring.error();
+  ValueCodec values;
+  values.set_ring(std::move(*ring));
   Params params;
   params.add(key);
   const std::string sql =
@@ -96,7 +104,7 @@ Result<std::optional<BackupRow>> PostgresAdmin::get(const FullKey& key) {
   const Result<PgResult> found = connection_.exec(sql.c_str(), params);
   if (!found) return found.error();
   if (PQntuples(found->get()) == 0) return std::optional<BackupRow>();
-  return std::optional<BackupRow>(row_of(found->get(), 0));
+  return std::optional<BackupRow>(row_of(found->get(), 0, values));
 }
 
 Result<std::int64_t> PostgresAdmin::purge(std::int64_t wall_ms) {

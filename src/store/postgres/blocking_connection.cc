@@ -29,6 +29,8 @@ bool is_copy(const PGresult* result) {
   return text_at(result, LookColumn::home) != text_at(result, LookColumn::actual_home);
 }
 
+constexpr std::string_view kRingOwner = "backup";
+
 }  // namespace
 
 Result<PostgresSession> session_of(const PGresult* result) {
@@ -107,9 +109,65 @@ Result<PostgresSession> BlockingConnection::set_up() {
   if (!set) return set.error();
   Result<PostgresSession> session = look();
   if (!session) return session;
+  auto keys = ring();
+  if (!keys) return keys.error();
+  session->ring = std::move(*keys);
   const Result<void> prepared = prepare();
   if (!prepared) return prepared.error();
   return session;
+}
+
+Result<std::string> BlockingConnection::ring_bytes() {
+  const Result<PgResult> there = exec("SELECT to_regclass('stayd.keys') IS NOT NULL");
+  if (!there) return there.error();
+  if (PQgetvalue(there->get(), 0, 0)[0] != 't') return std::string();
+  const Result<PgResult> found = exec("SELECT ring FROM stayd.keys", Params());
+  if (!found) return found.error();
+  if (PQntuples(found->get()) == 0) return std::string();
+  return std::string(bytes_at(found->get(), 0, 0));
+}
+
+Result<std::shared_ptr<const KeyRing>> BlockingConnection::ring() {
+  const Result<std::string> bytes = ring_bytes();
+  if (!bytes) return bytes.error();
+  const MasterKeys& masters = options_.master_keys;
+  if (bytes->empty() && masters.empty()) return std::shared_ptr<const KeyRing>();
+  if (bytes->empty()) {
+    return make_error(Errc::invalid,
+                      "backup: values are in clear, and an encryption key is given: give it to "
+                      "stayd backup init too");
+  }
+  Result<KeyRing> ring = KeyRing::unwrap(*bytes, masters, kRingOwner);
+  if (ring) return std::make_shared<const KeyRing>(std::move(*ring));
+  return make_error(ring.error().code, std::string("backup: it is encrypted, and ") +
+                                           (masters.empty() ? "no encryption key is given: "
+                                                            : "its key ring does not open: ") +
+                                           ring.error().message);
+}
+
+Result<void> BlockingConnection::make_ring() {
+  const Result<PgResult> table = exec(
+      "CREATE TABLE IF NOT EXISTS stayd.keys (one boolean PRIMARY KEY DEFAULT true CHECK (one), "
+      "ring bytea NOT NULL)");
+  if (!table) return table.error();
+  const Result<std::string> bytes = ring_bytes();
+  if (!bytes) return bytes.error();
+  const SecretKey& master = options_.master_keys.front();
+  if (KeyRing::master_of(*bytes) == master_key_id(master)) return {};
+  KeyRing next = KeyRing::make();
+  if (!bytes->empty()) {
+    const auto old = ring();
+    if (!old) return old.error();
+    next = **old;
+  }
+  Params params;
+  params.add(next.wrap(master, kRingOwner));
+  const Result<PgResult> written = exec(
+      "INSERT INTO stayd.keys (ring) VALUES ($1::bytea) "
+      "ON CONFLICT (one) DO UPDATE SET ring = excluded.ring",
+      params);
+  if (!written) return written.error();
+  return {};
 }
 
 Result<PostgresSession> BlockingConnection::look() {

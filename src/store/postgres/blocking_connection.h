@@ -25,6 +25,7 @@ struct PostgresSession {
   std::int64_t era_base = 0;  // the era's first change
   bool writable = false;
   std::int64_t clock_ms = 0;
+  std::shared_ptr<const KeyRing> ring;  // nullptr: values are in clear
 };
 
 class BlockingConnection {
@@ -39,6 +40,12 @@ class BlockingConnection {
   // dump) becomes one of its own: its rows get the next era.
   Result<PostgresSession> set_up();
 
+  // Makes a key ring where there is none; wraps the one that is there under the first master key.
+  // Inside of a transaction that nobody else is in as well.
+  Result<void> make_ring();
+  // nullptr: values are in clear. invalid: it does not open with the master keys, or there is none.
+  Result<std::shared_ptr<const KeyRing>> ring();
+
   // The last result of these statements, fields as text.
   Result<PgResult> exec(const char* sql);
   // One statement; fields in binary format, or as text.
@@ -52,6 +59,7 @@ class BlockingConnection {
   Result<void> wait(short events);
   Result<PostgresSession> look();
   Result<void> prepare();
+  Result<std::string> ring_bytes();  // empty: there is none
   Error failed(const PGresult* result) const;
 
   const PostgresOptions& options_;

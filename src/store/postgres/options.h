@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "store/key_ring.h"
 
 namespace stayd {
 
@@ -16,6 +17,8 @@ struct PostgresOptions {
   std::string url;
   // Asked for each new connection, on the connector's thread; empty: the url's, or none.
   std::function<Result<std::string>()> password;
+  // Open the key ring in the database, if there is one; values are sealed then.
+  MasterKeys master_keys;
   std::function<Now()> now;  // any thread
   std::uint64_t seed = 1;    // of the jitter
   // 1 to 8. Of two and more, one is kept free for logouts.

@@ -18,7 +18,7 @@ constexpr std::int64_t kHintIntervalUs = 100'000;
 // What the watch asks; the first time also to be told of hints.
 class LookTask final : public Task {
  public:
-  explicit LookTask(bool listen) {
+  explicit LookTask(bool listen) : listens(listen) {
     executions_.push_back({"look", {}, true});
     if (listen) executions_.push_back({"listen", {}, true});
   }
@@ -27,6 +27,7 @@ class LookTask final : public Task {
   }
   Result<PostgresResult> finish() override { return PostgresResult(); }
 
+  const bool listens;
   Result<PostgresSession> session = make_error(Errc::io, "backup: no answer");
 };
 
@@ -301,7 +302,9 @@ void Pool::finish_look(Link& link) {
   if (const std::optional<SqlError>& error = link.pipeline.error()) {
     return lost(link, error->error);
   }
-  const Result<PostgresSession>& session = static_cast<LookTask&>(*link.task).session;
+  const auto& look = static_cast<LookTask&>(*link.task);
+  hinted_ |= look.listens;  // what others were told of before, this one was not
+  const Result<PostgresSession>& session = look.session;
   if (!session) return lost(link, session.error());
   if (session->epoch != link.session.epoch || session->era_base != link.session.era_base) {
     for (auto& one : links_) lost(*one, make_error(Errc::io, "backup: the data is another one's"));

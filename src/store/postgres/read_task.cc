@@ -15,7 +15,8 @@ constexpr std::int64_t kDayMs = 24 * 3'600'000;
 
 class ReadTask final : public Task {
  public:
-  explicit ReadTask(const PostgresRead& operation) : keys_(operation.keys) {
+  ReadTask(const PostgresRead& operation, const PostgresSession& session) : keys_(operation.keys) {
+    values_.set_ring(session.ring);
     std::vector<std::string_view> sorted(keys_.begin(), keys_.end());
     std::ranges::sort(sorted);
     sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
@@ -29,7 +30,7 @@ class ReadTask final : public Task {
 
   void take(std::size_t, const PGresult* result) override {
     for (int row = 0; row < PQntuples(result); ++row) {
-      BackupRow one = row_of(result, row);
+      BackupRow one = row_of(result, row, values_);
       beyond_ |= bool_at(result, row, kRowColumnCount);
       FullKey key = one.key;
       found_.emplace(std::move(key), std::move(one));
@@ -55,6 +56,7 @@ class ReadTask final : public Task {
 
  private:
   const std::vector<FullKey>& keys_;
+  ValueCodec values_;
   std::map<FullKey, BackupRow, std::less<>> found_;
   bool beyond_ = false;
 };
@@ -67,6 +69,7 @@ class FeedTask final : public Task {
     auto position = parse_cursor(operation.after);
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
+    values_.set_ring(session.ring);
     // In a snapshot of its own, before that of the rows: so the rows lack nothing that an entry
     // speaks of.
     if (!from_.target) {
@@ -83,7 +86,7 @@ class FeedTask final : public Task {
     for (int row = 0; row < PQntuples(result); ++row) {
       snapshot_ = bytes_at(result, row, kSnapshot);
       if (PQgetisnull(result, row, kKey) != 0) continue;  // the snapshot alone
-      page_.rows.push_back(row_of(result, row));
+      page_.rows.push_back(row_of(result, row, values_));
       bytes_ += bytes_at(result, row, kValue).size();
     }
   }
@@ -163,6 +166,7 @@ class FeedTask final : public Task {
 
   const std::uint64_t era_base_;
   const std::size_t limit_;
+  ValueCodec values_;
   CursorPosition from_;
   std::string snapshot_;
   std::size_t bytes_ = 0;
@@ -171,8 +175,9 @@ class FeedTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_read_task(const PostgresRead& operation) {
-  return std::make_unique<ReadTask>(operation);
+std::unique_ptr<Task> make_read_task(const PostgresRead& operation,
+                                     const PostgresSession& session) {
+  return std::make_unique<ReadTask>(operation, session);
 }
 
 std::unique_ptr<Task> make_feed_task(const PostgresFeed& operation,
@@ -186,7 +191,7 @@ Result<std::unique_ptr<Task>> make_task(const PostgresOperation& operation,
     return make_write_task(*write, session);
   }
   if (const auto* read = std::get_if<PostgresRead>(&operation.request)) {
-    return make_read_task(*read);
+    return make_read_task(*read, session);
   }
   return make_feed_task(std::get<PostgresFeed>(operation.request), session);
 }

@@ -32,7 +32,7 @@ BackupHost host_of(const PGresult* result, int row) {
   return out;
 }
 
-BackupRow row_of(const PGresult* result, int row) {
+BackupRow row_of(const PGresult* result, int row, ValueCodec& values) {
   BackupRow out;
   out.key = bytes_at(result, row, 0);
   out.incarnation = static_cast<std::uint32_t>(int8_at(result, row, 1));
@@ -42,7 +42,7 @@ BackupRow row_of(const PGresult* result, int row) {
   out.hlc = static_cast<Hlc>(int8_at(result, row, 4));
   out.touched_hlc = static_cast<Hlc>(int8_at(result, row, 5));
   if (out.state == RowState::live) {
-    Result<Record> record = decode_value(bytes_at(result, row, 11));
+    Result<Record> record = decode_value(bytes_at(result, row, 11), values, out.key);
     if (record) out.record = std::move(*record);
     if (!record) out.unreadable = record.error().message;
   } else if (state != 2) {

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "store/backup/backup.h"
+#include "store/value_codec.h"
 
 namespace stayd {
 
@@ -25,6 +26,6 @@ bool bool_at(const PGresult* result, int row, int column);
 BackupHost host_of(const PGresult* result, int row);
 
 // Columns as kRowColumns. A value that does not decode becomes `unreadable`.
-BackupRow row_of(const PGresult* result, int row);
+BackupRow row_of(const PGresult* result, int row, ValueCodec& values);
 
 }  // namespace stayd

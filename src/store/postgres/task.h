@@ -41,7 +41,7 @@ class Task {
 // Errors: limit. `operation` outlives the task.
 Result<std::unique_ptr<Task>> make_write_task(const PostgresWrite& operation,
                                               const PostgresSession& session);
-std::unique_ptr<Task> make_read_task(const PostgresRead& operation);
+std::unique_ptr<Task> make_read_task(const PostgresRead& operation, const PostgresSession& session);
 std::unique_ptr<Task> make_feed_task(const PostgresFeed& operation, const PostgresSession& session);
 Result<std::unique_ptr<Task>> make_task(const PostgresOperation& operation,
                                         const PostgresSession& session);

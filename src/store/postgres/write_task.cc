@@ -46,6 +46,8 @@ std::pair<std::int64_t, std::uint64_t> expected_of(const BackupWrite& write) {
 // The columns of a batch.
 class Columns {
  public:
+  explicit Columns(ValueCodec& values) : values_codec_(values) {}
+
   void add(const BackupWrite& write) {
     const BackupRow& row = write.row;
     const bool live = row.state == RowState::live;
@@ -88,11 +90,12 @@ class Columns {
 
   void add_value(bool has_value, const BackupRow& row) {
     if (!has_value) return values_.add_null();
-    const std::string value = encode_value(row.record);
+    const std::string value = encode_value(row.record, values_codec_, row.key);
     value_bytes_ += value.size();
     values_.add_bytes(value);
   }
 
+  ValueCodec& values_codec_;
   ArrayParam keys_{Type::bytea}, incarnations_{Type::int8}, states_{Type::int2},
       through_redis_{Type::boolean}, hlcs_{Type::int8}, touched_{Type::int8}, expires_{Type::int8},
       created_{Type::int8}, tomb_until_{Type::int8}, origins_{Type::int8}, values_{Type::bytea},
@@ -107,6 +110,7 @@ class WriteTask final : public Task {
         writes_(batch_.writes),
         era_base_(session.era_base),
         results_(writes_.size()) {
+    values_.set_ring(session.ring);
     for (BackupWritten& result : results_) result.outcome = BackupOutcome::superseded;
   }
 
@@ -132,7 +136,7 @@ class WriteTask final : public Task {
         written.change = static_cast<std::uint64_t>(int8_at(result, row, 1));
         written.incarnation = static_cast<std::uint32_t>(int8_at(result, row, 2));
       } else if (written.outcome != BackupOutcome::applied) {
-        written.current = row_of(result, row);
+        written.current = row_of(result, row, values_);
       }
     }
   }
@@ -187,7 +191,7 @@ class WriteTask final : public Task {
 
   Result<void> add_round(const Indices& round, bool first) {
     for (const Step step : {Step::put, Step::create, Step::change}) {
-      Columns columns;
+      Columns columns(values_);
       Indices of_step;
       for (const std::size_t i : round) {
         if (!takes(writes_[i], step)) continue;
@@ -248,6 +252,7 @@ class WriteTask final : public Task {
   const BackupBatch& batch_;
   const std::vector<BackupWrite>& writes_;
   const std::int64_t era_base_;
+  ValueCodec values_;
   std::vector<Part> parts_;  // beside executions_, which are more
   std::vector<BackupWritten> results_;
   std::size_t value_bytes_ = 0;

@@ -1,4 +1,4 @@
-#include "net/name_cache.h"
+#include "redis/name_cache.h"
 
 #include <algorithm>
 #include <utility>

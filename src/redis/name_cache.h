@@ -21,9 +21,9 @@
 #include <string_view>
 
 #include "base/types.h"
-#include "net/name_resolver.h"
 #include "observe/counters.h"
 #include "observe/events.h"
+#include "redis/name_resolver.h"
 
 namespace stayd {
 

@@ -1,5 +1,5 @@
 // Scripts: what is asked, what is answered, and what is made of it. The time is the test's.
-#include "net/name_cache.h"
+#include "redis/name_cache.h"
 
 #include <gtest/gtest.h>
 

@@ -7,45 +7,17 @@
 // dropped. Loop thread only, but for the questions' threads.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "net/loop.h"
+#include "redis/name_resolver.h"
 
 namespace stayd {
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-
-  Address with_port(std::uint16_t port) const;
-  bool same_host(const Address& other) const;  // whatever the port
-  std::string host_text() const;               // "10.0.0.1", "fe80::1"; "" of a unix socket
-  // The address that a text like "10.0.0.1", "::1" or "[::1]" stands for; size 0: it is a name.
-  static Address numeric(const std::string& text);
-};
-using Addresses = std::vector<Address>;
-
-struct NameAnswer {
-  Addresses addresses;  // without ports; none: there is no answer, or an empty one
-  std::string error;    // why there are none
-};
-
-class NameResolver {
- public:
-  virtual ~NameResolver() = default;
-  // `done` is called once, later, on the loop's thread; never if the resolver ends before.
-  using Done = std::function<void(NameAnswer)>;
-  virtual void ask(const std::string& host, Done done) = 0;
-};
 
 class SystemResolver final : public NameResolver {
  public:

@@ -1,11 +1,10 @@
 // The system's resolver, on the one name that every host knows; and what the dialer makes of names
 // that a scripted one answers.
-#include "net/name_resolver.h"
-
 #include <gtest/gtest.h>
 
 #include "net/resp_listener.h"
 #include "net/socket_dialer.h"
+#include "net/system_resolver.h"
 
 namespace stayd {
 namespace {

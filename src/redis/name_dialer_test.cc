@@ -1,0 +1,147 @@
+// Which address is tried, and when a connection is given up. The resolver and the dialer of
+// addresses are scripts, the time is the test's.
+#include "redis/name_dialer.h"
+
+#include <gtest/gtest.h>
+
+#include "redis/fake_dialer_test.h"
+
+namespace stayd {
+namespace {
+
+struct Addressed final : AddressDialer {
+  std::unique_ptr<Transport> dial_address(const Address& to, std::int64_t timeout_ms,
+                                          TransportEvents& events) override {
+    return dialer.dial({to.host_text(), 6379, ""}, timeout_ms, events);
+  }
+  FakeDialer dialer;
+};
+
+struct ScriptedResolver final : NameResolver {
+  void ask(const std::string&, Done done) override { asked.push_back(std::move(done)); }
+  void answer_all() {
+    for (const Done& done : std::exchange(asked, {})) done({answer, answer.empty() ? "?" : ""});
+  }
+  std::vector<Done> asked;
+  Addresses answer;
+};
+
+struct Recorder final : TransportEvents {
+  void on_connected() override { text += "connected "; }
+  void on_bytes(std::string_view bytes) override { text += std::string(bytes) + " "; }
+  void on_closed(CloseReason reason, std::string_view detail) override {
+    text += reason == CloseReason::moved ? "moved " : "closed: " + std::string(detail);
+  }
+  std::string text;
+};
+
+struct Log final : EventSink {
+  void on_event(const Event&) override {}
+};
+
+class NameDialerTest : public testing::Test {
+ protected:
+  void answer(std::initializer_list<const char*> texts) {
+    resolver.answer.clear();
+    for (const char* text : texts) resolver.answer.push_back(Address::numeric(text));
+  }
+  std::unique_ptr<Transport> dial(Recorder& events) {
+    dialer.set_now(now);
+    return dialer.dial({.host = "redis", .port = 6379}, 1'000, events);
+  }
+  void pass(std::int64_t ms) {
+    for (; ms > 0; ms -= 10) {
+      now.mono_us += 10'000;
+      resolver.answer_all();
+      dialer.on_tick(now);
+      if (std::exchange(due, false)) dialer.tell_ends();
+    }
+  }
+  Wire& wire() { return below.dialer.wire; }
+  const std::string& dialled() const { return below.dialer.dialled; }
+
+  Now now{.mono_us = 1'000'000'000};
+  Addressed below;
+  ScriptedResolver resolver;
+  Log log;
+  Counters counters;
+  bool due = false;
+  NameDialer dialer{below, resolver, [this] { due = true; }, log, counters};
+};
+
+TEST_F(NameDialerTest, PassesOnWhatComesFromTheFirstThatAnswers) {
+  answer({"10.0.0.1", "10.0.0.2"});
+  Recorder events;
+  const auto transport = dial(events);
+  pass(10);
+  EXPECT_EQ(dialled(), "10.0.0.1:6379 ");
+  wire().events->on_closed(CloseReason::refused, "Connection refused");
+  EXPECT_EQ(dialled(), "10.0.0.1:6379 10.0.0.2:6379 ");
+  transport->write("early ");
+  wire().events->on_connected();
+  transport->write("late");
+  EXPECT_EQ(wire().sent, "early late");
+  wire().events->on_bytes("reply");
+  wire().events->on_closed(CloseReason::eof, "end");
+  EXPECT_EQ(events.text, "connected reply closed: end");
+}
+
+TEST_F(NameDialerTest, EachAddressHasItsShareOfTheTime) {
+  answer({"10.0.0.1", "10.0.0.2"});
+  Recorder events;
+  const auto transport = dial(events);
+  pass(400);
+  EXPECT_EQ(dialled(), "10.0.0.1:6379 ");
+  pass(200);
+  EXPECT_EQ(dialled(), "10.0.0.1:6379 10.0.0.2:6379 ");
+  EXPECT_EQ(events.text, "");
+  pass(500);
+  EXPECT_EQ(events.text, "closed: connection timed out");
+}
+
+TEST_F(NameDialerTest, NoEventComesDuringDial) {
+  Recorder events;
+  const auto transport = dial(events);
+  pass(10);
+  EXPECT_EQ(events.text, "closed: the name does not resolve: ?");
+}
+
+TEST_F(NameDialerTest, AConnectionIsGivenUpWhenTheNameHasLeftIt) {
+  answer({"10.0.0.1"});
+  Recorder events;
+  const auto transport = dial(events);
+  pass(10);
+  wire().events->on_connected();
+  answer({});
+  pass(20'000);
+  EXPECT_EQ(events.text, "connected ");
+  answer({"10.0.0.2"});
+  pass(8'000);
+  EXPECT_EQ(events.text, "connected moved ");
+  EXPECT_TRUE(wire().closed);
+}
+
+// And those are told before it is used.
+TEST_F(NameDialerTest, TheFirstElsewhereEndsThoseAtTheHomeOfBefore) {
+  answer({"10.0.0.1"});
+  Recorder first, second, third;
+  const auto data = dial(first);
+  pass(10);
+  wire().events->on_connected();
+  auto other = dial(second);
+  pass(10);
+  answer({"10.0.0.2"});
+  wire().events->on_closed(CloseReason::refused, "Connection refused");
+  EXPECT_EQ(second.text, "closed: Connection refused");
+  pass(1'100);
+  other = dial(third);
+  pass(10);
+  EXPECT_EQ(dialled(), "10.0.0.1:6379 10.0.0.1:6379 10.0.0.2:6379 ");
+  wire().events->on_connected();
+  EXPECT_EQ(first.text, "connected moved ");
+  EXPECT_EQ(third.text, "connected ");
+  EXPECT_EQ(counters.name_moves, 1U);
+}
+
+}  // namespace
+}  // namespace stayd

@@ -1,0 +1,111 @@
+#include "store/ledger/at_rest.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <utility>
+
+namespace stayd {
+namespace {
+
+constexpr std::string_view kOwner = "ledger";
+
+std::string ids_of(const MasterKeys& keys) {
+  std::string out;
+  for (const SecretKey& key : keys) out += (out.empty() ? "" : ", ") + master_key_id(key);
+  return out;
+}
+
+Result<KeyRing> open_ring(const std::string& bytes, const std::string& path,
+                          const AtRestOptions& at_rest) {
+  const std::string master = KeyRing::master_of(bytes);
+  if (at_rest.keys.empty()) {
+    return make_error(
+        Errc::invalid,
+        fmt::format("ledger: {} is encrypted, under the master key {}: give it with [at_rest] "
+                    "encryption_key_file, encryption_key_command or encryption_key",
+                    path, master));
+  }
+  Result<KeyRing> ring = KeyRing::unwrap(bytes, at_rest.keys, kOwner);
+  if (ring) return ring;
+  if (ring.error().code != Errc::invalid) {
+    return make_error(ring.error().code, fmt::format("ledger: {}: {}", path, ring.error().message));
+  }
+  return make_error(
+      Errc::invalid,
+      fmt::format("ledger: {} is encrypted under the master key {}; {} gives {}: put the old key "
+                  "behind the new one",
+                  path, master, at_rest.setting, ids_of(at_rest.keys)));
+}
+
+// Nothing is in clear in a ledger that begins encrypted.
+Result<void> mark_sealed_if_empty(Database& database, const KeyRing& ring) {
+  const std::unique_ptr<rocksdb::Iterator> it(
+      database.db()->NewIterator(rocksdb::ReadOptions(), database.meta()));
+  it->SeekToFirst();
+  if (it->Valid() || !it->status().ok()) return {};
+  const rocksdb::Status status =
+      database.db()->Put(rocksdb::WriteOptions(), database.facts(),
+                         std::string(kFactPrefix) + kSealedFact, std::to_string(ring.active().id));
+  if (!status.ok()) return to_error(status, "cannot write");
+  return {};
+}
+
+}  // namespace
+
+bool reseal_wanted(const Database& database) {
+  if (!database.values().seals()) return false;
+  const auto facts = database.read_facts();
+  const auto sealed = facts.find(kSealedFact);
+  return sealed == facts.end() ||
+         sealed->second != std::to_string(database.values().ring()->active().id);
+}
+
+Result<void> unlock(Database& database, const Folder& folder, const AtRestOptions& at_rest) {
+  const Result<std::string> bytes = database.read_key_ring();
+  if (!bytes) return bytes.error();
+  ValueCodec& values = database.values();
+  const bool sealed = !bytes->empty() || !at_rest.keys.empty();
+  if (sealed || at_rest.compress) {
+    const Result<void> marked = folder.mark_packed();
+    if (!marked) return marked;
+  }
+  if (!sealed) {
+    values.set_compression(at_rest.compress);
+    return {};
+  }
+
+  std::shared_ptr<KeyRing> ring;
+  if (bytes->empty()) {
+    ring = std::make_shared<KeyRing>(KeyRing::make());
+  } else {
+    Result<KeyRing> opened = open_ring(*bytes, folder.path(), at_rest);
+    if (!opened) return opened.error();
+    ring = std::make_shared<KeyRing>(std::move(*opened));
+    values.set_ring(ring);
+    values.set_compression(at_rest.compress);
+    if (KeyRing::master_of(*bytes) == master_key_id(at_rest.keys.front())) return {};
+    const bool all_sealed = !reseal_wanted(database);
+    auto next = std::make_shared<KeyRing>(*ring);
+    next->add_data_key(all_sealed);
+    ring = std::move(next);
+  }
+  const Result<void> written = database.write_key_ring(ring->wrap(at_rest.keys.front(), kOwner));
+  if (!written) return written;
+  values.set_ring(ring);
+  values.set_compression(at_rest.compress);
+  return bytes->empty() ? mark_sealed_if_empty(database, *ring) : Result<void>();
+}
+
+Result<void> unlock_to_read(Database& database, const std::string& path,
+                            const AtRestOptions& at_rest) {
+  const Result<std::string> bytes = database.read_key_ring();
+  if (!bytes) return bytes.error();
+  if (bytes->empty()) return {};
+  Result<KeyRing> ring = open_ring(*bytes, path, at_rest);
+  if (!ring) return ring.error();
+  database.values().set_ring(std::make_shared<KeyRing>(std::move(*ring)));
+  return {};
+}
+
+}  // namespace stayd

@@ -1,0 +1,30 @@
+// The ledger's key ring: opened with the master keys that stayd was given, made where encryption
+// begins, wrapped again and given a new data key where the first master key is another than before.
+//
+// It is on disk before anything is sealed under what is in it. Used by whoever owns the database.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "store/key_ring.h"
+#include "store/ledger/database.h"
+#include "store/ledger/folder.h"
+#include "store/ledger/ledger_options.h"
+
+namespace stayd {
+
+// The fact that tells under which data key every value is sealed; another one, or none: not yet.
+inline constexpr const char* kSealedFact = "sealed_under";
+
+// Sets the database's codec up by `at_rest`.
+//   invalid   the ledger is encrypted and no key was given, or none of those given opens it; the
+//             message names the setting. Nothing was changed
+Result<void> unlock(Database& database, const Folder& folder, const AtRestOptions& at_rest);
+// Only to read: changes nothing.
+Result<void> unlock_to_read(Database& database, const std::string& path,
+                            const AtRestOptions& at_rest);
+// Whether some value may not be sealed under the active data key.
+bool reseal_wanted(const Database& database);
+
+}  // namespace stayd
