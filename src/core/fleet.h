@@ -32,6 +32,7 @@ struct FleetOptions {
   std::size_t batch = 256;               // rows in a shipment
   std::size_t max_unshipped = 1 << 17;   // keys, about 20 MB
   std::size_t page = 512;                // rows of the feed at once
+  std::size_t max_missed = 1 << 16;      // keys of the feed that wait for what is unshipped
 };
 
 // The number of the process' start stands in the low bits of an origin, the host's in the others.
@@ -90,7 +91,8 @@ struct FleetContext {
   StoreOps ledger_ops;
   BackupOps backup_ops;
   BackupStatus status;
-  std::multiset<Hlc> recording;  // versions that the ledger has been given and has not reported
+  // Versions of ours that the ledger may write, or has written, and has not reported.
+  std::multiset<Hlc> recording;
   Now now;
 
   std::int64_t in(std::int64_t ms) const { return now.mono_us + ms * 1000; }

@@ -130,7 +130,7 @@ void FleetStore::apply(std::vector<Change> changes, Durability durability) {
 
 void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   const Passed passed = taken(tag);
-  if (passed.ships) c_.recording.erase(c_.recording.find(passed.hlc));
+  if (passed.ships) c_.recording.extract(passed.hlc);
   const bool changed =
       passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
   if (!changed) return report(passed.token, error, result);
@@ -192,30 +192,21 @@ void FleetStore::load_exact(FullKey key, StoreToken token) {
 
 void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability) {
   std::vector<StoreToken> tokens;
-  std::vector<Hlc> versions;
   for (Change& change : changes) {
     change.mutation.origin = c_.options.origin;
     tokens.push_back(change.token);
-    versions.push_back(change.mutation.hlc);
-    c_.recording.insert(change.mutation.hlc);
   }
-  const auto ended = [this, versions] {
-    for (const Hlc hlc : versions) c_.recording.erase(c_.recording.find(hlc));
-  };
   FleetAgreement::Answer answer;
-  answer.record = [this, durability, ended](std::vector<Change> alone) {
-    ended();
+  answer.record = [this, durability](std::vector<Change> alone) {
     for (Change& change : alone) {
       if (change.token != 0) change.token = pass(Passed{.token = change.token});
     }
     c_.ledger.apply(std::move(alone), durability);
   };
-  answer.agreed = [this, tokens, ended](const Error& error, const std::vector<ApplyResult>& results) {
-    ended();
+  answer.agreed = [this, tokens](const Error& error, const std::vector<ApplyResult>& results) {
     for (std::size_t i = 0; i < tokens.size(); ++i) report(tokens[i], error, results[i]);
   };
-  answer.outpaced = [this, tokens, ended] {
-    ended();
+  answer.outpaced = [this, tokens] {
     for (const StoreToken token : tokens) {
       report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
     }

@@ -65,6 +65,12 @@ struct Mutation {
   bool creates = false;
   Version base;
   std::shared_ptr<const RowMeta> merged;  // for merge, replace, shipped
+
+  // The row's once this is applied: what is made next must be later.
+  Hlc row_hlc() const {
+    const bool taken = kind == Kind::merge || kind == Kind::replace;
+    return taken ? merged->hlc : hlc;
+  }
 };
 
 // How a mutation ended in the store.
