@@ -87,6 +87,12 @@ void Instance::start_fleet() {
   fleet_ = std::make_unique<FleetStore>(disk_, *backup_, fleet, hlc_, counters_);
 }
 
+std::string Instance::fleet_text() const {
+  if (!fleet_) return "";
+  const FleetStatus status = fleet_->status();
+  return ", unshipped " + std::to_string(status.unshipped) + ", reads " + std::to_string(status.reads) + ", agreements " + std::to_string(status.agreements) + ", passed " + std::to_string(status.passed);
+}
+
 // What is due is done and told; then again at the next time that something is.
 void Instance::run_backup() {
   backup_->run(now());

@@ -50,6 +50,7 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   // Shares this backup from its next start on.
   void join(MemoryDatabase& backup) { database_ = &backup; }
 
+  std::string fleet_text() const;
   bool alive() const { return engine_ != nullptr || set_ != nullptr; }
   void start();
   // kill -9: nothing is said to anybody; what the disk has written stays.

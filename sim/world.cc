@@ -188,7 +188,7 @@ std::string World::out_of_step() const {
     std::string out = one->name() + status.shard.reason + ", debts " +
                       std::to_string(status.shard.debts) + ", to read back " +
                       std::to_string(status.to_read_back) + ", adopted " +
-                      std::to_string(status.adoption_complete);
+                      std::to_string(status.adoption_complete) + one->fleet_text();
     for (const NamedShard& shard : status.shards) {
       out += "; " + shard.slots + " at " + shard.status.address + ": " + shard.status.reason +
              ", debts " + std::to_string(shard.status.debts);
@@ -222,7 +222,7 @@ bool World::heal_and_check() {
   std::uint64_t calls = 0;
   for (const auto& one : instances) calls += one->alive() ? one->calls_under_way() : 0;
   if (users.under_way() != 0 || calls != 0) {
-    users.fail({}, std::to_string(users.under_way()) + " calls were never answered");
+    users.fail(options.watched.value_or(FullKey()), std::to_string(users.under_way()) + " calls were never answered" + instances[0]->fleet_text());
     return false;
   }
   if (!in_step()) users.fail({}, "out of step again without a fault: " + out_of_step());

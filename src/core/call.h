@@ -54,6 +54,7 @@ struct Call {
   Hlc hlc = 0;
   InFlightTable::Slot slot = InFlightTable::kNone;  // until the ledger has recorded the write
   Hlc made_from = 0;          // in a fleet: counted among the versions that are being made
+  Hlc agreed_from = 0;        // in a fleet: the lowest version that the backup has been given
   Hlc held_from = 0;          // S stays below this version until the call has ended; 0: need not
   std::uint32_t waiting = 0;  // unreported store operations and replies
   std::uint32_t asked = 0;    // keys whose rows the ledger has been asked for
@@ -122,7 +123,7 @@ struct Call {
     locks_held = in_flight = queued = listed = false;
     removed = probes = 0;
     slot = InFlightTable::kNone;
-    hlc = held_from = made_from = 0;
+    hlc = held_from = made_from = agreed_from = 0;
     in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created =
         unrecorded = alone = outpaced = marked = elsewhere = redirected = buried = logged_out = false;
     metas.clear();

@@ -236,6 +236,7 @@ class Engine final : public CallHandler,
   void to_standin(Call& call);
   void load_rows(Call& call);
   void run_again(Call& call);
+  void owe_agreed(Call& call);
   void load_more(Call& call);
   void on_rows_loaded(Call& call);
   void execute_on_rows(const Call& call, std::string& reply, std::vector<Mutation>& effects);

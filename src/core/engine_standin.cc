@@ -188,6 +188,7 @@ void Engine::run_standin(Call& call) {
   // Also of what was sent before: S may have passed the version that it had (R9, R11).
   const Hlc first = c_.hlc.reserve(c_.now.wall_ms, effects.size());
   call.hlc = first + effects.size() - 1;
+  call.agreed_from = first;
   bool logout = false;
   std::vector<Store::Change> changes;
   changes.reserve(effects.size() * 2);
@@ -225,6 +226,16 @@ void Engine::run_standin(Call& call) {
   }
   if (c_.fleet == nullptr) return apply_effects(std::move(changes), durability);
   c_.store.apply_agreed(std::move(changes), durability);
+}
+
+// The backup has what the call has written. A repair may have read the rows before that, and have
+// taken the debts for paid.
+void Engine::owe_agreed(Call& call) {
+  for (const FullKey& key : call.keys) {
+    const auto it = working_.find(key);
+    if (it == working_.end() || it->second.meta.hlc < call.agreed_from) continue;
+    shard_.owe(key, it->second.meta.hlc);
+  }
 }
 
 // Of one command or block: all of them or none (MULTI, RENAME).

@@ -7,6 +7,18 @@
 
 namespace stayd {
 
+namespace {
+
+// What no change has changed is left out, it would count as refused; so would a second tombstone on
+// the backup's own.
+bool is_there_already(const RowMeta& now, const RowMeta& before) {
+  return now.state == RowState::tomb && before.state == RowState::tomb &&
+         now.incarnation == before.incarnation && before.base != Version{} &&
+         before.unshipped == Unshipped::nothing;
+}
+
+}  // namespace
+
 void FleetAgreement::decide(std::vector<Store::Change> changes, Durability durability,
                             Answer answer) {
   Change& one = under_way_[++last_];
@@ -50,9 +62,10 @@ void FleetAgreement::write(std::uint64_t number) {
                   c_.in(c_.options.deadline_ms));
 }
 
-// What no change has changed is left out: it would count as refused.
 void FleetAgreement::run(Change& one) const {
   std::vector<bool> changed(one.keys.size());
+  std::vector<RowMeta> before;
+  for (const Row& row : one.rows) before.push_back(row.meta);
   for (const Store::Change& change : one.changes) {
     const auto at = static_cast<std::size_t>(std::ranges::find(one.keys, change.mutation.key) -
                                              one.keys.begin());
@@ -64,7 +77,7 @@ void FleetAgreement::run(Change& one) const {
   const std::vector<FullKey> keys = std::exchange(one.keys, {});
   const std::vector<Row> rows = std::exchange(one.rows, {});
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!changed[i]) continue;
+    if (!changed[i] || is_there_already(rows[i].meta, before[i])) continue;
     one.keys.push_back(keys[i]);
     one.rows.push_back(rows[i]);
     one.bases.push_back(rows[i].meta.base);  // as it was read

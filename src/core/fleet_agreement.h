@@ -34,6 +34,8 @@ class FleetAgreement final : private StoreClient, private BackupClient {
   // called, once.
   void decide(std::vector<Store::Change> changes, Durability durability, Answer answer);
 
+  std::size_t under_way() const { return under_way_.size(); }
+
  private:
   struct Change {
     std::vector<Store::Change> changes;

@@ -1,6 +1,7 @@
 #include "core/fleet_reads.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "session/apply.h"
@@ -24,6 +25,13 @@ void FleetReads::begin(const FullKey& key, bool ask) {
   loads_.emplace(read.number, key);
   c_.ledger.load(key, c_.ledger_ops.token(*this, read.number));
   if (ask) to_ask_.push_back(key);
+}
+
+std::size_t FleetReads::under_way() const {
+  for (const auto& [key, r] : reads_) {
+    fprintf(stderr, "READ %s number %lu alone %d asked %d loaded %d told %zu; loads %zu to_ask %zu asked %zu ops %zu %zu shipper %d\n", key.c_str() + key.size() - key_of(key).size(), r.number, r.alone, r.asked, r.loaded, r.told.size(), loads_.size(), to_ask_.size(), asked_.size(), c_.ledger_ops.under_way(), c_.backup_ops.under_way(), shipper_.knows(key));
+  }
+  return reads_.size();
 }
 
 void FleetReads::submit() {

@@ -23,6 +23,7 @@ class FleetReads final : private StoreClient, private BackupClient {
   void load(const FullKey& key, Told told);
   void submit();  // once a turn
 
+  std::size_t under_way() const;
  private:
   struct Read {
     std::vector<Told> told;

@@ -77,7 +77,7 @@ void FleetStore::on_status(const BackupStatus& status) {
 
 FleetStatus FleetStore::status() const {
   return {c_.status, shipper_.unshipped(), shipper_.shipped_to(), feed_.read_at_us(),
-          feed_.rows_taken()};
+          feed_.rows_taken(), passed_.size() - free_.size(), reads_.under_way(), agreement_.under_way()};
 }
 
 // --- what the ledger does

@@ -32,6 +32,9 @@ struct FleetStatus {
   Hlc shipped_to = 0;
   std::int64_t feed_read_us = 0;  // Now::mono_us; 0: never to its end
   std::uint64_t rows_taken = 0;
+  std::size_t passed = 0;
+  std::size_t reads = 0;       // exact ones, under way
+  std::size_t agreements = 0;  // likewise
 };
 
 class FleetStore final : public Store,
