@@ -6,15 +6,19 @@ namespace stayd {
 
 Hlc Debts::version(std::string_view key) const {
   const auto it = by_key_.find(key);
-  return it == by_key_.end() ? 0 : it->second.hlc;
+  return it == by_key_.end() ? 0 : it->second.until;
 }
 
 void Debts::add(const FullKey& key, Hlc hlc) {
-  add(key, Debt{hlc, true});
+  add(key, Debt{hlc, true, hlc});
 }
 
 void Debts::add_foreign(const FullKey& key, Hlc hlc) {
-  add(key, Debt{hlc, false});
+  add(key, Debt{hlc, false, hlc});
+}
+
+void Debts::add_agreed(const FullKey& key, Hlc hlc, Hlc now) {
+  add(key, Debt{hlc, true, now});
 }
 
 void Debts::add(const FullKey& key, Debt debt) {
@@ -22,6 +26,7 @@ void Debts::add(const FullKey& key, Debt debt) {
   if (it != by_key_.end()) {
     it->second.hlc = std::max(it->second.hlc, debt.hlc);
     it->second.own = it->second.own || debt.own;
+    it->second.until = std::max(it->second.until, debt.until);
     return;
   }
   floor_ = by_key_.empty() ? debt.hlc : std::min(floor_, debt.hlc);
@@ -37,7 +42,7 @@ void Debts::add(const FullKey& key, Debt debt) {
 bool Debts::settle(std::string_view key, Hlc hlc) {
   const auto it = by_key_.find(key);
   if (it == by_key_.end()) return true;
-  if (it->second.hlc > hlc) return false;
+  if (it->second.until > hlc) return false;
   by_key_.erase(it);
   return true;
 }

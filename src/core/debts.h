@@ -30,6 +30,9 @@ class Debts {
   void add(const FullKey& key, Hlc hlc);
   // The same of another stayd's row, which S of this one says nothing of (docs/adr/0016).
   void add_foreign(const FullKey& key, Hlc hlc);
+  // The same, of a row that the backup has been given only now: a repair that began before `now`
+  // was made has not read it, and does not settle it.
+  void add_agreed(const FullKey& key, Hlc hlc, Hlc now);
   // Redis has confirmed `hlc`. True when that settles the debt.
   bool settle(std::string_view key, Hlc hlc);
   void forget(std::string_view key) { by_key_.erase(key); }
@@ -45,8 +48,8 @@ class Debts {
   void forget_database(int db);
   // A scan of the ledger has found whatever the table could not hold.
   void mark_complete() { complete_ = true; }
-  // The lowest version of our own owed; 0 when there is no debt, ~0 when all are foreign. Walks at most kLowestScan entries: beyond
-  // that it answers the lowest ever owed since the table was last empty, which is never too high.
+  // The lowest version of our own owed; 0 when there is no debt, ~0 when all are foreign. Walks at
+  // most kLowestScan entries: beyond that it answers the lowest ever owed since the table was last empty, which is never too high.
   Hlc lowest() const;
   void clear();
 
@@ -59,6 +62,7 @@ class Debts {
   struct Debt {
     Hlc hlc = 0;
     bool own = true;  // of our own making
+    Hlc until = 0;    // it is settled by nothing below this one
   };
   void add(const FullKey& key, Debt debt);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/fleet_view.h"
 #include "core/side_keys.h"
 #include "session/effects.h"
 #include "session/scripts.h"
@@ -30,6 +31,8 @@ void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned, Replica* repl
   replica_reads_.attach(replica, aux);
   pinned_ = pinned;
 }
+
+Engine::~Engine() = default;
 
 void Engine::join(FleetStore& store) {
   fleet_.reset(new FleetView(c_, store, *this));  // NOLINT: a private base

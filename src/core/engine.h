@@ -26,7 +26,7 @@
 #include "core/call_stage.h"
 #include "core/context.h"
 #include "core/engine_errors.h"
-#include "core/fleet_view.h"
+#include "core/fleet_view_events.h"
 #include "core/handover.h"
 #include "core/logout_wait.h"
 #include "core/pinned.h"
@@ -41,6 +41,9 @@
 
 namespace stayd {
 
+class FleetStore;
+class FleetView;
+
 class Engine final : public CallHandler,
                      private ReplyHandler,
                      private StoreClient,
@@ -53,6 +56,7 @@ class Engine final : public CallHandler,
   // `clock`: of the ledger's versions, when several engines share one; outlives them.
   Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
          EventSink& events, Random& random, HlcClock* clock = nullptr);
+  ~Engine() override;
 
   // `data` carries session commands; `aux` commands that may take long; `replica` reads, while the
   // primary is out. All outlive the engine; their UpstreamEvents are data_events() and so on.

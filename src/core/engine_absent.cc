@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "core/engine.h"
+#include "core/fleet_view.h"
 #include "resp/request_parser.h"
 #include "session/effects.h"
 

@@ -234,7 +234,7 @@ void Engine::owe_agreed(Call& call) {
   for (const FullKey& key : call.keys) {
     const auto it = working_.find(key);
     if (it == working_.end() || it->second.meta.hlc < call.agreed_from) continue;
-    shard_.owe(key, it->second.meta.hlc);
+    c_.debts.add_agreed(key, it->second.meta.hlc, c_.hlc.next(c_.now.wall_ms));
   }
 }
 

@@ -1,7 +1,6 @@
 #include "core/fleet_reads.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <utility>
 
 #include "session/apply.h"
@@ -10,28 +9,28 @@ namespace stayd {
 
 void FleetReads::load(const FullKey& key, Told told) {
   const auto [at, added] = reads_.try_emplace(key);
-  at->second.told.push_back(std::move(told));
+  Read& read = at->second;
+  (read.begun ? read.next : read.told).push_back(std::move(told));
   if (!added) return;
   if (!c_.status.up) return begin(key, false);
   if (!shipper_.knows(key) || shipper_.contested(key)) return begin(key, true);
+  ship(key);
+}
+
+void FleetReads::ship(const FullKey& key) {
   shipper_.ship_now(key, c_.options.deadline_ms,
                     [this, key](bool shipped) { begin(key, shipped); });
 }
 
 void FleetReads::begin(const FullKey& key, bool ask) {
   Read& read = reads_.at(key);
+  read.begun = true;
+  read.loaded = false;
   read.number = ++last_;
   read.alone = read.asked = !ask;
   loads_.emplace(read.number, key);
   c_.ledger.load(key, c_.ledger_ops.token(*this, read.number));
   if (ask) to_ask_.push_back(key);
-}
-
-std::size_t FleetReads::under_way() const {
-  for (const auto& [key, r] : reads_) {
-    fprintf(stderr, "READ %s number %lu alone %d asked %d loaded %d told %zu; loads %zu to_ask %zu asked %zu ops %zu %zu shipper %d\n", key.c_str() + key.size() - key_of(key).size(), r.number, r.alone, r.asked, r.loaded, r.told.size(), loads_.size(), to_ask_.size(), asked_.size(), c_.ledger_ops.under_way(), c_.backup_ops.under_way(), shipper_.knows(key));
-  }
-  return reads_.size();
 }
 
 void FleetReads::submit() {
@@ -65,7 +64,18 @@ void FleetReads::on_read(std::uint64_t tag, const Error& error, std::vector<Back
   }
 }
 
+// Of an earlier life, which the shipper has not come across yet.
+bool FleetReads::ship_what_was_found(const FullKey& key, Read& read) {
+  const bool found = read.row.meta.unshipped > Unshipped::touch && !read.row.meta.stale;
+  if (!found || read.alone || read.shipped || shipper_.contested(key)) return false;
+  read.shipped = true;
+  if (!shipper_.knows(key)) shipper_.changed(key, read.row.meta.hlc, 0, false);
+  ship(key);
+  return true;
+}
+
 void FleetReads::join(const FullKey& key) {
+  if (ship_what_was_found(key, reads_.at(key))) return;
   Read read = std::move(reads_.at(key));
   reads_.erase(key);
   if (read.there.state != RowState::absent && read.error.message.empty()) {
@@ -75,8 +85,13 @@ void FleetReads::join(const FullKey& key) {
     if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
       c_.judge->on_foreign(key, read.row.meta, through_redis);
       c_.ledger.apply_one(merge, 0, Durability::written);
+    } else if (is_newer(*merge.merged, read.row.meta)) {  // and ours is being judged
+      Row theirs;
+      apply(merge, theirs, c_.now.wall_ms);
+      read.row = std::move(theirs);
     }
   }
+  for (Told& told : read.next) load(key, std::move(told));
   for (std::size_t i = 0; i < read.told.size(); ++i) {
     const bool last = i + 1 == read.told.size();
     read.told[i](read.error, last ? std::move(read.row) : read.row, read.alone);

@@ -21,19 +21,11 @@
 #include "core/canary.h"
 #include "core/context.h"
 #include "core/fleet_store.h"
+#include "core/fleet_view_events.h"
 #include "core/status.h"
 #include "resp/reply.h"
 
 namespace stayd {
-
-class FleetViewEvents {
- public:
-  virtual ~FleetViewEvents() = default;
-  // The ledger holds another stayd's row of this key now.
-  virtual void on_foreign_row(const FullKey& key) = 0;
-  // Only Redis can say what the key's row is.
-  virtual void on_read_back_wanted(const FullKey& key) = 0;
-};
 
 class FleetView final : public FleetJudge, private ReplyHandler {
  public:

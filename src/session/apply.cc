@@ -175,14 +175,6 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
   return ApplyOutcome::applied;
 }
 
-// I7 among hosts: a later incarnation, then a tombstone over what lived in it, then the version. Of
-// two tombstones too, unlike in the backup: the ledger follows whichever one the backup has.
-bool newer(const RowMeta& a, const RowMeta& b) {
-  if (a.incarnation != b.incarnation) return a.incarnation > b.incarnation;
-  if (a.state != b.state) return a.state > b.state;
-  return a.version() > b.version();
-}
-
 // Of a row that is taken, this of what was known stays true.
 void take(Mutation& mutation, Row& row) {
   const RowMeta before = row.meta;
@@ -221,7 +213,7 @@ ApplyOutcome apply_merge(Mutation& mutation, Row& row) {
       ours.hlc = before.base.hlc;
       ours.origin = before.base.origin;
     }
-    if (!newer(there, ours)) return ApplyOutcome::superseded;
+    if (!is_newer(there, ours)) return ApplyOutcome::superseded;
   }
   take(mutation, row);
   // A touch of ours that came after it stays on top of it.
@@ -249,6 +241,12 @@ ApplyOutcome apply_shipped(const Mutation& mutation, Row& row) {
 }
 
 }  // namespace
+
+bool is_newer(const RowMeta& a, const RowMeta& b) {
+  if (a.incarnation != b.incarnation) return a.incarnation > b.incarnation;
+  if (a.state != b.state) return a.state > b.state;
+  return a.version() > b.version();
+}
 
 ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms) {
   using Kind = Mutation::Kind;
