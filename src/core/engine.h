@@ -240,6 +240,8 @@ class Engine final : public CallHandler,
   void to_standin(Call& call);
   void load_rows(Call& call);
   void run_again(Call& call);
+  Store::RowsRead rows_of(const Call& call);
+  static void bury(Row& row, Hlc hlc);
   void owe_agreed(Call& call);
   void load_more(Call& call);
   void on_rows_loaded(Call& call);

@@ -55,6 +55,13 @@ void Engine::run_again(Call& call) {
   load_rows(call);
 }
 
+// A logout that the ledger could not take.
+void Engine::bury(Row& row, Hlc hlc) {
+  row.record = {};
+  row.meta.state = RowState::tomb;
+  row.meta.hlc = hlc;
+}
+
 void Engine::load_more(Call& call) {
   ++call.waiting;  // so that nothing advances before this part has been asked for
   const auto until = call.waiting + kMaxLoads;
@@ -62,13 +69,11 @@ void Engine::load_more(Call& call) {
     const std::uint32_t i = call.asked;
     const FullKey& key = call.keys[i];
     if (working_.contains(key)) continue;  // named twice
-    if (const auto tomb = c_.unwritten_tombs.find(key); tomb != c_.unwritten_tombs.end()) {
-      Row& row = working_.emplace(key, Row{}).first->second;
-      row.meta.state = RowState::tomb;
-      row.meta.hlc = tomb->second;
-    } else if (c_.fleet != nullptr) {  // the others may have changed it
+    if (c_.fleet != nullptr) {  // the others may have changed it
       working_.emplace(key, Row{});
       c_.store.load_exact(key, store_token(call, SubKind::row, i));
+    } else if (const auto tomb = c_.unwritten_tombs.find(key); tomb != c_.unwritten_tombs.end()) {
+      bury(working_.emplace(key, Row{}).first->second, tomb->second);
     } else if (Row* row = c_.unrecorded.has(key) ? nullptr : c_.cache.find(key)) {
       working_.emplace(key, std::move(*row));
       c_.cache.erase(key);
@@ -95,6 +100,8 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
     call.metas[op.key_index] = row.meta;
   } else {
     row.meta.stale = row.meta.stale || c_.unrecorded.behind(call.keys[op.key_index], row.meta.hlc);
+    const auto tomb = c_.unwritten_tombs.find(call.keys[op.key_index]);
+    if (tomb != c_.unwritten_tombs.end()) bury(row, tomb->second);
     working_[call.keys[op.key_index]] = std::move(row);
   }
   if (call.waiting == 0) advance(call);
@@ -148,7 +155,9 @@ void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
   put.record = *record;
   fill(put, op.hlc);
   put.only_if_unknown = !c_.unrecorded.has(key);
-  row.meta = RowMeta{};
+  const RowMeta before = std::exchange(row.meta, {});
+  row.meta.base = before.base;
+  row.meta.incarnation = before.incarnation;
   row.meta.state = RowState::live;
   row.meta.type = record->type();
   row.meta.hlc = op.hlc;
@@ -164,8 +173,19 @@ void Engine::execute_on_rows(const Call& call, std::string& reply, std::vector<M
   execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, reply, effects);
 }
 
+Store::RowsRead Engine::rows_of(const Call& call) {
+  Store::RowsRead out;
+  for (const FullKey& key : call.keys) {
+    const auto same = [&key](const auto& one) { return one.first == key; };
+    if (std::ranges::none_of(out, same)) out.emplace_back(key, working_[key]);
+  }
+  return out;
+}
+
 void Engine::run_standin(Call& call) {
   std::vector<Mutation> effects;
+  Store::RowsRead read;
+  if (c_.fleet != nullptr && call.writes()) read = rows_of(call);
   call.held.clear();
   if (!call.is_block()) {
     execute_on_rows(call, call.held, effects);
@@ -174,6 +194,7 @@ void Engine::run_standin(Call& call) {
     watches_.erase(call.client_id);
   }
   ++c_.counters.replies_from_ledger;
+  if (c_.fleet != nullptr && !call.writes()) read = rows_of(call);
   count_unseen_logouts(call, effects);
   end_what_is_told_ended(call, effects);
   if (!c_.rules.touches_are_recorded) {
@@ -225,7 +246,7 @@ void Engine::run_standin(Call& call) {
     kick(call.keys);
   }
   if (c_.fleet == nullptr) return apply_effects(std::move(changes), durability);
-  c_.store.apply_agreed(std::move(changes), durability);
+  c_.store.apply_agreed(std::move(changes), std::move(read), durability);
 }
 
 // The backup has what the call has written. A repair may have read the rows before that, and have

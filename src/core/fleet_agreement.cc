@@ -19,38 +19,32 @@ bool is_there_already(const RowMeta& now, const RowMeta& before) {
 
 }  // namespace
 
-void FleetAgreement::decide(std::vector<Store::Change> changes, Durability durability,
-                            Answer answer) {
+void FleetAgreement::decide(std::vector<Store::Change> changes, Store::RowsRead read,
+                            Durability durability, Answer answer) {
   Change& one = under_way_[++last_];
   one.changes = std::move(changes);
   one.durability = durability;
   one.answer = std::move(answer);
-  for (const Store::Change& change : one.changes) {
-    const FullKey& key = change.mutation.key;
-    c_.recording.insert(change.mutation.hlc);
-    if (std::ranges::find(one.keys, key) == one.keys.end()) one.keys.push_back(key);
+  for (const Store::Change& change : one.changes) c_.recording.insert(change.mutation.hlc);
+  for (auto& [key, row] : read) {
+    one.keys.push_back(std::move(key));
+    one.rows.push_back(std::move(row));
   }
-  one.rows.resize(one.keys.size());
-  one.left = one.keys.size();
-  if (!c_.status.writable) return finish_alone(last_);
-  for (std::size_t i = 0; i < one.keys.size(); ++i) {
-    c_.ledger.load(one.keys[i], c_.ledger_ops.token(*this, last_ << 20 | i));
-  }
+  c_.status.writable ? write(last_) : finish_alone(last_);
 }
 
-void FleetAgreement::on_loaded(std::uint64_t tag, const Error& error, Row row) {
-  const std::uint64_t number = tag >> 20;
-  Change& one = under_way_.at(number);
-  if (!error.message.empty()) one.error = error;
-  one.rows[tag & 0xfffff] = std::move(row);
-  if (--one.left == 0) write(number);
+// Nothing was to be decided.
+void FleetAgreement::on_loaded(std::uint64_t tag, const Error&, Row) {
+  finish(tag >> 20);
 }
 
 void FleetAgreement::write(std::uint64_t number) {
   Change& one = under_way_.at(number);
-  if (!one.error.message.empty()) return finish_alone(number);
+  const FullKey first = one.keys.front();
   run(one);
-  if (one.keys.empty()) return finish(number);
+  if (one.keys.empty()) {  // told later, as everything is
+    return c_.ledger.load_meta(first, c_.ledger_ops.token(*this, number << 20));
+  }
   BackupBatch batch{.together = true};
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     BackupWrite write;

@@ -11,6 +11,7 @@ constexpr std::size_t kSeen = 64;  // entries of a host that are remembered
 }  // namespace
 
 void FleetFeed::start() {
+  ledger_top_ = c_.ledger.highest_hlc();
   cursor_ = c_.ledger.fact(kCursor);
 }
 
@@ -46,11 +47,19 @@ void FleetFeed::on_feed(std::uint64_t tag, const Error& error, FeedPage page) {
   }
   if (page.hosts) {
     for (const BackupHost& host : page.hosts->hosts) c_.clock.witness(host.hlc);
+    if (has_lost_its_end(*page.hosts)) return restart();
+    take_hosts(*page.hosts);
   }
-  if (page.hosts) take_hosts(*page.hosts);
   next_ = std::move(page.next);
   more_ = page.more;
   take(std::move(page.rows));
+}
+
+// More of this host has been shipped than the ledger has (B13): the backup has it.
+bool FleetFeed::has_lost_its_end(const BackupHosts& read) {
+  if (std::exchange(knows_its_end_, true)) return false;
+  const auto own = std::ranges::find(read.hosts, host_of(c_.options.origin), &BackupHost::instance);
+  return own != read.hosts.end() && own->shipped_to > ledger_top_;
 }
 
 void FleetFeed::take_hosts(const BackupHosts& read) {

@@ -78,6 +78,9 @@ void FleetReads::join(const FullKey& key) {
   if (ship_what_was_found(key, reads_.at(key))) return;
   Read read = std::move(reads_.at(key));
   reads_.erase(key);
+  // The ledger cannot be read: the backup has it all.
+  const bool backup_knows = !read.alone && !shipper_.knows(key);
+  if (!read.error.message.empty() && backup_knows) read.error = {};
   if (read.there.state != RowState::absent && read.error.message.empty()) {
     c_.clock.witness(read.there.hlc);
     const bool through_redis = read.there.through_redis;

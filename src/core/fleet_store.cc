@@ -47,7 +47,7 @@ void FleetStore::on_tick(Now now) {
 
 // Its entry in the host table, at least once a second.
 void FleetStore::tell_of_itself() {
-  if (!c_.status.writable || c_.judge == nullptr) return;
+  if (!c_.status.writable || c_.judge == nullptr || !feed_.knows_its_end()) return;
   const bool trusts = c_.judge->trusts_redis();
   if (c_.now.mono_us - told_us_ < kTellUs && trusts == told_trust_) return;
   told_us_ = c_.now.mono_us;
@@ -190,7 +190,7 @@ void FleetStore::load_exact(FullKey key, StoreToken token) {
   });
 }
 
-void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability) {
+void FleetStore::apply_agreed(std::vector<Change> changes, RowsRead read, Durability durability) {
   std::vector<StoreToken> tokens;
   for (Change& change : changes) {
     change.mutation.origin = c_.options.origin;
@@ -211,7 +211,7 @@ void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability
       report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
     }
   };
-  agreement_.decide(std::move(changes), durability, std::move(answer));
+  agreement_.decide(std::move(changes), std::move(read), durability, std::move(answer));
 }
 
 }  // namespace stayd

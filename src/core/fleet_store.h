@@ -62,7 +62,7 @@ class FleetStore final : public Store,
   void load(FullKey key, StoreToken token) override;
   void load_meta(FullKey key, StoreToken token) override;
   void load_exact(FullKey key, StoreToken token) override;
-  void apply_agreed(std::vector<Change> changes, Durability durability) override;
+  void apply_agreed(std::vector<Change> changes, RowsRead read, Durability durability) override;
   void scan(ScanQuery query, StoreToken token) override;
   void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) override;
   void swap_databases(int a, int b, StoreToken token) override;

@@ -96,7 +96,7 @@ struct FleetHost {
     mutation.key = key;
     mutation.record.value = std::move(text);
     mutation.hlc = clock.next(now.wall_ms + clock_ms);
-    fleet.apply_agreed({{std::move(mutation), ++last}}, Durability::written);
+    fleet.apply_agreed({{std::move(mutation), ++last}}, {{key, row(key)}}, Durability::written);
     return last;
   }
   StoreToken load_exact(const FullKey& key) {

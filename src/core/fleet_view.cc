@@ -104,9 +104,12 @@ bool FleetView::all_shipped_since(std::int64_t mono_us) const {
 void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) {
   events_.on_foreign_row(key);
   pending_.erase(key);
-  if (trust_ == Trust::out || here(key, theirs) || is_own(theirs)) return;
+  if (trust_ == Trust::out) return;
+  const bool is_here = is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))]
+                                      : here(key, theirs);
+  if (is_here) return;
   if (c_.debts.has(key)) return c_.debts.add_foreign(key, theirs.hlc);
-  const bool decides = through_redis && at_work(host_of(theirs.origin), db_of(key));
+  const bool decides = through_redis && !is_own(theirs) && at_work(host_of(theirs.origin), db_of(key));
   if (!decides) return owe(key, theirs);
   pending_[key] = {theirs, c_.now.mono_us};
 }
