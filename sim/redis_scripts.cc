@@ -120,10 +120,13 @@ std::string RedisModel::digest(int db, std::string_view key) {
 
 void RedisModel::lease(Peer& peer, const Args& args, std::string& out) {
   if (write_refused(true, out)) return;
-  if (find(peer.db, args[4]) != nullptr) return write_null(out);
+  const Record* other = find(peer.db, args[4]);
+  if (other != nullptr && !std::get<std::string>(other->value).starts_with(args[7])) {
+    return write_null(out);
+  }
   const std::string held = digest(peer.db, args[3]);
   Record record;
-  record.value = std::string(args[5]) + ":" + held;
+  record.value = std::string(args[7]).append(args[5]) + ":" + held;
   record.expires_at_ms = wall_ms() + number(args[6]);
   set(full_key(peer.db, args[4]), std::move(record));
   write_bulk(out, held);

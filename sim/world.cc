@@ -205,7 +205,7 @@ bool World::wait_in_step(std::int64_t limit_us) {
 }
 
 void World::settle() {
-  if (!wait_in_step(kHealLimitUs)) users.fail({}, "not in step " + std::to_string(__LINE__));
+  if (!wait_in_step(10 * kHealLimitUs)) users.fail({}, "not in step: " + out_of_step());
 }
 
 bool World::heal_and_check() {

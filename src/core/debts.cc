@@ -18,6 +18,9 @@ void Debts::add_foreign(const FullKey& key, Hlc hlc) {
 }
 
 void Debts::add_agreed(const FullKey& key, Hlc hlc, Hlc now) {
+  const auto it = by_key_.find(key);
+  if (it != by_key_.end() && it->second.own) it->second.hlc = std::min(it->second.hlc, hlc);
+  if (it != by_key_.end()) hlc = it->second.hlc;
   add(key, Debt{hlc, true, now});
 }
 

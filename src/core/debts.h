@@ -30,8 +30,8 @@ class Debts {
   void add(const FullKey& key, Hlc hlc);
   // The same of another stayd's row, which S of this one says nothing of (docs/adr/0016).
   void add_foreign(const FullKey& key, Hlc hlc);
-  // The same, of a row that the backup has been given only now: a repair that began before `now`
-  // was made has not read it, and does not settle it.
+  // The same, of a row that may be at `hlc` still, or at a later version that the backup agrees to
+  // or does not: a repair that began before `now` was made has not read it, and does not settle it.
   void add_agreed(const FullKey& key, Hlc hlc, Hlc now);
   // Redis has confirmed `hlc`. True when that settles the debt.
   bool settle(std::string_view key, Hlc hlc);

@@ -219,6 +219,7 @@ void Engine::run_standin(Call& call) {
     mutation.from_client = true;
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
+    const Hlc before = row.meta.hlc;
     const bool provisional = row.meta.provisional && row.meta.state == RowState::live &&
                              !c_.placed.contains(mutation.key);
     // A logout holds whatever Redis has, and so does what comes after it.
@@ -227,7 +228,11 @@ void Engine::run_standin(Call& call) {
                                             !adopter_.complete() && !writes_whole_value(call)));
     update_meta(row, mutation);
     forget_unwritten(call, mutation);
-    shard_.owe(mutation.key, mutation.hlc);
+    if (c_.fleet == nullptr) {
+      shard_.owe(mutation.key, mutation.hlc);
+    } else {
+      c_.debts.add_agreed(mutation.key, before == 0 ? mutation.hlc : before, mutation.hlc);
+    }
   }
   cap_records(call, effects);
   if (logout) ++c_.counters.logouts;
@@ -283,7 +288,7 @@ void Engine::cap_records(Call& call, std::vector<Mutation>& effects) {
     expiry.record.expires_at_ms = row.record.expires_at_ms = row.meta.expires_at_ms = end;
     fill(expiry, c_.hlc.next(c_.now.wall_ms));
     row.meta.hlc = expiry.hlc;
-    shard_.owe(expiry.key, expiry.hlc);
+    if (c_.fleet == nullptr) shard_.owe(expiry.key, expiry.hlc);
     effects.push_back(std::move(expiry));
   }
 }

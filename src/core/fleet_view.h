@@ -33,6 +33,8 @@ class FleetView final : public FleetJudge, private ReplyHandler {
       : c_(context), store_(store), events_(events) {}
 
   FleetStore& store() { return store_; }
+  // Of this host's leases, whichever process takes them.
+  std::string lease_owner() const { return origin_text(host_of(store_.origin())) + "."; }
 
   // --- told by the shard
   void on_trust(Trust trust);

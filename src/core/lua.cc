@@ -42,8 +42,10 @@ constexpr std::string_view kRepairIfUnchanged =
 constexpr std::string_view kLease =
     "local d=redis.call('dump',KEYS[1])\n"
     "d=d and redis.sha1hex(d) or ''\n"
-    "if redis.call('set',KEYS[2],ARGV[1]..':'..d,'NX','PX',ARGV[2]) then return d end\n"
-    "return false";
+    "local l=redis.call('get',KEYS[2])\n"
+    "if l and string.sub(l,1,#ARGV[3])~=ARGV[3] then return false end\n"
+    "redis.call('set',KEYS[2],ARGV[3]..ARGV[1]..':'..d,'PX',ARGV[2])\n"
+    "return d";
 
 constexpr std::string_view kRepair =
     "redis.call('del',KEYS[2])\n"
@@ -155,9 +157,10 @@ int append_script_loads(std::string& out, bool of_fleet) {
 }
 
 void append_lease(std::string& out, std::string_view key, std::string_view lease,
-                  std::string_view token, std::int64_t ttl_ms) {
+                  std::string_view token, std::string_view owner, std::int64_t ttl_ms) {
   append_request(out,
-                 {"EVALSHA", script(4).sha1, "2", key, lease, token, std::to_string(ttl_ms)});
+                 {"EVALSHA", script(4).sha1, "2", key, lease, token, std::to_string(ttl_ms),
+                  owner});
 }
 
 void append_guarded(std::string& out, std::string_view key, const Args& args) {

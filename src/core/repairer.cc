@@ -33,7 +33,8 @@ void Repairer::start(std::vector<FullKey> keys) {
     request_.clear();
     const auto key = key_of(items_[i].key);
     if (c_.fleet != nullptr) {
-      append_lease(request_, key, lease_key(c_.place, key), token_, kFleetLeaseMs);
+      append_lease(request_, key, lease_key(c_.place, key), token_, c_.fleet->lease_owner(),
+                   kFleetLeaseMs);
     } else {
       append_request(request_, {"SET", lease_key(c_.place, key), token_, "NX", "PX",
                                 std::to_string(kLeaseTtlMs)});
@@ -53,7 +54,7 @@ void Repairer::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
       const auto digest = ReplyView(frame).text();
       item.leased = true;
       item.held = !digest.empty();
-      item.token = token_ + ":" + std::string(digest);
+      item.token = c_.fleet->lease_owner() + token_ + ":" + std::string(digest);
     }
     item.refused = refused;
     if (--waiting_ == 0) load_rows();
