@@ -1,7 +1,12 @@
 // The system's resolver, on the one name that every host knows; and what the dialer makes of names
 // that a scripted one answers.
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/real_time.h"
 #include "net/resp_listener.h"
 #include "net/socket_dialer.h"
 #include "net/system_resolver.h"
@@ -77,6 +82,29 @@ struct OneName final : NameResolver {
   Addresses answer;
 };
 
+// A server that is only a socket: the kernel takes connections, nobody accepts them.
+class RawListener {
+ public:
+  RawListener() {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    socklen_t size = sizeof address;
+    const bool listens = ::bind(fd_, generic, size) == 0 && ::listen(fd_, 8) == 0;
+    if (listens && getsockname(fd_, generic, &size) == 0) port = ntohs(address.sin_port);
+  }
+  ~RawListener() { ::close(fd_); }
+  bool has_one() const {
+    pollfd one{.fd = fd_, .events = POLLIN, .revents = 0};
+    return ::poll(&one, 1, 0) == 1;
+  }
+  std::uint16_t port = 0;
+
+ private:
+  int fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+};
+
 struct Log final : EventSink {
   void on_event(const Event& event) override { text += std::string(event.name) + " "; }
   std::string text;
@@ -101,8 +129,8 @@ class SocketDialerNames : public testing::Test {
     ASSERT_TRUE(listener->listen(host + std::to_string(port)));
     if (port == 0) port = listener->port();
   }
-  std::unique_ptr<Transport> dial(Recorder& events) {
-    return dialer.dial({.host = "redis.test", .port = port}, 1'000, events);
+  std::unique_ptr<Transport> dial(Recorder& events, std::int64_t timeout_ms = 1'000) {
+    return dialer.dial({.host = "redis.test", .port = port}, timeout_ms, events);
   }
   bool connects(Recorder& events) {
     return run_until(loop, [&] { return !events.state.empty(); }) && events.state == "connected";
@@ -167,6 +195,19 @@ TEST_F(SocketDialerNames, AddressesThatFailedAreTriedLast) {
   ASSERT_TRUE(connects(second));
   EXPECT_EQ(connections(1), 1u);
   EXPECT_EQ(log.text, "");  // the name has not moved
+}
+
+// The process stood still (a pause of its host): what had been established when it goes on counts,
+// however late that is seen. It was taken for an address that had not answered.
+TEST_F(SocketDialerNames, WhatConnectsWhileTheProcessStandsStillIsUp) {
+  const RawListener listener;
+  port = listener.port;
+  name.answer = hosts({"127.0.0.1", "127.0.0.2"});  // nobody is at the second
+  Recorder events;
+  const auto data = dial(events, 500);
+  ASSERT_TRUE(run_until(loop, [&] { return listener.has_one(); }));
+  while (real_now().mono_us - loop.now().mono_us < 500'000) ::poll(nullptr, 0, 50);
+  EXPECT_TRUE(connects(events)) << events.state;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include <cstring>
+#include <utility>
 
 #include "net/socket_transport.h"
 
@@ -65,13 +66,17 @@ std::unique_ptr<Transport> SocketDialer::dial_address(const Address& address,
   return transport;
 }
 
-// Their events come at the turn's end: no transport begins or ends here, but for those by name.
+// Their events come at the turn's end. Those by name follow behind all of them: after the process
+// has stood still, a connection may be up in the very turn in which its time has run out.
 void SocketDialer::on_tick(Now now) {
   for (const auto& [id, transport] : live_) transport->check_deadline(now);
-  names_.on_tick(now);
+  ticked_ = true;
+  loop_.cancel_turn_end(*this);
+  loop_.request_turn_end(*this);
 }
 
-void SocketDialer::on_turn_end(Now) {
+void SocketDialer::on_turn_end(Now now) {
+  if (std::exchange(ticked_, false)) names_.on_tick(now);
   names_.tell_ends();
 }
 

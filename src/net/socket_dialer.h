@@ -37,6 +37,7 @@ class SocketDialer final : public Dialer, public Ticker, private AddressDialer, 
   NameDialer names_;
   std::map<std::uint64_t, SocketTransport*> live_;
   std::uint64_t next_id_ = 1;
+  bool ticked_ = false;  // the names' tick is due at the turn's end
 };
 
 }  // namespace stayd

@@ -79,9 +79,9 @@ void NameDialer::on_tick(Now now) {
   now_ = now;
   names_.on_tick(now);
   for (const auto& [id, transport] : live_) {
+    transport->check_deadline();  // first: an address that was not tried has not failed
     if (transport->state_ == NameTransport::State::resolving) resume(*transport);
     if (transport->state_ == NameTransport::State::open) watch_name(*transport);
-    transport->check_deadline();
   }
 }
 

@@ -57,6 +57,10 @@ class NameDialerTest : public testing::Test {
       if (std::exchange(due, false)) dialer.tell_ends();
     }
   }
+  void stand_still(std::int64_t ms) {
+    now.mono_us += ms * 1'000;
+    pass(10);
+  }
   Wire& wire() { return below.dialer.wire; }
   const std::string& dialled() const { return below.dialer.dialled; }
 
@@ -119,6 +123,23 @@ TEST_F(NameDialerTest, AConnectionIsGivenUpWhenTheNameHasLeftIt) {
   pass(8'000);
   EXPECT_EQ(events.text, "connected moved ");
   EXPECT_TRUE(wire().closed);
+}
+
+// The name's answer is there by then, but its address has not been tried.
+TEST_F(NameDialerTest, TheTimeThatStandingStillTookDoesNotCountAgainstTheHome) {
+  answer({"10.0.0.1"});
+  Recorder first, second, third;
+  const auto data = dial(first);
+  pass(10);
+  wire().events->on_connected();
+  pass(1'100);
+  answer({"10.0.0.2", "10.0.0.1"});
+  auto other = dial(second);
+  stand_still(1'100);
+  EXPECT_EQ(second.text, "closed: name resolution timed out");
+  other = dial(third);
+  pass(10);
+  EXPECT_EQ(dialled(), "10.0.0.1:6379 10.0.0.1:6379 ");
 }
 
 // And those are told before it is used.
