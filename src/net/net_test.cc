@@ -70,6 +70,22 @@ struct Port {
   Port() { listener = std::make_unique<RespListener>(loop, engine, counters, context); }
 };
 
+// Nobody else in this process gets one.
+class AllDescriptors {
+ public:
+  AllDescriptors() {
+    for (int fd; (fd = ::dup(0)) >= 0;) fds_.push_back(fd);
+  }
+  ~AllDescriptors() {
+    for (const int fd : fds_) ::close(fd);
+  }
+  AllDescriptors(const AllDescriptors&) = delete;
+  AllDescriptors& operator=(const AllDescriptors&) = delete;
+
+ private:
+  std::vector<int> fds_;
+};
+
 // A client on a raw descriptor; it never waits.
 class RawClient {
  public:
@@ -163,10 +179,10 @@ TEST(RespListener, OutOfDescriptorsClosesNewcomersAndRecovers) {
   Port port;
   ASSERT_TRUE(port.listener->listen("127.0.0.1:0"));
   RawClient newcomer(port.listener->port());
-  std::vector<int> hogs;
-  for (int fd; (fd = ::dup(0)) >= 0;) hogs.push_back(fd);
-  ASSERT_TRUE(run_until(port.loop, [&] { return newcomer.received(), newcomer.ended; }));
-  for (const int fd : hogs) ::close(fd);
+  {
+    const AllDescriptors none_left;
+    ASSERT_TRUE(run_until(port.loop, [&] { return newcomer.received(), newcomer.ended; }));
+  }
   RawClient later(port.listener->port());
   later.send("PING\r\n");
   EXPECT_TRUE(run_until(port.loop, [&] { return later.received() == "+PONG\r\n"; }));
@@ -275,6 +291,8 @@ TEST(SocketTransport, SaysWhyItFailed) {
   };
   EXPECT_EQ(reason_of({.host = "127.0.0.1", .port = free_port}), CloseReason::refused);
   EXPECT_EQ(reason_of({.unix_path = "/nonexistent/stayd.sock"}), CloseReason::refused);
+  const AllDescriptors none_left;
+  EXPECT_EQ(reason_of({.host = "127.0.0.1", .port = free_port}), CloseReason::local);
 }
 
 // A listening socket whose queue is full never answers a SYN: the connect deadline decides.

@@ -142,6 +142,25 @@ TEST_F(NameDialerTest, TheTimeThatStandingStillTookDoesNotCountAgainstTheHome) {
   EXPECT_EQ(dialled(), "10.0.0.1:6379 10.0.0.1:6379 ");
 }
 
+// A process without descriptors must not leave the Redis that it is on.
+TEST_F(NameDialerTest, WhatFailsHereDoesNotCountAgainstTheAddress) {
+  answer({"10.0.0.1"});
+  Recorder first, second, third;
+  auto transport = dial(first);
+  pass(10);
+  wire().events->on_connected();
+  wire().events->on_closed(CloseReason::local, "Out of memory");
+  pass(1'100);
+  answer({"10.0.0.2", "10.0.0.1"});
+  transport = dial(second);
+  pass(10);
+  wire().events->on_closed(CloseReason::local, "Too many open files");
+  EXPECT_EQ(second.text, "closed: Too many open files");
+  transport = dial(third);
+  pass(10);
+  EXPECT_EQ(dialled(), "10.0.0.1:6379 10.0.0.1:6379 10.0.0.1:6379 ");
+}
+
 // And those are told before it is used.
 TEST_F(NameDialerTest, TheFirstElsewhereEndsThoseAtTheHomeOfBefore) {
   answer({"10.0.0.1"});

@@ -27,6 +27,7 @@ enum class CloseReason : std::uint8_t {
   eof,      // FIN
   resolve,  // the name did not resolve
   moved,    // the name has left the address: Redis is elsewhere
+  local,    // this process or host has no descriptor or memory for it: says nothing of Redis
   other,
 };
 
