@@ -42,7 +42,8 @@ struct Recorder final : TransportEvents {
 };
 
 struct Log final : EventSink {
-  void on_event(const Event&) override {}
+  void on_event(const Event& event) override { text += std::string(event.name) + " "; }
+  std::string text;
 };
 
 class NameDialerTest : public testing::Test {
@@ -62,6 +63,22 @@ class NameDialerTest : public testing::Test {
       dialer.on_tick(now);
       if (std::exchange(due, false)) dialer.tell_ends();
     }
+  }
+  // To the address that is tried first.
+  std::unique_ptr<Transport> connect(Recorder& events) {
+    auto transport = dial(events);
+    pass(10);
+    wire().events->on_connected();
+    return transport;
+  }
+  // Which is tried first; the name is asked for that.
+  std::string next() {
+    pass(1'000);
+    below.dialer.dialled.clear();
+    Recorder events;
+    const auto transport = dial(events);
+    pass(10);
+    return dialled();
   }
   void stand_still(std::int64_t ms) {
     now.mono_us += ms * 1'000;
@@ -119,6 +136,52 @@ TEST_F(NameDialerTest, NoEventComesDuringDial) {
   EXPECT_EQ(second.text, "");
   dialer.tell_ends();
   EXPECT_EQ(second.text, "closed: the name does not resolve: ?");
+}
+
+TEST_F(NameDialerTest, AddressesThatFailedAreTriedLast) {
+  answer({"10.0.0.1", "10.0.0.2", "10.0.0.3"});
+  Recorder first, second;
+  auto transport = dial(first);
+  pass(10);
+  wire().events->on_closed(CloseReason::refused, "Connection refused");
+  wire().events->on_connected();
+  pass(10);
+  transport->close(true);  // a replica, say
+  EXPECT_EQ(next(), "10.0.0.3:6379 ");
+  transport = connect(second);
+  transport->close(true);
+  EXPECT_EQ(next(), "10.0.0.1:6379 ");  // that failed longest ago
+  EXPECT_EQ(log.text, "");              // the name has not moved
+}
+
+TEST_F(NameDialerTest, AllConnectionsGoWhereTheFirstOneIs) {
+  answer({"10.0.0.1"});
+  Recorder first, second;
+  const auto data = connect(first);
+  answer({"10.0.0.2"});
+  EXPECT_EQ(next(), "10.0.0.1:6379 ");  // whatever the name says by now
+  connect(second)->close(true);         // it has failed there
+  EXPECT_EQ(next(), "10.0.0.2:6379 ");
+}
+
+// It has passed the gate there: a restart is more likely than a move.
+TEST_F(NameDialerTest, ALossAfterTwoSecondsIsNoReasonToLeaveTheHome) {
+  answer({"10.0.0.1"});
+  Recorder first, second, third;
+  auto transport = connect(first);
+  answer({"10.0.0.2", "10.0.0.1"});
+  pass(2'100);
+  wire().events->on_closed(CloseReason::eof, "end");
+  EXPECT_EQ(next(), "10.0.0.1:6379 ");
+  transport = connect(second);
+  pass(1'900);
+  wire().events->on_closed(CloseReason::eof, "end");
+  EXPECT_EQ(next(), "10.0.0.2:6379 ");
+  transport = connect(third);
+  answer({"10.0.0.1"});  // and unless the name has left it
+  pass(2'100);
+  wire().events->on_closed(CloseReason::eof, "end");
+  EXPECT_EQ(next(), "10.0.0.1:6379 ");
 }
 
 TEST_F(NameDialerTest, AConnectionIsGivenUpWhenTheNameHasLeftIt) {
@@ -194,6 +257,7 @@ TEST_F(NameDialerTest, TheFirstElsewhereEndsThoseAtTheHomeOfBefore) {
   wire().events->on_connected();
   EXPECT_EQ(all, "first connected first moved third connected ");
   EXPECT_EQ(counters.name_moves, 1U);
+  EXPECT_EQ(log.text, "name_moved ");
 }
 
 }  // namespace
