@@ -12,15 +12,15 @@ namespace stayd::sim {
 namespace {
 
 constexpr FaultKind of_cluster(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, Upstream::cluster};
+  return {name, mean_us, strike, FoundBy::cluster};
 }
 
 constexpr FaultKind of_sentinels(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, Upstream::sentinels};
+  return {name, mean_us, strike, FoundBy::sentinels};
 }
 
 constexpr FaultKind of_name(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, Upstream::name};
+  return {name, mean_us, strike, FoundBy::name};
 }
 
 }  // namespace
@@ -72,7 +72,7 @@ std::span<const FaultKind> fault_kinds() {
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
       FaultKind{"failover", 12 * kSecond, [](Faults& f) { return f.fail_over(); }},
       FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); },
-                Upstream::address},
+                FoundBy::address},
       of_cluster("slot-move", 6 * kSecond, [](Faults& f) { return f.move_slots(); }),
       of_cluster("slot-move-and", 12 * kSecond,
                  [](Faults& f) { return f.move_slots_and_strike(); }),

@@ -28,7 +28,7 @@ struct FaultKind {
   std::int64_t mean_us;     // between two of them, before the seed's own factor
   bool (*strike)(Faults&);  // false: not possible just now
   // Nothing of the kind happens elsewhere; nullopt: it happens everywhere.
-  std::optional<Upstream> only = std::nullopt;
+  std::optional<FoundBy> only = std::nullopt;
 };
 std::span<const FaultKind> fault_kinds();
 

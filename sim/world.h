@@ -26,11 +26,10 @@ struct WorldOptions {
   std::uint64_t seed = 1;
   double minutes = 10;               // of faults, simulated
   std::optional<int> instances = 1;  // stayds; drawn if not given
-  int shards = 1;                    // more: of a Redis Cluster
-  bool sentinels = false;            // name the one Redis, which moves
-  bool name = false;                 // ... or a name leads to it
-  bool faults = true;                // a random subset, at random rates
-  bool fill_redis = true;            // Redis holds sessions before stayd has ever run
+  FoundBy found_by = FoundBy::address;
+  int shards = 1;          // of a Cluster: more
+  bool faults = true;      // a random subset, at random rates
+  bool fill_redis = true;  // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
   std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
   std::int64_t backfill_held_us = 0;                   // Redis refuses SCAN for so long; drawn
@@ -38,12 +37,6 @@ struct WorldOptions {
   std::optional<FullKey> watched;  // its history tells of every change, and is always reported
   UsersOptions users;
   InstanceOptions instance;
-
-  Upstream upstream() const {
-    if (sentinels) return Upstream::sentinels;
-    if (name) return Upstream::name;
-    return shards > 1 ? Upstream::cluster : Upstream::address;
-  }
 };
 
 class World {
