@@ -223,8 +223,12 @@ bool Instance::in_step() const {
 
 bool Instance::follows_primary() const {
   if (sentinels_) return data_->endpoint() == servers_.endpoint(0);
+  return !by_name_ || (network_.talks_to(servers_[0]) && !talks_to_old());
+}
+
+bool Instance::talks_to_old() const {
   const RedisModel* const old = servers_.deposed(0);
-  return !by_name_ || old == nullptr || !network_.talks_to(*old);
+  return old != nullptr && network_.talks_to(*old);
 }
 
 bool Instance::follows_topology() const {

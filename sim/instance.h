@@ -87,6 +87,7 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   bool in_step() const;
   // Is where the primary is, as far as it is a matter of who tells that.
   bool follows_primary() const;
+  bool talks_to_old() const;  // the primary of before
   bool knows_all_sentinels() const {
     return sentinels_ && sentinels_->status().known == Sentinels::kCount;
   }

@@ -115,7 +115,7 @@ class World {
   // By stayd; of a Cluster some slots' rows, as stayd has divided them: the rest may follow.
   std::map<const Instance*, SlotSet> ends_lost_;       // by a power cut; until Redis is the truth
   std::map<const Instance*, SlotSet> filled_anew_;     // from Redis
-  std::map<const Instance*, std::int64_t> astray_us_;  // is told where Redis is, and is elsewhere
+  std::map<const Instance*, std::int64_t> astray_us_;  // is told where Redis is, and is not there
   Faults faults_;
   std::optional<Witness> witness_;
 };
