@@ -115,7 +115,7 @@ RedisModel* Servers::redis_at(const Endpoint& to) {
 
 std::size_t Servers::shard_at(std::string_view address) const {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const auto is = [&](std::uint16_t port) { return Endpoint{"redis", port}.text() == address; };
+    const auto is = [&](std::uint16_t port) { return place(port).text() == address; };
     if (is(shards_[i].port) || std::ranges::any_of(shards_[i].deposed_ports, is)) return i;
   }
   return 0;

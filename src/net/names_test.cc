@@ -23,6 +23,10 @@ TEST(Address, OfTexts) {
   EXPECT_TRUE(one.same_host(one.with_port(6379)));
   EXPECT_FALSE(one.same_host(Address::numeric("10.0.0.2")));
   EXPECT_FALSE(one.same_host(Address::numeric("::ffff:10.0.0.1")));
+  EXPECT_EQ(one.with_port(6379).port(), 6379);
+  EXPECT_EQ(Address::numeric("::1").with_port(6379).port(), 6379);
+  EXPECT_TRUE(among(addresses("::1 10.0.0.1"), one.with_port(6379)));
+  EXPECT_FALSE(among(addresses("::1 10.0.0.2"), one));
 }
 
 TEST(SystemResolver, AnswersMoreQuestionsThanItHasThreads) {

@@ -54,10 +54,7 @@ void NameDialer::resume(NameTransport& transport) {
 // As they are tried.
 Addresses NameDialer::in_order(const NameTransport& transport, Addresses addresses) {
   Place& place = place_of(transport);
-  const auto among = [&](const Address& one) {
-    return std::ranges::any_of(addresses, [&](const Address& a) { return a.same_host(one); });
-  };
-  std::erase_if(place.failed, [&](const auto& entry) { return !among(entry.first); });
+  std::erase_if(place.failed, [&](const auto& entry) { return !among(addresses, entry.first); });
   const auto failed_us = [&](const Address& one) {
     const auto it = std::ranges::find_if(
         place.failed, [&](const auto& entry) { return entry.first.same_host(one); });
@@ -67,7 +64,7 @@ Addresses NameDialer::in_order(const NameTransport& transport, Addresses address
   for (const Address& address : addresses) order.emplace(failed_us(address), address);
   addresses.clear();
   for (const auto& [at_us, address] : order) addresses.push_back(address);
-  if (place.home && (!place.home_lost || among(*place.home))) {
+  if (place.home && (!place.home_lost || among(addresses, *place.home))) {
     std::erase_if(addresses, [&](const Address& a) { return a.same_host(*place.home); });
     addresses.insert(addresses.begin(), *place.home);
   }
