@@ -242,8 +242,9 @@ TEST(SocketTransport, SaysWhyItFailed) {
   const std::uint16_t free_port = port.listener->port();
   port.listener->stop_accepting();
   TestDialer dialer(port.loop);
+  Recorder events;
   const auto reason_of = [&](const Endpoint& endpoint) {
-    Recorder events;
+    events.text.clear();
     const auto transport = dialer.dial(endpoint, 2000, events);
     EXPECT_EQ(events.text, "");
     EXPECT_TRUE(run_until(port.loop, [&] { return events.text == "closed "; }));
@@ -251,6 +252,8 @@ TEST(SocketTransport, SaysWhyItFailed) {
   };
   EXPECT_EQ(reason_of({.host = "127.0.0.1", .port = free_port}), CloseReason::refused);
   EXPECT_EQ(reason_of({.unix_path = "/nonexistent/stayd.sock"}), CloseReason::refused);
+  EXPECT_EQ(reason_of({.unix_path = std::string(200, 'x')}), CloseReason::other);
+  EXPECT_EQ(events.detail, "the socket's path is too long");
   const AllDescriptors none_left;
   EXPECT_EQ(reason_of({.host = "127.0.0.1", .port = free_port}), CloseReason::local);
 }

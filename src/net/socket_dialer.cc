@@ -11,6 +11,7 @@ namespace stayd {
 
 namespace {
 
+// Size 0: the path is too long.
 Address unix_address(const std::string& path) {
   Address address;
   auto* target = reinterpret_cast<sockaddr_un*>(&address.storage);
@@ -42,7 +43,14 @@ std::unique_ptr<Transport> SocketDialer::dial(const Endpoint& endpoint,
                                               std::int64_t connect_timeout_ms,
                                               TransportEvents& events) {
   if (!endpoint.unix_path.empty()) {
-    return dial_address(unix_address(endpoint.unix_path), connect_timeout_ms, events);
+    auto transport = make(connect_timeout_ms, events);
+    const Address address = unix_address(endpoint.unix_path);
+    if (address.size != 0) {
+      transport->connect(address);
+    } else {
+      transport->fail(CloseReason::other, "the socket's path is too long");
+    }
+    return transport;
   }
   if (const Address address = Address::numeric(endpoint.host); address.size != 0) {
     return dial_address(address.with_port(endpoint.port), connect_timeout_ms, events);
@@ -54,15 +62,17 @@ std::unique_ptr<Transport> SocketDialer::dial(const Endpoint& endpoint,
 std::unique_ptr<Transport> SocketDialer::dial_address(const Address& address,
                                                       std::int64_t connect_timeout_ms,
                                                       TransportEvents& events) {
+  auto transport = make(connect_timeout_ms, events);
+  transport->connect(address);
+  return transport;
+}
+
+std::unique_ptr<SocketTransport> SocketDialer::make(std::int64_t connect_timeout_ms,
+                                                    TransportEvents& events) {
   const std::uint64_t id = next_id_++;
   auto transport = std::make_unique<SocketTransport>(
       *this, id, events, loop_.now().mono_us + connect_timeout_ms * 1000);
   live_.emplace(id, transport.get());
-  if (address.size == 0) {
-    transport->fail(CloseReason::other, "the socket's path is too long");
-  } else {
-    transport->connect(address);
-  }
   return transport;
 }
 

@@ -30,6 +30,7 @@ class SocketDialer final : public Dialer, public Ticker, private AddressDialer, 
 
   std::unique_ptr<Transport> dial_address(const Address& address, std::int64_t connect_timeout_ms,
                                           TransportEvents& events) override;
+  std::unique_ptr<SocketTransport> make(std::int64_t connect_timeout_ms, TransportEvents& events);
   void on_turn_end(Now now) override;
   void forget(SocketTransport& transport);
 

@@ -45,7 +45,8 @@ class Transport {
  public:
   // Closes like close(true) when still open, without events.
   virtual ~Transport() = default;
-  // Appends to the output; sent at the end of the loop turn, in order. Ignored after the end.
+  // Appends to the output; sent at the end of the loop turn, in order; what is written before
+  // on_connected() follows it. Ignored after the end.
   virtual void write(std::string_view bytes) = 0;
   // Bytes written and not yet taken by the kernel.
   virtual std::size_t unsent_bytes() const = 0;
