@@ -72,6 +72,7 @@ void Instance::start_sentinels() {
   SentinelOptions options;
   options.sentinels = options_.sentinels;
   options.primary_name = Sentinels::kPrimaryName;
+  options.link.rules = options_.engine.rules;
   SentinelEvents& self = *this;
   sentinels_ = std::make_unique<SentinelWatch>(std::move(options), network_, self, *this, counters_,
                                                *engine_random_);
@@ -87,7 +88,8 @@ void Instance::make_name_dialer() {
     });
   };
   AddressDialer& self = *this;
-  by_name_ = std::make_unique<NameDialer>(self, *resolver_, due, *this, counters_);
+  by_name_ =
+      std::make_unique<NameDialer>(self, *resolver_, due, *this, counters_, options_.engine.rules);
   by_name_->set_now(now());
 }
 

@@ -71,6 +71,10 @@ struct Rules {
   // --- connections (redis/link.h)
   bool replies_have_deadlines = true;
   bool late_replies_condemn = true;  // I11: a late reply belongs to another request
+
+  // --- where Redis is (redis/election.h, redis/name_dialer.h)
+  bool epochs_count = true;       // I14: of what Sentinels say the highest config-epoch wins
+  bool names_are_watched = true;  // I14: a connection ends when its name has left the address
 };
 
 }  // namespace stayd

@@ -13,11 +13,12 @@ constexpr std::size_t kMaxPlaces = 2 * NameCache::kMaxNames;  // beyond, they ar
 }  // namespace
 
 NameDialer::NameDialer(AddressDialer& below, NameResolver& resolver, std::function<void()> due,
-                       EventSink& log, Counters& counters)
+                       EventSink& log, Counters& counters, const Rules& rules)
     : below_(below),
       due_(std::move(due)),
       log_(log),
       counters_(counters),
+      rules_(rules),
       names_(resolver, log, counters) {}
 
 NameDialer::~NameDialer() = default;
@@ -96,7 +97,7 @@ void NameDialer::tell_ends() {
 
 void NameDialer::watch_name(NameTransport& transport) {
   const std::string& host = transport.endpoint_.host;
-  if (!names_.has_left(host, transport.address(), now_)) return;
+  if (!names_.has_left(host, transport.address(), now_) || !rules_.names_are_watched) return;
   Place& place = place_of(transport);
   if (place.home && place.home->same_host(transport.address())) place.home.reset();
   transport.fail(CloseReason::moved, host + " is " + names_.text(host) + " now, not " +
