@@ -38,6 +38,14 @@ Result<KeyRing> open_ring(const std::string& bytes, const std::string& path,
                   path, master, at_rest.setting, ids_of(at_rest.keys)));
 }
 
+// Only then may the older data keys go: a value that does not open today, because its block was
+// read wrongly perhaps, must find its key when it is read again.
+bool all_sealed(const Database& database) {
+  const auto facts = database.read_facts();
+  const auto found = facts.find(kSealedFact);
+  return found != facts.end() && found->second == sealed_fact(database, 0);
+}
+
 // Nothing is in clear in a ledger that begins encrypted.
 Result<void> mark_sealed_if_empty(Database& database, const KeyRing& ring) {
   const std::unique_ptr<rocksdb::Iterator> it(
@@ -53,12 +61,18 @@ Result<void> mark_sealed_if_empty(Database& database, const KeyRing& ring) {
 
 }  // namespace
 
+std::string sealed_fact(const Database& database, std::uint64_t skipped) {
+  const std::uint32_t id = database.values().ring()->active().id;
+  return skipped == 0 ? std::to_string(id) : fmt::format("{} {}", id, skipped);
+}
+
 bool reseal_wanted(const Database& database) {
   if (!database.values().seals()) return false;
   const auto facts = database.read_facts();
-  const auto sealed = facts.find(kSealedFact);
-  return sealed == facts.end() ||
-         sealed->second != std::to_string(database.values().ring()->active().id);
+  const auto found = facts.find(kSealedFact);
+  if (found == facts.end()) return true;
+  const std::string& fact = found->second;
+  return fact.substr(0, fact.find(' ')) != sealed_fact(database, 0);
 }
 
 Result<void> unlock(Database& database, const Folder& folder, const AtRestOptions& at_rest) {
@@ -85,9 +99,8 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
     values.set_ring(ring);
     values.set_compression(at_rest.compress);
     if (KeyRing::master_of(*bytes) == master_key_id(at_rest.keys.front())) return {};
-    const bool all_sealed = !reseal_wanted(database);
     auto next = std::make_shared<KeyRing>(*ring);
-    next->add_data_key(all_sealed);
+    next->add_data_key(all_sealed(database));
     ring = std::move(next);
   }
   const Result<void> written = database.write_key_ring(ring->wrap(at_rest.keys.front(), kOwner));

@@ -57,6 +57,11 @@ class Worker {
     std::size_t first_report;
     bool synced;
   };
+  struct ResealStep {
+    std::uint64_t rows = 0;     // to be written anew
+    std::uint64_t skipped = 0;  // that do not open
+    bool ends = false;          // there are no more
+  };
 
   void run();
   bool wait(std::vector<Operation>& operations);
@@ -79,7 +84,8 @@ class Worker {
   void rekey(RekeyOne& operation);
   void begin_reseal();
   void reseal_if_due();
-  std::uint64_t gather_reseal(std::string& from);
+  Result<ResealStep> gather_reseal(std::string& from);
+  Result<void> write_reseal(const ResealStep& step);
 
   void commit();
   rocksdb::Status write_batch();
@@ -127,8 +133,9 @@ class Worker {
   std::int64_t recovered_at_us_ = 0;
   std::int64_t tended_at_us_ = 0;
   bool resealing_ = false;
-  std::string reseal_from_;  // a row's key; empty: the first
-  std::int64_t reseal_at_us_ = 0;
+  std::string reseal_from_;           // a row's key; empty: the first
+  std::uint64_t reseal_skipped_ = 0;  // rows of this walk that do not open
+  std::int64_t reseal_due_us_ = 0;
   std::uint64_t executed_ = 0;  // operations since the last publish()
 
   // Shared.

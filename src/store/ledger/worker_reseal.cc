@@ -15,6 +15,8 @@ namespace {
 
 // About a millisecond or two of work each 20 ms.
 constexpr std::int64_t kStepIntervalUs = 20'000;
+// After a step that the disk refused.
+constexpr std::int64_t kRetryUs = 1'000'000;
 constexpr std::size_t kStepRows = 256;
 constexpr std::size_t kStepBytes = std::size_t{1} << 20;
 
@@ -22,8 +24,8 @@ std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
-bool is_sealed_under(const Database& database, std::string_view row_key, const StoredRow& row,
-                     std::uint32_t data_key) {
+Result<bool> is_sealed_under(const Database& database, std::string_view row_key,
+                             const StoredRow& row, std::uint32_t data_key) {
   if (!row.packed) return false;
   if (!is_collection(row.meta.type)) return ValueCodec::sealed_under(row.payload) == data_key;
   if (!row.hashed) return false;
@@ -35,7 +37,13 @@ bool is_sealed_under(const Database& database, std::string_view row_key, const S
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     if (ValueCodec::sealed_under(view(it->value())) != data_key) return false;
   }
-  return it->status().ok();
+  if (!it->status().ok()) return to_error(it->status(), "cannot read a collection");
+  return true;
+}
+
+// Of a row that says nothing under any key that there is; any other error may pass.
+bool is_damage(const Error& error) {
+  return error.code == Errc::corrupt || error.code == Errc::newer_format;
 }
 
 }  // namespace
@@ -43,6 +51,7 @@ bool is_sealed_under(const Database& database, std::string_view row_key, const S
 void Worker::begin_reseal() {
   resealing_ = reseal_wanted(*database_);
   reseal_from_.clear();
+  reseal_skipped_ = 0;
   const std::lock_guard lock(mutex_);
   stats_.resealing = resealing_;
   stats_.data_key = database_->values().seals() ? database_->values().ring()->active().id : 0;
@@ -50,49 +59,70 @@ void Worker::begin_reseal() {
 
 void Worker::reseal_if_due() {
   if (!resealing_ || broken_ || full_ || !database_->is_open()) return;
-  const std::int64_t now_us = mono_us();
-  if (now_us - reseal_at_us_ < kStepIntervalUs) return;
-  reseal_at_us_ = now_us;
+  if (mono_us() < reseal_due_us_) return;
+  reseal_due_us_ = mono_us() + kStepIntervalUs;
   std::string from = reseal_from_;
-  const std::uint64_t rows = gather_reseal(from);
-  const bool ends = from.empty();
-  if (ends) {
-    dirty_facts_[kSealedFact] = std::to_string(database_->values().ring()->active().id);
+  const Result<ResealStep> step = gather_reseal(from);
+  Result<void> written;
+  if (!step) {
+    written = step.error();
+  } else {
+    written = write_reseal(*step);
   }
-  // After a failure: the same step again.
-  if ((rows > 0 || ends) && !write_batch().ok()) return batch_.clear();
   batch_.clear();
+  if (!written) {  // the same step again
+    reseal_due_us_ = mono_us() + kRetryUs;
+    return note_error(written.error());
+  }
   reseal_from_ = std::move(from);
-  resealing_ = !ends;
+  reseal_skipped_ += step->skipped;
+  resealing_ = !step->ends;
   const std::lock_guard lock(mutex_);
-  stats_.resealed_total += rows;
+  stats_.resealed_total += step->rows;
   stats_.resealing = resealing_;
 }
 
-// Rows from `from` on into the batch; where to go on, or empty at the end. How many there are.
-std::uint64_t Worker::gather_reseal(std::string& from) {
+Result<void> Worker::write_reseal(const ResealStep& step) {
+  if (step.ends) {
+    dirty_facts_[kSealedFact] = sealed_fact(*database_, reseal_skipped_ + step.skipped);
+  }
+  if (step.rows == 0 && !step.ends) return {};
+  const rocksdb::Status status = write_batch();
+  if (!status.ok()) return to_error(status, "cannot seal older values anew");
+  return {};
+}
+
+// Rows from `from` on into the batch, and where to go on. Errors: the disk's; nothing of the step
+// counts then.
+Result<Worker::ResealStep> Worker::gather_reseal(std::string& from) {
   const std::uint32_t data_key = database_->values().ring()->active().id;
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(
       database_->db()->NewIterator(options, database_->meta()));
-  std::uint64_t gathered = 0;
+  ResealStep step;
   std::size_t visited = 0;
   for (it->Seek(from); it->Valid(); it->Next()) {
     from = it->key().ToString();
-    if (++visited > kStepRows || batch_.bytes() >= kStepBytes) return gathered;
+    if (++visited > kStepRows || batch_.bytes() >= kStepBytes) return step;
     const Result<StoredRow> row = decode_row(view(it->value()));
-    if (!row || row->meta.state != RowState::live || row->meta.type == ValueType::none) continue;
-    if (is_sealed_under(*database_, from, *row, data_key)) continue;
-    const Result<void> repacked = batch_.repack(from);
+    const bool has_value =
+        row && row->meta.state == RowState::live && row->meta.type != ValueType::none;
+    if (row && !has_value) continue;
+    Result<bool> sealed = row ? is_sealed_under(*database_, from, *row, data_key) : row.error();
+    if (sealed && *sealed) continue;
+    const Result<void> repacked = sealed ? batch_.repack(from) : sealed.error();
     if (repacked) {
-      ++gathered;
-    } else {
-      note_error(repacked.error());  // it stays as it is: a read will name it
+      ++step.rows;
+      continue;
     }
+    if (!is_damage(repacked.error())) return repacked.error();
+    ++step.skipped;  // it stays as it is: a read will name it
+    note_error(repacked.error());
   }
-  if (it->status().ok()) from.clear();
-  return gathered;
+  if (!it->status().ok()) return to_error(it->status(), "cannot walk over the rows");
+  step.ends = true;
+  return step;
 }
 
 // SIGHUP: another master key, or the first.
