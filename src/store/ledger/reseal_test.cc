@@ -174,5 +174,30 @@ TEST_F(Reseal, AValueThatDoesNotOpenKeepsItsKey) {
   EXPECT_EQ(values(), (Values{{5, 10}}));
 }
 
+// The fact that all is sealed used to reach the disk without the rows of the last step.
+TEST_F(Reseal, WhatWasNotWrittenIsNotCalledSealed) {
+  {
+    TestLedger test(options());
+    write_rows(test, 200);
+  }
+  {
+    TestLedger test(options());
+    state_.disk = Disk::large_fail;
+    ASSERT_EQ(rekey(test, sealed('a')), "");
+    until([&test] { return !test.ledger->stats().last_error.empty(); });
+    EXPECT_TRUE(test.ledger->stats().resealing);
+    until([&] {  // small writes come through as soon as the ledger has been opened anew
+      test.apply(put(full_key(0, "small"), ++hlc_, "x"));
+      return test.last_error.message.empty();
+    });
+  }
+  state_.disk = Disk::fine;
+  TestLedger test(options(sealed('a')));
+  settle(test);
+  expect_rows(test, 200);
+  test.ledger->close();
+  EXPECT_EQ(values(), (Values{{1, 201}}));
+}
+
 }  // namespace
 }  // namespace stayd::test

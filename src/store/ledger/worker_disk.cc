@@ -217,6 +217,7 @@ void Worker::reopen() {
   broken_ = !database_->reopen();
   if (broken_) return;
   unsynced_ = false;  // opening synced or flushed every log
+  begin_reseal();     // of what the walk has written, the end may be lost
   // The batch that failed may be there after all, and with it its info.
   const Result<LedgerInfo> info = database_->read_info();
   if (!info) return;

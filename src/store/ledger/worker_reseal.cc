@@ -83,8 +83,10 @@ void Worker::reseal_if_due() {
 }
 
 Result<void> Worker::write_reseal(const ResealStep& step) {
-  if (step.ends) {
-    dirty_facts_[kSealedFact] = sealed_fact(*database_, reseal_skipped_ + step.skipped);
+  if (step.ends) {  // with its rows or not at all
+    const std::string key = std::string(kFactPrefix) + kSealedFact;
+    const std::string fact = sealed_fact(*database_, reseal_skipped_ + step.skipped);
+    batch_.finish().Put(database_->facts(), key, fact).PermitUncheckedError();
   }
   if (step.rows == 0 && !step.ends) return {};
   const rocksdb::Status status = write_batch();
