@@ -104,7 +104,11 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
     ring = std::move(next);
   }
   const Result<void> written = database.write_key_ring(ring->wrap(at_rest.keys.front(), kOwner));
-  if (!written) return written;
+  if (!written) {  // it may be there all the same
+    return make_error(written.error().code,
+                      written.error().message +
+                          "; keep the new key and the old one until this has been done again");
+  }
   values.set_ring(ring);
   values.set_compression(at_rest.compress);
   return bytes->empty() ? mark_sealed_if_empty(database, *ring) : Result<void>();

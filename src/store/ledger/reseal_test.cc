@@ -199,5 +199,54 @@ TEST_F(Reseal, WhatWasNotWrittenIsNotCalledSealed) {
   EXPECT_EQ(values(), (Values{{1, 201}}));
 }
 
+// The walk meets the full disk first: the ballast belongs to the logouts all the same.
+TEST_F(Reseal, AFullDiskUnderItTakesLogouts) {
+  {
+    TestLedger test(options());
+    write_rows(test, 200);
+  }
+  LedgerOptions with_ballast = options();
+  with_ballast.ballast_bytes = 100'000;
+  TestLedger test(with_ballast);
+  until([this] { return std::filesystem::exists(state_.ballast); });
+  state_.disk = Disk::large_full;
+  ASSERT_EQ(rekey(test, sealed('a')), "");
+  until([&test] { return !test.ledger->stats().last_error.empty(); });
+  for (int n = 0; n < 5; ++n) {
+    test.apply(tomb(key_of(n), ++hlc_, 9'000'000), Durability::synced);
+    EXPECT_EQ(test.last_error.message, "");
+  }
+  state_.disk = Disk::fine;
+  settle(test);
+  EXPECT_EQ(test.load(key_of(0)).meta.state, RowState::tomb);
+  test.ledger->close();
+  EXPECT_EQ(values(), (Values{{1, 195}}));
+}
+
+// Of the two rings either may be on disk then, as of any write that failed: both keys open it.
+TEST_F(Reseal, ARingThatCannotBeWrittenLeavesTheKeysAsTheyWere) {
+  LedgerOptions first = options(sealed('a'));
+  first.ballast_bytes = 100'000;
+  TestLedger test(first);
+  write_rows(test, 10);
+  until([this] { return std::filesystem::exists(state_.ballast); });
+  state_.disk = Disk::full_unless_ballast_gone;
+  const std::string told = rekey(test, sealed('b', "a"));
+  EXPECT_NE(told.find("keep the new key and the old one"), std::string::npos) << told;
+  test.apply(tomb(key_of(9), ++hlc_, 9'000'000), Durability::synced);
+  EXPECT_EQ(test.last_error.message, "") << "logouts have the ballast";
+  state_.disk = Disk::failing;
+  EXPECT_NE(rekey(test, sealed('b', "a")), "");
+  EXPECT_EQ(test.ledger->stats().data_key, 1u);
+  expect_rows(test, 9);
+  state_.disk = Disk::fine;
+  until([&] { return rekey(test, sealed('b', "a")).empty(); });
+  EXPECT_EQ(test.ledger->stats().data_key, 2u);
+  settle(test);
+  expect_rows(test, 9);
+  test.ledger->close();
+  EXPECT_EQ(values(), (Values{{2, 9}}));
+}
+
 }  // namespace
 }  // namespace stayd::test

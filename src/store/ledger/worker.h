@@ -85,7 +85,7 @@ class Worker {
   void begin_reseal();
   void reseal_if_due();
   Result<ResealStep> gather_reseal(std::string& from);
-  Result<void> write_reseal(const ResealStep& step);
+  Error write_reseal(const ResealStep& step);  // without a message: none
 
   void commit();
   rocksdb::Status write_batch();

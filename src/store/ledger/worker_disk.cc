@@ -30,7 +30,7 @@ void Worker::commit() {
   const Status status = write_batch();
   if (!status.ok()) {
     const Error error = to_error(status, "cannot write");
-    if (error.code == Errc::no_space && !gathered_.empty()) {
+    if (error.code == Errc::no_space && (!gathered_.empty() || !full_)) {
       retry_without_space(error);
     } else {
       refuse_all(error);
@@ -82,6 +82,7 @@ void Worker::written() {
   stats_.batches_total += 1;
 }
 
+// Also when it was not a logout that met the full disk: the next one finds the room.
 // Resuming would have RocksDB write its memory to a table file, which does not fit either; opening
 // again needs next to nothing.
 void Worker::retry_without_space(const Error& error) {
@@ -120,7 +121,11 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
   const Status status = database_->db()->Write(options, &batch);
   broken_ = !status.ok();
   headers_.clear();
-  if (broken_) return report_applied(token, to_error(status, doing));
+  if (broken_) {
+    const Error error = to_error(status, doing);
+    report_applied(token, error);
+    return error.code == Errc::no_space ? retry_without_space(error) : void();
+  }
   info_ = next;
   written();
   unsynced_ = false;

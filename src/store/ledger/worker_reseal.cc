@@ -63,16 +63,11 @@ void Worker::reseal_if_due() {
   reseal_due_us_ = mono_us() + kStepIntervalUs;
   std::string from = reseal_from_;
   const Result<ResealStep> step = gather_reseal(from);
-  Result<void> written;
-  if (!step) {
-    written = step.error();
-  } else {
-    written = write_reseal(*step);
-  }
+  Error error = step ? write_reseal(*step) : step.error();
   batch_.clear();
-  if (!written) {  // the same step again
+  if (!error.message.empty()) {  // the same step again
     reseal_due_us_ = mono_us() + kRetryUs;
-    return note_error(written.error());
+    return error.code == Errc::no_space ? retry_without_space(error) : note_error(error);
   }
   reseal_from_ = std::move(from);
   reseal_skipped_ += step->skipped;
@@ -82,7 +77,7 @@ void Worker::reseal_if_due() {
   stats_.resealing = resealing_;
 }
 
-Result<void> Worker::write_reseal(const ResealStep& step) {
+Error Worker::write_reseal(const ResealStep& step) {
   if (step.ends) {  // with its rows or not at all
     const std::string key = std::string(kFactPrefix) + kSealedFact;
     const std::string fact = sealed_fact(*database_, reseal_skipped_ + step.skipped);
@@ -139,6 +134,8 @@ void Worker::rekey(RekeyOne& operation) {
   } else if (const Result<void> unlocked = unlock(*database_, folder_, operation.at_rest);
              !unlocked) {
     report.error = unlocked.error();
+    if (report.error.code == Errc::no_space) retry_without_space(report.error);
+    if (report.error.code == Errc::io) broken_ = true;
   }
   if (report.error.message.empty()) begin_reseal();
   reports_.push_back(std::move(report));
