@@ -191,8 +191,9 @@ void Server::tell_of_keys(const StoreStats& stats) {
   if (stats.resealing || std::exchange(sealed_under_, stats.data_key) == stats.data_key) return;
   log_.info("reseal_ended",
             fmt::format("every value that opens is sealed under the data key {}; {} rows were "
-                        "rewritten. What they replace leaves the disk with the next compaction",
-                        stats.data_key, stats.resealed_total));
+                        "rewritten, {} do not open. What they replace leaves the disk with the "
+                        "next compaction",
+                        stats.data_key, stats.resealed, stats.reseal_skipped));
 }
 
 void Server::each_second(Now) {

@@ -160,7 +160,7 @@ TEST_F(AtRest, RowsInClearAreReadAndSealedInTheBackground) {
     expect_all(test);
     settle(test);
     expect_all(test);
-    EXPECT_EQ(test.ledger->stats().resealed_total, 4u);
+    EXPECT_EQ(test.ledger->stats().resealed, 4u);
     EXPECT_EQ(test.load(kText).meta.hlc, 1u) << "it is the same version";
     EXPECT_EQ(test.load(full_key(0, "out")).meta.state, RowState::tomb);
   }

@@ -5,9 +5,12 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <thread>
 
+#include "base/random.h"
 #include "store/ledger/at_rest.h"
 #include "store/ledger/reader.h"
 #include "store/ledger/test_disk.h"
@@ -17,6 +20,7 @@ namespace stayd::test {
 namespace {
 
 constexpr int kRows = 1'000;
+constexpr int kHashes = 100;
 const std::string kText(200, 't');
 
 FullKey key_of(int n) {
@@ -107,7 +111,7 @@ TEST_F(Reseal, ReadsThatFailDoNotEndIt) {
   ASSERT_EQ(rekey(test, sealed('c', "b")), "");
   state_.reads_fail = false;
   settle(test);
-  EXPECT_EQ(test.ledger->stats().resealed_total, kRows);
+  EXPECT_EQ(test.ledger->stats().resealed, kRows);
   expect_rows(test, kRows);
   test.ledger->close();
   EXPECT_EQ(values(), (Values{{3, kRows}}));
@@ -221,6 +225,92 @@ TEST_F(Reseal, AFullDiskUnderItTakesLogouts) {
   EXPECT_EQ(test.load(key_of(0)).meta.state, RowState::tomb);
   test.ledger->close();
   EXPECT_EQ(values(), (Values{{1, 195}}));
+}
+
+// What a step costs grows with the elements that it reads and writes, not with its rows alone.
+TEST_F(Reseal, AStepIsBoundedByElements) {
+  {
+    TestLedger test(options());
+    write_hashes(test, 20, 200);
+  }
+  TestLedger test(options(sealed('a')));
+  settle(test);
+  EXPECT_EQ(test.ledger->stats().resealed, 20u);
+  EXPECT_GE(test.ledger->stats().batches_total, 10u);
+}
+
+// Many steps; beside them writes of every kind before and behind the walk, twice a disk that
+// fails, and two more keys before it has ended.
+TEST_F(Reseal, NothingIsLostBesideWritesFaultsAndMoreKeys) {
+  std::map<FullKey, Row> rows;
+  std::set<FullKey> changed;
+  {
+    TestLedger test(options());
+    write_rows(test, kRows);
+    write_hashes(test, kHashes, 30);  // in place of the first rows
+  }
+  Random random(7);
+  TestLedger test(options());
+  const auto change = [&] {
+    const FullKey key = key_of(static_cast<int>(random.below(kRows + 50)));
+    changed.insert(key);
+    switch (random.below(4)) {
+      case 0:
+        return put(key, ++hlc_, "new");
+      case 1:
+        return elements(key, ++hlc_, ValueType::hash,
+                        {{.name = "field" + std::to_string(random.below(40)), .value = "changed"},
+                         {.name = "field1", .removed = true}});
+      case 2:
+        return expiry(key, ++hlc_, 50'000'000);
+      default:
+        return tomb(key, ++hlc_, 90'000'000);
+    }
+  };
+  const auto change_until = [&](const std::function<bool()>& condition) {
+    int left = 60;  // so that the walk has something to do
+    until([&] {
+      if (left-- > 0) test.apply(change());
+      return condition();
+    });
+  };
+  const auto walked = [&](std::uint64_t rows) {
+    return [&test, rows] { return test.ledger->stats().resealed >= rows; };
+  };
+  ASSERT_EQ(rekey(test, sealed('a')), "");
+  change_until(walked(100));
+  ASSERT_EQ(rekey(test, sealed('b', "a")), "");
+  change_until(walked(100));
+  for (const Disk fault : {Disk::large_fail, Disk::failing}) {
+    state_.disk = fault;
+    const int before = state_.failed_writes;
+    change_until([&] { return state_.failed_writes > before || !test.ledger->stats().resealing; });
+    state_.disk = Disk::fine;
+    until([&] {
+      test.apply(change());
+      return test.last_error.message.empty();
+    });
+  }
+  until([&] { return rekey(test, sealed('c', "b")).empty(); });
+  change_until([&] { return !test.ledger->stats().resealing; });
+  for (int n = 0; n < kRows + 50; ++n) {
+    Row& row = rows[key_of(n)] = test.load(key_of(n));
+    ASSERT_EQ(test.last_error.message, "") << n;
+    const bool as_before = n >= kHashes && n < kRows && !changed.contains(key_of(n));
+    if (as_before) ASSERT_EQ(row.record, text_record(kText)) << n;
+  }
+  ASSERT_EQ(rekey(test, sealed('d', "c")), "") << "takes the keys away that nothing needs";
+  settle(test);
+  test.ledger->close();
+  EXPECT_EQ(values().size(), 1u);
+  EXPECT_EQ(values().begin()->first, 4u);
+  TestLedger again(options(sealed('d')));
+  for (const auto& [key, row] : rows) {
+    const Row found = again.load(key);
+    ASSERT_EQ(again.last_error.message, "") << key;
+    ASSERT_EQ(found.meta, row.meta) << key;
+    ASSERT_EQ(found.record, row.record) << key;
+  }
 }
 
 // Of the two rings either may be on disk then, as of any write that failed: both keys open it.

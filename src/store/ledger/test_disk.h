@@ -23,6 +23,7 @@ struct DiskState {
   std::atomic<Disk> disk = Disk::fine;
   std::atomic<bool> reads_fail = false;  // of files larger than kLargeBytes
   mutable std::atomic<int> failed_reads = 0;
+  mutable std::atomic<int> failed_writes = 0;
   std::string ballast;
 
   rocksdb::IOStatus check(bool large, bool probe) const {
@@ -51,7 +52,9 @@ class FaultyFile : public rocksdb::FSWritableFileOwnerWrapper {
                            rocksdb::IODebugContext* debug) override {
     const bool large = log_ && data.size() > DiskState::kLargeBytes;
     const rocksdb::IOStatus status = state_.check(large, probe_);
-    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, debug) : status;
+    if (status.ok()) return FSWritableFileOwnerWrapper::Append(data, options, debug);
+    ++state_.failed_writes;
+    return status;
   }
 
  private:

@@ -10,7 +10,6 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
-constexpr std::int64_t kResealPauseUs = 20'000;
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -113,7 +112,9 @@ bool Worker::wait(std::vector<Operation>& operations) {
     const std::int64_t due_us = unsynced_since_us_ + options_.sync_interval_ms * 1000;
     timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), 0, timeout_us);
   }
-  if (resealing_) timeout_us = std::min(timeout_us, kResealPauseUs);
+  if (can_reseal()) {
+    timeout_us = std::clamp<std::int64_t>(reseal_due_us_ - mono_us(), 0, timeout_us);
+  }
   std::unique_lock lock(mutex_);
   const auto awaited = [this] { return !inbox_.empty() || stopping_ || sync_ended_; };
   if (!awaited()) {

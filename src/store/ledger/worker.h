@@ -83,6 +83,7 @@ class Worker {
 
   void rekey(RekeyOne& operation);
   void begin_reseal();
+  bool can_reseal() const;
   void reseal_if_due();
   Result<ResealStep> gather_reseal(std::string& from);
   Error write_reseal(const ResealStep& step);  // without a message: none

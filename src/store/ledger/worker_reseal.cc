@@ -17,7 +17,7 @@ namespace {
 constexpr std::int64_t kStepIntervalUs = 20'000;
 // After a step that the disk refused.
 constexpr std::int64_t kRetryUs = 1'000'000;
-constexpr std::size_t kStepRows = 256;
+constexpr std::size_t kStepValues = 256;  // rows, and elements of collections
 constexpr std::size_t kStepBytes = std::size_t{1} << 20;
 
 std::string_view view(const rocksdb::Slice& slice) {
@@ -54,12 +54,16 @@ void Worker::begin_reseal() {
   reseal_skipped_ = 0;
   const std::lock_guard lock(mutex_);
   stats_.resealing = resealing_;
+  stats_.resealed = stats_.reseal_skipped = 0;
   stats_.data_key = database_->values().seals() ? database_->values().ring()->active().id : 0;
 }
 
+bool Worker::can_reseal() const {
+  return resealing_ && !broken_ && !full_ && database_->is_open();
+}
+
 void Worker::reseal_if_due() {
-  if (!resealing_ || broken_ || full_ || !database_->is_open()) return;
-  if (mono_us() < reseal_due_us_) return;
+  if (!can_reseal() || mono_us() < reseal_due_us_) return;
   reseal_due_us_ = mono_us() + kStepIntervalUs;
   std::string from = reseal_from_;
   const Result<ResealStep> step = gather_reseal(from);
@@ -73,7 +77,8 @@ void Worker::reseal_if_due() {
   reseal_skipped_ += step->skipped;
   resealing_ = !step->ends;
   const std::lock_guard lock(mutex_);
-  stats_.resealed_total += step->rows;
+  stats_.reseal_skipped = reseal_skipped_;
+  stats_.resealed += step->rows;
   stats_.resealing = resealing_;
 }
 
@@ -101,8 +106,9 @@ Result<Worker::ResealStep> Worker::gather_reseal(std::string& from) {
   std::size_t visited = 0;
   for (it->Seek(from); it->Valid(); it->Next()) {
     from = it->key().ToString();
-    if (++visited > kStepRows || batch_.bytes() >= kStepBytes) return step;
+    if (visited >= kStepValues || batch_.bytes() >= kStepBytes) return step;
     const Result<StoredRow> row = decode_row(view(it->value()));
+    visited += 1 + (row && is_collection(row->meta.type) ? row->elements : 0);
     const bool has_value =
         row && row->meta.state == RowState::live && row->meta.type != ValueType::none;
     if (row && !has_value) continue;
