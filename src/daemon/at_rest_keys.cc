@@ -32,9 +32,15 @@ Result<std::string> read_key_file(const std::string& path) {
 }  // namespace
 
 AtRestKeys::~AtRestKeys() {
-  *alive_ = false;
+  end_command();
+}
+
+void AtRestKeys::end_command() {
+  ++*asked_;
+  if (!thread_.joinable()) return;
   cancel_.set();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
+  cancel_.clear();
 }
 
 Result<AtRestOptions> AtRestKeys::read(const AtRestConfig& config, int cancel_fd) {
@@ -66,15 +72,11 @@ Result<AtRestOptions> AtRestKeys::read(const AtRestConfig& config, int cancel_fd
 }
 
 void AtRestKeys::read_again(const AtRestConfig& config, Done done) {
+  end_command();  // what it gives would be older
   if (config.encryption_key_command.empty()) return done(read(config));
-  if (thread_.joinable()) {
-    cancel_.set();  // its result would be older
-    thread_.join();
-    cancel_.clear();
-  }
-  thread_ = std::thread([this, config, alive = alive_, done = std::move(done)] {
-    loop_.post([alive, done, result = read(config, cancel_.fd())] {
-      if (*alive) done(result);
+  thread_ = std::thread([this, config, asked = asked_, ask = *asked_, done = std::move(done)] {
+    loop_.post([asked, ask, done, result = read(config, cancel_.fd())] {
+      if (*asked == ask) done(result);
     });
   });
 }

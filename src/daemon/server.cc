@@ -317,10 +317,11 @@ void Server::reload() {
   regions_->reload(fresh);
   config_.sessions = fresh.sessions;
   reload_keys(fresh.at_rest);
-  log_.info("reloaded", waiting.empty()
-                            ? "log level, sessions, passwords and encryption keys are taken up"
-                            : fmt::format("{} wait for a restart; the rest is taken up",
-                                          fmt::join(waiting, ", ")));
+  const std::string rest =
+      "sessions and passwords are taken up, encryption keys once they are read";
+  log_.info("reloaded", waiting.empty() ? "log level, " + rest
+                                        : fmt::format("{} wait for a restart; log level, {}",
+                                                      fmt::join(waiting, ", "), rest));
   notifier_.ready("reloaded");
 }
 
