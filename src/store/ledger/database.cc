@@ -22,6 +22,10 @@ constexpr std::array<const char*, 3> kFamilies = {"meta", "elements", "tombs"};
 constexpr std::size_t kLogFileBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kMaxWalBytes = std::uint64_t{64} << 20;
 constexpr int kLevel0Files = 6;
+// While the disk is full, in write buffers: two may be in the logs already, what the ballast's logs
+// hold comes to one. Half a buffer less than where RocksDB would write a table file.
+constexpr std::size_t kInMemory = 4;
+constexpr double kInMemoryLimit = 3.5;
 constexpr std::uint64_t kSmoothSyncBytes = std::uint64_t{512} << 10;
 
 // Readers beside a running server must not touch its LOG.
@@ -70,8 +74,9 @@ rocksdb::DBOptions Database::db_options() const {
   out.create_missing_column_families = true;
   out.paranoid_checks = true;
   out.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  // A log whose data the page cache alone may hold is not trusted after an error: flush it.
-  out.avoid_flush_during_recovery = !reopening_;
+  // A log whose data the page cache alone may hold is not trusted after an error: flush it. A full
+  // disk is no such error, and the logs are synced before they are opened.
+  out.avoid_flush_during_recovery = !reopening_ || in_memory_;
   out.write_buffer_manager = buffers_;
   out.allow_concurrent_memtable_write = false;  // one writer
   out.enable_write_thread_adaptive_yield = false;
@@ -98,7 +103,7 @@ rocksdb::DBOptions Database::db_options() const {
 
 rocksdb::ColumnFamilyOptions Database::family_options() const {
   rocksdb::ColumnFamilyOptions out;
-  out.write_buffer_size = options_.write_buffer_bytes;
+  out.write_buffer_size = (in_memory_ ? kInMemory : 1) * options_.write_buffer_bytes;
   out.max_write_buffer_number = 2;
   out.target_file_size_base = options_.write_buffer_bytes;
   out.level0_file_num_compaction_trigger = kLevel0Files;
@@ -160,6 +165,8 @@ Result<std::unique_ptr<Database>> Database::open(const LedgerOptions& options,
   std::unique_ptr<Database> out(new Database(options, path, mode));
   const Status status = out->open_rocksdb();
   if (status.ok()) return out;
+  // The logs may hold more than a write buffer takes, and a full disk no table file.
+  if (status.IsNoSpace() && mode == Mode::write && out->reopen_in_memory()) return out;
   Error error = to_error(status, "cannot open " + path);
   // What RocksDB finds missing or unreadable in files of its own is damage, whatever it calls it.
   if (status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument()) {
@@ -214,10 +221,27 @@ void Database::close(bool flush) {
   db_.reset();
 }
 
-bool Database::reopen() {
+Result<void> Database::open_again(bool in_memory) {
   close(false);
   reopening_ = true;
-  return open_rocksdb().ok();
+  in_memory_ = in_memory;
+  buffers_->SetBufferSize(2 * (in_memory ? kInMemory : 1) * options_.write_buffer_bytes);
+  const Status status = open_rocksdb();
+  if (!status.ok()) return to_error(status, "cannot open " + path_ + " again");
+  return {};
+}
+
+Result<void> Database::reopen() {
+  return open_again(false);
+}
+
+Result<void> Database::reopen_in_memory() {
+  return open_again(true);
+}
+
+bool Database::memory_is_full() const {
+  return in_memory_ && static_cast<double>(buffers_->memory_usage()) >=
+                           kInMemoryLimit * static_cast<double>(options_.write_buffer_bytes);
 }
 
 Result<LedgerInfo> Database::read_info() const {

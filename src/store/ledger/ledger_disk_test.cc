@@ -2,8 +2,11 @@
 // and the ledger comes back by itself.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "store/ledger/test_disk.h"
@@ -110,6 +113,57 @@ TEST_F(LedgerDisk, AFullDiskThatAFlushMeetsTakesLogouts) {
   EXPECT_EQ(test_->recorder.errors[1].code, Errc::no_space);
   test_->apply(tomb(full_key(0, "before"), ++hlc_, 9'000'000), Durability::synced);
   EXPECT_EQ(test_->last_error.message, "");
+}
+
+// A full disk has no place for table files, for as long as it is full: what the logs hold is read
+// from memory, logouts go on until that is full too, and none that was acknowledged is lost.
+class LedgerWithoutTables : public LedgerDisk {
+ protected:
+  static FullKey key(int n) { return full_key(0, "sess:" + std::to_string(n)); }
+  void open() {
+    LedgerOptions options = TestLedger::options(folder_.sub("small"));
+    options.env = env_.get();
+    options.write_buffer_bytes = std::size_t{256} << 10;
+    test_ = std::make_unique<TestLedger>(options);
+  }
+  int until_refused(const std::function<Mutation(int)>& mutation) {
+    int done = 0;
+    for (; done < 10'000; ++done) {
+      test_->apply(mutation(done), Durability::synced);
+      if (!test_->last_error.message.empty()) break;
+    }
+    EXPECT_EQ(test_->last_error.code, Errc::no_space);
+    return done;
+  }
+  void expect_rows(int logouts, int rows) {
+    for (int n = 0; n < std::max(logouts, rows); ++n) {
+      const RowState state = test_->load(key(n)).meta.state;
+      ASSERT_EQ(test_->last_error.message, "");
+      ASSERT_EQ(state, n < logouts ? RowState::tomb : RowState::live) << n;
+    }
+  }
+};
+
+TEST_F(LedgerWithoutTables, WhatTheLogsHoldStaysInMemory) {
+  open();
+  state_.disk = Disk::no_tables;
+  const std::string value(1'000, 'x');
+  const int rows = until_refused([&](int n) { return put(key(n), ++hlc_, value); });
+  EXPECT_GT(rows, 50);
+  const int logouts = until_refused([&](int n) { return tomb(key(n), ++hlc_, 9'000'000); });
+  EXPECT_NE(test_->last_error.message.find("memory for logouts"), std::string::npos);
+  EXPECT_GT(logouts, 100);
+  test_->ledger->put_fact("kept", "1");
+  expect_rows(logouts, rows);
+  test_.reset();
+  open();  // a start on the full disk
+  expect_rows(logouts, rows);
+  state_.disk = Disk::fine;
+  EXPECT_TRUE(put_until_fine("after"));
+  expect_rows(logouts, rows);
+  test_.reset();
+  open();
+  expect_rows(logouts, rows);
 }
 
 }  // namespace

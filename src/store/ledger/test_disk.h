@@ -15,7 +15,8 @@ namespace stayd::test {
 
 // large_fail, large_full: of the log only what is larger than kLargeBytes; large_full until the
 // ballast is gone, and also the probe by which the ledger asks whether it may write again.
-enum class Disk { fine, failing, full_unless_ballast_gone, large_fail, large_full };
+// no_tables: table files find no room, logs do.
+enum class Disk { fine, failing, full_unless_ballast_gone, large_fail, large_full, no_tables };
 
 struct DiskState {
   static constexpr std::uint64_t kLargeBytes = 8 << 10;
@@ -26,9 +27,10 @@ struct DiskState {
   mutable std::atomic<int> failed_writes = 0;
   std::string ballast;
 
-  rocksdb::IOStatus check(bool large, bool probe) const {
+  rocksdb::IOStatus check(bool large, bool probe, bool table) const {
     using rocksdb::IOStatus;
     const Disk now = disk.load();
+    if (now == Disk::no_tables && table) return IOStatus::NoSpace("injected");
     if (now == Disk::failing || (now == Disk::large_fail && large)) {
       return IOStatus::IOError("injected");
     }
@@ -46,19 +48,20 @@ class FaultyFile : public rocksdb::FSWritableFileOwnerWrapper {
       : FSWritableFileOwnerWrapper(std::move(file)),
         log_(name.ends_with(".log")),
         probe_(name.ends_with("/probe")),
+        table_(name.ends_with(".sst")),
         state_(state) {}
   using FSWritableFileOwnerWrapper::Append;
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            rocksdb::IODebugContext* debug) override {
     const bool large = log_ && data.size() > DiskState::kLargeBytes;
-    const rocksdb::IOStatus status = state_.check(large, probe_);
+    const rocksdb::IOStatus status = state_.check(large, probe_, table_);
     if (status.ok()) return FSWritableFileOwnerWrapper::Append(data, options, debug);
     ++state_.failed_writes;
     return status;
   }
 
  private:
-  const bool log_, probe_;
+  const bool log_, probe_, table_;
   const DiskState& state_;
 };
 

@@ -35,6 +35,7 @@ Worker::Worker(LedgerOptions options, Folder folder, std::unique_ptr<Database> d
         }
         posted_.notify_one();
       }) {
+  full_ = database_->in_memory();
   begin_reseal();
   thread_ = std::thread([this] { run(); });
 }
@@ -174,6 +175,10 @@ void Worker::gather(Store::Change* changes, std::size_t count, Durability durabi
   if (const std::optional<Error> error = unusable()) return refuse(gathered, *error);
   if (full_ && may_grow(gathered)) {
     return refuse(gathered, make_error(Errc::no_space, "ledger: the disk is full: logouts only"));
+  }
+  if (database_->memory_is_full()) {
+    note_error(no_room_at_all());
+    return refuse(gathered, no_room_at_all());
   }
   gathered_.push_back(gathered);
   sync_wanted_ |= synced;

@@ -105,6 +105,7 @@ class Worker {
   void recover();
   void reopen();
   std::optional<Error> unusable() const;
+  static Error no_room_at_all();
   void note_error(const Error& error);
   void report_applied(StoreToken token, const Error& error);
   void publish();
@@ -130,7 +131,8 @@ class Worker {
   bool unsynced_ = false;  // something was written since the last sync started
   std::int64_t unsynced_since_us_ = 0;
   bool broken_ = false;  // a write or a sync failed: nothing is written before it was opened anew
-  bool full_ = false;    // ENOSPC or max_disk_bytes: tombstones only
+  bool log_doubtful_ = false;  // a sync failed: the page cache alone may hold what the logs do
+  bool full_ = false;          // ENOSPC or max_disk_bytes: tombstones only
   std::int64_t recovered_at_us_ = 0;
   std::int64_t tended_at_us_ = 0;
   bool resealing_ = false;

@@ -141,7 +141,7 @@ void Worker::rekey(RekeyOne& operation) {
              !unlocked) {
     report.error = unlocked.error();
     if (report.error.code == Errc::no_space) retry_without_space(report.error);
-    if (report.error.code == Errc::io) broken_ = true;
+    if (report.error.code == Errc::io) broken_ = log_doubtful_ = true;
   }
   if (report.error.message.empty()) begin_reseal();
   reports_.push_back(std::move(report));
