@@ -28,8 +28,17 @@ Result<KeyRing> open_ring(const std::string& bytes, const std::string& path,
   }
   Result<KeyRing> ring = KeyRing::unwrap(bytes, at_rest.keys, kOwner);
   if (ring) return ring;
+  if (ring.error().code == Errc::corrupt) {
+    return make_error(Errc::corrupt,
+                      fmt::format("ledger: {}: {}; without it nothing that is encrypted opens - "
+                                  "nothing was changed; restore the folder from a copy, or move it "
+                                  "away and start with an empty one (sessions then come from Redis "
+                                  "alone)",
+                                  path, ring.error().message));
+  }
   if (ring.error().code != Errc::invalid) {
-    return make_error(ring.error().code, fmt::format("ledger: {}: {}", path, ring.error().message));
+    return make_error(ring.error().code, fmt::format("ledger: {}: {}: start the newer stayd", path,
+                                                     ring.error().message));
   }
   return make_error(
       Errc::invalid,
