@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/hlc.h"
@@ -28,6 +29,7 @@ struct FleetOptions {
   std::size_t batch = 256;               // rows in a shipment
   std::size_t max_unshipped = 1 << 17;   // keys, about 20 MB
   std::size_t page = 512;                // rows of the feed at once
+  std::size_t max_missed = 1 << 16;      // keys of the feed that wait for what is unshipped
 };
 
 // What becomes of ours and another stayd's change of one key (B4).
@@ -62,6 +64,8 @@ struct FleetContext {
   StoreOps ledger_ops;
   BackupOps backup_ops;
   BackupStatus status;
+  // Versions of ours that the ledger may write, or has written, and has not reported.
+  std::multiset<Hlc> recording;
   Now now;
 
   std::int64_t in(std::int64_t ms) const { return now.mono_us + ms * 1000; }

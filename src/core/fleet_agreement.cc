@@ -15,6 +15,7 @@ void FleetAgreement::decide(std::vector<Store::Change> changes, Durability durab
   one.answer = std::move(answer);
   for (const Store::Change& change : one.changes) {
     const FullKey& key = change.mutation.key;
+    c_.recording.insert(change.mutation.hlc);
     if (std::ranges::find(one.keys, key) == one.keys.end()) one.keys.push_back(key);
   }
   one.rows.resize(one.keys.size());
@@ -86,13 +87,12 @@ void FleetAgreement::on_written(std::uint64_t tag, const Error& error,
       continue;
     }
     c_.clock.witness(results[i].current.hlc);
+    if (!results[i].current.unreadable.empty()) continue;  // the next exact read is alone
     const RowMeta theirs = meta_of(results[i].current);
     c_.ledger.apply_one(merge_of(std::move(results[i].current), false), 0, Durability::written);
     c_.judge->on_foreign(key, theirs);
   }
-  const auto outpaced = std::move(one.answer.outpaced);
-  under_way_.erase(tag);
-  outpaced();
+  end(tag).answer.outpaced();
 }
 
 // The rows as the backup has got them, not the changes once more: the feed may have brought a later
@@ -122,15 +122,23 @@ void FleetAgreement::on_applied(std::uint64_t tag, const Error& error, const App
   if (--one.left == 0) finish(number);
 }
 
+FleetAgreement::Change FleetAgreement::end(std::uint64_t number) {
+  Change one = std::move(under_way_.extract(number).mapped());
+  for (const Store::Change& change : one.changes) c_.recording.extract(change.mutation.hlc);
+  return one;
+}
+
 void FleetAgreement::finish(std::uint64_t number) {
-  const Change done = std::move(under_way_.extract(number).mapped());
+  const Change done = end(number);
   done.answer.agreed(done.error, done.results);
 }
 
 void FleetAgreement::finish_alone(std::uint64_t number) {
-  Change one = std::move(under_way_.extract(number).mapped());
+  Change one = end(number);
+  Hlc first = c_.clock.last();
+  for (const Store::Change& change : one.changes) first = std::min(first, change.mutation.hlc);
   one.answer.record(std::move(one.changes));
-  for (const FullKey& key : one.keys) shipper_.changed(key, c_.clock.last(), 0);
+  for (const FullKey& key : one.keys) shipper_.changed(key, first, 0);
 }
 
 }  // namespace stayd

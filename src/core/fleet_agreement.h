@@ -55,6 +55,7 @@ class FleetAgreement final : private StoreClient, private BackupClient {
   void write(std::uint64_t number);
   void run(Change& one) const;
   void take(std::uint64_t number);
+  Change end(std::uint64_t number);
   void finish(std::uint64_t number);
   void finish_alone(std::uint64_t number);
 

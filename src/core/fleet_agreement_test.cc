@@ -14,12 +14,7 @@ TEST_F(FleetAgreementTest, OfTwoThatDecideOneIsOutpaced) {
   pass(5);
   std::map<FleetHost*, StoreToken> tokens;
   for (FleetHost* host : {&a, &c}) {
-    Mutation mutation;
-    mutation.key = key;
-    mutation.record.value = std::string(host == &a ? "a2" : "c2");
-    mutation.hlc = host->clock.next(now.wall_ms);
-    tokens[host] = ++host->last;
-    host->fleet.apply_agreed({{std::move(mutation), host->last}}, Durability::written);
+    tokens[host] = host->agree(key, host == &a ? "a2" : "c2");
   }
   pass(20);
   int applied = 0;
@@ -41,12 +36,7 @@ TEST_F(FleetAgreementTest, AnAnswerThatIsLaterThanTheFeedChangesNothing) {
     pass(5);
     ASSERT_TRUE(a.recorder.seen(loaded));
     a.latency_us = 40'000;  // there, and back
-    Mutation mutation;
-    mutation.key = key;
-    mutation.record.value = std::string("agreed");
-    mutation.hlc = a.clock.next(now.wall_ms);
-    const StoreToken told = ++a.last;
-    a.fleet.apply_agreed({{std::move(mutation), told}}, Durability::written);
+    const StoreToken told = a.agree(key, "agreed");
     pass(2);  // it is on its way
     a.latency_us = 500;
     for (int i = 0; i < 100 && there() != "agreed"; ++i) pass(1);
@@ -104,13 +94,13 @@ TEST_F(FleetAgreementTest, WhatTheBackupDoesNotAnswerIsDecidedAloneAndShippedLat
   c.load_exact(key);
   pass(5);
   c.backup.cut_off = true;
-  Mutation mutation;
-  mutation.key = key;
-  mutation.record.value = std::string("c2");
-  mutation.hlc = c.clock.next(now.wall_ms);
-  const StoreToken told = ++c.last;
-  c.fleet.apply_agreed({{std::move(mutation), told}}, Durability::written);
-  pass(150);
+  const StoreToken told = c.agree(key, "c2");
+  c.put(full_key(0, "later"), "w");
+  for (int i = 0; i < 1500; ++i) {  // whenever stayd is killed, the next life ships it
+    pass(1);
+    EXPECT_LT(c.fleet.status().shipped_to, c.clock.last() - 1);
+  }
+  EXPECT_LT(c.fleet.status().shipped_to, c.row(key).meta.hlc);
   EXPECT_EQ(c.recorder.applied.at(told).outcome, ApplyOutcome::applied);
   EXPECT_EQ(c.text(key), "c2");
   c.backup.cut_off = false;

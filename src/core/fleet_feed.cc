@@ -6,7 +6,6 @@ namespace stayd {
 
 namespace {
 constexpr const char* kCursor = "feed_cursor";
-constexpr std::size_t kMaxMissed = 1 << 16;
 }  // namespace
 
 void FleetFeed::start() {
@@ -24,7 +23,7 @@ void FleetFeed::restart() {
 
 void FleetFeed::on_tick() {
   if (under_way_ || !c_.status.up) return;
-  if (look_for_missed()) return;
+  if (!wanted_ && look_for_missed()) return;
   if (wanted_ || more_ || c_.now.mono_us - asked_us_ >= c_.options.poll_ms * 1000) poll();
 }
 
@@ -75,10 +74,12 @@ void FleetFeed::on_applied(std::uint64_t tag, const Error& error, const ApplyRes
     if (looking_) missed_[foreign.key] = true;
   } else if (result.outcome == ApplyOutcome::applied) {
     ++rows_taken_;
+    looked_us_ = 0;
     c_.judge->on_foreign(foreign.key, foreign.meta);
-  } else if (result.before.unshipped != Unshipped::nothing &&
+  } else if (result.before.unshipped != Unshipped::nothing && !result.before.stale &&
              foreign.meta.version() != result.before.base) {
     miss(foreign.key);
+    if (tag >> 20 != generation_) return;  // too many
   }
   page_done();
 }
@@ -109,10 +110,11 @@ void FleetFeed::save() {
 // --- what came while something of ours was unshipped
 
 void FleetFeed::miss(const FullKey& key) {
-  if (missed_.size() >= kMaxMissed) {  // from where it was saved, once more
+  if (missed_.size() >= c_.options.max_missed && !missed_.contains(key)) {
     const FeedCursor saved = c_.ledger.fact(kCursor);
     restart();
-    cursor_ = saved;
+    cursor_ = saved;  // from there once more, at the next poll
+    wanted_ = false;
     return;
   }
   missed_[key] = false;
@@ -124,7 +126,7 @@ void FleetFeed::look(const FullKey& key) {
   if (at != missed_.end()) at->second = true;
 }
 
-// False: there is nothing, or it is too soon after a failure.
+// False: there is nothing, or it is too soon after a look of which nothing came.
 bool FleetFeed::look_for_missed() {
   if (missed_.empty() || c_.now.mono_us < looked_us_) return false;
   page_.clear();
@@ -142,7 +144,7 @@ bool FleetFeed::look_for_missed() {
 void FleetFeed::on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) {
   if (tag != generation_) return;
   wanted_ = true;  // the feed is not kept waiting by more of this
-  looked_us_ = c_.in(error.message.empty() ? 1 : c_.options.poll_ms);
+  looked_us_ = c_.in(c_.options.poll_ms);
   if (!error.message.empty()) {
     under_way_ = looking_ = false;
     return;

@@ -106,15 +106,9 @@ class RandomFleet {
     if (count.apply == 0) {
       if (!host.recorder.seen(count.load)) return;
       const Row row = host.recorder.loaded.at(count.load);
-      alone_ = alone_ || row.alone;
       const bool live = row.meta.state == RowState::live;
       const int value = live ? std::stoi(std::get<std::string>(row.record.value)) : 0;
-      Mutation mutation;
-      mutation.key = counter_;
-      mutation.record.value = std::to_string(value + 1);
-      mutation.hlc = host.clock.next(now_.wall_ms + host.clock_ms);
-      count.apply = ++host.last;
-      host.fleet.apply_agreed({{std::move(mutation), count.apply}}, Durability::written);
+      count.apply = host.agree(counter_, std::to_string(value + 1));
       return;
     }
     if (!host.recorder.seen(count.apply)) return;
@@ -138,13 +132,13 @@ class RandomFleet {
       }
       EXPECT_EQ(host->ledger.rows().size(), database_.rows().size()) << "seed " << seed;
     }
-    if (!exact || counted_ == 0) return;
+    if (!exact) return;
+    ASSERT_GT(counted_, 0) << "seed " << seed;
     const BackupRow row = database_.read(counter_);
     EXPECT_EQ(std::get<std::string>(row.record.value), std::to_string(counted_)) << "seed " << seed;
   }
 
   Random& random() { return random_; }
-  std::size_t counting() const { return counts_.size(); }
 
  private:
   struct Count {
@@ -159,7 +153,6 @@ class RandomFleet {
   std::map<FleetHost*, Count> counts_;
   const FullKey counter_ = full_key(0, "count");
   bool counting_ = true;
-  bool alone_ = false;
   int counted_ = 0;
   int values_ = 0;
 };

@@ -36,12 +36,15 @@ void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms)
 }
 
 void FleetShipper::ship_now(const FullKey& key, std::int64_t wait_ms, Told told) {
-  Key& entry = keys_[key];
+  const auto [at, added] = keys_.try_emplace(key);
+  Key& entry = at->second;
   entry.waiting.push_back({std::move(told), c_.in(wait_ms)});
+  waited_for_[key] = true;
   if (entry.under_way) {
     entry.again = true;
     return;
   }
+  if (!added && entry.due_us <= c_.now.mono_us) return;
   entry.due_us = c_.now.mono_us;
   due_.emplace(entry.due_us, key);
 }
@@ -62,6 +65,7 @@ Hlc FleetShipper::shipped_to_saved() const {
 Hlc FleetShipper::shipped_to() const {
   if (scanning_) return shipped_to_saved();
   Hlc lowest = c_.ledger.highest_hlc() + 1;
+  if (!c_.recording.empty()) lowest = std::min(lowest, *c_.recording.begin());
   for (const auto& [key, entry] : keys_) {
     if (entry.first != 0) lowest = std::min(lowest, entry.first);
   }
@@ -81,13 +85,19 @@ void FleetShipper::on_tick() {
 // Nobody waits for a backup that does not answer.
 void FleetShipper::give_up_waiting() {
   std::vector<Told> late;
-  for (auto& [key, entry] : keys_) {
-    std::erase_if(entry.waiting, [&](Waiting& one) {
-      if (c_.status.writable && one.until_us > c_.now.mono_us) return false;
-      late.push_back(std::move(one.told));
-      return true;
-    });
+  std::vector<FullKey> done;
+  for (const auto& [key, yes] : waited_for_) {
+    const auto at = keys_.find(key);
+    if (at != keys_.end()) {
+      std::erase_if(at->second.waiting, [&](Waiting& one) {
+        if (c_.status.writable && one.until_us > c_.now.mono_us) return false;
+        late.push_back(std::move(one.told));
+        return true;
+      });
+    }
+    if (at == keys_.end() || at->second.waiting.empty()) done.push_back(key);
   }
+  for (const FullKey& key : done) waited_for_.erase(key);
   for (const Told& told : late) told(false);
 }
 
@@ -110,8 +120,7 @@ void FleetShipper::on_scanned(std::uint64_t tag, const Error& error, ScanPage pa
   scan_under_way_ = false;
   if (!error.message.empty()) return;
   for (const ScanEntry& entry : page.entries) {
-    const bool shipped = entry.meta.unshipped == Unshipped::nothing && entry.meta.base.hlc != 0;
-    if (!shipped && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0);
+    if (!is_shipped(entry.meta) && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0);
     if (tag != scan_) return;  // too many again
   }
   scanned_ = page.next;
@@ -157,6 +166,10 @@ void FleetShipper::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (--shipment.to_load == 0) send(tag >> 16);
 }
 
+bool FleetShipper::is_shipped(const RowMeta& row) {
+  return row.unshipped == Unshipped::nothing && row.base.hlc != 0;
+}
+
 bool FleetShipper::is_touch(const Row& row) {
   return row.meta.unshipped == Unshipped::touch && row.meta.base.hlc != 0;
 }
@@ -169,8 +182,8 @@ BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
     write.row.record.value = {};
   } else if (row.meta.state == RowState::live) {
     write.expected = row.meta.base;
-  } else {
-    write.any_incarnation = row.meta.incarnation == 0;  // a logout that has seen no row
+  } else if (row.meta.incarnation == 0 && !row.meta.provisional) {  // it has seen no row
+    write.kind = BackupWrite::Kind::bury;
   }
   return write;
 }
@@ -182,10 +195,9 @@ void FleetShipper::send(std::uint64_t number) {
   for (FullKey& key : shipment.keys) {
     const Row& row = keys_.at(key).row;
     const RowMeta& meta = row.meta;
-    const bool shipped = meta.unshipped == Unshipped::nothing && meta.base.hlc != 0;
     const bool known = meta.state == RowState::tomb ||
                        (meta.state == RowState::live && !meta.stale && row.record.exists());
-    if (shipped || !known) {
+    if (is_shipped(meta) || !known) {
       done(key);
       continue;
     }
@@ -222,6 +234,7 @@ void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
     return settle(key, is_touch(row) ? meta.base : meta.version());
   }
   const BackupRow& there = result.current;
+  if (!there.unreadable.empty()) return put_off(key, kAgainMs);       // nobody can say what it is
   if (there.state == RowState::absent) return go_on_top(key, there);  // purged, or restored
   c_.clock.witness(there.hlc);
   const RowMeta theirs = meta_of(there);

@@ -75,6 +75,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void scan();
   void gather();
   void send(std::uint64_t number);
+  static bool is_shipped(const RowMeta& row);
   static bool is_touch(const Row& row);
   BackupWrite write_of(const FullKey& key, const Row& row) const;
   void on_result(const FullKey& key, const BackupWritten& result);
@@ -90,6 +91,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   FleetContext& c_;
   const Look look_;
   KeyMap<Key> keys_;
+  KeyMap<bool> waited_for_;                   // those of which somebody may wait to be told
   std::multimap<std::int64_t, FullKey> due_;  // may hold a key that is not due any more
   std::map<std::uint64_t, Shipment> shipments_;
   std::uint64_t last_shipment_ = 0;

@@ -87,6 +87,7 @@ FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
   passed.key = mutation.key;
   passed.hlc = mutation.hlc;
   passed.ships = true;
+  c_.recording.insert(mutation.hlc);
   passed.tomb = mutation.kind == Mutation::Kind::tomb && durability == Durability::synced;
   passed.creates = mutation.from_client && mutation.kind != Mutation::Kind::expiry;
   if (mutation.kind == Mutation::Kind::expiry) passed.expires_at_ms = mutation.record.expires_at_ms;
@@ -110,6 +111,7 @@ void FleetStore::apply(std::vector<Change> changes, Durability durability) {
 
 void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
   const Passed passed = taken(tag);
+  if (passed.ships) c_.recording.extract(passed.hlc);
   const bool changed =
       passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
   if (!changed) return report(passed.token, error, result);

@@ -39,13 +39,17 @@ class FleetTestJudge final : public FleetJudge {
 
 struct FleetHost {
   FleetHost(MemoryDatabase& database, std::uint64_t origin, const Now& time,
-            std::size_t max_unshipped = 1 << 17)
+            FleetOptions options = {})
       : now(time),
         backup(database, [this] { return MemoryBackup::Latency{latency_us, latency_us}; }),
-        fleet(ledger, backup, {.origin = origin, .max_unshipped = max_unshipped}, clock, counters) {
+        fleet(ledger, backup, of(options, origin), clock, counters) {
     fleet.set_events(&recorder);
     fleet.set_judge(&judge);
     fleet.start(now);
+  }
+  static FleetOptions of(FleetOptions options, std::uint64_t origin) {
+    options.origin = origin;
+    return options;
   }
   void run() {
     fleet.set_now(now);
@@ -82,6 +86,15 @@ struct FleetHost {
   StoreToken change(Mutation mutation, Durability durability) {
     mutation.hlc = clock.next(now.wall_ms + clock_ms);
     fleet.apply_one(std::move(mutation), ++last, durability);
+    return last;
+  }
+  // Of a row that has been read exactly.
+  StoreToken agree(const FullKey& key, std::string text) {
+    Mutation mutation;
+    mutation.key = key;
+    mutation.record.value = std::move(text);
+    mutation.hlc = clock.next(now.wall_ms + clock_ms);
+    fleet.apply_agreed({{std::move(mutation), ++last}}, Durability::written);
     return last;
   }
   StoreToken load_exact(const FullKey& key) {

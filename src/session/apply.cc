@@ -173,7 +173,8 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
   return ApplyOutcome::applied;
 }
 
-// I7 among hosts: a later incarnation, then a tombstone over what lived in it, then the version.
+// I7 among hosts: a later incarnation, then a tombstone over what lived in it, then the version. Of
+// two tombstones too, unlike in the backup: the ledger follows whichever one the backup has.
 bool newer(const RowMeta& a, const RowMeta& b) {
   if (a.incarnation != b.incarnation) return a.incarnation > b.incarnation;
   if (a.state != b.state) return a.state > b.state;

@@ -63,6 +63,12 @@ struct Mutation {
   bool from_client = false;  // not adopted, read back or put back
   Version base;
   std::shared_ptr<const RowMeta> merged;  // for merge, replace, shipped
+
+  // The row's once this is applied: what is made next must be later.
+  Hlc row_hlc() const {
+    const bool taken = kind == Kind::merge || kind == Kind::replace;
+    return taken ? merged->hlc : hlc;
+  }
 };
 
 // How a mutation ended in the store.

@@ -140,6 +140,14 @@ class BackupClient {
     while (!recorder.seen(token) && !::testing::Test::HasFatalFailure()) settle();
     last_error = recorder.errors[token];
   }
+  template <class Condition>
+  void until_true(const Condition& condition) {
+    for (int turns = 0; !condition(); ++turns) {
+      ASSERT_LT(turns, 100'000);
+      settle();
+      if (::testing::Test::HasFatalFailure()) return;
+    }
+  }
   std::int64_t deadline_us() const { return mono_us() + deadline_ms * 1000; }
 
   BackupRecorder recorder;

@@ -69,8 +69,9 @@ std::optional<Error> check_write(const BackupWrite& write) {
   if (put && row.state == RowState::live && !row.record.exists()) {
     return make_error(Errc::invalid, "a live row without a value");
   }
-  if (write.any_incarnation && (!put || row.state != RowState::tomb || write.expected)) {
-    return make_error(Errc::invalid, "any incarnation, and not of a tombstone alone");
+  const bool bury = write.kind == BackupWrite::Kind::bury;
+  if (bury && (row.state != RowState::tomb || write.expected)) {
+    return make_error(Errc::invalid, "a burial, and not of a tombstone alone");
   }
   if (std::max({row.hlc, row.touched_hlc, write.expected.value_or(Version{}).hlc}) > kMaxHlc) {
     return make_error(Errc::invalid, "a version of 2^63 or more");
@@ -115,7 +116,7 @@ AppliedWrite apply_write(const BackupRow& there, const BackupWrite& write) {
   }
   const BackupRow& by = write.row;
   if (write.kind == BackupWrite::Kind::touch) return touch(there, by);
-  if (write.any_incarnation) return bury(there, by);
+  if (write.kind == BackupWrite::Kind::bury) return bury(there, by);
   if (!newer(by.incarnation, by.state, by.version(), there))
     return {BackupOutcome::superseded, there};
   return {BackupOutcome::applied, replace(there, by)};

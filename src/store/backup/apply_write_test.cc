@@ -136,7 +136,7 @@ TEST(ApplyWrite, ALogoutEndsTheIncarnationThatItHasSeen) {
 TEST(ApplyWrite, ALogoutThatHasSeenNoRowBuriesWhatIsOlder) {
   const auto bury = [](const BackupRow& there, Hlc hlc) {
     BackupWrite write = put_row(tomb_row("k", hlc, 99));
-    write.any_incarnation = true;
+    write.kind = Kind::bury;
     return apply_write(there, write);
   };
   BackupRow live = live_row("k", 5, "v");

@@ -31,6 +31,9 @@ namespace stayd {
 inline constexpr std::size_t kMaxBackupBatch = 1024;     // rows or keys in one operation
 inline constexpr std::size_t kMaxBackupKeyBytes = 1024;  // what an index takes; `limit` above it
 inline constexpr std::size_t kMaxBackupHostNameBytes = 255;
+inline constexpr std::int64_t kHostSeenMs = 24 * 3'600'000;  // a page's hosts were seen within it
+inline constexpr std::int64_t kPurgeExpiredMs = 3'600'000;   // a purge leaves expired rows so long
+inline constexpr std::int64_t kPurgeHostMs = 7 * 24 * 3'600'000;  // ... and hosts
 inline constexpr std::size_t kMaxBackupBytes = 64 << 20;  // of the values in one operation or page
 
 using BackupToken = std::uint64_t;
@@ -76,16 +79,14 @@ struct BackupWrite {
     put,    // the whole row, where it is newer than what is there
     touch,  // of a live row of this incarnation whose value is older than the touch: the later of
             // the two expiries (0 is the latest) and touches; `row.hlc` is the touch's version
+    bury,   // of a logout that has seen no row, a tombstone: takes the incarnation of a live row
+            // that is there, if that is older by version; its own where there is none
   };
   Kind kind = Kind::put;
   BackupRow row;
   // Only if the row there has exactly this version; zeros: only if there is none. nullopt: whatever
   // is there.
-  std::optional<Version> expected;
-  // Of a logout that has seen no row, a put of a tombstone without `expected`: it takes the
-  // incarnation of a live row that is there, if that is older by version; `row.incarnation` counts
-  // where there is none.
-  bool any_incarnation = false;
+  std::optional<Version> expected;  // not of a burial
 };
 
 enum class BackupOutcome : std::uint8_t {
@@ -125,7 +126,7 @@ struct BackupBatch {
 // 4 KB.
 using FeedCursor = std::string;
 
-// Hosts that were seen within the last day.
+// Hosts that were seen within kHostSeenMs.
 struct BackupHosts {
   std::vector<BackupHost> hosts;  // by instance
   std::int64_t clock_ms = 0;      // the backup's clock when they were read

@@ -173,7 +173,7 @@ TYPED_TEST(BackupBehaviour, ALogoutThatHasSeenNoRowBuriesWhatIsOlder) {
   client.write({put_row(live), put_row(live_row(key("younger"), 9, "v"))});
   BackupWrite logouts[] = {put_row(tomb_row(key("a"), 6, 99)), put_row(tomb_row(key("none"), 6)),
                            put_row(tomb_row(key("younger"), 6))};
-  for (BackupWrite& logout : logouts) logout.any_incarnation = true;
+  for (BackupWrite& logout : logouts) logout.kind = Kind::bury;
   const auto written = client.write({logouts[0], logouts[1], logouts[2]});
   ASSERT_EQ(written.size(), 3U);
   EXPECT_EQ(written[0].outcome, BackupOutcome::applied);
@@ -221,11 +221,11 @@ TYPED_TEST(BackupBehaviour, WhatIsNoBatchIsRefused) {
   BackupClient& client = *this->client_;
   const BackupWrite one = put_row(live_row(key("a"), 1, "v"));
   BackupWrite no_logout = one;
-  no_logout.any_incarnation = true;
+  no_logout.kind = Kind::bury;
   const std::pair<BackupBatch, const char*> cases[] = {
       {{.writes = {one, one}, .together = true},
        "backup: a key twice in what is to be written together"},
-      {{.writes = {no_logout}}, "backup: row 0: any incarnation, and not of a tombstone alone"},
+      {{.writes = {no_logout}}, "backup: row 0: a burial, and not of a tombstone alone"},
       {{.host = BackupHost{}}, "backup: a host without an instance"},
       {{.host = BackupHost{.instance = 1, .name = std::string(256, 'x')}},
        "backup: a host's name of 256 bytes, at most 255"},

@@ -29,9 +29,9 @@ class Model {
     row.key = there.key;
     row.change = 0;
     if (row.state == RowState::absent || random_.chance(50)) mutate(row, there);
-    write.any_incarnation =
-        write.kind == Kind::put && row.state == RowState::tomb && random_.chance(50);
-    if (!write.any_incarnation && random_.chance(30)) write.expected = expect(there);
+    const bool put = write.kind == Kind::put;
+    if (put && row.state == RowState::tomb && random_.chance(50)) write.kind = Kind::bury;
+    if (write.kind != Kind::bury && random_.chance(30)) write.expected = expect(there);
     if (write.kind == Kind::put && row.state == RowState::live && !row.record.exists()) {
       row.record.value = "again " + std::to_string(row.hlc);
     }
@@ -94,7 +94,7 @@ void expect_written(const std::vector<BackupWritten>& written, const BackupBatch
   for (std::size_t i = 0; i < written.size(); ++i) {
     ASSERT_EQ(written[i].outcome, want[i].outcome)
         << "write " << i << " of " << want.size() << ", kind "
-        << static_cast<int>(batch.writes[i].kind) << batch.writes[i].any_incarnation;
+        << static_cast<int>(batch.writes[i].kind);
     EXPECT_EQ(written[i].incarnation, want[i].row.incarnation);
     if (want[i].outcome != BackupOutcome::applied) {
       expect_same(written[i].current, want[i].row);
@@ -119,7 +119,7 @@ void expect_as_in_model(BackupClient& client, Model& model, std::size_t count, b
     want.push_back(together ? model.would_apply(write) : model.apply(write));
     all = all && want.back().outcome == BackupOutcome::applied;
     ++seen.outcomes[want.back().outcome];
-    seen.buried += write.any_incarnation && want.back().outcome == BackupOutcome::applied &&
+    seen.buried += write.kind == Kind::bury && want.back().outcome == BackupOutcome::applied &&
                            want.back().row.incarnation != write.row.incarnation
                        ? 1
                        : 0;

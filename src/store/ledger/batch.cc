@@ -191,9 +191,10 @@ Result<ApplyResult> Batch::apply(Mutation& mutation, std::int64_t wall_ms) {
   result.before = stored.meta;
   Result<Partial> work = partial(key, stored, mutation);
   if (!work) return work.error();
+  const Hlc hlc = mutation.row_hlc();
   result.outcome = apply_to(mutation, work->row, wall_ms);
   if (result.outcome != ApplyOutcome::applied) return result;
-  info_.highest_hlc = std::max(info_.highest_hlc, mutation.hlc);
+  info_.highest_hlc = std::max(info_.highest_hlc, hlc);
   store(**found, *work, mutation);
   return result;
 }

@@ -38,7 +38,7 @@ void MemoryStore::apply_one(Mutation mutation, StoreToken token, Durability dura
 MemoryStore::Report MemoryStore::apply_now(Mutation& mutation, StoreToken token,
                                            std::int64_t wall_ms) {
   const FullKey key = mutation.key;
-  const Hlc hlc = mutation.hlc;
+  const Hlc hlc = mutation.row_hlc();
   forget_over(key, wall_ms);
   const auto found = rows_.find(key);
   const bool existed = found != rows_.end();

@@ -8,8 +8,6 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kPatienceUs = 600'000'000;  // counting a big table takes its time
-constexpr std::int64_t kExpiredForMs = 3'600'000;
-constexpr std::int64_t kWeekMs = 7 * 24 * 3'600'000;
 
 Params with(std::int64_t number) {
   Params params;
@@ -112,9 +110,9 @@ Result<std::int64_t> PostgresAdmin::purge(std::int64_t wall_ms) {
   if (!seen) return seen.error();
   // What somebody is writing just now is left for the next time.
   Params params = with(wall_ms);
-  params.add_int8(wall_ms - kExpiredForMs);
+  params.add_int8(wall_ms - kPurgeExpiredMs);
   params.add_int8(kPurgeBatch);
-  params.add_int8(kWeekMs);
+  params.add_int8(kPurgeHostMs);
   const Result<PgResult> purged = connection_.exec(
       "WITH gone AS (DELETE FROM stayd.rows WHERE key IN (SELECT key FROM stayd.rows WHERE "
       "(state = 2 AND tomb_until_ms <> 0 AND tomb_until_ms < $1::bigint) OR "

@@ -276,9 +276,10 @@ TEST_F(PostgresEpoch, AnOlderDumpInTheSameDatabaseIsNoticedWhileConnected) {
   const std::string before = client_->backup().status().epoch;
   server_.run({PostgresServer::binary("pg_restore"), "-h", server_.folder(), "-p",
                std::to_string(server_.port()), "-U", "postgres", "--clean", "-d", database_, dump});
-  while (client_->backup().status().epoch == before || !client_->backup().status().up) {
-    client_->settle();
-  }
+  client_->until_true([&] {
+    const BackupStatus status = client_->backup().status();
+    return status.epoch != before && status.up;
+  });
   EXPECT_EQ(keys(client_->feed_all(cursor)), std::set{key("a")});
   EXPECT_TRUE(client_->feed_all(cursor).empty());
 }
@@ -290,9 +291,10 @@ TEST_F(PostgresEpoch, ADatabaseMadeAnewIsAnotherOne) {
   const std::string before = client_->backup().status().epoch;
   server_.exec("DROP SCHEMA stayd CASCADE", database_);
   server_.init(database_);
-  while (client_->backup().status().epoch == before || !client_->backup().status().up) {
-    client_->settle();
-  }
+  client_->until_true([&] {
+    const BackupStatus status = client_->backup().status();
+    return status.epoch != before && status.up;
+  });
   EXPECT_TRUE(client_->feed_all(cursor).empty());
   put(*client_, "n", 1);
   EXPECT_EQ(keys(client_->feed_all(cursor)), std::set{key("n")});

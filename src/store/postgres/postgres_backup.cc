@@ -25,7 +25,7 @@ void PostgresBackup::write(BackupBatch batch, BackupToken token, std::int64_t de
   std::optional<Error> error = check_batch(batch);
   for (const BackupWrite& write : batch.writes) {
     operation.bytes += write.row.record.memory_bytes();
-    operation.urgent |= write.kind == BackupWrite::Kind::put && write.row.state == RowState::tomb;
+    operation.urgent |= write.row.state == RowState::tomb;
   }
   operation.request = PostgresWrite{std::move(batch)};
   operation.token = token;

@@ -11,8 +11,6 @@
 namespace stayd {
 namespace {
 
-constexpr std::int64_t kDayMs = 24 * 3'600'000;
-
 class ReadTask final : public Task {
  public:
   ReadTask(const PostgresRead& operation, const PostgresSession& session) : keys_(operation.keys) {
@@ -74,7 +72,7 @@ class FeedTask final : public Task {
     // speaks of.
     if (!from_.target) {
       Params day;
-      day.add_int8(kDayMs);
+      day.add_int8(kHostSeenMs);
       executions_.push_back({"hosts", std::move(day)});
     }
     executions_.push_back({"feed", params()});

@@ -114,7 +114,7 @@ std::string insert() {
       kChange, kBatch);
 }
 
-// apply_write.cc says the same in C++; behaviour_test.cc compares. `by` is what is written.
+// apply_write.cc says the same in C++; random_writes_test.cc compares. `by` is what is written.
 std::string replaces(const char* by) {
   return fmt::format(
       "({0}.incarnation, {0}.state, {0}.hlc, {0}.origin) > "
@@ -150,7 +150,7 @@ std::string create() {
   return insert() + "ON CONFLICT (key) DO NOTHING " + kWritten;
 }
 
-// Kinds as in ChangeKind. `expected_hlc` -1: whatever is there.
+// Kinds as in BackupWrite::Kind. `expected_hlc` -1: whatever is there.
 std::string change() {
   const std::string since = touched_since("w");
   const std::string joined = later("r.expires_at_ms", "w.expires_at_ms");

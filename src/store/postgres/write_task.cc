@@ -20,20 +20,12 @@ using Indices = std::vector<std::size_t>;  // of writes
 enum class Step { put, create, change, unwritten };
 constexpr const char* kStatements[] = {"put", "create", "change", "unwritten"};
 
-// A tombstone of any incarnation is both: a create where there is no row, and a change of one.
+// A burial is a create where there is no row, and a change of one.
 bool takes(const BackupWrite& write, Step step) {
-  const bool create = write.any_incarnation || write.expected == Version{};
-  if (step == Step::create) return create && write.kind == Kind::put;
-  const bool change =
-      write.any_incarnation || write.kind != Kind::put || (write.expected && !create);
-  return step == (change ? Step::change : Step::put) && (change || !create);
-}
-
-// In SQL.
-enum class ChangeKind : std::int16_t { put, touch, any_incarnation };
-ChangeKind kind_of(const BackupWrite& write) {
-  if (write.any_incarnation) return ChangeKind::any_incarnation;
-  return write.kind == Kind::put ? ChangeKind::put : ChangeKind::touch;
+  if (write.kind == Kind::bury) return step == Step::create || step == Step::change;
+  if (write.kind == Kind::touch) return step == Step::change;
+  if (!write.expected) return step == Step::put;
+  return step == (*write.expected == Version{} ? Step::create : Step::change);
 }
 
 // `expected` as two columns; no row has the hlc -2.
@@ -51,7 +43,7 @@ class Columns {
   void add(const BackupWrite& write) {
     const BackupRow& row = write.row;
     const bool live = row.state == RowState::live;
-    const bool put = write.kind == Kind::put;
+    const bool put = write.kind != Kind::touch;
     keys_.add_bytes(row.key);
     incarnations_.add_int8(row.incarnation);
     states_.add_int2(static_cast<std::int16_t>(row.state));
@@ -63,7 +55,7 @@ class Columns {
     tomb_until_.add_int8(live ? 0 : row.tomb_until_ms);
     origins_.add_int8(bigint_of(row.origin));
     add_value(put && live, row);
-    kinds_.add_int2(static_cast<std::int16_t>(kind_of(write)));
+    kinds_.add_int2(static_cast<std::int16_t>(write.kind));  // its numbers are the SQL's
     const auto [hlc, origin] = expected_of(write);
     expected_hlcs_.add_int8(hlc);
     expected_origins_.add_int8(bigint_of(origin));

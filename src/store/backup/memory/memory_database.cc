@@ -10,9 +10,6 @@
 namespace stayd {
 namespace {
 
-constexpr std::int64_t kExpiredForMs = 3'600'000;
-constexpr std::int64_t kDayMs = 24 * 3'600'000;
-
 // "EPOCH/CHANGE": everything up to CHANGE has been seen.
 std::uint64_t position(const FeedCursor& cursor, const std::string& epoch) {
   if (!cursor.starts_with(epoch + "/")) return 0;
@@ -25,7 +22,7 @@ std::uint64_t position(const FeedCursor& cursor, const std::string& epoch) {
 bool may_go(const BackupRow& row, std::int64_t wall_ms) {
   if (row.state == RowState::tomb) return row.tomb_until_ms != 0 && row.tomb_until_ms < wall_ms;
   const std::int64_t expiry = row.record.expires_at_ms;
-  return expiry != 0 && expiry < wall_ms - kExpiredForMs;
+  return expiry != 0 && expiry < wall_ms - kPurgeExpiredMs;
 }
 
 }  // namespace
@@ -67,6 +64,12 @@ BackupRow MemoryDatabase::read(const FullKey& key) const {
   return absent;
 }
 
+void MemoryDatabase::damage(const FullKey& key) {
+  BackupRow& row = rows_.at(key);
+  row.record.value = {};
+  row.unreadable = "damaged";
+}
+
 FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit,
                               std::int64_t wall_ms) const {
   FeedPage page;
@@ -82,7 +85,7 @@ FeedPage MemoryDatabase::feed(const FeedCursor& after, std::size_t limit,
   BackupHosts& hosts = page.hosts.emplace();
   hosts.clock_ms = wall_ms + clock_offset_ms;
   for (const auto& [instance, host] : hosts_) {
-    if (host.seen_ms > hosts.clock_ms - kDayMs) hosts.hosts.push_back(host);
+    if (host.seen_ms > hosts.clock_ms - kHostSeenMs) hosts.hosts.push_back(host);
   }
   return page;
 }
@@ -94,7 +97,7 @@ std::size_t MemoryDatabase::purge(std::int64_t wall_ms) {
   }
   for (const FullKey& key : going) erase(key);
   std::erase_if(hosts_, [&](const auto& one) {
-    return one.second.seen_ms < wall_ms + clock_offset_ms - 7 * kDayMs;
+    return one.second.seen_ms < wall_ms + clock_offset_ms - kPurgeHostMs;
   });
   return going.size();
 }

@@ -26,6 +26,9 @@ class MemoryDatabase {
   BackupRow read(const FullKey& key) const;
   FeedPage feed(const FeedCursor& after, std::size_t limit, std::int64_t wall_ms) const;
 
+  // The row's value does not decode any more, until it is replaced.
+  void damage(const FullKey& key);
+
   // Removes tombstones past their time and rows expired for longer than an hour; how many. Hosts
   // that were not seen for a week, too.
   std::size_t purge(std::int64_t wall_ms);
