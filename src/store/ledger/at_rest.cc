@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace stayd {
@@ -55,17 +56,20 @@ bool all_sealed(const Database& database) {
   return found != facts.end() && found->second == sealed_fact(database, 0);
 }
 
-// Nothing is in clear in a ledger that begins encrypted.
-Result<void> mark_sealed_if_empty(Database& database, const KeyRing& ring) {
+// So many times the key was changed before older values were all sealed anew.
+Error too_many_data_keys(const std::string& path) {
+  return make_error(
+      Errc::limit,
+      fmt::format("ledger: {} holds values under {} data keys, and takes no more: put the key of "
+                  "before in front again until all are sealed under one (stayd ledger stats)",
+                  path, KeyRing::kMaxDataKeys));
+}
+
+bool is_empty(const Database& database) {
   const std::unique_ptr<rocksdb::Iterator> it(
       database.db()->NewIterator(rocksdb::ReadOptions(), database.meta()));
   it->SeekToFirst();
-  if (it->Valid() || !it->status().ok()) return {};
-  const rocksdb::Status status =
-      database.db()->Put(rocksdb::WriteOptions(), database.facts(),
-                         std::string(kFactPrefix) + kSealedFact, std::to_string(ring.active().id));
-  if (!status.ok()) return to_error(status, "cannot write");
-  return {};
+  return !it->Valid() && it->status().ok();
 }
 
 }  // namespace
@@ -84,7 +88,8 @@ bool reseal_wanted(const Database& database) {
   return fact.substr(0, fact.find(' ')) != sealed_fact(database, 0);
 }
 
-Result<void> unlock(Database& database, const Folder& folder, const AtRestOptions& at_rest) {
+Result<void> set_up_at_rest(Database& database, const Folder& folder,
+                            const AtRestOptions& at_rest) {
   const Result<std::string> bytes = database.read_key_ring();
   if (!bytes) return bytes.error();
   ValueCodec& values = database.values();
@@ -109,10 +114,13 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
     values.set_compression(at_rest.compress);
     if (KeyRing::master_of(*bytes) == master_key_id(at_rest.keys.front())) return {};
     auto next = std::make_shared<KeyRing>(*ring);
-    next->add_data_key(all_sealed(database));
+    if (!next->add_data_key(all_sealed(database))) return too_many_data_keys(folder.path());
     ring = std::move(next);
   }
-  const Result<void> written = database.write_key_ring(ring->wrap(at_rest.keys.front(), kOwner));
+  std::optional<std::string> sealed_under;  // nothing is in clear in a ledger that begins encrypted
+  if (bytes->empty() && is_empty(database)) sealed_under = std::to_string(ring->active().id);
+  const Result<void> written =
+      database.write_key_ring(ring->wrap(at_rest.keys.front(), kOwner), kSealedFact, sealed_under);
   if (!written) {  // it may be there all the same
     return make_error(written.error().code,
                       written.error().message +
@@ -120,10 +128,10 @@ Result<void> unlock(Database& database, const Folder& folder, const AtRestOption
   }
   values.set_ring(ring);
   values.set_compression(at_rest.compress);
-  return bytes->empty() ? mark_sealed_if_empty(database, *ring) : Result<void>();
+  return {};
 }
 
-Result<void> unlock_to_read(Database& database, const std::string& path,
+Result<void> set_up_to_read(Database& database, const std::string& path,
                             const AtRestOptions& at_rest) {
   const Result<std::string> bytes = database.read_key_ring();
   if (!bytes) return bytes.error();

@@ -21,6 +21,7 @@ using rocksdb::Status;
 constexpr std::array<const char*, 3> kFamilies = {"meta", "elements", "tombs"};
 constexpr std::size_t kLogFileBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kMaxWalBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kNoWalLimit = std::uint64_t{1} << 40;  // above it RocksDB writes tables
 constexpr int kLevel0Files = 6;
 // While the disk is full, in write buffers: two may be in the logs already, what the ballast's logs
 // hold comes to one. Half a buffer less than where RocksDB would write a table file.
@@ -83,7 +84,7 @@ rocksdb::DBOptions Database::db_options() const {
   out.max_open_files = options_.max_open_files;
   out.max_file_opening_threads = 1;
   out.max_background_jobs = 2;
-  out.max_total_wal_size = kMaxWalBytes;
+  out.max_total_wal_size = in_memory_ ? kNoWalLimit : kMaxWalBytes;
   out.wal_bytes_per_sync = kSmoothSyncBytes;
   out.bytes_per_sync = kSmoothSyncBytes;
   out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
@@ -261,12 +262,19 @@ Result<std::string> Database::read_key_ring() const {
   return value;
 }
 
-Result<void> Database::write_key_ring(std::string_view bytes) {
+Result<void> Database::write_key_ring(std::string_view bytes, std::string_view fact,
+                                      const std::optional<std::string>& value) {
+  const std::string fact_key = std::string(kFactPrefix) += fact;
+  rocksdb::WriteBatch batch;
+  batch
+      .Put(facts(), rocksdb::Slice(kKeyRingKey.data(), kKeyRingKey.size()),
+           rocksdb::Slice(bytes.data(), bytes.size()))
+      .PermitUncheckedError();
+  const Status put = value ? batch.Put(facts(), fact_key, *value) : batch.Delete(facts(), fact_key);
+  put.PermitUncheckedError();
   rocksdb::WriteOptions options;
   options.sync = true;
-  const Status status =
-      db_->Put(options, facts(), rocksdb::Slice(kKeyRingKey.data(), kKeyRingKey.size()),
-               rocksdb::Slice(bytes.data(), bytes.size()));
+  const Status status = db_->Write(options, &batch);
   if (!status.ok()) return to_error(status, "cannot write the key ring");
   return {};
 }

@@ -12,6 +12,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -76,7 +77,9 @@ class Database {
   Result<LedgerInfo> read_info() const;
   // As written by write_key_ring(); empty: there is none.
   Result<std::string> read_key_ring() const;
-  Result<void> write_key_ring(std::string_view bytes);  // and syncs
+  // Together with the fact, or with its going; and syncs.
+  Result<void> write_key_ring(std::string_view bytes, std::string_view fact,
+                              const std::optional<std::string>& value);
   std::map<std::string, std::string, std::less<>> read_facts() const;
 
  private:

@@ -137,7 +137,7 @@ void Worker::rekey(RekeyOne& operation) {
     report.error = *error;
   } else if (broken_) {
     report.error = make_error(Errc::unavailable, "ledger: the disk takes no writes");
-  } else if (const Result<void> unlocked = unlock(*database_, folder_, operation.at_rest);
+  } else if (const Result<void> unlocked = set_up_at_rest(*database_, folder_, operation.at_rest);
              !unlocked) {
     report.error = unlocked.error();
     if (report.error.code == Errc::no_space) retry_without_space(report.error);
