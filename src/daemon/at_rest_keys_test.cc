@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "store/ledger/ledger.h"
+
 namespace stayd {
 namespace {
 
@@ -89,6 +91,33 @@ TEST_F(AtRestKeysTest, AFileAfterACommandIsTheLastWord) {
   std::ofstream(folder_ + "/go") << "go";
   for (int i = 0; i < 60; ++i) loop_.run_once(10);
   EXPECT_EQ(told_.size(), 1u) << "the command was ended";
+}
+
+// Which key the ledger is encrypted under now, and which one from the next start on.
+TEST_F(AtRestKeysTest, CheckTellsWhichKeyIsInUse) {
+  Config config;
+  config.ledger.path = folder_ + "/ledger";
+  config.at_rest = file('a');
+  std::filesystem::permissions(
+      config.at_rest.encryption_key_file,
+      std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  const auto told = [&config] { return check_at_rest(config)->text; };
+  const auto serve = [&config] {
+    LedgerOptions options;
+    options.path = config.ledger.path;
+    options.ballast_bytes = 0;
+    options.wall_ms = [] { return std::int64_t{1}; };
+    options.at_rest = *AtRestKeys::read(config.at_rest);
+    const auto waker = Loop().make_waker([] {});
+    EXPECT_TRUE(Ledger::open(options, *waker));
+  };
+  const std::string a = "values are encrypted under the master key " + id('a');
+  EXPECT_EQ(told(), a + " from the next start or SIGHUP on; the ledger is in clear");
+  serve();
+  EXPECT_EQ(told(), a);
+  std::ofstream(config.at_rest.encryption_key_file) << key('b') << '\n' << key('a') << '\n';
+  EXPECT_EQ(told(), "values are encrypted under the master key " + id('b') +
+                        " from the next start or SIGHUP on; it is " + id('a') + " now");
 }
 
 }  // namespace

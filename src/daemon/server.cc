@@ -189,11 +189,13 @@ void Server::tell_of_keys(const StoreStats& stats) {
                           stats.data_key));
   }
   if (stats.resealing || std::exchange(sealed_under_, stats.data_key) == stats.data_key) return;
+  const std::string skipped =
+      stats.reseal_skipped == 0 ? ""
+                                : fmt::format(" (rows that do not open: {})", stats.reseal_skipped);
   log_.info("reseal_ended",
-            fmt::format("every value that opens is sealed under the data key {}; {} rows were "
-                        "rewritten, {} do not open. What they replace leaves the disk with the "
-                        "next compaction",
-                        stats.data_key, stats.resealed, stats.reseal_skipped));
+            fmt::format("every value is sealed under the data key {}{}; {} rows were rewritten, "
+                        "and what they replace leaves the disk's files with their next compaction",
+                        stats.data_key, skipped, stats.resealed));
 }
 
 void Server::each_second(Now) {

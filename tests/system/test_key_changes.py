@@ -50,6 +50,7 @@ def wait_data_key(stayd, number):
 
 def wait_sealed(stayd, timeout=30):
     wait_until(lambda: stayd.metric("stayd_ledger_resealing") == 0, timeout, "all is sealed")
+    wait_until(lambda: logged(stayd, "reseal_ended"), timeout, "it is told")
 
 
 def fill_with_sessions(stayd, count, size=50):
@@ -247,7 +248,7 @@ def test_a_value_that_does_not_open(make_keyed, redis, key_file):
         wait_data_key(stayd, 2)
         wait_until(lambda: logged(stayd, "reseal_ended"), 10, "the walk ends")
         assert set(ledger_stats(stayd)["values_sealed"]) == {"1", "2"}
-        assert "1 do not open" in logged(stayd, "reseal_ended")[-1]["message"]
+        assert "rows that do not open: 1" in logged(stayd, "reseal_ended")[-1]["message"]
     redis.thaw()
 
 
