@@ -7,6 +7,7 @@ namespace {
 
 WorldOptions cluster_options() {
   WorldOptions options;
+  options.found_by = FoundBy::cluster;
   options.shards = 2;
   options.faults = false;
   options.fill_redis = false;
@@ -234,7 +235,7 @@ TEST(AClusterOfUsers, SlotsMoveToAndFroUnderLoad) {
 TEST(AClusterOfUsers, TheSameSeedIsTheSameRun) {
   std::uint64_t hashes[2] = {};
   for (auto& hash : hashes) {
-    World world({.seed = 42, .minutes = 0.2, .shards = 3});
+    World world({.seed = 42, .minutes = 0.2, .found_by = FoundBy::cluster, .shards = 3});
     EXPECT_TRUE(world.run()) << world.report();
     hash = world.scheduler.hash();
   }

@@ -9,22 +9,6 @@
 
 namespace stayd::sim {
 
-namespace {
-
-constexpr FaultKind of_cluster(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, Upstream::cluster};
-}
-
-constexpr FaultKind of_sentinels(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, Upstream::sentinels};
-}
-
-constexpr FaultKind of_name(const char* name, std::int64_t mean_us, bool (*strike)(Faults&)) {
-  return {name, mean_us, strike, Upstream::name};
-}
-
-}  // namespace
-
 std::span<const FaultKind> fault_kinds() {
   static constexpr std::array kKinds{
       FaultKind{"restart", 15 * kSecond, [](Faults& f) { return f.restart_redis(); }},
@@ -72,18 +56,36 @@ std::span<const FaultKind> fault_kinds() {
                 [](Faults& f) { return f.fail_over_in_a_pause(); }},
       FaultKind{"failover", 12 * kSecond, [](Faults& f) { return f.fail_over(); }},
       FaultKind{"region", 12 * kSecond, [](Faults& f) { return f.change_region(); },
-                Upstream::address},
-      of_cluster("slot-move", 6 * kSecond, [](Faults& f) { return f.move_slots(); }),
-      of_cluster("slot-move-and", 12 * kSecond,
-                 [](Faults& f) { return f.move_slots_and_strike(); }),
-      of_cluster("shard-out", 30 * kSecond, [](Faults& f) { return f.lose_shard(); }),
-      of_sentinels("primary-cut", 20 * kSecond, [](Faults& f) { return f.cut_primary(); }),
-      of_sentinels("sentinel", 5 * kSecond, [](Faults& f) { return f.lose_sentinel(); }),
-      of_sentinels("sentinel-cut", 10 * kSecond, [](Faults& f) { return f.cut_sentinels(); }),
-      of_sentinels("sentinels-new", 60 * kSecond, [](Faults& f) { return f.replace_sentinels(); }),
-      of_name("name", 10 * kSecond, [](Faults& f) { return f.lose_name(); }),
-      of_name("name-split", 15 * kSecond, [](Faults& f) { return f.split_name(); }),
-      of_name("name-dead", 15 * kSecond, [](Faults& f) { return f.dilute_name(); }),
+                FoundBy::address},
+      FaultKind{"slot-move", 6 * kSecond, [](Faults& f) { return f.move_slots(); },
+                FoundBy::cluster},
+      FaultKind{"slot-move-and", 12 * kSecond, [](Faults& f) { return f.move_slots_and_strike(); },
+                FoundBy::cluster},
+      FaultKind{"shard-out", 30 * kSecond, [](Faults& f) { return f.lose_shard(); },
+                FoundBy::cluster},
+      FaultKind{"primary-cut", 20 * kSecond, [](Faults& f) { return f.cut_primary(); },
+                FoundBy::sentinels},
+      FaultKind{"sentinel", 5 * kSecond, [](Faults& f) { return f.lose_sentinel(); },
+                FoundBy::sentinels},
+      FaultKind{"sentinel-cut", 10 * kSecond, [](Faults& f) { return f.cut_sentinels(); },
+                FoundBy::sentinels},
+      FaultKind{"sentinels-new", 60 * kSecond, [](Faults& f) { return f.replace_sentinels(); },
+                FoundBy::sentinels},
+      FaultKind{"name", 10 * kSecond, [](Faults& f) { return f.lose_name(); }, FoundBy::name},
+      FaultKind{"name-split", 15 * kSecond, [](Faults& f) { return f.split_name(); },
+                FoundBy::name},
+      FaultKind{"name-dead", 15 * kSecond, [](Faults& f) { return f.dilute_name(); },
+                FoundBy::name},
+      FaultKind{"backup-down", 15 * kSecond,
+                [](Faults& f) { return f.lose_backup(&MemoryDatabase::down); }, std::nullopt, true},
+      FaultKind{"backup-frozen", 15 * kSecond,
+                [](Faults& f) { return f.lose_backup(&MemoryDatabase::frozen); }, std::nullopt,
+                true},
+      FaultKind{"backup-read-only", 20 * kSecond,
+                [](Faults& f) { return f.lose_backup(&MemoryDatabase::read_only); }, std::nullopt,
+                true},
+      FaultKind{"backup-cut", 10 * kSecond, [](Faults& f) { return f.cut_from_backup(); },
+                std::nullopt, true},
   };
   return kKinds;
 }
@@ -160,11 +162,13 @@ void Faults::heal() {
     redis.flags = ServerFlags{};
     redis.denied.clear();
   }
+  world_.backup.down = world_.backup.frozen = world_.backup.read_only = false;
   if (Sentinels* sentinels = world_.servers.sentinels()) sentinels->heal();
   if (Names* names = world_.servers.names()) names->heal();
   for (const auto& one : world_.instances) {
     one->network().be_fast();
     one->network().speak();
+    one->cut_from_backup(false);
     one->disk().be_well();
     if (!one->alive()) one->start();
   }

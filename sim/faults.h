@@ -28,7 +28,8 @@ struct FaultKind {
   std::int64_t mean_us;     // between two of them, before the seed's own factor
   bool (*strike)(Faults&);  // false: not possible just now
   // Nothing of the kind happens elsewhere; nullopt: it happens everywhere.
-  std::optional<Upstream> only = std::nullopt;
+  std::optional<FoundBy> only = std::nullopt;
+  bool of_fleet = false;  // where stayds share a backup
 };
 std::span<const FaultKind> fault_kinds();
 
@@ -78,6 +79,8 @@ class Faults {
   bool lose_name();
   bool split_name();
   bool dilute_name();
+  bool lose_backup(bool MemoryDatabase::* how);
+  bool cut_from_backup();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);

@@ -1,5 +1,6 @@
 // What befalls a Redis that Sentinels watch, and the Sentinels.
 #include <algorithm>
+#include <array>
 
 #include "sim/faults.h"
 #include "sim/world.h"
@@ -53,27 +54,21 @@ bool Faults::lose_sentinel() {
   const std::size_t number = random_->below(Sentinels::kCount);
   Sentinel& one = sentinels[number];
   if (one.state != State::well) return false;
+  struct Kind {
+    const char* text;
+    State state;
+  };
+  static constexpr std::array kKinds{Kind{" is killed", State::dead},
+                                     Kind{" is frozen", State::frozen},
+                                     Kind{" wants a password", State::refusing},
+                                     Kind{" knows no primary of that name", State::ignorant}};
   const std::string name = "Sentinel " + std::to_string(number);
-  switch (random_->below(5)) {
-    case 0:
-      note(name + " is killed");
-      one.become(State::dead);
-      break;
-    case 1:
-      note(name + " is frozen");
-      one.become(State::frozen);
-      break;
-    case 2:
-      note(name + " wants a password");
-      one.become(State::refusing);
-      break;
-    case 3:
-      note(name + " knows no primary of that name");
-      one.become(State::ignorant);
-      break;
-    default:
-      note(name + " is killed, and starts from an old configuration");
-      sentinels.forget(number);
+  if (const auto which = random_->below(kKinds.size() + 1); which < kKinds.size()) {
+    note(name + kKinds[which].text);
+    one.become(kKinds[which].state);
+  } else {
+    note(name + " is killed, and starts from an old configuration");
+    sentinels.forget(number);
   }
   later(between(50 * kMs, 20 * kSecond), [this, &one, name] {
     note(name + " is well again");

@@ -82,9 +82,15 @@ void Instance::start_fleet() {
   };
   backup_ = std::make_unique<MemoryBackup>(
       *database_, [way] { return MemoryBackup::Latency{way(), way()}; });
+  backup_->cut_off = cut_from_backup_;
   FleetOptions fleet;
   fleet.origin = next_origin(disk_, *engine_random_);
   fleet_ = std::make_unique<FleetStore>(disk_, *backup_, fleet, hlc_, counters_);
+}
+
+void Instance::cut_from_backup(bool yes) {
+  cut_from_backup_ = yes;
+  if (backup_) backup_->cut_off = yes;
 }
 
 std::string Instance::fleet_text() const {
@@ -112,6 +118,7 @@ void Instance::start_sentinels() {
   SentinelOptions options;
   options.sentinels = options_.sentinels;
   options.primary_name = Sentinels::kPrimaryName;
+  options.link.rules = options_.engine.rules;
   SentinelEvents& self = *this;
   sentinels_ = std::make_unique<SentinelWatch>(std::move(options), network_, self, *this, counters_,
                                                *engine_random_);
@@ -127,7 +134,8 @@ void Instance::make_name_dialer() {
     });
   };
   AddressDialer& self = *this;
-  by_name_ = std::make_unique<NameDialer>(self, *resolver_, due, *this, counters_);
+  by_name_ =
+      std::make_unique<NameDialer>(self, *resolver_, due, *this, counters_, options_.engine.rules);
   by_name_->set_now(now());
 }
 
@@ -268,8 +276,12 @@ bool Instance::in_step() const {
 
 bool Instance::follows_primary() const {
   if (sentinels_) return data_->endpoint() == servers_.endpoint(0);
+  return !by_name_ || (network_.talks_to(servers_[0]) && !talks_to_old());
+}
+
+bool Instance::talks_to_old() const {
   const RedisModel* const old = servers_.deposed(0);
-  return !by_name_ || old == nullptr || !network_.talks_to(*old);
+  return old != nullptr && network_.talks_to(*old);
 }
 
 bool Instance::follows_topology() const {

@@ -49,6 +49,8 @@ class Instance final : public EventSink, private SentinelEvents, private Address
 
   // Shares this backup from its next start on.
   void join(MemoryDatabase& backup) { database_ = &backup; }
+  void cut_from_backup(bool yes);
+  bool is_cut_from_backup() const { return cut_from_backup_; }
 
   std::string fleet_text() const;
   bool alive() const { return engine_ != nullptr || set_ != nullptr; }
@@ -93,6 +95,7 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   bool in_step() const;
   // Is where the primary is, as far as it is a matter of who tells that.
   bool follows_primary() const;
+  bool talks_to_old() const;  // the primary of before
   bool knows_all_sentinels() const {
     return sentinels_ && sentinels_->status().known == Sentinels::kCount;
   }
@@ -149,6 +152,7 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   std::unique_ptr<Random> engine_random_;
   MemoryDatabase* database_ = nullptr;  // of a fleet:
   std::unique_ptr<MemoryBackup> backup_;
+  bool cut_from_backup_ = false;
   std::unique_ptr<FleetStore> fleet_;
   HlcClock hlc_;
   std::int64_t backup_run_us_ = 0;  // when it is run next; 0: no time is planned

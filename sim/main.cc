@@ -9,6 +9,7 @@
 
 namespace {
 
+using stayd::sim::FoundBy;
 using stayd::sim::RunnerOptions;
 using stayd::sim::SeedResult;
 using stayd::sim::Totals;
@@ -104,9 +105,12 @@ int main(int argc, char** argv) {
   app.add_option("--shards", runner.world.shards, "of a Redis Cluster, 2 or 3; 1: one Redis")
       ->check(CLI::Range(1, 3))
       ->capture_default_str();
-  app.add_flag("--sentinels", runner.world.sentinels, "name one Redis that moves")
+  FoundBy& found_by = runner.world.found_by;
+  app.add_flag_callback(
+         "--sentinels", [&] { found_by = FoundBy::sentinels; }, "name one Redis that moves")
       ->excludes("--shards");
-  app.add_flag("--name", runner.world.name, "that leads to one Redis that moves")
+  app.add_flag_callback(
+         "--name", [&] { found_by = FoundBy::name; }, "that leads to one Redis that moves")
       ->excludes("--shards")
       ->excludes("--sentinels");
   auto& engine = runner.world.instance.engine;
@@ -134,6 +138,7 @@ int main(int argc, char** argv) {
     runner.seeds = UINT64_MAX;
     runner.limit_s = static_cast<unsigned>(options.nightly_hours * 3600);
   }
+  if (runner.world.shards > 1) found_by = FoundBy::cluster;
   if (*faults) runner.world.only_faults = split(options.faults);
   if (!options.trace.empty()) {
     runner.world.watched = stayd::full_key(options.trace_db, options.trace);

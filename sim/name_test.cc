@@ -8,7 +8,7 @@ class NameScenario : public Scenario {
   NameScenario() : Scenario(options()) {}
   static WorldOptions options() {
     WorldOptions options = Scenario::options();
-    options.name = true;
+    options.found_by = FoundBy::name;
     return options;
   }
   Names& names() { return *world.servers.names(); }

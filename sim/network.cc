@@ -89,6 +89,7 @@ std::unique_ptr<Transport> Network::dial(const Endpoint& endpoint, std::int64_t 
     drop_held(*wire);
     return true;
   });
+  dialled_us_[endpoint.text()] = scheduler_.now_us();
   auto wire = std::make_shared<Wire>();
   wire->client = &events;
   wires_.push_back(wire);
@@ -178,6 +179,11 @@ bool Network::talks_to(const Server& server) const {
     const bool open = wire->client != nullptr && wire->connected && wire->peer->open;
     return open && wire->peer->server == &server;
   });
+}
+
+std::int64_t Network::dialled_us(const Endpoint& endpoint) const {
+  const auto it = dialled_us_.find(endpoint.text());
+  return it == dialled_us_.end() ? 0 : it->second;
 }
 
 bool Network::halve_one(unsigned choice) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,7 @@ class Network final : public Dialer {
   bool well() const { return !silent_to_server && !silent_to_client && max_delay_us <= kMs; }
   void speak();  // ends silence: what was held passes
   bool talks_to(const Server& server) const;
+  std::int64_t dialled_us(const Endpoint& endpoint) const;  // the last time; 0: never
   // False: no connection is open.
   bool lose_one(unsigned choice);   // resets one open connection
   bool halve_one(unsigned choice);  // half-open: its server's end is gone, and nobody says so
@@ -78,6 +80,7 @@ class Network final : public Dialer {
   Resolve resolve_;
   Deliver deliver_;
   std::vector<WirePtr> wires_;
+  std::map<std::string, std::int64_t> dialled_us_;  // by their texts
 };
 
 }  // namespace stayd::sim

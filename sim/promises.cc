@@ -42,6 +42,7 @@ void World::check_logouts_of_power_cut(const Instance& one, const std::set<FullK
 // I8: Redis is trusted up to S, and the ledger holds everything up to S; unless it has lost its end
 // and was filled from Redis. Heartbeats of slots that it is not believed to have are another's.
 void World::check_position(const Instance& one, const Event& event) {
+  if (options.fleet) return;  // what its end held, the backup has
   const SlotSet judged = slots_of(one, event) & ~(filled_anew_[&one] & ~ends_lost_[&one]);
   const Store& ledger = one.disk();
   const std::string name = "}:canary:" + ledger.fact("instance");
@@ -73,25 +74,30 @@ bool World::is_told(const Instance& one) const {
   return one.knows_all_sentinels() && servers.sentinels()->tell_primary();
 }
 
-// I14: then it goes there, however well the one of before serves. By one name nobody is at two.
+// I14: then it goes there, however well the one of before serves; or tries to, where it may be
+// refused. By one name nobody is at two.
 void World::check_followed() {
   scheduler.after(kLookUs, [this] { check_followed(); });
   const Names* const names = servers.names();
-  const RedisModel* const old = servers.deposed(0);
   const std::int64_t bound_us = names != nullptr ? names->ttl_us() + kNameUs : kSentinelsUs;
   for (const auto& one : instances) {
     const Network& network = one->network();
-    if (names != nullptr && old != nullptr && network.talks_to(redis) && network.talks_to(*old)) {
+    if (names != nullptr && network.talks_to(redis) && one->talks_to_old()) {
       users.fail({}, one->name() + "is connected to two Redises by one name");
     }
     if (!is_told(*one) || one->follows_primary()) {
       astray_us_.erase(one.get());
       continue;
     }
-    const auto since = astray_us_.emplace(one.get(), scheduler.now_us()).first;
-    if (scheduler.now_us() - since->second <= bound_us) continue;
+    const std::int64_t now_us = scheduler.now_us();
+    std::int64_t& since_us = astray_us_.emplace(one.get(), now_us).first->second;
+    if (names != nullptr && !one->talks_to_old()) {
+      const auto tried_us = redis.listening() ? network.dialled_us(servers.endpoint(0)) : now_us;
+      since_us = std::max(since_us, tried_us);
+    }
+    if (now_us - since_us <= bound_us) continue;
     users.fail({}, one->name() + "is told that the primary is " + servers.endpoint(0).text() +
-                       ", and is elsewhere");
+                       ", and is not there");
   }
 }
 

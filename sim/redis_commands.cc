@@ -317,7 +317,7 @@ void RedisModel::scan(Peer& peer, const Args& args, std::string& out) {
 void RedisModel::kill_client(const Args& args, std::string& out) {
   const auto it = args.size() == 4 ? peers_.find(number(args[3])) : peers_.end();
   if (it == peers_.end()) return write_integer(out, 0);
-  send_away(std::shared_ptr(it->second));
+  send_away(PeerPtr(it->second));
   write_integer(out, 1);
 }
 

@@ -98,22 +98,12 @@ void RedisModel::kill() {
   end_connections();
 }
 
-void RedisModel::end_connections() {
-  auto peers = std::move(peers_);
-  peers_.clear();
-  for (auto& [id, peer] : peers) {
-    peer->open = false;
-    peer->in.clear();
-    peer->close();
-  }
-}
-
 void RedisModel::thaw() {
   if (!flags.frozen) return;
   flags.frozen = false;
   // What had arrived is executed now, connection by connection, in no order a client could rely on.
   for (const auto& entry : peers_) {
-    const std::shared_ptr<Peer> peer = entry.second;
+    const PeerPtr peer = entry.second;
     if (peer->in.empty()) continue;
     scheduler_.after(static_cast<std::int64_t>(random_.below(5 * kMs)),
                      [peer] { peer->server->process(peer); });
@@ -180,56 +170,15 @@ std::size_t RedisModel::changes_since(std::int64_t time_us) const {
 
 // --- connections ----------------------------------------------------------------------------
 
-std::shared_ptr<Peer> RedisModel::accept() {
-  auto peer = std::make_shared<Peer>();
-  peer->server = this;
-  peer->id = next_client_id_++;
-  peers_[peer->id] = peer;
-  return peer;
-}
-
-void RedisModel::greet(const std::shared_ptr<Peer>& peer) {
+void RedisModel::greet(const PeerPtr& peer) {
   if (!flags.full) return;
   peer->send("-ERR max number of clients reached\r\n");
   send_away(peer);
 }
 
-void RedisModel::send_away(const std::shared_ptr<Peer>& peer) {
-  peers_.erase(peer->id);
-  peer->open = false;
-  peer->in.clear();
-  peer->close();
-}
-
-void RedisModel::receive(const std::shared_ptr<Peer>& peer, std::string_view bytes) {
-  if (!peer->open || !running_) return;
-  peer->in.append(bytes);
-  if (flags.frozen) return;
+void RedisModel::on_received(const PeerPtr& peer) {
   if (reply_delay_us == 0) return process(peer);
   scheduler_.after(reply_delay_us, [peer] { peer->server->process(peer); });
-}
-
-void RedisModel::peer_gone(const std::shared_ptr<Peer>& peer) {
-  if (flags.frozen) return;  // its end is seen after its commands
-  peer->open = false;
-  peers_.erase(peer->id);
-}
-
-void RedisModel::process(const std::shared_ptr<Peer>& peer) {
-  std::string out;
-  Args args;
-  std::size_t used = 0;
-  while (peer->open && running_ && !flags.frozen && used < peer->in.size()) {
-    const auto outcome =
-        peer->parser.parse(std::string_view(peer->in).substr(used), RequestLimits{}, args);
-    if (outcome.status == RequestParser::Status::need_more) break;
-    STAYD_ASSERT(outcome.status != RequestParser::Status::error);
-    used += outcome.consumed;
-    if (outcome.status == RequestParser::Status::empty) continue;
-    command(*peer, args, out);
-  }
-  if (peer->open) peer->in.erase(0, used);
-  if (!out.empty() && peer->open) peer->send(std::move(out));
 }
 
 // --- the dataset ----------------------------------------------------------------------------

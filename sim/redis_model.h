@@ -54,12 +54,8 @@ class RedisModel final : public Server {
   // --- the network's side
   bool listening() const override { return running_; }
   const std::string& run_id() const override { return run_id_; }
-  std::shared_ptr<Peer> accept() override;
-  void greet(const std::shared_ptr<Peer>& peer) override;
-  void receive(const std::shared_ptr<Peer>& peer, std::string_view bytes) override;
-  void process(const std::shared_ptr<Peer>& peer) override;
-  // After what was received has been executed.
-  void peer_gone(const std::shared_ptr<Peer>& peer) override;
+  bool frozen() const override { return flags.frozen; }
+  void greet(const PeerPtr& peer) override;
 
   // --- faults
   ServerFlags flags;
@@ -83,7 +79,6 @@ class RedisModel final : public Server {
   // The other one's memory, process and connections are behind this address from now on, and the
   // other way round; what befalls the address (flags, delays, clock) stays.
   void trade_places(RedisModel& other);
-  void end_connections();  // CLIENT KILL TYPE normal
   void freeze() { flags.frozen = true; }
   void thaw();
   void evict(std::size_t count);
@@ -119,11 +114,12 @@ class RedisModel final : public Server {
   };
   using Words = std::vector<std::string>;
 
+  void on_received(const PeerPtr& peer) override;
   void new_process();
   void go_back(std::size_t lost_changes);
 
   // redis_commands.cc
-  void command(Peer& peer, const Args& args, std::string& out);
+  void command(Peer& peer, const Args& args, std::string& out) override;
   bool refuse(const CommandSpec& spec, std::string& out) const;
   bool redirect(int db, const CommandSpec& spec, const Args& args, std::string& out) const;
   bool redirect(const std::vector<FullKey>& keys, std::string& out) const;
@@ -150,7 +146,6 @@ class RedisModel final : public Server {
   bool write_refused(bool grows, std::string& out) const;
 
   std::int64_t wall_ms() const { return scheduler_.wall_ms() + clock_offset_ms; }
-  void send_away(const std::shared_ptr<Peer>& peer);
   Record* find(int db, std::string_view key);  // nullptr: absent or expired
   void set(const FullKey& key, std::optional<Record> record);
 
@@ -160,7 +155,6 @@ class RedisModel final : public Server {
   std::string run_id_;
   std::uint64_t starts_ = 0;
   std::uint64_t evicted_keys_ = 0;
-  std::int64_t next_client_id_ = 1;
   std::map<FullKey, Record> data_;
   std::deque<Undo> journal_;
   std::uint64_t group_ = 0;
@@ -170,7 +164,6 @@ class RedisModel final : public Server {
   std::set<FullKey> flushed_;
   std::int64_t flushed_us_ = -kSecond;
   std::map<std::string, int, std::less<>> scripts_;  // sha1 -> index of our script, -1: another's
-  std::map<std::int64_t, std::shared_ptr<Peer>> peers_;
   std::map<std::uint64_t, std::string> cursors_;
   std::uint64_t next_cursor_ = 0;
 };

@@ -1,10 +1,8 @@
 // One Sentinel: what it answers.
 #include <utility>
 
-#include "base/error.h"
 #include "resp/command_table.h"
 #include "resp/reply.h"
-#include "resp/request_parser.h"
 #include "sim/sentinels.h"
 
 namespace stayd::sim {
@@ -22,49 +20,9 @@ void write_pairs(std::string& out,
 
 }  // namespace
 
-std::shared_ptr<Peer> Sentinel::accept() {
-  auto peer = std::make_shared<Peer>();
-  peer->server = this;
-  peer->id = next_client_id_++;
-  peers_[peer->id] = peer;
-  return peer;
-}
-
-void Sentinel::receive(const std::shared_ptr<Peer>& peer, std::string_view bytes) {
-  if (!peer->open || state == State::dead) return;
-  peer->in.append(bytes);
-  process(peer);
-}
-
-void Sentinel::process(const std::shared_ptr<Peer>& peer) {
-  std::string out;
-  Args args;
-  std::size_t used = 0;
-  while (peer->open && state != State::frozen && used < peer->in.size()) {
-    const auto outcome =
-        peer->parser.parse(std::string_view(peer->in).substr(used), RequestLimits{}, args);
-    if (outcome.status == RequestParser::Status::need_more) break;
-    STAYD_ASSERT(outcome.status == RequestParser::Status::ready);
-    used += outcome.consumed;
-    command(*peer, args, out);
-  }
-  peer->in.erase(0, used);
-  if (!out.empty() && peer->open) peer->send(std::move(out));
-}
-
-void Sentinel::peer_gone(const std::shared_ptr<Peer>& peer) {
-  peer->open = false;
-  peers_.erase(peer->id);
-}
-
 void Sentinel::become(State next) {
   state = next;
-  if (next == State::dead) {
-    for (auto& [number, peer] : std::exchange(peers_, {})) {
-      peer->open = false;
-      peer->close();
-    }
-  }
+  if (next == State::dead) end_connections();
   for (const auto& [number, peer] : std::map(peers_)) process(peer);
 }
 
@@ -78,7 +36,7 @@ void Sentinel::tell_switch(const Endpoint& from) {
                       std::to_string(from.port) + " " + view.primary.host + " " +
                       std::to_string(view.primary.port));
   for (const auto& [number, peer] : peers_) {
-    if (!peer->queued.empty()) peer->send(out);  // has subscribed
+    if (peer->subscribed) peer->send(out);
   }
 }
 
@@ -102,7 +60,7 @@ void Sentinel::command(Peer& peer, const Args& args, std::string& out) {
   } else if (is(0, "hello")) {
     write_pairs(out, {{"server", "redis"}, {"version", "7.0.15"}, {"mode", "sentinel"}});
   } else if (is(0, "subscribe")) {
-    peer.queued.emplace_back();
+    peer.subscribed = true;
     write_push(out, 3);
     write_bulk(out, "subscribe");
     write_bulk(out, args[1]);

@@ -10,7 +10,7 @@ class SentinelScenario : public Scenario {
   SentinelScenario() : Scenario(options()) {}
   static WorldOptions options() {
     WorldOptions options = Scenario::options();
-    options.sentinels = true;
+    options.found_by = FoundBy::sentinels;
     for (std::size_t i = 0; i < Sentinels::kCount; ++i) {
       options.instance.sentinels.push_back(Sentinels::endpoint(i));
     }

@@ -43,11 +43,7 @@ class Sentinel final : public Server {
 
   bool listening() const override { return state != State::dead; }
   const std::string& run_id() const override { return id; }
-  std::shared_ptr<Peer> accept() override;
-  void greet(const std::shared_ptr<Peer>&) override {}
-  void receive(const std::shared_ptr<Peer>& peer, std::string_view bytes) override;
-  void process(const std::shared_ptr<Peer>& peer) override;
-  void peer_gone(const std::shared_ptr<Peer>& peer) override;
+  bool frozen() const override { return state == State::frozen; }
 
   // Takes part in what the Sentinels decide.
   bool takes_part() const { return !cut && state != State::dead && state != State::frozen; }
@@ -64,11 +60,8 @@ class Sentinel final : public Server {
   std::int64_t hears_us = 0;  // when it hears of a newer view; 0: of none
 
  private:
-  void command(Peer& peer, const Args& args, std::string& out);
+  void command(Peer& peer, const Args& args, std::string& out) override;
   void describe(std::string& out) const;
-
-  std::int64_t next_client_id_ = 1;
-  std::map<std::int64_t, std::shared_ptr<Peer>> peers_;
 };
 
 class Sentinels {

@@ -17,13 +17,14 @@ constexpr std::int64_t kLongestLagUs = 5 * kSecond;  // of a replica; stayd's bo
 
 }  // namespace
 
-Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards, Upstream upstream)
+Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards, FoundBy found_by)
     : scheduler_(scheduler),
       own_(own),
-      upstream_(upstream),
+      found_by_(found_by),
       shards_(static_cast<std::size_t>(shards)),
       standby_random_(own),
       standby_(std::make_unique<RedisModel>(scheduler, standby_random_)) {
+  STAYD_ASSERT(cluster() || shards == 1);
   for (std::size_t i = 0; i < shards_.size(); ++i) {
     shards_[i].primary = std::make_unique<RedisModel>(scheduler, random);
     shards_[i].port = static_cast<std::uint16_t>(kFirstPort + i * kPortsOfAShard);
@@ -40,15 +41,15 @@ Servers::Servers(Scheduler& scheduler, Random& random, Random own, int shards, U
       return std::string();
     };
   }
-  if (upstream_ == Upstream::sentinels) {
+  if (found_by_ == FoundBy::sentinels) {
     sentinels_ = std::make_unique<Sentinels>(scheduler, Random(own.next()), *this);
-  } else if (upstream_ == Upstream::name) {
+  } else if (found_by_ == FoundBy::name) {
     names_ = std::make_unique<Names>(scheduler, Random(own.next()), *this);
   }
 }
 
 Endpoint Servers::place(std::uint16_t port) const {
-  if (upstream_ != Upstream::name) return {"redis", port, ""};
+  if (found_by_ != FoundBy::name) return {"redis", port, ""};
   return {"10.0.0." + std::to_string(port - kFirstPort + 1), 6379, ""};
 }
 
@@ -102,7 +103,7 @@ Server* Servers::at(const Endpoint& to) {
 }
 
 RedisModel* Servers::redis_at(const Endpoint& to) {
-  if (upstream_ == Upstream::address) return shards_[0].primary.get();
+  if (found_by_ == FoundBy::address) return shards_[0].primary.get();
   for (Shard& shard : shards_) {
     if (place(shard.port) == to) return shard.primary.get();
     for (std::size_t i = shard.deposed.size(); i > 0; --i) {  // the last one that was there
@@ -114,7 +115,7 @@ RedisModel* Servers::redis_at(const Endpoint& to) {
 
 std::size_t Servers::shard_at(std::string_view address) const {
   for (std::size_t i = 0; i < shards_.size(); ++i) {
-    const auto is = [&](std::uint16_t port) { return Endpoint{"redis", port}.text() == address; };
+    const auto is = [&](std::uint16_t port) { return place(port).text() == address; };
     if (is(shards_[i].port) || std::ranges::any_of(shards_[i].deposed_ports, is)) return i;
   }
   return 0;

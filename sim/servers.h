@@ -22,7 +22,7 @@
 namespace stayd::sim {
 
 // How stayd finds its Redis.
-enum class Upstream : std::uint8_t {
+enum class FoundBy : std::uint8_t {
   address,    // it stays at one
   cluster,    // the nodes tell
   sentinels,  // they name it
@@ -34,9 +34,9 @@ class Servers {
   using Listener = std::function<void(const Topology&)>;
 
   // `random`: of the servers themselves; `own`: of what makes them a Cluster.
-  Servers(Scheduler& scheduler, Random& random, Random own, int shards, Upstream upstream);
+  Servers(Scheduler& scheduler, Random& random, Random own, int shards, FoundBy found_by);
 
-  bool cluster() const { return upstream_ == Upstream::cluster; }
+  bool cluster() const { return found_by_ == FoundBy::cluster; }
   Sentinels* sentinels() { return sentinels_.get(); }  // nullptr: there are none
   const Sentinels* sentinels() const { return sentinels_.get(); }
   Names* names() { return names_.get(); }  // nullptr: no name that moves
@@ -109,7 +109,7 @@ class Servers {
 
   Scheduler& scheduler_;
   Random own_;
-  Upstream upstream_;
+  FoundBy found_by_;
   std::vector<Shard> shards_;
   Random standby_random_;
   std::unique_ptr<RedisModel> standby_;

@@ -21,7 +21,8 @@ std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
 
 void draw_faults(WorldOptions& options) {
   for (const FaultKind& kind : fault_kinds()) {
-    if (kind.only && *kind.only != options.upstream()) continue;
+    if (kind.only && *kind.only != options.found_by) continue;
+    if (kind.of_fleet && !options.fleet) continue;
     Random random = stream(options.seed, std::string("draw ") + kind.name);
     const bool enabled = random.chance(kFaultChance);
     const std::int64_t mean_us = kind.mean_us / 2 + between(random, 0, 4 * kind.mean_us);
@@ -94,9 +95,12 @@ WorldOptions draw(WorldOptions options) {
   const bool alone = several.chance(kAloneChance);
   const int many = 2 + static_cast<int>(several.below(4));
   const int roaming = several.chance(50) ? static_cast<int>(several.below(60)) : 0;
-  if (options.sentinels && options.instance.sentinels.empty()) draw_sentinels(options);
-  if (!options.instances) options.instances = alone || options.shards > 1 ? 1 : many;
-  options.users.one_database = options.shards > 1 || options.fleet;
+  const bool cluster = options.found_by == FoundBy::cluster;
+  if (options.found_by == FoundBy::sentinels && options.instance.sentinels.empty()) {
+    draw_sentinels(options);
+  }
+  if (!options.instances) options.instances = alone || cluster ? 1 : many;
+  options.users.one_database = cluster || options.fleet;
   options.users.fleet = options.fleet;
   if (options.fleet) options.users.bound_us = 700 * kMs;
   if (!options.users.roaming_percent) options.users.roaming_percent = roaming;
@@ -107,8 +111,8 @@ WorldOptions draw(WorldOptions options) {
 std::string describe(const WorldOptions& options) {
   std::string out;
   if (options.shards > 1) out += std::to_string(options.shards) + " shards; ";
-  if (options.sentinels) out += "Sentinels; ";
-  if (options.name) out += "a name that moves; ";
+  if (options.found_by == FoundBy::sentinels) out += "Sentinels; ";
+  if (options.found_by == FoundBy::name) out += "a name that moves; ";
   if (*options.instances > 1) {
     out += std::to_string(*options.instances) + (options.fleet ? " stayds of a fleet, " : " stayds, ") +
            std::to_string(*options.users.roaming_percent) + "% of the sessions roam; ";
@@ -131,8 +135,8 @@ std::string command_line(const WorldOptions& options) {
   if (options.instances) out += " --instances " + std::to_string(*options.instances);
   if (options.shards > 1) out += " --shards " + std::to_string(options.shards);
   if (options.fleet) out += " --fleet";
-  if (options.sentinels) out += " --sentinels";
-  if (options.name) out += " --name";
+  if (options.found_by == FoundBy::sentinels) out += " --sentinels";
+  if (options.found_by == FoundBy::name) out += " --name";
   if (options.instance.engine.replica_reads) out += " --replica";
   if (options.only_faults) {
     std::string names;

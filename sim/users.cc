@@ -131,7 +131,17 @@ bool Users::excused(const UnderWay& one) const {
   if (only_redis_can) return true;
   const EngineStatus status = one.at->status_of(one.key);
   const bool known = status.adoption_settled && !unreadable(one);
-  return !known;
+  return !known || (options_.fleet && without_backup());
+}
+
+void Users::end_without_backup() {
+  --without_backup_;
+  backup_back_us_ = scheduler_.now_us();
+}
+
+// It is noticed a while later that it is back.
+bool Users::without_backup() const {
+  return without_backup_ > 0 || scheduler_.now_us() - backup_back_us_ < 2 * kSecond;
 }
 
 void Users::check_time(const UnderWay& one) {

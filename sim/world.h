@@ -26,12 +26,11 @@ struct WorldOptions {
   std::uint64_t seed = 1;
   double minutes = 10;               // of faults, simulated
   std::optional<int> instances = 1;  // stayds; drawn if not given
-  int shards = 1;                    // more: of a Redis Cluster
-  bool fleet = false;                // the stayds share a backup
-  bool sentinels = false;            // name the one Redis, which moves
-  bool name = false;                 // ... or a name leads to it
-  bool faults = true;                // a random subset, at random rates
-  bool fill_redis = true;            // Redis holds sessions before stayd has ever run
+  FoundBy found_by = FoundBy::address;
+  int shards = 1;          // of a Cluster: more
+  bool fleet = false;      // the stayds share a backup
+  bool faults = true;      // a random subset, at random rates
+  bool fill_redis = true;  // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
   std::map<std::string, std::int64_t> fault_means_us;  // kind -> mean pause; drawn
   std::int64_t backfill_held_us = 0;                   // Redis refuses SCAN for so long; drawn
@@ -39,12 +38,6 @@ struct WorldOptions {
   std::optional<FullKey> watched;  // its history tells of every change, and is always reported
   UsersOptions users;
   InstanceOptions instance;
-
-  Upstream upstream() const {
-    if (sentinels) return Upstream::sentinels;
-    if (name) return Upstream::name;
-    return shards > 1 ? Upstream::cluster : Upstream::address;
-  }
 };
 
 class World {
@@ -127,7 +120,7 @@ class World {
   // By stayd; of a Cluster some slots' rows, as stayd has divided them: the rest may follow.
   std::map<const Instance*, SlotSet> ends_lost_;       // by a power cut; until Redis is the truth
   std::map<const Instance*, SlotSet> filled_anew_;     // from Redis
-  std::map<const Instance*, std::int64_t> astray_us_;  // is told where Redis is, and is elsewhere
+  std::map<const Instance*, std::int64_t> astray_us_;  // is told where Redis is, and is not there
   Faults faults_;
   std::optional<Witness> witness_;
 };

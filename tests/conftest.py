@@ -169,12 +169,12 @@ def proxied(redis, make_proxy, make_stayd):
 
 
 @pytest.fixture
-def small_disk(folder):
-    """A file system of 64 MB. Needs root, or sudo without a password."""
+def small_disk(request, folder):
+    """A file system of 64 MB, or as its parameter says. Needs root, or sudo without a password."""
     path = folder / "small"
     path.mkdir()
     as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    options = f"size=64m,uid={os.geteuid()}"
+    options = f"size={getattr(request, 'param', '64m')},uid={os.geteuid()}"
     subprocess.run([*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", path], check=True)
     yield path
     subprocess.run([*as_root, "umount", "--lazy", path], check=False)

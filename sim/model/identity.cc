@@ -17,7 +17,7 @@ using Word = std::uint64_t;
 // What stands in the hash in place of what it stands for: no values that a field is likely to have.
 enum Mark : Word {
   kString = 0x6a09e667f3bcc908,   // and its size
-  kZeros = 0xbb67ae8584caa73b,    // and how many words of them
+  kZeros = 0xbb67ae8584caa73b,    // and how many bytes of them
   kPointer = 0x3c6ef372fe94f82b,  // and the number of its block
   kDeque = 0xa54ff53a5f1d36f1,
   kDead,

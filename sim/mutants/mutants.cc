@@ -98,6 +98,18 @@ const std::vector<Mutant>& mutants() {
       // --- connections
       {"no deadline", "I12", {&R::replies_have_deadlines}},
       {"a late reply is the next one's", "I11", {&R::late_replies_condemn}, {}, false},
+      // --- where Redis is
+      {.name = "the Sentinels' epochs do not count",
+       .rule = "I14",
+       .off = {&R::epochs_count},
+       .faults = {"failover", "primary-cut", "sentinel-cut"},
+       .found_by = FoundBy::sentinels},
+      {.name = "a name is left only when a connection to it ends",
+       .rule = "I14",
+       .off = {&R::names_are_watched},
+       .faults = {"failover"},
+       .found_by = FoundBy::name,
+       .minutes = 2},
   };
   return all;
 }
@@ -105,7 +117,8 @@ const std::vector<Mutant>& mutants() {
 WorldOptions control_world(const Mutant& mutant, std::uint64_t seed) {
   WorldOptions options;
   options.seed = seed;
-  options.minutes = 0.5;
+  options.minutes = mutant.minutes;
+  options.found_by = mutant.found_by;
   if (!mutant.slow_answers_count) options.users.bound_us = 3600 * kSecond;
   if (!mutant.faults.empty())
     options.only_faults.emplace(mutant.faults.begin(), mutant.faults.end());

@@ -20,11 +20,13 @@ struct Mutant {
   std::vector<std::string> faults = {};  // empty: as drawn; else these kinds, each in every world
   bool slow_answers_count = true;        // false: it must be caught by something else
   std::uint64_t first_seed = 1;          // a search from 1 found its first violation here
+  FoundBy found_by = FoundBy::address;
+  double minutes = 0.5;  // of faults, simulated
 };
 
 const std::vector<Mutant>& mutants();
 
-// The world of `seed`, half a simulated minute of faults.
+// The world of `seed`.
 WorldOptions mutant_world(const Mutant& mutant, std::uint64_t seed);
 // The same world with every rule.
 WorldOptions control_world(const Mutant& mutant, std::uint64_t seed);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace stayd {
@@ -15,6 +16,17 @@ Address Address::with_port(std::uint16_t port) const {
     reinterpret_cast<sockaddr_in6*>(&out.storage)->sin6_port = htons(port);
   }
   return out;
+}
+
+std::uint16_t Address::port() const {
+  switch (storage.ss_family) {
+    case AF_INET:
+      return ntohs(reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+    case AF_INET6:
+      return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port);
+    default:
+      return 0;
+  }
 }
 
 bool Address::same_host(const Address& other) const {
@@ -62,6 +74,10 @@ Address Address::numeric(const std::string& text) {
     out.size = sizeof *v6;
   }
   return out;
+}
+
+bool among(const Addresses& addresses, const Address& one) {
+  return std::ranges::any_of(addresses, [&](const Address& a) { return a.same_host(one); });
 }
 
 }  // namespace stayd

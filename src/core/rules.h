@@ -13,7 +13,7 @@ struct Rules {
   bool nil_needs_proof = true;              // R4: a miss is checked with the ledger
   bool new_connections_are_doubted = true;  // R12: SUSPECT until reconciled
   bool restarts_lose_writes = true;         // R13: a new process is doubted, whatever its heartbeat
-  bool other_memories_are_doubted = true;   // of several Redises: one that is used instead
+  bool other_memories_are_doubted = true;   // R12: another of several Redises is used instead
   bool heartbeats_compare = true;           // R11: another value than the last one written: SUSPECT
   bool connections_look_anew = true;        // R13: each new one reads the heartbeat itself
   bool gaps_are_doubted = true;             // R12: no heartbeat for 3 s: SUSPECT
@@ -71,6 +71,10 @@ struct Rules {
   // --- connections (redis/link.h)
   bool replies_have_deadlines = true;
   bool late_replies_condemn = true;  // I11: a late reply belongs to another request
+
+  // --- where Redis is (redis/election.h, redis/name_dialer.h)
+  bool epochs_count = true;       // I14: of what Sentinels say the highest config-epoch wins
+  bool names_are_watched = true;  // I14: a connection ends when its name has left the address
 };
 
 }  // namespace stayd

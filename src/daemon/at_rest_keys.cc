@@ -4,12 +4,10 @@
 #include <openssl/crypto.h>
 #include <sys/stat.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <utility>
 
 #include "daemon/password_command.h"
+#include "daemon/small_file.h"
 #include "store/ledger/reader.h"
 
 namespace stayd {
@@ -18,23 +16,18 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = 4 << 10;
 
-Result<std::string> read_key_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return make_error(Errc::invalid, fmt::format("{}: {}", path, std::strerror(errno)));
-  std::string text(kMaxFileBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return make_error(Errc::invalid, fmt::format("{}: cannot be read", path));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() <= kMaxFileBytes) return text;
-  return make_error(Errc::invalid, fmt::format("{}: larger than 4KB", path));
-}
-
 }  // namespace
 
 AtRestKeys::~AtRestKeys() {
-  *alive_ = false;
+  end_command();
+}
+
+void AtRestKeys::end_command() {
+  ++*asked_;
+  if (!thread_.joinable()) return;
   cancel_.set();
-  if (thread_.joinable()) thread_.join();
+  thread_.join();
+  cancel_.clear();
 }
 
 Result<AtRestOptions> AtRestKeys::read(const AtRestConfig& config, int cancel_fd) {
@@ -44,7 +37,7 @@ Result<AtRestOptions> AtRestKeys::read(const AtRestConfig& config, int cancel_fd
   std::string_view name = "encryption_key";
   if (!config.encryption_key_file.empty()) {
     name = "encryption_key_file";
-    text = read_key_file(config.encryption_key_file);
+    text = read_small_file(config.encryption_key_file, kMaxFileBytes);
   } else if (!config.encryption_key_command.empty()) {
     name = "encryption_key_command";
     PasswordCommandLimits limits;
@@ -66,15 +59,11 @@ Result<AtRestOptions> AtRestKeys::read(const AtRestConfig& config, int cancel_fd
 }
 
 void AtRestKeys::read_again(const AtRestConfig& config, Done done) {
+  end_command();  // what it gives would be older
   if (config.encryption_key_command.empty()) return done(read(config));
-  if (thread_.joinable()) {
-    cancel_.set();  // its result would be older
-    thread_.join();
-    cancel_.clear();
-  }
-  thread_ = std::thread([this, config, alive = alive_, done = std::move(done)] {
-    loop_.post([alive, done, result = read(config, cancel_.fd())] {
-      if (*alive) done(result);
+  thread_ = std::thread([this, config, asked = asked_, ask = *asked_, done = std::move(done)] {
+    loop_.post([asked, ask, done, result = read(config, cancel_.fd())] {
+      if (*asked == ask) done(result);
     });
   });
 }
@@ -88,15 +77,23 @@ std::optional<Finding> check_at_rest(const Config& config) {
     return Finding{Finding::Level::problem, kSubject, reader.error().message};
   }
   if (at_rest->keys.empty()) return std::nullopt;
+  const auto sealed_under = reader ? (*reader)->master_key() : Result<std::string>(std::string());
+  if (!sealed_under)
+    return Finding{Finding::Level::problem, kSubject, sealed_under.error().message};
   struct stat info{};
   const std::string& file = config.at_rest.encryption_key_file;
   if (!file.empty() && ::stat(file.c_str(), &info) == 0 && (info.st_mode & S_IRWXO) != 0) {
     return Finding{Finding::Level::advice, kSubject,
                    fmt::format("every user of this host may read {}: chmod 0600", file)};
   }
+  const std::string master = master_key_id(at_rest->keys.front());
+  const std::string now =
+      *sealed_under == master ? ""
+      : sealed_under->empty()
+          ? " from the next start or SIGHUP on; the ledger is in clear"
+          : fmt::format(" from the next start or SIGHUP on; it is {} now", *sealed_under);
   return Finding{Finding::Level::good, kSubject,
-                 fmt::format("values are encrypted under the master key {}",
-                             master_key_id(at_rest->keys.front()))};
+                 fmt::format("values are encrypted under the master key {}{}", master, now)};
 }
 
 }  // namespace stayd

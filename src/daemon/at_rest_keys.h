@@ -5,6 +5,7 @@
 // with this.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -28,13 +29,16 @@ class AtRestKeys {
   // Blocks while a command runs; `cancel_fd` readable: gives up. Errors: invalid, unavailable, with
   // the setting's name; never with anything of a key.
   static Result<AtRestOptions> read(const AtRestConfig& config, int cancel_fd = -1);
-  // Does not block. `done` is called on the loop; not if another command is asked for meanwhile.
+  // Does not block. `done` is called on the loop; never, if they are asked for again before.
   void read_again(const AtRestConfig& config, Done done);
 
  private:
+  void end_command();
+
   Loop& loop_;
   EventFd cancel_;
-  const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // of the loop's thread
+  // How often; of the loop's thread. An answer to an earlier one, or after the end, is nothing.
+  const std::shared_ptr<std::uint64_t> asked_ = std::make_shared<std::uint64_t>(0);
   std::thread thread_;
 };
 

@@ -2,33 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "daemon/config_reader.h"
 #include "daemon/credentials.h"
+#include "daemon/small_file.h"
 
 namespace stayd {
 
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = 1 << 20;
-
-Result<std::string> read_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return make_error(Errc::invalid, fmt::format("{}: {}", path, std::strerror(errno)));
-  std::string text(kMaxConfigBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return make_error(Errc::invalid, fmt::format("{}: cannot be read", path));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kMaxConfigBytes) {
-    return make_error(Errc::invalid, fmt::format("{}: larger than 1MB", path));
-  }
-  return text;
-}
 
 // The first line of a password file into `password`.
 void read_password(ConfigReader& reader, std::string_view key, const std::string& path,
@@ -129,7 +114,7 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
   ConfigReader reader;
   if (!sources.file.empty()) {
     std::error_code ignored;
-    const auto text = read_file(sources.file);
+    const auto text = read_small_file(sources.file, kMaxConfigBytes);
     if (text) {
       loaded.file = sources.file;
       read_toml(*text, sources.file, reader);

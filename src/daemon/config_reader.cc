@@ -202,14 +202,9 @@ void ConfigReader::check_redis() {
                             {"password_command", !redis.password_command.empty()},
                             {"iam_cache", !redis.iam.cache.empty()}});
   check_iam();
-  const auto& command = redis.password_command;
-  if (!command.empty() && !command[0].starts_with('/')) {
-    problem(origin("redis.password_command"),
-            fmt::format("[redis] password_command: \"{}\" is not the whole path of a program",
-                        command[0]));
-  }
-  if (!to.user.empty() && to.password.empty() && redis.password_file.empty() && command.empty() &&
-      redis.iam.cache.empty()) {
+  check_program("redis", "password_command", redis.password_command);
+  if (!to.user.empty() && to.password.empty() && redis.password_file.empty() &&
+      redis.password_command.empty() && redis.iam.cache.empty()) {
     problem(origin(redis.user.empty() ? "redis.url" : "redis.user"),
             fmt::format("[redis] user \"{}\" has no password", to.user));
   }
@@ -281,17 +276,19 @@ void ConfigReader::check_regions() {
   for (std::size_t i = 0; i < blocks_.size(); ++i) check(config_.standby[i], blocks_[i].second);
 }
 
+void ConfigReader::check_program(std::string_view section, std::string_view key,
+                                 const std::vector<std::string>& argv) {
+  if (argv.empty() || argv[0].starts_with('/')) return;
+  problem(origin(fmt::format("{}.{}", section, key)),
+          fmt::format("[{}] {}: \"{}\" is not the whole path of a program", section, key, argv[0]));
+}
+
 void ConfigReader::check_at_rest() {
   const AtRestConfig& at_rest = config_.at_rest;
   check_passwords("at_rest", {{"encryption_key", !at_rest.encryption_key.empty()},
                               {"encryption_key_file", !at_rest.encryption_key_file.empty()},
                               {"encryption_key_command", !at_rest.encryption_key_command.empty()}});
-  const auto& command = at_rest.encryption_key_command;
-  if (!command.empty() && !command[0].starts_with('/')) {
-    problem(
-        origin("at_rest.encryption_key_command"),
-        fmt::format("[at_rest] encryption_key_command = \"{}\" does not begin with /", command[0]));
-  }
+  check_program("at_rest", "encryption_key_command", at_rest.encryption_key_command);
 }
 
 void ConfigReader::finish() {

@@ -49,6 +49,8 @@ class ConfigReader {
     bool is_given;
   };
   void check_passwords(std::string_view section, std::initializer_list<Given> ways);
+  void check_program(std::string_view section, std::string_view key,
+                     const std::vector<std::string>& argv);
   void check_sentinel();
   void check_replicas();
   void check_tls();

@@ -169,7 +169,7 @@ TEST(Config, EveryMistakeNamesFileLineAndKey) {
        "stayd.toml:3: [at_rest] encryption_key_file stands beside [at_rest] encryption_key; keep "
        "one of them"},
       {"[at_rest]\nencryption_key_command = [\"x\"]\n",
-       "stayd.toml:2: [at_rest] encryption_key_command = \"x\" does not begin with /"},
+       "stayd.toml:2: [at_rest] encryption_key_command: \"x\" is not the whole path of a program"},
       {"[at_rest]\nencryption_key = 12345\n",
        "stayd.toml:2: [at_rest] encryption_key = (hidden) is not text in quotes"},
       {"[redis]\npassword_command = [\"/bin/x\"]\npassword_file = \"b\"\n",

@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
+#include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "base/event_fd.h"
 #include "daemon/password_command.h"
+#include "daemon/small_file.h"
 
 namespace stayd {
 
@@ -135,14 +134,10 @@ std::string setting_of(const RedisConfig& config) {
 
 Result<std::string> read_password_file(const std::string& path) {
   constexpr std::size_t kMaxBytes = 64u << 10;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return make_error(Errc::invalid, fmt::format("{}: {}", path, std::strerror(errno)));
-  std::string text(kMaxBytes, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return make_error(Errc::invalid, fmt::format("{}: cannot be read", path));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  text.resize(std::min(text.size(), text.find_first_of("\r\n")));
-  if (text.empty()) return make_error(Errc::invalid, fmt::format("{} is empty", path));
+  Result<std::string> text = read_small_file(path, kMaxBytes);
+  if (!text) return text;
+  text->resize(std::min(text->size(), text->find_first_of("\r\n")));
+  if (text->empty()) return make_error(Errc::invalid, fmt::format("{} is empty", path));
   return text;
 }
 

@@ -2,15 +2,13 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/sha.h>
 
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <ctime>
-#include <fstream>
+
+#include "base/hex.h"
+#include "daemon/small_file.h"
+#include "store/seal.h"
 
 namespace stayd {
 
@@ -18,27 +16,11 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = 256u << 10;
 
-using Digest = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
-
-std::string_view bytes_of(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.data()), digest.size()};
-}
-
-std::string hex(const Digest& digest) {
-  return fmt::format("{:02x}", fmt::join(digest, ""));
-}
-
-Digest sha256(std::string_view text) {
-  Digest out{};
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data());
-  return out;
-}
-
-Digest hmac(std::string_view key, std::string_view text) {
-  Digest out{};
-  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-       reinterpret_cast<const unsigned char*>(text.data()), text.size(), out.data(), nullptr);
-  return out;
+std::string sha256_hex(std::string_view text) {
+  std::string out(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+         reinterpret_cast<unsigned char*>(out.data()));
+  return to_hex(out);
 }
 
 // RFC 3986: everything but the unreserved characters.
@@ -84,17 +66,17 @@ std::string presign(const PresignedRequest& request, const AwsKeys& keys, std::i
     text += fmt::format("{}{}={}", text.empty() ? "" : "&", name, value);
   }
   const std::string canonical =
-      fmt::format("GET\n/\n{}\nhost:{}\n\nhost\n{}", text, request.host, hex(sha256("")));
+      fmt::format("GET\n/\n{}\nhost:{}\n\nhost\n{}", text, request.host, sha256_hex(""));
   const std::string to_sign =
-      fmt::format("AWS4-HMAC-SHA256\n{}\n{}\n{}", time, scope, hex(sha256(canonical)));
-  Digest key = hmac("AWS4" + keys.secret, date);
+      fmt::format("AWS4-HMAC-SHA256\n{}\n{}\n{}", time, scope, sha256_hex(canonical));
+  std::string key = hmac_sha256("AWS4" + keys.secret, {date});
   for (const std::string_view part :
        {std::string_view(request.region), std::string_view(request.service),
         std::string_view("aws4_request")}) {
-    key = hmac(bytes_of(key), part);
+    key = hmac_sha256(key, {part});
   }
   return fmt::format("{}/?{}&X-Amz-Signature={}", request.host, text,
-                     hex(hmac(bytes_of(key), to_sign)));
+                     to_hex(hmac_sha256(key, {to_sign})));
 }
 
 std::string iam_token(const IamUser& user, const AwsKeys& keys, std::int64_t wall_ms) {
@@ -125,16 +107,13 @@ AwsKeySource aws_key_source(const std::map<std::string, std::string>& environmen
 
 Result<AwsKeys> find_aws_keys(const AwsKeySource& source) {
   if (!source.keys.id.empty() && !source.keys.secret.empty()) return source.keys;
-  std::ifstream file(source.file, std::ios::binary);
-  if (!file) {
+  const auto text = read_small_file(source.file, kMaxFileBytes);
+  if (!text) {
     return make_error(Errc::invalid,
-                      fmt::format("no AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, and {}: {}",
-                                  source.file, std::strerror(errno)));
+                      fmt::format("no AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, and {}",
+                                  text.error().message));
   }
-  std::string text(kMaxFileBytes, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  auto keys = keys_of_profile(text, source.profile);
+  auto keys = keys_of_profile(*text, source.profile);
   if (keys) return keys;
   return make_error(Errc::invalid, fmt::format("{}: {}", source.file, keys.error().message));
 }

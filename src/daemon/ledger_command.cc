@@ -43,30 +43,6 @@ int list(const LedgerReader& reader, const CommandLine& line, Terminal terminal)
   return exit_code;
 }
 
-std::string stats_json(const LedgerReader::AtRestStats& stats) {
-  std::string sealed;
-  for (const auto& [key, count] : stats.sealed) {
-    sealed += fmt::format("{}\"{}\":{}", sealed.empty() ? "" : ",", key, count);
-  }
-  return fmt::format(
-      "{{\"live\":{},\"tombstones\":{},\"unreadable\":{},\"values_in_clear\":{},"
-      "\"values_sealed\":{{{}}},\"master_key\":\"{}\",\"resealing\":{}}}\n",
-      stats.live, stats.tombs, stats.unreadable, stats.plain, sealed, stats.master_key,
-      stats.resealing);
-}
-
-std::string stats_text(const LedgerReader::AtRestStats& stats) {
-  std::string out =
-      fmt::format("live               {}\ntombstones         {}\n", stats.live, stats.tombs);
-  if (stats.unreadable > 0) out += fmt::format("unreadable         {}\n", stats.unreadable);
-  out += fmt::format("values in clear    {}\n", stats.plain);
-  for (const auto& [key, count] : stats.sealed) {
-    out += fmt::format("sealed, data key {:<2}{}\n", key, count);
-  }
-  return out + fmt::format("master key         {}\n",
-                           stats.master_key.empty() ? "none" : stats.master_key);
-}
-
 int get(const LedgerReader& reader, const CommandLine& line, Terminal terminal) {
   const FullKey key = full_key(std::max(line.db, 0), line.key);
   const auto row = reader.get(key);

@@ -117,4 +117,29 @@ std::string row_line(std::string_view full_key, const RowMeta& meta) {
                      printable ? std::string(key) : json_quoted(key));
 }
 
+std::string stats_json(const LedgerReader::AtRestStats& stats) {
+  std::string sealed;
+  for (const auto& [key, count] : stats.sealed) {
+    sealed += fmt::format("{}\"{}\":{}", sealed.empty() ? "" : ",", key, count);
+  }
+  return fmt::format(
+      "{{\"live\":{},\"tombstones\":{},\"unreadable\":{},\"values_in_clear\":{},"
+      "\"values_sealed\":{{{}}},\"master_key\":\"{}\",\"resealing\":{}}}\n",
+      stats.live, stats.tombs, stats.unreadable, stats.plain, sealed, stats.master_key,
+      stats.resealing);
+}
+
+std::string stats_text(const LedgerReader::AtRestStats& stats) {
+  std::string out =
+      fmt::format("live               {}\ntombstones         {}\n", stats.live, stats.tombs);
+  if (stats.unreadable > 0) out += fmt::format("unreadable         {}\n", stats.unreadable);
+  out += fmt::format("values in clear    {}\n", stats.plain);
+  for (const auto& [key, count] : stats.sealed) {
+    out += fmt::format("{:<19}{}\n", fmt::format("sealed, data key {} ", key), count);
+  }
+  if (stats.resealing) out += "older values are being sealed anew\n";
+  return out + fmt::format("master key         {}\n",
+                           stats.master_key.empty() ? "none" : stats.master_key);
+}
+
 }  // namespace stayd

@@ -25,6 +25,23 @@ TEST(RowText, Base64) {
   EXPECT_EQ(base64("\xff\xfe\xfd"), "//79");
 }
 
+// The number of a data key and the values under it used to be one number from the tenth on.
+TEST(RowText, Stats) {
+  LedgerReader::AtRestStats stats;
+  stats.live = 3;
+  stats.sealed = {{9, 1}, {10, 61'233}};
+  stats.master_key = "5f1c9c6d3a0be871";
+  stats.resealing = true;
+  EXPECT_EQ(stats_text(stats),
+            "live               3\n"
+            "tombstones         0\n"
+            "values in clear    0\n"
+            "sealed, data key 9 1\n"
+            "sealed, data key 10 61233\n"
+            "older values are being sealed anew\n"
+            "master key         5f1c9c6d3a0be871\n");
+}
+
 TEST(RowText, JsonOfStrings) {
   EXPECT_EQ(
       row_json(full_key(3, "sess:1"), live({std::string("a\"b"), 1'767'323'045'678})),

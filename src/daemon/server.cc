@@ -189,10 +189,13 @@ void Server::tell_of_keys(const StoreStats& stats) {
                           stats.data_key));
   }
   if (stats.resealing || std::exchange(sealed_under_, stats.data_key) == stats.data_key) return;
+  const std::string skipped =
+      stats.reseal_skipped == 0 ? ""
+                                : fmt::format(" (rows that do not open: {})", stats.reseal_skipped);
   log_.info("reseal_ended",
-            fmt::format("every value that opens is sealed under the data key {}; {} rows were "
-                        "rewritten. What they replace leaves the disk with the next compaction",
-                        stats.data_key, stats.resealed_total));
+            fmt::format("every value is sealed under the data key {}{}; {} rows were rewritten, "
+                        "and what they replace leaves the disk's files with their next compaction",
+                        stats.data_key, skipped, stats.resealed));
 }
 
 void Server::each_second(Now) {
@@ -316,10 +319,11 @@ void Server::reload() {
   regions_->reload(fresh);
   config_.sessions = fresh.sessions;
   reload_keys(fresh.at_rest);
-  log_.info("reloaded", waiting.empty()
-                            ? "log level, sessions, passwords and encryption keys are taken up"
-                            : fmt::format("{} wait for a restart; the rest is taken up",
-                                          fmt::join(waiting, ", ")));
+  const std::string rest =
+      "sessions and passwords are taken up, encryption keys once they are read";
+  log_.info("reloaded", waiting.empty() ? "log level, " + rest
+                                        : fmt::format("{} wait for a restart; log level, {}",
+                                                      fmt::join(waiting, ", "), rest));
   notifier_.ready("reloaded");
 }
 

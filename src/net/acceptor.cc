@@ -1,6 +1,5 @@
 #include "net/acceptor.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -13,6 +12,8 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+
+#include "base/address.h"
 
 namespace stayd {
 namespace {
@@ -30,6 +31,17 @@ bool somebody_listens(const sockaddr_un& address) {
   const bool yes = connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   ::close(fd);
   return yes;
+}
+
+// Size 0: it has none any more.
+Address address_of(int fd, bool peer) {
+  Address out;
+  out.size = sizeof out.storage;
+  auto* generic = reinterpret_cast<sockaddr*>(&out.storage);
+  const int failed =
+      peer ? getpeername(fd, generic, &out.size) : getsockname(fd, generic, &out.size);
+  if (failed != 0) out.size = 0;
+  return out;
 }
 
 }  // namespace
@@ -154,12 +166,7 @@ Result<void> Acceptor::adopt(int fd) {
 std::uint16_t Acceptor::port() const {
   for (const auto& socket : sockets_) {
     if (socket->is_unix_) continue;
-    sockaddr_storage address{};
-    socklen_t size = sizeof address;
-    getsockname(socket->fd_, reinterpret_cast<sockaddr*>(&address), &size);
-    return ntohs(address.ss_family == AF_INET6
-                     ? reinterpret_cast<sockaddr_in6*>(&address)->sin6_port
-                     : reinterpret_cast<sockaddr_in*>(&address)->sin_port);
+    return address_of(socket->fd_, false).port();
   }
   return 0;
 }
@@ -202,24 +209,15 @@ std::vector<int> inherited_listen_fds() {
 }
 
 std::string socket_text(int fd, bool peer) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  if ((peer ? getpeername(fd, generic, &size) : getsockname(fd, generic, &size)) != 0) return "?:0";
-  char text[INET6_ADDRSTRLEN] = "";
-  if (address.ss_family == AF_INET) {
-    const auto* in = reinterpret_cast<const sockaddr_in*>(&address);
-    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-    return std::string(text) + ":" + std::to_string(ntohs(in->sin_port));
-  }
-  if (address.ss_family == AF_INET6) {
-    const auto* in = reinterpret_cast<const sockaddr_in6*>(&address);
-    inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof text);
-    return "[" + std::string(text) + "]:" + std::to_string(ntohs(in->sin6_port));
-  }
+  const Address address = address_of(fd, peer);
+  const auto family = address.storage.ss_family;
+  const std::string port = ":" + std::to_string(address.port());
+  if (address.size == 0) return "?" + port;
+  if (family == AF_INET) return address.host_text() + port;
+  if (family == AF_INET6) return "[" + address.host_text() + "]" + port;
   // A unix client has no name of its own: both ends are told by the server's path, as Redis does.
   if (peer) return socket_text(fd, false);
-  return std::string(reinterpret_cast<const sockaddr_un*>(&address)->sun_path) + ":0";
+  return reinterpret_cast<const sockaddr_un*>(&address.storage)->sun_path + port;
 }
 
 }  // namespace stayd

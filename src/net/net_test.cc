@@ -1,5 +1,4 @@
 // Real sockets on loopback: the Redis port with an engine that echoes, the dialer, the HTTP server.
-// The loop runs on the test's thread; waits end when the condition holds, or fail after 5 s.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -12,27 +11,15 @@
 
 #include "net/http_server.h"
 #include "net/loop.h"
+#include "net/net_test_util.h"
 #include "net/resp_listener.h"
 #include "net/socket_dialer.h"
 #include "net/system_resolver.h"
+#include "redis/names_test_util.h"
 #include "resp/request_parser.h"
 
 namespace stayd {
 namespace {
-
-template <class Condition>
-bool run_until(Loop& loop, Condition condition) {
-  const Now start = loop.now();
-  while (!condition()) {
-    loop.run_once(50);
-    if (loop.now().mono_us - start.mono_us > 5'000'000) return false;
-  }
-  return true;
-}
-
-struct NoLog final : EventSink {
-  void on_event(const Event&) override {}
-};
 
 struct TestDialer {
   explicit TestDialer(Loop& loop) : resolver(loop), dialer(loop, resolver, log, counters) {}
@@ -40,25 +27,9 @@ struct TestDialer {
     return dialer.dial(endpoint, timeout_ms, events);
   }
   SystemResolver resolver;
-  NoLog log;
+  EventNames log;
   Counters counters;
   SocketDialer dialer;
-};
-
-// Answers a command with its first argument.
-struct EchoEngine final : CallHandler {
-  void submit(Call& call) override {
-    reply_ = call.args.size() > 1 ? "$" + std::to_string(call.args[1].size()) + "\r\n" +
-                                        std::string(call.args[1]) + "\r\n"
-                                  : "+OK\r\n";
-    if (!big_reply.empty()) reply_ = big_reply;
-    call.sink->on_reply(call, reply_);
-  }
-  bool redis_answers() const override { return true; }
-  void client_gone(std::uint64_t) override { ++gone; }
-  std::string reply_;
-  std::string big_reply;  // the answer to everything, when set
-  int gone = 0;
 };
 
 struct Port {
@@ -68,6 +39,22 @@ struct Port {
   PortContext context;
   std::unique_ptr<RespListener> listener;
   Port() { listener = std::make_unique<RespListener>(loop, engine, counters, context); }
+};
+
+// Nobody else in this process gets one.
+class AllDescriptors {
+ public:
+  AllDescriptors() {
+    for (int fd; (fd = ::dup(0)) >= 0;) fds_.push_back(fd);
+  }
+  ~AllDescriptors() {
+    for (const int fd : fds_) ::close(fd);
+  }
+  AllDescriptors(const AllDescriptors&) = delete;
+  AllDescriptors& operator=(const AllDescriptors&) = delete;
+
+ private:
+  std::vector<int> fds_;
 };
 
 // A client on a raw descriptor; it never waits.
@@ -163,10 +150,10 @@ TEST(RespListener, OutOfDescriptorsClosesNewcomersAndRecovers) {
   Port port;
   ASSERT_TRUE(port.listener->listen("127.0.0.1:0"));
   RawClient newcomer(port.listener->port());
-  std::vector<int> hogs;
-  for (int fd; (fd = ::dup(0)) >= 0;) hogs.push_back(fd);
-  ASSERT_TRUE(run_until(port.loop, [&] { return newcomer.received(), newcomer.ended; }));
-  for (const int fd : hogs) ::close(fd);
+  {
+    const AllDescriptors none_left;
+    ASSERT_TRUE(run_until(port.loop, [&] { return newcomer.received(), newcomer.ended; }));
+  }
   RawClient later(port.listener->port());
   later.send("PING\r\n");
   EXPECT_TRUE(run_until(port.loop, [&] { return later.received() == "+PONG\r\n"; }));
@@ -220,17 +207,6 @@ TEST(RespListener, LargeRepliesToOnePipelineAllArrive) {
       << client.in.size() << " of " << expected;
 }
 
-struct Recorder final : TransportEvents {
-  void on_connected() override { log += "connected "; }
-  void on_bytes(std::string_view bytes) override { in += bytes; }
-  void on_closed(CloseReason why, std::string_view) override {
-    reason = why;
-    log += "closed ";
-  }
-  std::string log, in;
-  CloseReason reason = CloseReason::other;
-};
-
 TEST(SocketTransport, TalksOverTcpNameAndUnixSocket) {
   const std::string path = (std::filesystem::temp_directory_path() /
                             ("stayd-net-test-" + std::to_string(::getpid()) + ".sock"))
@@ -246,14 +222,14 @@ TEST(SocketTransport, TalksOverTcpNameAndUnixSocket) {
   for (const Endpoint& endpoint : endpoints) {
     Recorder events;
     auto transport = dialer.dial(endpoint, 2000, events);
-    EXPECT_EQ(events.log, "");
+    EXPECT_EQ(events.text, "");
     transport->write("PING\r\n");
     transport->write("GET x\r\n");
     EXPECT_TRUE(run_until(port.loop, [&] { return events.in == "+PONG\r\n$1\r\nx\r\n"; }))
-        << endpoint.text() << " " << events.log;
-    EXPECT_EQ(events.log, "connected ");
+        << endpoint.text() << " " << events.text;
+    EXPECT_EQ(events.text, "connected ");
     transport->write("QUIT\r\n");
-    EXPECT_TRUE(run_until(port.loop, [&] { return events.log == "connected closed "; }));
+    EXPECT_TRUE(run_until(port.loop, [&] { return events.text == "connected closed "; }));
     EXPECT_EQ(events.reason, CloseReason::eof);
   }
   port.listener->stop_accepting();
@@ -266,36 +242,33 @@ TEST(SocketTransport, SaysWhyItFailed) {
   const std::uint16_t free_port = port.listener->port();
   port.listener->stop_accepting();
   TestDialer dialer(port.loop);
+  Recorder events;
   const auto reason_of = [&](const Endpoint& endpoint) {
-    Recorder events;
+    events.text.clear();
     const auto transport = dialer.dial(endpoint, 2000, events);
-    EXPECT_EQ(events.log, "");
-    EXPECT_TRUE(run_until(port.loop, [&] { return events.log == "closed "; }));
+    EXPECT_EQ(events.text, "");
+    EXPECT_TRUE(run_until(port.loop, [&] { return events.text == "closed "; }));
     return events.reason;
   };
   EXPECT_EQ(reason_of({.host = "127.0.0.1", .port = free_port}), CloseReason::refused);
   EXPECT_EQ(reason_of({.unix_path = "/nonexistent/stayd.sock"}), CloseReason::refused);
+  EXPECT_EQ(reason_of({.unix_path = std::string(200, 'x')}), CloseReason::other);
+  EXPECT_EQ(events.detail, "the socket's path is too long");
+  const AllDescriptors none_left;
+  EXPECT_EQ(reason_of({.host = "127.0.0.1", .port = free_port}), CloseReason::local);
 }
 
 // A listening socket whose queue is full never answers a SYN: the connect deadline decides.
 TEST(SocketTransport, ConnectDeadline) {
   Loop loop;
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(::bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-  ASSERT_EQ(::listen(listener, 0), 0);
-  socklen_t size = sizeof address;
-  getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size);
+  const RawListener listener(0);
   TestDialer dialer(loop);
-  const Endpoint endpoint{.host = "127.0.0.1", .port = ntohs(address.sin_port)};
+  const Endpoint endpoint{.host = "127.0.0.1", .port = listener.port};
   Recorder fill[3];
   std::vector<std::unique_ptr<Transport>> queue;
   for (Recorder& events : fill) queue.push_back(dialer.dial(endpoint, 100, events));
-  EXPECT_TRUE(run_until(loop, [&] { return fill[2].log == "closed "; }));
+  EXPECT_TRUE(run_until(loop, [&] { return fill[2].text == "closed "; }));
   EXPECT_EQ(fill[2].reason, CloseReason::timeout);
-  ::close(listener);
 }
 
 struct SelfDestroyer final : TransportEvents {

@@ -3,6 +3,7 @@
 #include <sys/un.h>
 
 #include <cstring>
+#include <utility>
 
 #include "net/socket_transport.h"
 
@@ -10,6 +11,7 @@ namespace stayd {
 
 namespace {
 
+// Size 0: the path is too long.
 Address unix_address(const std::string& path) {
   Address address;
   auto* target = reinterpret_cast<sockaddr_un*>(&address.storage);
@@ -41,7 +43,14 @@ std::unique_ptr<Transport> SocketDialer::dial(const Endpoint& endpoint,
                                               std::int64_t connect_timeout_ms,
                                               TransportEvents& events) {
   if (!endpoint.unix_path.empty()) {
-    return dial_address(unix_address(endpoint.unix_path), connect_timeout_ms, events);
+    auto transport = make(connect_timeout_ms, events);
+    const Address address = unix_address(endpoint.unix_path);
+    if (address.size != 0) {
+      transport->connect(address);
+    } else {
+      transport->fail(CloseReason::other, "the socket's path is too long");
+    }
+    return transport;
   }
   if (const Address address = Address::numeric(endpoint.host); address.size != 0) {
     return dial_address(address.with_port(endpoint.port), connect_timeout_ms, events);
@@ -53,25 +62,31 @@ std::unique_ptr<Transport> SocketDialer::dial(const Endpoint& endpoint,
 std::unique_ptr<Transport> SocketDialer::dial_address(const Address& address,
                                                       std::int64_t connect_timeout_ms,
                                                       TransportEvents& events) {
+  auto transport = make(connect_timeout_ms, events);
+  transport->connect(address);
+  return transport;
+}
+
+std::unique_ptr<SocketTransport> SocketDialer::make(std::int64_t connect_timeout_ms,
+                                                    TransportEvents& events) {
   const std::uint64_t id = next_id_++;
   auto transport = std::make_unique<SocketTransport>(
       *this, id, events, loop_.now().mono_us + connect_timeout_ms * 1000);
   live_.emplace(id, transport.get());
-  if (address.size == 0) {
-    transport->fail(CloseReason::other, "the socket's path is too long");
-  } else {
-    transport->connect(address);
-  }
   return transport;
 }
 
-// Their events come at the turn's end: no transport begins or ends here, but for those by name.
+// Their events come at the turn's end. Those by name follow behind all of them: after the process
+// has stood still, a connection may be up in the very turn in which its time has run out.
 void SocketDialer::on_tick(Now now) {
   for (const auto& [id, transport] : live_) transport->check_deadline(now);
-  names_.on_tick(now);
+  ticked_ = true;
+  loop_.cancel_turn_end(*this);
+  loop_.request_turn_end(*this);
 }
 
-void SocketDialer::on_turn_end(Now) {
+void SocketDialer::on_turn_end(Now now) {
+  if (std::exchange(ticked_, false)) names_.on_tick(now);
   names_.tell_ends();
 }
 

@@ -30,6 +30,7 @@ class SocketDialer final : public Dialer, public Ticker, private AddressDialer, 
 
   std::unique_ptr<Transport> dial_address(const Address& address, std::int64_t connect_timeout_ms,
                                           TransportEvents& events) override;
+  std::unique_ptr<SocketTransport> make(std::int64_t connect_timeout_ms, TransportEvents& events);
   void on_turn_end(Now now) override;
   void forget(SocketTransport& transport);
 
@@ -37,6 +38,7 @@ class SocketDialer final : public Dialer, public Ticker, private AddressDialer, 
   NameDialer names_;
   std::map<std::uint64_t, SocketTransport*> live_;
   std::uint64_t next_id_ = 1;
+  bool ticked_ = false;  // the names' tick is due at the turn's end
 };
 
 }  // namespace stayd

@@ -27,6 +27,11 @@ CloseReason reason_of(int error) {
     case ECONNRESET:
     case EPIPE:
       return CloseReason::reset;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+      return CloseReason::local;
     default:
       return CloseReason::other;
   }

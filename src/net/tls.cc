@@ -1,6 +1,5 @@
 #include "net/tls.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -11,6 +10,8 @@
 #include <climits>
 #include <cstring>
 #include <ctime>
+
+#include "base/address.h"
 
 namespace stayd {
 
@@ -32,12 +33,6 @@ std::int64_t end_of(const X509* certificate) {
   std::tm end{};
   if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) return 0;
   return ::timegm(&end);
-}
-
-bool is_address(const std::string& name) {
-  unsigned char bytes[sizeof(in6_addr)];
-  return ::inet_pton(AF_INET, name.c_str(), bytes) == 1 ||
-         ::inet_pton(AF_INET6, name.c_str(), bytes) == 1;
 }
 
 // Nobody sits at a terminal.
@@ -101,8 +96,8 @@ TlsStream::TlsStream(const TlsContext& context, const std::string& host)
       name_(context.options().server_name.empty() ? host : context.options().server_name) {
   STAYD_ASSERT(ssl_ != nullptr);
   SSL_set_bio(ssl_, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));  // owned by ssl_
-  if (is_address(name_)) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), name_.c_str());
+  if (const Address address = Address::numeric(name_); address.size != 0) {
+    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl_), address.host_text().c_str());
   } else {
     SSL_set_tlsext_host_name(ssl_, name_.c_str());
     SSL_set_hostflags(ssl_, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);

@@ -141,6 +141,7 @@ TEST_F(TlsTest, RefusesWhomItDoesNotKnow) {
             start + "other.test is not accepted: hostname mismatch");
   EXPECT_EQ(talk(identity, options, "127.0.0.1"),
             start + "127.0.0.1 is not accepted: IP address mismatch");
+  EXPECT_EQ(talk(identity, options, "[::1]"), start + "[::1] is not accepted: IP address mismatch");
   EXPECT_TRUE(talk(other, options, "cache.test").starts_with(start + "cache.test is not"));
   options.server_name = "cache.test";
   EXPECT_EQ(talk(identity, options, "other.test"), "");

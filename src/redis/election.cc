@@ -45,6 +45,7 @@ void PrimaryElection::identify(std::size_t sentinel, const std::string& id) {
 
 void PrimaryElection::on_answer(std::size_t sentinel, Answer answer, std::int64_t now_us) {
   if (first_answer_us_ < 0) first_answer_us_ = now_us;
+  if (!epochs_count_) answer.epoch = 0;
   Sentinel& s = sentinels_.at(sentinel);
   s.answer = std::move(answer);
   s.at_us = now_us;

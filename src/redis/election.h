@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "core/rules.h"
 #include "redis/transport.h"
 
 namespace stayd {
@@ -38,6 +39,8 @@ class PrimaryElection {
     Endpoint primary;
     std::uint64_t epoch = 0;  // SENTINEL MASTER: config-epoch
   };
+
+  explicit PrimaryElection(const Rules& rules = {}) : epochs_count_(rules.epochs_count) {}
 
   // A Sentinel by its address; `id` (SENTINEL MYID, empty: not known yet) tells two addresses of
   // one apart from two Sentinels; `named_us` is when another one named it, nullopt: the operator
@@ -71,6 +74,7 @@ class PrimaryElection {
   std::vector<const Sentinel*> fresh(std::int64_t now_us) const;
   const Answer* choice(const std::vector<const Sentinel*>& fresh, std::int64_t now_us) const;
 
+  const bool epochs_count_;  // false: tests only
   std::map<std::size_t, Sentinel> sentinels_;
   std::size_t next_index_ = 0;
   std::optional<Answer> followed_;

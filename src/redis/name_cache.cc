@@ -5,14 +5,6 @@
 
 namespace stayd {
 
-namespace {
-
-bool among(const Addresses& addresses, const Address& one) {
-  return std::ranges::any_of(addresses, [&](const Address& a) { return a.same_host(one); });
-}
-
-}  // namespace
-
 NameCache::Name& NameCache::use(const std::string& host, Now now) {
   now_ = now;
   if (names_.size() >= kMaxNames && !names_.contains(host)) {

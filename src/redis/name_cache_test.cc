@@ -3,32 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
-#include <sstream>
+#include "redis/names_test_util.h"
 
 namespace stayd {
 namespace {
-
-struct ScriptedResolver final : NameResolver {
-  void ask(const std::string& host, Done done) override {
-    ++asked;
-    under_way.emplace_back(host, std::move(done));
-  }
-  int asked = 0;
-  std::deque<std::pair<std::string, Done>> under_way;
-};
-
-struct Log final : EventSink {
-  void on_event(const Event& event) override { text += std::string(event.name) + " "; }
-  std::string text;
-};
-
-Addresses addresses(const std::string& text) {
-  Addresses out;
-  std::istringstream words(text);
-  for (std::string word; words >> word;) out.push_back(Address::numeric(word));
-  return out;
-}
 
 class NameCacheTest : public testing::Test {
  protected:
@@ -38,13 +16,7 @@ class NameCacheTest : public testing::Test {
     now.mono_us += ms * kMs;
     cache.on_tick(now);
   }
-  // To the question that waits longest; no words: "unknown".
-  void answer(const std::string& words) {
-    ASSERT_FALSE(resolver.under_way.empty());
-    auto done = std::move(resolver.under_way.front().second);
-    resolver.under_way.pop_front();
-    done({addresses(words), words.empty() ? "unknown" : ""});
-  }
+  void answer(const std::string& words) { ASSERT_TRUE(resolver.answer(words)); }
   // What a connection is told that was dialled at `since_us`: "waiting", "failed: ...", addresses.
   std::string look(std::int64_t since_us) {
     const auto found = cache.look("redis", since_us, now);
@@ -69,7 +41,7 @@ class NameCacheTest : public testing::Test {
 
   Now now{.mono_us = 1'000'000'000};
   ScriptedResolver resolver;
-  Log log;
+  EventNames log;
   Counters counters;
   NameCache cache{resolver, log, counters};
 };

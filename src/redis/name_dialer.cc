@@ -13,11 +13,12 @@ constexpr std::size_t kMaxPlaces = 2 * NameCache::kMaxNames;  // beyond, they ar
 }  // namespace
 
 NameDialer::NameDialer(AddressDialer& below, NameResolver& resolver, std::function<void()> due,
-                       EventSink& log, Counters& counters)
+                       EventSink& log, Counters& counters, const Rules& rules)
     : below_(below),
       due_(std::move(due)),
       log_(log),
       counters_(counters),
+      rules_(rules),
       names_(resolver, log, counters) {}
 
 NameDialer::~NameDialer() = default;
@@ -54,10 +55,7 @@ void NameDialer::resume(NameTransport& transport) {
 // As they are tried.
 Addresses NameDialer::in_order(const NameTransport& transport, Addresses addresses) {
   Place& place = place_of(transport);
-  const auto among = [&](const Address& one) {
-    return std::ranges::any_of(addresses, [&](const Address& a) { return a.same_host(one); });
-  };
-  std::erase_if(place.failed, [&](const auto& entry) { return !among(entry.first); });
+  std::erase_if(place.failed, [&](const auto& entry) { return !among(addresses, entry.first); });
   const auto failed_us = [&](const Address& one) {
     const auto it = std::ranges::find_if(
         place.failed, [&](const auto& entry) { return entry.first.same_host(one); });
@@ -67,7 +65,7 @@ Addresses NameDialer::in_order(const NameTransport& transport, Addresses address
   for (const Address& address : addresses) order.emplace(failed_us(address), address);
   addresses.clear();
   for (const auto& [at_us, address] : order) addresses.push_back(address);
-  if (place.home && (!place.home_lost || among(*place.home))) {
+  if (place.home && (!place.home_lost || among(addresses, *place.home))) {
     std::erase_if(addresses, [&](const Address& a) { return a.same_host(*place.home); });
     addresses.insert(addresses.begin(), *place.home);
   }
@@ -79,9 +77,9 @@ void NameDialer::on_tick(Now now) {
   now_ = now;
   names_.on_tick(now);
   for (const auto& [id, transport] : live_) {
+    transport->check_deadline();  // first: an address that was not tried has not failed
     if (transport->state_ == NameTransport::State::resolving) resume(*transport);
     if (transport->state_ == NameTransport::State::open) watch_name(*transport);
-    transport->check_deadline();
   }
 }
 
@@ -99,7 +97,7 @@ void NameDialer::tell_ends() {
 
 void NameDialer::watch_name(NameTransport& transport) {
   const std::string& host = transport.endpoint_.host;
-  if (!names_.has_left(host, transport.address(), now_)) return;
+  if (!names_.has_left(host, transport.address(), now_) || !rules_.names_are_watched) return;
   Place& place = place_of(transport);
   if (place.home && place.home->same_host(transport.address())) place.home.reset();
   transport.fail(CloseReason::moved, host + " is " + names_.text(host) + " now, not " +

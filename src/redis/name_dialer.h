@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/rules.h"
 #include "redis/name_cache.h"
 #include "redis/transport.h"
 
@@ -46,7 +47,7 @@ class NameDialer final : public Dialer {
 
   // `due`: tell_ends() is to be called, at the end of this turn.
   NameDialer(AddressDialer& below, NameResolver& resolver, std::function<void()> due,
-             EventSink& log, Counters& counters);
+             EventSink& log, Counters& counters, const Rules& rules = {});
   ~NameDialer() override;
 
   // The time of what follows; before the first dial().
@@ -79,6 +80,7 @@ class NameDialer final : public Dialer {
   std::function<void()> due_;
   EventSink& log_;
   Counters& counters_;
+  const Rules rules_;  // other ones: tests only
   NameCache names_;
   Now now_;
   std::map<std::string, Place> places_;  // by "host:port"

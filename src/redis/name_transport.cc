@@ -76,11 +76,13 @@ void NameTransport::on_connected() {
   events_.on_connected();
 }
 
-// When no address is left, the last one's error is the answer.
+// When no address is left, the last one's error is the answer. What fails for lack of something
+// here says nothing about an address, and the next one would fare no better.
 void NameTransport::on_closed(CloseReason reason, std::string_view detail) {
-  if (state_ == State::open) {
+  const bool counts = reason != CloseReason::local;
+  if (counts && state_ == State::open) {
     note_end();
-  } else {
+  } else if (counts) {
     dialer_.on_failed(*this, false);
     const bool late = dialer_.now_.mono_us >= deadline_us_;
     if (next_address_ < addresses_.size() && !late) return connect_next();

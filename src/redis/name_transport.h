@@ -49,7 +49,7 @@ class NameTransport final : public Transport, private TransportEvents {
   Addresses addresses_;
   std::size_t next_address_ = 0;
   std::unique_ptr<Transport> below_;  // to address()
-  std::string early_;                 // written before it was open
+  std::string early_;                 // written before it was open, as Transport allows
   State state_ = State::resolving;
   CloseReason reason_ = CloseReason::other;
   std::string detail_;

@@ -170,7 +170,8 @@ SentinelWatch::SentinelWatch(SentinelOptions options, Dialer& dialer, SentinelEv
       events_(events),
       log_(log),
       counters_(counters),
-      random_(random) {}
+      random_(random),
+      election_(options_.link.rules) {}
 
 SentinelWatch::~SentinelWatch() = default;
 

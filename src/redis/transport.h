@@ -27,6 +27,7 @@ enum class CloseReason : std::uint8_t {
   eof,      // FIN
   resolve,  // the name did not resolve
   moved,    // the name has left the address: Redis is elsewhere
+  local,    // this process or host has no descriptor or memory for it: says nothing of Redis
   other,
 };
 
@@ -44,7 +45,8 @@ class Transport {
  public:
   // Closes like close(true) when still open, without events.
   virtual ~Transport() = default;
-  // Appends to the output; sent at the end of the loop turn, in order. Ignored after the end.
+  // Appends to the output; sent at the end of the loop turn, in order; what is written before
+  // on_connected() follows it. Ignored after the end.
   virtual void write(std::string_view bytes) = 0;
   // Bytes written and not yet taken by the kernel.
   virtual std::size_t unsent_bytes() const = 0;

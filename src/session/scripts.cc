@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/hex.h"
 #include "resp/command_table.h"
 #include "resp/numbers.h"
 
@@ -68,14 +69,7 @@ std::optional<KnownScript> known_script_by_text(std::string_view text) {
 std::string sha1_hex(std::string_view text) {
   std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
   SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * digest.size());
-  for (const unsigned char byte : digest) {
-    hex.push_back(kDigits[byte >> 4]);
-    hex.push_back(kDigits[byte & 15]);
-  }
-  return hex;
+  return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 std::string_view script_keys_error(const Args& args) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/hex.h"
 #include "store/bytes.h"
 
 namespace stayd {
@@ -52,13 +53,7 @@ std::optional<SecretKey> parse_key(std::string_view text) {
 }
 
 std::string raw_id(const SecretKey& master) {
-  return hmac_sha256(master, {"stayd master key id"}).substr(0, kIdBytes);
-}
-
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) out += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  return out;
+  return hmac_sha256(master.bytes(), {"stayd master key id"}).substr(0, kIdBytes);
 }
 
 Error corrupt(std::string_view what) {
@@ -91,7 +86,7 @@ Result<MasterKeys> parse_master_keys(std::string_view text) {
 }
 
 std::string master_key_id(const SecretKey& key) {
-  return hex(raw_id(key));
+  return to_hex(raw_id(key));
 }
 
 KeyRing KeyRing::make() {
@@ -119,7 +114,7 @@ std::string KeyRing::wrap(const SecretKey& master, std::string_view owner) const
 
 std::string KeyRing::master_of(std::string_view bytes) {
   if (bytes.size() < kHeaderBytes || bytes[0] != kRingVersion) return "";
-  return hex(bytes.substr(1, kIdBytes));
+  return to_hex(bytes.substr(1, kIdBytes));
 }
 
 Result<KeyRing> KeyRing::unwrap(std::string_view bytes, const MasterKeys& masters,
@@ -135,7 +130,7 @@ Result<KeyRing> KeyRing::unwrap(std::string_view bytes, const MasterKeys& master
   });
   if (master == masters.end()) {
     return make_error(Errc::invalid,
-                      fmt::format("sealed under the master key {}", hex(header.substr(1))));
+                      fmt::format("sealed under the master key {}", to_hex(header.substr(1))));
   }
   auto plain = Sealer(*master).open(bytes.substr(kHeaderBytes), {"k", header, owner});
   if (!plain) return corrupt("does not open under its master key: its bytes have changed");

@@ -50,13 +50,13 @@ std::string_view SecretKey::bytes() const {
   return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
 }
 
-std::string hmac_sha256(const SecretKey& key, std::initializer_list<std::string_view> parts) {
+std::string hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts) {
   std::string text;
   for (const std::string_view part : parts) text += part;
   std::string out(32, '\0');
   unsigned int size = 0;
-  must(HMAC(EVP_sha256(), key.data(), SecretKey::kBytes, raw(text), text.size(), raw(out.data()),
-            &size) != nullptr);
+  must(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(text), text.size(),
+            raw(out.data()), &size) != nullptr);
   OPENSSL_cleanse(text.data(), text.size());
   return out;
 }

@@ -42,8 +42,8 @@ class SecretKey {
   std::array<unsigned char, kBytes> bytes_{};
 };
 
-// HMAC-SHA256.
-std::string hmac_sha256(const SecretKey& key, std::initializer_list<std::string_view> parts);
+// HMAC-SHA256 of the parts as one text.
+std::string hmac_sha256(std::string_view key, std::initializer_list<std::string_view> parts);
 
 class Sealer {
  public:

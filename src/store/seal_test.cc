@@ -5,21 +5,12 @@
 
 #include <set>
 
+#include "base/hex.h"
 #include "store/key_ring.h"
 #include "store/value_codec.h"
 
 namespace stayd {
 namespace {
-
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
 
 SecretKey key_of(char byte) {
   return SecretKey(std::string(SecretKey::kBytes, byte));
@@ -30,16 +21,15 @@ TEST(Seal, KnownAnswers) {
   const std::string nonce = "ABCDEFGHIJKLMNOPQRSTUVWX";
   std::string out;
   Sealer(key_of(1)).seal_with(nonce, "XAES-256-GCM", {}, out);
-  EXPECT_EQ(hex(out.substr(24)), "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271");
+  EXPECT_EQ(to_hex(out.substr(24)), "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271");
   out.clear();
   Sealer(key_of(3)).seal_with(nonce, "XAES-256-GCM", {"c2sp.org/", "XAES-256-GCM"}, out);
-  EXPECT_EQ(hex(out.substr(24)), "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d");
+  EXPECT_EQ(to_hex(out.substr(24)), "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d");
   EXPECT_EQ(out.substr(0, 24), nonce);
 }
 
 TEST(Seal, HmacKnownAnswer) {  // RFC 4231, case 2, by a key padded with zeros
-  EXPECT_EQ(hex(hmac_sha256(SecretKey("Jefe" + std::string(28, '\0')),
-                            {"what do ya want ", "for nothing?"})),
+  EXPECT_EQ(to_hex(hmac_sha256("Jefe", {"what do ya want ", "for nothing?"})),
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 

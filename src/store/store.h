@@ -77,9 +77,10 @@ struct StoreStats {
   std::uint64_t applied_total = 0;
   std::uint64_t batches_total = 0;
   std::uint64_t sync_total = 0;
-  std::uint32_t data_key = 0;  // under which values are sealed; 0: they are not
-  bool resealing = false;      // some may be under another, or under none
-  std::uint64_t resealed_total = 0;
+  std::uint32_t data_key = 0;         // under which values are sealed; 0: they are not
+  bool resealing = false;             // some may be under another, or under none
+  std::uint64_t resealed = 0;         // rows of the walk under way, or of the last one
+  std::uint64_t reseal_skipped = 0;   // of these, as they do not open
   std::int64_t last_error_at_ms = 0;  // 0: never
   std::string last_error;
 };

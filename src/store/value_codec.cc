@@ -78,7 +78,7 @@ Result<std::string> ValueCodec::unpack(std::string_view bytes, const Place& plac
 }
 
 std::string ValueCodec::hashed(std::string_view place, std::string_view name) const {
-  return hmac_sha256(ring_->name_key(), {place, name}).substr(0, kNameBytes);
+  return hmac_sha256(ring_->name_key().bytes(), {place, name}).substr(0, kNameBytes);
 }
 
 std::uint32_t ValueCodec::sealed_under(std::string_view bytes) {

@@ -1,7 +1,6 @@
 """Values in the ledger are encrypted: nothing of a session can be read from its folder, keys are changed
 while it serves, and a stayd with a wrong key refuses to start and loses nothing."""
 
-import json
 import os
 import secrets
 import signal
@@ -9,6 +8,7 @@ import subprocess
 
 import pytest
 
+from lib.at_rest import KeyFile, ledger_stats, logged
 from lib.processes import wait_until
 from lib.servers import stayd_binary
 
@@ -20,27 +20,6 @@ def key_file(folder):
     return KeyFile(folder / "keys")
 
 
-class KeyFile:
-    """Master keys, the first in use; replaced by a rename, as secret stores do."""
-
-    def __init__(self, path):
-        self.path, self.keys = path, []
-        self.rotate()
-
-    def rotate(self, keep=1):
-        self.write(secrets.token_hex(32), *self.keys[:keep])
-
-    def write(self, *keys):
-        self.keys = list(keys)
-        fresh = self.path.with_suffix(".fresh")
-        fresh.touch(0o600)
-        fresh.write_text("".join(f"{key}\n" for key in keys))
-        fresh.rename(self.path)
-
-    def __str__(self):
-        return str(self.path)
-
-
 def encrypted(key_file, **more):
     return {"at_rest.encryption_key_file": key_file, **more}
 
@@ -50,16 +29,6 @@ def new_stayd(make_stayd, redis, **more):
     stayd.wait_trusted()
     stayd.wait_adopted()
     return stayd
-
-
-def logged(stayd, event):
-    lines = [line for line in stayd.log_lines() if line.startswith("{")]
-    return [e for e in map(json.loads, lines) if e["event"] == event]
-
-
-def ledger_stats(stayd):
-    argv = [stayd_binary(), "ledger", "stats", "--json", "--ledger.path", stayd.folder / "ledger"]
-    return json.loads(subprocess.check_output([str(a) for a in argv], text=True))
 
 
 def on_disk(stayd, text):

@@ -141,6 +141,8 @@ def test_ledger_disk_full(small_disk, redis, make_stayd):
     assert find(stayd.status(), "last_error"), "the ledger did not notice its full disk"
     users.read_all()
     users.logout("sess:3")
+    users.logout("sess:4")
+    assert stayd.metric("stayd_logouts_degraded_total") == 0, "the ballast did not help"
     users.read_all()
     stayd.process.must_be_alive()
     filler.unlink()

@@ -14,17 +14,21 @@
 
 namespace stayd {
 
-// The fact that tells under which data key every value is sealed; another one, or none: not yet.
+// The fact that tells under which data key the last walk over all rows has sealed their values, and
+// how many of them did not open, if any. None, or another data key: not every value is under the
+// active one yet.
 inline constexpr const char* kSealedFact = "sealed_under";
+std::string sealed_fact(const Database& database, std::uint64_t skipped);
 
 // Sets the database's codec up by `at_rest`.
 //   invalid   the ledger is encrypted and no key was given, or none of those given opens it; the
 //             message names the setting. Nothing was changed
-Result<void> unlock(Database& database, const Folder& folder, const AtRestOptions& at_rest);
+//   limit     too many data keys are in use for another master key; nothing was changed
+Result<void> set_up_at_rest(Database& database, const Folder& folder, const AtRestOptions& at_rest);
 // Only to read: changes nothing.
-Result<void> unlock_to_read(Database& database, const std::string& path,
+Result<void> set_up_to_read(Database& database, const std::string& path,
                             const AtRestOptions& at_rest);
-// Whether some value may not be sealed under the active data key.
+// Whether the walk has not ended under the active data key.
 bool reseal_wanted(const Database& database);
 
 }  // namespace stayd

@@ -160,7 +160,7 @@ TEST_F(AtRest, RowsInClearAreReadAndSealedInTheBackground) {
     expect_all(test);
     settle(test);
     expect_all(test);
-    EXPECT_EQ(test.ledger->stats().resealed_total, 4u);
+    EXPECT_EQ(test.ledger->stats().resealed, 4u);
     EXPECT_EQ(test.load(kText).meta.hlc, 1u) << "it is the same version";
     EXPECT_EQ(test.load(full_key(0, "out")).meta.state, RowState::tomb);
   }
@@ -183,6 +183,36 @@ TEST_F(AtRest, RowsInClearAreReadAndSealedInTheBackground) {
   EXPECT_FALSE(test.ledger->stats().resealing) << "it is known to have ended";
 }
 
+// Without the master key, and before any value is under the new data key.
+TEST_F(AtRest, AReaderSeesThatOlderValuesAreToBeSealedAnew) {
+  {
+    TestLedger test(options(sealed('a')));
+    write_all(test);
+  }
+  EXPECT_FALSE(stats().resealing);
+  const auto opened = database();
+  auto folder = Folder::open(path_, false);
+  ASSERT_TRUE(set_up_at_rest(*opened, *folder, sealed('b', "a")));
+  opened->close(true);
+  EXPECT_TRUE(stats().resealing);
+}
+
+// It used to go on under the key of before, and to say nothing.
+TEST_F(AtRest, TooManyKeysBeforeTheWalkHasEndedAreRefused) {
+  {
+    TestLedger test(options(sealed('a')));
+  }
+  const auto opened = database();
+  auto folder = Folder::open(path_, false);
+  Result<void> taken;
+  for (std::size_t i = 0; taken && i <= KeyRing::kMaxDataKeys; ++i) {
+    taken = set_up_at_rest(*opened, *folder, i % 2 == 0 ? sealed('b', "a") : sealed('a', "b"));
+  }
+  ASSERT_FALSE(taken);
+  EXPECT_EQ(taken.error().code, Errc::limit);
+  EXPECT_NE(taken.error().message.find("stayd ledger stats"), std::string::npos);
+}
+
 TEST_F(AtRest, AWriteSealsAWholeCollectionThatWasInClear) {
   {
     TestLedger test(options());
@@ -192,7 +222,7 @@ TEST_F(AtRest, AWriteSealsAWholeCollectionThatWasInClear) {
   {
     const auto opened = database();  // as if the walk had ended without them
     auto folder = Folder::open(path_, false);
-    ASSERT_TRUE(unlock(*opened, *folder, at_rest));
+    ASSERT_TRUE(set_up_at_rest(*opened, *folder, at_rest));
     ASSERT_TRUE(opened->db()
                     ->Put(rocksdb::WriteOptions(), opened->facts(),
                           std::string(kFactPrefix) + kSealedFact, "1")

@@ -21,7 +21,12 @@ using rocksdb::Status;
 constexpr std::array<const char*, 3> kFamilies = {"meta", "elements", "tombs"};
 constexpr std::size_t kLogFileBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kMaxWalBytes = std::uint64_t{64} << 20;
+constexpr std::uint64_t kNoWalLimit = std::uint64_t{1} << 40;  // above it RocksDB writes tables
 constexpr int kLevel0Files = 6;
+// While the disk is full, in write buffers: two may be in the logs already, what the ballast's logs
+// hold comes to one. Half a buffer less than where RocksDB would write a table file.
+constexpr std::size_t kInMemory = 4;
+constexpr double kInMemoryLimit = 3.5;
 constexpr std::uint64_t kSmoothSyncBytes = std::uint64_t{512} << 10;
 
 // Readers beside a running server must not touch its LOG.
@@ -70,15 +75,16 @@ rocksdb::DBOptions Database::db_options() const {
   out.create_missing_column_families = true;
   out.paranoid_checks = true;
   out.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  // A log whose data the page cache alone may hold is not trusted after an error: flush it.
-  out.avoid_flush_during_recovery = !reopening_;
+  // A log whose data the page cache alone may hold is not trusted after an error: flush it. A full
+  // disk is no such error, and the logs are synced before they are opened.
+  out.avoid_flush_during_recovery = !reopening_ || in_memory_;
   out.write_buffer_manager = buffers_;
   out.allow_concurrent_memtable_write = false;  // one writer
   out.enable_write_thread_adaptive_yield = false;
   out.max_open_files = options_.max_open_files;
   out.max_file_opening_threads = 1;
   out.max_background_jobs = 2;
-  out.max_total_wal_size = kMaxWalBytes;
+  out.max_total_wal_size = in_memory_ ? kNoWalLimit : kMaxWalBytes;
   out.wal_bytes_per_sync = kSmoothSyncBytes;
   out.bytes_per_sync = kSmoothSyncBytes;
   out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
@@ -98,7 +104,7 @@ rocksdb::DBOptions Database::db_options() const {
 
 rocksdb::ColumnFamilyOptions Database::family_options() const {
   rocksdb::ColumnFamilyOptions out;
-  out.write_buffer_size = options_.write_buffer_bytes;
+  out.write_buffer_size = (in_memory_ ? kInMemory : 1) * options_.write_buffer_bytes;
   out.max_write_buffer_number = 2;
   out.target_file_size_base = options_.write_buffer_bytes;
   out.level0_file_num_compaction_trigger = kLevel0Files;
@@ -160,6 +166,8 @@ Result<std::unique_ptr<Database>> Database::open(const LedgerOptions& options,
   std::unique_ptr<Database> out(new Database(options, path, mode));
   const Status status = out->open_rocksdb();
   if (status.ok()) return out;
+  // The logs may hold more than a write buffer takes, and a full disk no table file.
+  if (status.IsNoSpace() && mode == Mode::write && out->reopen_in_memory()) return out;
   Error error = to_error(status, "cannot open " + path);
   // What RocksDB finds missing or unreadable in files of its own is damage, whatever it calls it.
   if (status.IsNotFound() || status.IsPathNotFound() || status.IsInvalidArgument()) {
@@ -214,10 +222,27 @@ void Database::close(bool flush) {
   db_.reset();
 }
 
-bool Database::reopen() {
+Result<void> Database::open_again(bool in_memory) {
   close(false);
   reopening_ = true;
-  return open_rocksdb().ok();
+  in_memory_ = in_memory;
+  buffers_->SetBufferSize(2 * (in_memory ? kInMemory : 1) * options_.write_buffer_bytes);
+  const Status status = open_rocksdb();
+  if (!status.ok()) return to_error(status, "cannot open " + path_ + " again");
+  return {};
+}
+
+Result<void> Database::reopen() {
+  return open_again(false);
+}
+
+Result<void> Database::reopen_in_memory() {
+  return open_again(true);
+}
+
+bool Database::memory_is_full() const {
+  return in_memory_ && static_cast<double>(buffers_->memory_usage()) >=
+                           kInMemoryLimit * static_cast<double>(options_.write_buffer_bytes);
 }
 
 Result<LedgerInfo> Database::read_info() const {
@@ -237,12 +262,19 @@ Result<std::string> Database::read_key_ring() const {
   return value;
 }
 
-Result<void> Database::write_key_ring(std::string_view bytes) {
+Result<void> Database::write_key_ring(std::string_view bytes, std::string_view fact,
+                                      const std::optional<std::string>& value) {
+  const std::string fact_key = std::string(kFactPrefix) += fact;
+  rocksdb::WriteBatch batch;
+  batch
+      .Put(facts(), rocksdb::Slice(kKeyRingKey.data(), kKeyRingKey.size()),
+           rocksdb::Slice(bytes.data(), bytes.size()))
+      .PermitUncheckedError();
+  const Status put = value ? batch.Put(facts(), fact_key, *value) : batch.Delete(facts(), fact_key);
+  put.PermitUncheckedError();
   rocksdb::WriteOptions options;
   options.sync = true;
-  const Status status =
-      db_->Put(options, facts(), rocksdb::Slice(kKeyRingKey.data(), kKeyRingKey.size()),
-               rocksdb::Slice(bytes.data(), bytes.size()));
+  const Status status = db_->Write(options, &batch);
   if (!status.ok()) return to_error(status, "cannot write the key ring");
   return {};
 }

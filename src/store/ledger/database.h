@@ -12,6 +12,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -38,10 +39,16 @@ class Database {
 
   // `flush`: writes memory to table files first, so that the next start replays nothing.
   void close(bool flush);
-  // The way back after any write error: closes and opens again, replaying the log. False: still
-  // closed. (DB::Resume() cannot undo a failed log write, and needs space to flush when it can
-  // act.)
-  bool reopen();
+  // The way back after any write error: closes and opens again, replaying the logs into table
+  // files. On an error it is still closed. (DB::Resume() cannot undo a failed log write, and needs
+  // space to flush when it can act.)
+  Result<void> reopen();
+  // The same for a full disk, where a table file has no place: what the logs hold stays there and
+  // in memory, until reopen(). Not after a sync that failed.
+  Result<void> reopen_in_memory();
+  bool in_memory() const { return in_memory_; }
+  // So reopened, and little more would have RocksDB write a table file: write nothing.
+  bool memory_is_full() const;
 
   // The rows as they are; no element has a generation from `next_generation` on. Goes before
   // close().
@@ -70,12 +77,15 @@ class Database {
   Result<LedgerInfo> read_info() const;
   // As written by write_key_ring(); empty: there is none.
   Result<std::string> read_key_ring() const;
-  Result<void> write_key_ring(std::string_view bytes);  // and syncs
+  // Together with the fact, or with its going; and syncs.
+  Result<void> write_key_ring(std::string_view bytes, std::string_view fact,
+                              const std::optional<std::string>& value);
   std::map<std::string, std::string, std::less<>> read_facts() const;
 
  private:
   Database(const LedgerOptions& options, std::string path, Mode mode);
   rocksdb::Status open_rocksdb();
+  Result<void> open_again(bool in_memory);
   rocksdb::DBOptions db_options() const;
   rocksdb::ColumnFamilyOptions family_options() const;
 
@@ -84,6 +94,7 @@ class Database {
   const Mode mode_;
   rocksdb::Env* env_;
   bool reopening_ = false;
+  bool in_memory_ = false;
   FilterContext filters_;
   std::shared_ptr<rocksdb::Cache> cache_;
   std::shared_ptr<rocksdb::WriteBufferManager> buffers_;

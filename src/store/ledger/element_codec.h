@@ -17,8 +17,8 @@ namespace stayd {
 class ElementCodec {
  public:
   struct Element {
-    std::string name;
-    std::string value;
+    std::string_view name;
+    std::string_view value;
   };
 
   ElementCodec(ValueCodec& values, std::string_view row_key, const StoredRow& row)
@@ -46,25 +46,22 @@ class ElementCodec {
     return values_.pack(value, {"e", "", element_key});
   }
 
-  // Errors: corrupt, newer_format.
-  Result<Element> unpack(std::string_view element_key, std::string_view bytes) const {
-    Element out{std::string(element_key.substr(prefix_.size())), {}};
-    if (!packed_) {
-      out.value = bytes;
-      return out;
-    }
+  // Stands in `element_key` and `bytes` where nothing is packed, in `room` otherwise. Errors:
+  // corrupt, newer_format.
+  Result<Element> unpack(std::string_view element_key, std::string_view bytes,
+                         std::string& room) const {
+    const std::string_view name = element_key.substr(prefix_.size());
+    if (!packed_) return Element{name, bytes};
     Result<std::string> value = values_.unpack(bytes, {"e", "", element_key});
     if (!value) return value.error();
-    out.value = std::move(*value);
-    if (!hashed_) return out;
-    const std::string_view inner = out.value;
+    room = std::move(*value);
+    if (!hashed_) return Element{name, room};
+    const std::string_view inner = room;
     const auto size = inner.size() < 4 ? 0 : get_little<std::uint32_t>(inner.data());
     if (inner.size() < 4 || inner.size() - 4 < size) {
       return make_error(Errc::corrupt, "element: ends inside its name");
     }
-    out.name = inner.substr(4, size);
-    out.value.erase(0, 4 + size);
-    return out;
+    return Element{inner.substr(4, size), inner.substr(4 + size)};
   }
 
  private:

@@ -29,6 +29,15 @@ std::string system_text(int code) {
   return std::generic_category().message(code);
 }
 
+// So that a rename in it is on disk.
+bool sync_folder(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool ok = ::fsync(fd) == 0;
+  ::close(fd);
+  return ok;
+}
+
 // Written aside and renamed, so that it is there whole or not at all.
 Result<void> write_format(const std::string& path, int format) {
   const std::string aside = path + "/FORMAT.new";
@@ -36,9 +45,12 @@ Result<void> write_format(const std::string& path, int format) {
   const int fd = ::open(aside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   bool ok = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) &&
             ::fsync(fd) == 0;
-  const int code = errno;
+  int code = errno;
   if (fd >= 0) ::close(fd);
-  ok = ok && ::rename(aside.c_str(), (path + "/FORMAT").c_str()) == 0;
+  if (ok) {
+    ok = ::rename(aside.c_str(), (path + "/FORMAT").c_str()) == 0 && sync_folder(path);
+    code = errno;
+  }
   if (ok) return {};
   return make_error(code == ENOSPC ? Errc::no_space : Errc::io,
                     fmt::format("ledger: cannot write {}/FORMAT: {}", path, system_text(code)));

@@ -40,7 +40,7 @@ Result<std::unique_ptr<Ledger>> Ledger::open(LedgerOptions options, Waker& waker
   if (!database) return database.error();
   const Result<LedgerInfo> info = (*database)->read_info();
   if (!info) return info.error();
-  const Result<void> unlocked = unlock(**database, *folder, options.at_rest);
+  const Result<void> unlocked = set_up_at_rest(**database, *folder, options.at_rest);
   if (!unlocked) return unlocked.error();
   Facts facts = (*database)->read_facts();
   auto worker =

@@ -1,70 +1,19 @@
 // A disk that fails or is full: operations are refused one by one, logouts still fit, reads go on,
 // and the ledger comes back by itself.
 #include <gtest/gtest.h>
-#include <rocksdb/env.h>
-#include <rocksdb/file_system.h>
 
-#include <atomic>
+#include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string>
+#include <thread>
 
+#include "store/ledger/test_disk.h"
 #include "store/ledger/test_ledger.h"
 
 namespace stayd::test {
 namespace {
-
-using rocksdb::IOStatus;
-
-enum class Disk { fine, failing, full_unless_ballast_gone };
-
-struct DiskState {
-  std::atomic<Disk> disk = Disk::fine;
-  std::string ballast;
-
-  IOStatus check() const {
-    switch (disk.load()) {
-      case Disk::fine:
-        return IOStatus::OK();
-      case Disk::failing:
-        return IOStatus::IOError("injected");
-      case Disk::full_unless_ballast_gone:
-        break;
-    }
-    return std::filesystem::exists(ballast) ? IOStatus::NoSpace("injected") : IOStatus::OK();
-  }
-};
-
-class FaultyFile : public rocksdb::FSWritableFileOwnerWrapper {
- public:
-  FaultyFile(std::unique_ptr<rocksdb::FSWritableFile> file, const DiskState& state)
-      : FSWritableFileOwnerWrapper(std::move(file)), state_(state) {}
-  using FSWritableFileOwnerWrapper::Append;
-  IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
-                  rocksdb::IODebugContext* debug) override {
-    const IOStatus status = state_.check();
-    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, debug) : status;
-  }
-
- private:
-  const DiskState& state_;
-};
-
-class FaultyDisk : public rocksdb::FileSystemWrapper {
- public:
-  explicit FaultyDisk(const DiskState& state)
-      : FileSystemWrapper(rocksdb::FileSystem::Default()), state_(state) {}
-  const char* Name() const override { return "FaultyDisk"; }
-  IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
-                           std::unique_ptr<rocksdb::FSWritableFile>* result,
-                           rocksdb::IODebugContext* debug) override {
-    const IOStatus status = FileSystemWrapper::NewWritableFile(name, options, result, debug);
-    if (status.ok()) *result = std::make_unique<FaultyFile>(std::move(*result), state_);
-    return status;
-  }
-
- private:
-  const DiskState& state_;
-};
 
 class LedgerDisk : public ::testing::Test {
  protected:
@@ -92,8 +41,7 @@ class LedgerDisk : public ::testing::Test {
 
   TempFolder folder_;
   DiskState state_;
-  std::unique_ptr<rocksdb::Env> env_ =
-      rocksdb::NewCompositeEnv(std::make_shared<FaultyDisk>(state_));
+  std::unique_ptr<rocksdb::Env> env_ = faulty_env(state_);
   std::unique_ptr<TestLedger> test_;
   Hlc hlc_ = 0;
 };
@@ -140,6 +88,82 @@ TEST_F(LedgerDisk, AFullDiskTakesLogoutsOnly) {
   TestLedger again(TestLedger::options(folder_.sub("ledger")));
   EXPECT_EQ(again.load(full_key(0, "before")).meta.state, RowState::tomb);
   EXPECT_EQ(again.load(full_key(0, "a")).meta.state, RowState::absent);
+}
+
+// A fact alone, written just before, met the full disk: it used to leave the ledger waiting.
+TEST_F(LedgerDisk, AFullDiskThatAFactMeetsTakesLogouts) {
+  while (!std::filesystem::exists(state_.ballast)) std::this_thread::yield();
+  state_.disk = Disk::full_unless_ballast_gone;
+  test_->ledger->put_fact("name", "1");
+  test_->load(full_key(0, "before"));
+  EXPECT_NE(test_->ledger->stats().last_error, "");
+  test_->apply(tomb(full_key(0, "before"), ++hlc_, 9'000'000), Durability::synced);
+  EXPECT_EQ(test_->last_error.message, "");
+  EXPECT_EQ(test_->load(full_key(0, "before")).meta.state, RowState::tomb);
+  test_.reset();
+  TestLedger again(TestLedger::options(folder_.sub("ledger")));
+  EXPECT_EQ(again.ledger->fact("name"), "1");
+}
+
+TEST_F(LedgerDisk, AFullDiskThatAFlushMeetsTakesLogouts) {
+  while (!std::filesystem::exists(state_.ballast)) std::this_thread::yield();
+  state_.disk = Disk::full_unless_ballast_gone;
+  test_->ledger->flush(3, ++hlc_, nullptr, 1);
+  test_->until(1);
+  EXPECT_EQ(test_->recorder.errors[1].code, Errc::no_space);
+  test_->apply(tomb(full_key(0, "before"), ++hlc_, 9'000'000), Durability::synced);
+  EXPECT_EQ(test_->last_error.message, "");
+}
+
+// A full disk has no place for table files, for as long as it is full: what the logs hold is read
+// from memory, logouts go on until that is full too, and none that was acknowledged is lost.
+class LedgerWithoutTables : public LedgerDisk {
+ protected:
+  static FullKey key(int n) { return full_key(0, "sess:" + std::to_string(n)); }
+  void open() {
+    LedgerOptions options = TestLedger::options(folder_.sub("small"));
+    options.env = env_.get();
+    options.write_buffer_bytes = std::size_t{256} << 10;
+    test_ = std::make_unique<TestLedger>(options);
+  }
+  int until_refused(const std::function<Mutation(int)>& mutation) {
+    int done = 0;
+    for (; done < 10'000; ++done) {
+      test_->apply(mutation(done), Durability::synced);
+      if (!test_->last_error.message.empty()) break;
+    }
+    EXPECT_EQ(test_->last_error.code, Errc::no_space);
+    return done;
+  }
+  void expect_rows(int logouts, int rows) {
+    for (int n = 0; n < std::max(logouts, rows); ++n) {
+      const RowState state = test_->load(key(n)).meta.state;
+      ASSERT_EQ(test_->last_error.message, "");
+      ASSERT_EQ(state, n < logouts ? RowState::tomb : RowState::live) << n;
+    }
+  }
+};
+
+TEST_F(LedgerWithoutTables, WhatTheLogsHoldStaysInMemory) {
+  open();
+  state_.disk = Disk::no_tables;
+  const std::string value(1'000, 'x');
+  const int rows = until_refused([&](int n) { return put(key(n), ++hlc_, value); });
+  EXPECT_GT(rows, 50);
+  const int logouts = until_refused([&](int n) { return tomb(key(n), ++hlc_, 9'000'000); });
+  EXPECT_NE(test_->last_error.message.find("memory for logouts"), std::string::npos);
+  EXPECT_GT(logouts, 100);
+  test_->ledger->put_fact("kept", "1");
+  expect_rows(logouts, rows);
+  test_.reset();
+  open();  // a start on the full disk
+  expect_rows(logouts, rows);
+  state_.disk = Disk::fine;
+  EXPECT_TRUE(put_until_fine("after"));
+  expect_rows(logouts, rows);
+  test_.reset();
+  open();
+  expect_rows(logouts, rows);
 }
 
 }  // namespace

@@ -44,11 +44,17 @@ void LedgerReader::for_each(
   }
 }
 
-Result<LedgerReader::AtRestStats> LedgerReader::at_rest_stats() const {
-  AtRestStats out;
+Result<std::string> LedgerReader::master_key() const {
   const Result<std::string> ring = database_->read_key_ring();
   if (!ring) return ring.error();
-  out.master_key = KeyRing::master_of(*ring);
+  return KeyRing::master_of(*ring);
+}
+
+Result<LedgerReader::AtRestStats> LedgerReader::at_rest_stats() const {
+  AtRestStats out;
+  Result<std::string> master = master_key();
+  if (!master) return master.error();
+  out.master_key = std::move(*master);
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(
@@ -78,9 +84,7 @@ Result<LedgerReader::AtRestStats> LedgerReader::at_rest_stats() const {
   }
   if (!it->status().ok()) return to_error(it->status(), "cannot read rows");
   if (!elements->status().ok()) return to_error(elements->status(), "cannot read elements");
-  const auto fact = facts_.find(kSealedFact);
-  out.resealing =
-      !ring->empty() && (out.sealed.size() > 1 || out.plain > 0 || fact == facts_.end());
+  out.resealing = !out.master_key.empty() && !facts_.contains(kSealedFact);
   return out;
 }
 
@@ -102,7 +106,7 @@ Result<std::unique_ptr<LedgerReader>> open_reader(const std::string& path,
     const Result<LedgerInfo> info = (*database)->read_info();
     if (!info) return info.error();
     if (at_rest != nullptr) {
-      const Result<void> unlocked = unlock_to_read(**database, path, *at_rest);
+      const Result<void> unlocked = set_up_to_read(**database, path, *at_rest);
       if (!unlocked) return unlocked.error();
     }
     return std::unique_ptr<LedgerReader>(new LedgerReader(std::move(*database), *info));

@@ -30,10 +30,12 @@ class LedgerReader {
     std::uint64_t unreadable = 0;                   // rows whose bytes are none
     std::uint64_t plain = 0;                        // values: strings, and elements of collections
     std::map<std::uint32_t, std::uint64_t> sealed;  // by data key
-    std::string master_key;                         // of the key ring; empty: there is none
-    bool resealing = false;                         // not every value is known to be sealed
+    std::string master_key;                         // as below
+    bool resealing = false;                         // the walk over older values has not ended
   };
   Result<AtRestStats> at_rest_stats() const;
+  // Which one wraps the key ring; empty: there is none, values are in clear.
+  Result<std::string> master_key() const;
 
   // Every row, tombstones and expired ones included, by database and key. A row that cannot be read
   // is given as an error; `fn` returns false to stop.

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "base/hex.h"
 #include "base/random.h"
 #include "store/ledger/info.h"
 
@@ -26,19 +27,9 @@ StoredRow sample() {
   return row;
 }
 
-std::string hex(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    constexpr const char* kDigits = "0123456789abcdef";
-    out += kDigits[static_cast<unsigned char>(c) >> 4];
-    out += kDigits[static_cast<unsigned char>(c) & 15];
-  }
-  return out;
-}
-
 // The bytes of version 1 are on disks: this line never changes.
 TEST(RowCodec, BytesOfVersion1) {
-  EXPECT_EQ(hex(encode_row(sample())),
+  EXPECT_EQ(to_hex(encode_row(sample())),
             "01010103"
             "04030201"
             "1817161514131211"
@@ -62,7 +53,7 @@ StoredRow fleet_sample() {
 
 // Nor does this one.
 TEST(RowCodec, BytesOfVersion2) {
-  EXPECT_EQ(hex(encode_row(fleet_sample())),
+  EXPECT_EQ(to_hex(encode_row(fleet_sample())),
             "02010113"
             "04030201"
             "1817161514131211"

@@ -94,9 +94,11 @@ Result<std::optional<std::string>> Rows::element(const ElementCodec& codec,
       database_.db()->Get(rocksdb::ReadOptions(), database_.elements(), element_key, &value);
   if (status.IsNotFound()) return std::optional<std::string>();
   if (!status.ok()) return to_error(status, "cannot read an element");
-  Result<ElementCodec::Element> element = codec.unpack(element_key, value);
+  if (!codec.packs()) return std::optional<std::string>(std::move(value));
+  std::string room;
+  const Result<ElementCodec::Element> element = codec.unpack(element_key, value, room);
   if (!element) return element.error();
-  return std::optional<std::string>(std::move(element->value));
+  return std::optional<std::string>(element->value);
 }
 
 Result<void> Rows::read_elements(std::string_view row_key, const StoredRow& stored,
@@ -106,8 +108,10 @@ Result<void> Rows::read_elements(std::string_view row_key, const StoredRow& stor
   const std::unique_ptr<rocksdb::Iterator> it(
       database_.db()->NewIterator(rocksdb::ReadOptions(), database_.elements()));
   std::uint64_t found = 0;
+  std::string room;
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next(), ++found) {
-    const Result<ElementCodec::Element> element = codec.unpack(view(it->key()), view(it->value()));
+    const Result<ElementCodec::Element> element =
+        codec.unpack(view(it->key()), view(it->value()), room);
     if (!element) return element.error();
     const Result<void> added = add_element(record, stored.meta.type, element->name, element->value);
     if (!added) return added;

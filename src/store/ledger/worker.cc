@@ -10,7 +10,6 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
-constexpr std::int64_t kResealPauseUs = 20'000;
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -36,6 +35,7 @@ Worker::Worker(LedgerOptions options, Folder folder, std::unique_ptr<Database> d
         }
         posted_.notify_one();
       }) {
+  full_ = database_->in_memory();
   begin_reseal();
   thread_ = std::thread([this] { run(); });
 }
@@ -113,7 +113,9 @@ bool Worker::wait(std::vector<Operation>& operations) {
     const std::int64_t due_us = unsynced_since_us_ + options_.sync_interval_ms * 1000;
     timeout_us = std::clamp<std::int64_t>(due_us - mono_us(), 0, timeout_us);
   }
-  if (resealing_) timeout_us = std::min(timeout_us, kResealPauseUs);
+  if (can_reseal()) {
+    timeout_us = std::clamp<std::int64_t>(reseal_due_us_ - mono_us(), 0, timeout_us);
+  }
   std::unique_lock lock(mutex_);
   const auto awaited = [this] { return !inbox_.empty() || stopping_ || sync_ended_; };
   if (!awaited()) {
@@ -173,6 +175,10 @@ void Worker::gather(Store::Change* changes, std::size_t count, Durability durabi
   if (const std::optional<Error> error = unusable()) return refuse(gathered, *error);
   if (full_ && may_grow(gathered)) {
     return refuse(gathered, make_error(Errc::no_space, "ledger: the disk is full: logouts only"));
+  }
+  if (database_->memory_is_full()) {
+    note_error(no_room_at_all());
+    return refuse(gathered, no_room_at_all());
   }
   gathered_.push_back(gathered);
   sync_wanted_ |= synced;

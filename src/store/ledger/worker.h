@@ -57,6 +57,11 @@ class Worker {
     std::size_t first_report;
     bool synced;
   };
+  struct ResealStep {
+    std::uint64_t rows = 0;     // to be written anew
+    std::uint64_t skipped = 0;  // that do not open
+    bool ends = false;          // there are no more
+  };
 
   void run();
   bool wait(std::vector<Operation>& operations);
@@ -78,8 +83,10 @@ class Worker {
 
   void rekey(RekeyOne& operation);
   void begin_reseal();
+  bool can_reseal() const;
   void reseal_if_due();
-  std::uint64_t gather_reseal(std::string& from);
+  Result<ResealStep> gather_reseal(std::string& from);
+  Error write_reseal(const ResealStep& step);  // without a message: none
 
   void commit();
   rocksdb::Status write_batch();
@@ -98,6 +105,7 @@ class Worker {
   void recover();
   void reopen();
   std::optional<Error> unusable() const;
+  static Error no_room_at_all();
   void note_error(const Error& error);
   void report_applied(StoreToken token, const Error& error);
   void publish();
@@ -123,12 +131,14 @@ class Worker {
   bool unsynced_ = false;  // something was written since the last sync started
   std::int64_t unsynced_since_us_ = 0;
   bool broken_ = false;  // a write or a sync failed: nothing is written before it was opened anew
-  bool full_ = false;    // ENOSPC or max_disk_bytes: tombstones only
+  bool log_doubtful_ = false;  // a sync failed: the page cache alone may hold what the logs do
+  bool full_ = false;          // ENOSPC or max_disk_bytes: tombstones only
   std::int64_t recovered_at_us_ = 0;
   std::int64_t tended_at_us_ = 0;
   bool resealing_ = false;
-  std::string reseal_from_;  // a row's key; empty: the first
-  std::int64_t reseal_at_us_ = 0;
+  std::string reseal_from_;           // a row's key; empty: the first
+  std::uint64_t reseal_skipped_ = 0;  // rows of this walk that do not open
+  std::int64_t reseal_due_us_ = 0;
   std::uint64_t executed_ = 0;  // operations since the last publish()
 
   // Shared.

@@ -13,6 +13,7 @@ using rocksdb::Slice;
 using rocksdb::Status;
 
 constexpr std::int64_t kRecoverIntervalUs = 1'000'000;
+constexpr std::int64_t kFlushIntervalUs = 5'000'000;
 constexpr std::int64_t kTendIntervalUs = 1'000'000;
 constexpr const char* kWaiting = "nothing is written after a disk error until it is opened anew";
 // A sync that takes longer than so many intervals is waited for: what a power cut may cost stays
@@ -25,12 +26,16 @@ Slice slice(std::string_view text) {
 
 }  // namespace
 
+Error Worker::no_room_at_all() {
+  return make_error(Errc::no_space, "ledger: the disk is full, and so is the memory for logouts");
+}
+
 void Worker::commit() {
-  if (gathered_.empty() && dirty_facts_.empty()) return;
+  if (gathered_.empty() && (dirty_facts_.empty() || database_->memory_is_full())) return;
   const Status status = write_batch();
   if (!status.ok()) {
     const Error error = to_error(status, "cannot write");
-    if (error.code == Errc::no_space && !gathered_.empty()) {
+    if (error.code == Errc::no_space && (!gathered_.empty() || !full_)) {
       retry_without_space(error);
     } else {
       refuse_all(error);
@@ -82,6 +87,7 @@ void Worker::written() {
   stats_.batches_total += 1;
 }
 
+// Also when it was not a logout that met the full disk: the next one finds the room.
 // Resuming would have RocksDB write its memory to a table file, which does not fit either; opening
 // again needs next to nothing.
 void Worker::retry_without_space(const Error& error) {
@@ -113,6 +119,7 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
   if (broken_) recover();
   if (const std::optional<Error> error = unusable()) return report_applied(token, *error);
   if (broken_) return report_applied(token, to_error(Status::IOError(kWaiting), doing));
+  if (database_->memory_is_full()) return report_applied(token, no_room_at_all());
   const std::string info = encode_info(next);
   batch.Put(database_->facts(), slice(kInfoKey), info).PermitUncheckedError();
   rocksdb::WriteOptions options;
@@ -120,7 +127,12 @@ void Worker::write_now(rocksdb::WriteBatch& batch, LedgerInfo next, StoreToken t
   const Status status = database_->db()->Write(options, &batch);
   broken_ = !status.ok();
   headers_.clear();
-  if (broken_) return report_applied(token, to_error(status, doing));
+  if (broken_) {
+    const Error error = to_error(status, doing);
+    log_doubtful_ |= error.code != Errc::no_space;
+    report_applied(token, error);
+    return error.code == Errc::no_space ? retry_without_space(error) : void();
+  }
   info_ = next;
   written();
   unsynced_ = false;
@@ -149,7 +161,7 @@ void Worker::start_sync() {
 void Worker::end_sync(const Result<void>& result) {
   const std::shared_ptr<const SyncedRows> rows = std::exchange(syncing_rows_, nullptr);
   if (!result) {
-    broken_ = unsynced_ = true;
+    broken_ = unsynced_ = log_doubtful_ = true;
     release_held(result.error());
     return note_error(result.error());
   }
@@ -214,9 +226,17 @@ void Worker::reopen() {
   recovered_at_us_ = mono_us();
   settle_held();
   headers_.clear();
-  broken_ = !database_->reopen();
-  if (broken_) return;
+  const bool in_memory = full_ && !log_doubtful_;
+  Result<void> opened = in_memory ? database_->reopen_in_memory() : database_->reopen();
+  if (!opened && opened.error().code == Errc::no_space && !in_memory && !log_doubtful_) {
+    full_ = true;
+    opened = database_->reopen_in_memory();
+  }
+  broken_ = !opened;
+  if (broken_) return note_error(opened.error());
+  log_doubtful_ = false;
   unsynced_ = false;  // opening synced or flushed every log
+  begin_reseal();     // of what the walk has written, the end may be lost
   // The batch that failed may be there after all, and with it its info.
   const Result<LedgerInfo> info = database_->read_info();
   if (!info) return;
@@ -252,13 +272,19 @@ void Worker::tend() {
 void Worker::watch_space(std::uint64_t used_bytes) {
   const bool over_limit = options_.max_disk_bytes != 0 && used_bytes >= options_.max_disk_bytes;
   if (over_limit) full_ = true;
-  // Room for the ballast, a table file and a log, so that it does not flap.
-  const std::uint64_t needed = options_.ballast_bytes + 2 * options_.write_buffer_bytes;
+  // Room for the ballast, a table file and a log, so that it does not flap; more where a full disk
+  // has left more in memory. It may find no room all the same, a quota say, and takes a second.
+  const bool in_memory = database_->in_memory();
+  const std::uint64_t needed =
+      options_.ballast_bytes + (in_memory ? 4 : 2) * options_.write_buffer_bytes;
   const bool room = folder_.free_bytes() >= needed;
   if (!room || over_limit) return;
+  if (in_memory && mono_us() - recovered_at_us_ < kFlushIntervalUs) return;
   const bool has_ballast = options_.ballast_bytes == 0 || folder_.has_ballast() ||
                            folder_.make_ballast(options_.ballast_bytes);
-  if (has_ballast) full_ = false;
+  if (!has_ballast) return;
+  full_ = false;
+  if (in_memory) reopen();
 }
 
 }  // namespace stayd

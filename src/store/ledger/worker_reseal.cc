@@ -15,15 +15,17 @@ namespace {
 
 // About a millisecond or two of work each 20 ms.
 constexpr std::int64_t kStepIntervalUs = 20'000;
-constexpr std::size_t kStepRows = 256;
+// After a step that the disk refused.
+constexpr std::int64_t kRetryUs = 1'000'000;
+constexpr std::size_t kStepValues = 256;  // rows, and elements of collections
 constexpr std::size_t kStepBytes = std::size_t{1} << 20;
 
 std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
-bool is_sealed_under(const Database& database, std::string_view row_key, const StoredRow& row,
-                     std::uint32_t data_key) {
+Result<bool> is_sealed_under(const Database& database, std::string_view row_key,
+                             const StoredRow& row, std::uint32_t data_key) {
   if (!row.packed) return false;
   if (!is_collection(row.meta.type)) return ValueCodec::sealed_under(row.payload) == data_key;
   if (!row.hashed) return false;
@@ -35,7 +37,13 @@ bool is_sealed_under(const Database& database, std::string_view row_key, const S
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     if (ValueCodec::sealed_under(view(it->value())) != data_key) return false;
   }
-  return it->status().ok();
+  if (!it->status().ok()) return to_error(it->status(), "cannot read a collection");
+  return true;
+}
+
+// Of a row that says nothing under any key that there is; any other error may pass.
+bool is_damage(const Error& error) {
+  return error.code == Errc::corrupt || error.code == Errc::newer_format;
 }
 
 }  // namespace
@@ -43,56 +51,81 @@ bool is_sealed_under(const Database& database, std::string_view row_key, const S
 void Worker::begin_reseal() {
   resealing_ = reseal_wanted(*database_);
   reseal_from_.clear();
+  reseal_skipped_ = 0;
   const std::lock_guard lock(mutex_);
   stats_.resealing = resealing_;
+  stats_.resealed = stats_.reseal_skipped = 0;
   stats_.data_key = database_->values().seals() ? database_->values().ring()->active().id : 0;
 }
 
+bool Worker::can_reseal() const {
+  return resealing_ && !broken_ && !full_ && database_->is_open();
+}
+
 void Worker::reseal_if_due() {
-  if (!resealing_ || broken_ || full_ || !database_->is_open()) return;
-  const std::int64_t now_us = mono_us();
-  if (now_us - reseal_at_us_ < kStepIntervalUs) return;
-  reseal_at_us_ = now_us;
+  if (!can_reseal() || mono_us() < reseal_due_us_) return;
+  reseal_due_us_ = mono_us() + kStepIntervalUs;
   std::string from = reseal_from_;
-  const std::uint64_t rows = gather_reseal(from);
-  const bool ends = from.empty();
-  if (ends) {
-    dirty_facts_[kSealedFact] = std::to_string(database_->values().ring()->active().id);
-  }
-  // After a failure: the same step again.
-  if ((rows > 0 || ends) && !write_batch().ok()) return batch_.clear();
+  const Result<ResealStep> step = gather_reseal(from);
+  Error error = step ? write_reseal(*step) : step.error();
   batch_.clear();
+  if (!error.message.empty()) {  // the same step again
+    reseal_due_us_ = mono_us() + kRetryUs;
+    return error.code == Errc::no_space ? retry_without_space(error) : note_error(error);
+  }
   reseal_from_ = std::move(from);
-  resealing_ = !ends;
+  reseal_skipped_ += step->skipped;
+  resealing_ = !step->ends;
   const std::lock_guard lock(mutex_);
-  stats_.resealed_total += rows;
+  stats_.reseal_skipped = reseal_skipped_;
+  stats_.resealed += step->rows;
   stats_.resealing = resealing_;
 }
 
-// Rows from `from` on into the batch; where to go on, or empty at the end. How many there are.
-std::uint64_t Worker::gather_reseal(std::string& from) {
+Error Worker::write_reseal(const ResealStep& step) {
+  if (step.ends) {  // with its rows or not at all
+    const std::string key = std::string(kFactPrefix) + kSealedFact;
+    const std::string fact = sealed_fact(*database_, reseal_skipped_ + step.skipped);
+    batch_.finish().Put(database_->facts(), key, fact).PermitUncheckedError();
+  }
+  if (step.rows == 0 && !step.ends) return {};
+  const rocksdb::Status status = write_batch();
+  if (!status.ok()) return to_error(status, "cannot seal older values anew");
+  return {};
+}
+
+// Rows from `from` on into the batch, and where to go on. Errors: the disk's; nothing of the step
+// counts then.
+Result<Worker::ResealStep> Worker::gather_reseal(std::string& from) {
   const std::uint32_t data_key = database_->values().ring()->active().id;
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(
       database_->db()->NewIterator(options, database_->meta()));
-  std::uint64_t gathered = 0;
+  ResealStep step;
   std::size_t visited = 0;
   for (it->Seek(from); it->Valid(); it->Next()) {
     from = it->key().ToString();
-    if (++visited > kStepRows || batch_.bytes() >= kStepBytes) return gathered;
+    if (visited >= kStepValues || batch_.bytes() >= kStepBytes) return step;
     const Result<StoredRow> row = decode_row(view(it->value()));
-    if (!row || row->meta.state != RowState::live || row->meta.type == ValueType::none) continue;
-    if (is_sealed_under(*database_, from, *row, data_key)) continue;
-    const Result<void> repacked = batch_.repack(from);
+    visited += 1 + (row && is_collection(row->meta.type) ? row->elements : 0);
+    const bool has_value =
+        row && row->meta.state == RowState::live && row->meta.type != ValueType::none;
+    if (row && !has_value) continue;
+    Result<bool> sealed = row ? is_sealed_under(*database_, from, *row, data_key) : row.error();
+    if (sealed && *sealed) continue;
+    const Result<void> repacked = sealed ? batch_.repack(from) : sealed.error();
     if (repacked) {
-      ++gathered;
-    } else {
-      note_error(repacked.error());  // it stays as it is: a read will name it
+      ++step.rows;
+      continue;
     }
+    if (!is_damage(repacked.error())) return repacked.error();
+    ++step.skipped;  // it stays as it is: a read will name it
+    note_error(repacked.error());
   }
-  if (it->status().ok()) from.clear();
-  return gathered;
+  if (!it->status().ok()) return to_error(it->status(), "cannot walk over the rows");
+  step.ends = true;
+  return step;
 }
 
 // SIGHUP: another master key, or the first.
@@ -104,9 +137,11 @@ void Worker::rekey(RekeyOne& operation) {
     report.error = *error;
   } else if (broken_) {
     report.error = make_error(Errc::unavailable, "ledger: the disk takes no writes");
-  } else if (const Result<void> unlocked = unlock(*database_, folder_, operation.at_rest);
+  } else if (const Result<void> unlocked = set_up_at_rest(*database_, folder_, operation.at_rest);
              !unlocked) {
     report.error = unlocked.error();
+    if (report.error.code == Errc::no_space) retry_without_space(report.error);
+    if (report.error.code == Errc::io) broken_ = log_doubtful_ = true;
   }
   if (report.error.message.empty()) begin_reseal();
   reports_.push_back(std::move(report));

@@ -52,6 +52,7 @@ Result<PostgresSession> session_of(const PGresult* result) {
   }
   PostgresSession out;
   out.writable = text_at(result, LookColumn::writable) == "t";
+  out.has_ring = text_at(result, LookColumn::has_ring) == "t";
   out.clock_ms = number_at(result, LookColumn::clock_ms);
   out.era_base = number_at(result, LookColumn::era) << kEraBits;
   out.epoch =

@@ -24,6 +24,7 @@ struct PostgresSession {
   std::string epoch;
   std::int64_t era_base = 0;  // the era's first change
   bool writable = false;
+  bool has_ring = false;
   std::int64_t clock_ms = 0;
   std::shared_ptr<const KeyRing> ring;  // nullptr: values are in clear
 };

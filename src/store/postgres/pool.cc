@@ -306,6 +306,10 @@ void Pool::finish_look(Link& link) {
   hinted_ |= look.listens;  // what others were told of before, this one was not
   const Result<PostgresSession>& session = look.session;
   if (!session) return lost(link, session.error());
+  if (session->has_ring && link.session.ring == nullptr) {  // connecting again refuses, in words
+    for (auto& one : links_) lost(*one, make_error(Errc::io, "backup: values are encrypted now"));
+    return;
+  }
   if (session->epoch != link.session.epoch || session->era_base != link.session.era_base) {
     for (auto& one : links_) lost(*one, make_error(Errc::io, "backup: the data is another one's"));
     return;

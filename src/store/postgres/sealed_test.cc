@@ -60,6 +60,26 @@ TEST_F(SealedBackup, AKeyOnOneSideOnlyIsRefused) {
   EXPECT_EQ(client.last_error.message, "");
 }
 
+// It used to write in clear for as long as its connections lasted.
+TEST_F(SealedBackup, WhoIsConnectedWithoutAKeyIsRefusedFromThenOn) {
+  PostgresOptions options = shared_server().options(database_);
+  options.look_interval_us = 10'000;
+  PostgresClient client(options);
+  client.write_one(put_row(live_row("a", 1, "in clear")));
+  ASSERT_TRUE(init(sealed_backup(database_, 'k')));
+  Hlc hlc = 1;
+  const std::int64_t limit_us = real_now().mono_us + 20'000'000;
+  while (client.last_error.message.empty() && real_now().mono_us < limit_us) {
+    client.write({put_row(live_row("a", ++hlc, "in clear"))});
+  }
+  const auto told = [&client] { return client.backup().status().error; };
+  while (told().find("no encryption key is given") == std::string::npos) {
+    ASSERT_LT(real_now().mono_us, limit_us) << told();
+    client.write({put_row(live_row("late", 1, "in clear"))});
+  }
+  EXPECT_EQ(sql("SELECT count(*) FROM stayd.rows WHERE key = 'late'"), "0");
+}
+
 TEST_F(SealedBackup, ManyAtOnceMakeOneRing) {
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {

@@ -36,7 +36,8 @@ const char* const kLook =
     "CASE WHEN pg_is_in_recovery() "
     "THEN lpad(upper(to_hex((SELECT timeline_id FROM pg_control_checkpoint()))), 8, '0') "
     "ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END, "
-    "current_setting('transaction_read_only') = 'off' FROM stayd.meta m";
+    "current_setting('transaction_read_only') = 'off', to_regclass('stayd.keys') IS NOT NULL "
+    "FROM stayd.meta m";
 
 // fillfactor: a touched row finds room on its own page. Autovacuum: rows are replaced all the time,
 // a fifth of a big table (the default) is too late; without the pause it keeps up.

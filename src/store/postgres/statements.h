@@ -45,6 +45,7 @@ enum class LookColumn : int {
   actual_home,  // where they are
   timeline,
   writable,
+  has_ring,  // values are sealed
 };
 
 // Creates the schema as of kSchemaVersion, with an id of its own. In a transaction of its own.
