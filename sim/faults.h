@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "sim/scheduler.h"
 #include "sim/servers.h"
+#include "store/backup/memory/memory_database.h"
 #include "store/faulty/faulty_store.h"
 
 namespace stayd::sim {

@@ -95,6 +95,9 @@ struct FleetContext {
   std::multiset<Hlc> recording;
   Now now;
 
+  // It is worth a client's time to ask.
+  bool can_read() const { return status.up && backup_ops.answers(); }
+  bool can_write() const { return status.writable && backup_ops.answers(); }
   std::int64_t in(std::int64_t ms) const { return now.mono_us + ms * 1000; }
 };
 

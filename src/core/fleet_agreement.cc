@@ -30,7 +30,7 @@ void FleetAgreement::decide(std::vector<Store::Change> changes, Store::RowsRead 
     one.keys.push_back(std::move(key));
     one.rows.push_back(std::move(row));
   }
-  c_.status.writable ? write(last_) : finish_alone(last_);
+  c_.can_write() ? write(last_) : finish_alone(last_);
 }
 
 // Nothing was to be decided.

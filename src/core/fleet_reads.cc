@@ -12,7 +12,7 @@ void FleetReads::load(const FullKey& key, Told told) {
   Read& read = at->second;
   (read.begun ? read.next : read.told).push_back(std::move(told));
   if (!added) return;
-  if (!c_.status.up) return begin(key, false);
+  if (!c_.can_read()) return begin(key, false);
   if (!shipper_.knows(key) || shipper_.contested(key)) return begin(key, true);
   ship(key);
 }

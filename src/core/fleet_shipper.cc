@@ -94,7 +94,7 @@ void FleetShipper::give_up_waiting() {
     const auto at = keys_.find(key);
     if (at != keys_.end()) {
       std::erase_if(at->second.waiting, [&](Waiting& one) {
-        if (c_.status.writable && one.until_us > c_.now.mono_us) return false;
+        if (c_.can_write() && one.until_us > c_.now.mono_us) return false;
         late.push_back(std::move(one.told));
         return true;
       });

@@ -76,7 +76,10 @@ void FleetStore::on_status(const BackupStatus& status) {
 }
 
 FleetStatus FleetStore::status() const {
-  return {c_.status, shipper_.unshipped(), shipper_.shipped_to(), feed_.read_at_us(),
+  BackupStatus backup = c_.status;
+  backup.up = c_.can_read();
+  backup.writable = c_.can_write();
+  return {backup, shipper_.unshipped(), shipper_.shipped_to(), feed_.read_at_us(),
           feed_.rows_taken(), passed_.size() - free_.size(), reads_.under_way(), agreement_.under_way()};
 }
 
@@ -137,7 +140,7 @@ void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyRe
   const bool through_redis = c_.judge != nullptr && c_.judge->trusts_redis();
   shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before), through_redis);
   const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
-  const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.status.writable;
+  const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.can_write();
   if (!told_later) return report(passed.token, error, result);
   shipper_.ship_now(
       passed.key, c_.options.told_after_ms,
