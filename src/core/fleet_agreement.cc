@@ -74,7 +74,8 @@ void FleetAgreement::run(Change& one) const {
     if (!changed[i] || is_there_already(rows[i].meta, before[i])) continue;
     one.keys.push_back(keys[i]);
     one.rows.push_back(rows[i]);
-    one.bases.push_back(rows[i].meta.base);  // as it was read
+    one.bases.push_back(before[i].base);
+    one.read.push_back(before[i].version());
   }
 }
 
@@ -116,6 +117,7 @@ void FleetAgreement::take(std::uint64_t number) {
     row.key = one.keys[i];
     row.record = std::move(one.rows[i].record);
     row.merged = shipped.merged;
+    row.base = one.read[i];
     c_.ledger.apply_one(std::move(row), c_.ledger_ops.token(*this, number << 20 | i),
                         one.durability);
     // What has been put on top of it meanwhile is made from it.

@@ -43,7 +43,8 @@ class FleetAgreement final : private StoreClient, private BackupClient {
     Answer answer;
     std::vector<FullKey> keys;
     std::vector<Row> rows;  // first as they are, then as they are to be
-    std::vector<Version> bases;
+    std::vector<Version> bases;  // of the rows as they were read
+    std::vector<Version> read;   // their versions
     std::vector<ApplyResult> results;
     std::size_t left = 0;  // of the keys: to be taken
     Error error;

@@ -81,6 +81,7 @@ void FleetReads::join(const FullKey& key) {
   // The ledger cannot be read: the backup has it all.
   const bool backup_knows = !read.alone && !shipper_.knows(key);
   if (!read.error.message.empty() && backup_knows) read.error = {};
+  const Version there = read.there.version();
   if (read.there.state != RowState::absent && read.error.message.empty()) {
     c_.clock.witness(read.there.hlc);
     const bool through_redis = read.there.through_redis;
@@ -92,8 +93,11 @@ void FleetReads::join(const FullKey& key) {
       Row theirs;
       apply(merge, theirs, c_.now.wall_ms);
       read.row = std::move(theirs);
+    } else if (there == read.row.meta.version()) {  // it came there, and the ledger was not told
+      read.row.meta.incarnation = merge.merged->incarnation;
     }
   }
+  if (!read.alone) read.row.meta.base = there;  // what is made of the row replaces that
   for (Told& told : read.next) load(key, std::move(told));
   for (std::size_t i = 0; i < read.told.size(); ++i) {
     const bool last = i + 1 == read.told.size();

@@ -201,7 +201,8 @@ ApplyOutcome apply_merge(Mutation& mutation, Row& row) {
   const RowMeta& there = *mutation.merged;
   const bool known = before.state != RowState::absent;
   if (known && mutation.kind == Mutation::Kind::merge) {
-    if (before.unshipped > Unshipped::touch) return ApplyOutcome::superseded;
+    const bool made_from_it = mutation.base != Version{} && mutation.base == before.version();
+    if (before.unshipped > Unshipped::touch && !made_from_it) return ApplyOutcome::superseded;
     const bool same = before.base == there.version() && before.state == there.state &&
                       before.incarnation == there.incarnation;
     if (same) {
