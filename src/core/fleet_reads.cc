@@ -19,7 +19,7 @@ void FleetReads::load(const FullKey& key, Told told) {
 
 void FleetReads::ship(const FullKey& key) {
   shipper_.ship_now(key, c_.options.deadline_ms,
-                    [this, key](bool shipped) { begin(key, shipped); });
+                    [this, key](bool) { begin(key, c_.can_read()); });
 }
 
 void FleetReads::begin(const FullKey& key, bool ask) {

@@ -37,10 +37,10 @@ void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
   if (!entry.under_way) due_.emplace(due_us, key);
 }
 
-void FleetShipper::ship_now(const FullKey& key, std::int64_t wait_ms, Told told) {
+void FleetShipper::ship_now(const FullKey& key, std::int64_t wait_ms, Told told, bool logout) {
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
-  entry.waiting.push_back({std::move(told), c_.in(wait_ms)});
+  entry.waiting.push_back({std::move(told), c_.in(wait_ms), logout});
   waited_for_[key] = true;
   if (entry.under_way) {
     entry.again = true;
@@ -267,17 +267,22 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
     c_.judge->on_foreign(key, meta_of(there), there.through_redis);
     return put_off(key, 0);
   }
+  const RowMeta theirs = meta_of(there);
+  const RowMeta& ours = entry.row.meta;
+  // Agreed upon since, and made of ours.
+  const bool own = host_of(theirs.origin) == host_of(c_.options.origin);
+  if (own && theirs.version() > ours.version()) return take_theirs(key, there);
   // A session of later than what is there: Redis had nothing when it was opened (B2).
-  if (entry.row.meta.incarnation > there.incarnation) return go_on_top(key, there);
+  if (ours.incarnation > there.incarnation) return go_on_top(key, there);
   // A logout that a client waits for ends whatever is there.
-  const bool logout = entry.row.meta.state == RowState::tomb;
-  if (logout && there.state == RowState::live && !entry.waiting.empty()) {
+  const bool logout = ours.state == RowState::tomb;
+  const bool awaited = std::ranges::any_of(entry.waiting, &Waiting::logout);
+  if (logout && there.state == RowState::live && awaited) {
     return go_on_top(key, there);
   }
   if (logout && there.state == RowState::tomb) return take_theirs(key, there);
   if (entry.judged_us == 0) entry.judged_us = c_.now.mono_us;
-  const RowMeta theirs = meta_of(there);
-  switch (c_.judge->judge(key, entry.row.meta, theirs, entry.judged_us)) {
+  switch (c_.judge->judge(key, ours, theirs, entry.judged_us)) {
     case Verdict::wait:
       return put_off(key, kVerdictMs);
     case Verdict::theirs:

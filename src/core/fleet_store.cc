@@ -144,7 +144,8 @@ void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyRe
   if (!told_later) return report(passed.token, error, result);
   shipper_.ship_now(
       passed.key, c_.options.told_after_ms,
-      [this, token = passed.token, error, result](bool) { report(token, error, result); });
+      [this, token = passed.token, error, result](bool) { report(token, error, result); },
+      passed.tomb);
 }
 
 // An expiry that is put off is known for so long to the backup that it may wait; one that is nearer
