@@ -80,8 +80,8 @@ void Instance::start_fleet() {
   const auto way = [this] {
     return 100 + static_cast<std::int64_t>(engine_random_->below(kBackupWayUs));
   };
-  backup_ = std::make_unique<MemoryBackup>(
-      *database_, [way] { return MemoryBackup::Latency{way(), way()}; });
+  backup_ = std::make_unique<MemoryBackup>(*database_,
+                                           [way] { return MemoryBackup::Latency{way(), way()}; });
   backup_->cut_off = cut_from_backup_;
   FleetOptions fleet;
   fleet.origin = next_origin(disk_, *engine_random_);
@@ -96,7 +96,9 @@ void Instance::cut_from_backup(bool yes) {
 std::string Instance::fleet_text() const {
   if (!fleet_) return "";
   const FleetStatus status = fleet_->status();
-  return ", unshipped " + std::to_string(status.unshipped) + ", reads " + std::to_string(status.reads) + ", agreements " + std::to_string(status.agreements) + ", passed " + std::to_string(status.passed);
+  return ", unshipped " + std::to_string(status.unshipped) + ", reads " +
+         std::to_string(status.reads) + ", agreements " + std::to_string(status.agreements) +
+         ", passed " + std::to_string(status.passed);
 }
 
 // What is due is done and told; then again at the next time that something is.

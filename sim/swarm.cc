@@ -114,7 +114,8 @@ std::string describe(const WorldOptions& options) {
   if (options.found_by == FoundBy::sentinels) out += "Sentinels; ";
   if (options.found_by == FoundBy::name) out += "a name that moves; ";
   if (*options.instances > 1) {
-    out += std::to_string(*options.instances) + (options.fleet ? " stayds of a fleet, " : " stayds, ") +
+    out += std::to_string(*options.instances) +
+           (options.fleet ? " stayds of a fleet, " : " stayds, ") +
            std::to_string(*options.users.roaming_percent) + "% of the sessions roam; ";
   }
   out += std::to_string(*options.users.sessions) + " sessions, up to " +

@@ -186,8 +186,8 @@ class Users final : private CallSink {
   std::string violation_;
   FullKey violated_key_;
   std::string last_reply_;
-  int without_backup_ = 0;             // faults that keep somebody from it
-  std::int64_t backup_back_us_ = 0;    // the last one has ended
+  int without_backup_ = 0;           // faults that keep somebody from it
+  std::int64_t backup_back_us_ = 0;  // the last one has ended
 };
 
 }  // namespace stayd::sim

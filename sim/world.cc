@@ -221,7 +221,9 @@ bool World::heal_and_check() {
   std::uint64_t calls = 0;
   for (const auto& one : instances) calls += one->alive() ? one->calls_under_way() : 0;
   if (users.under_way() != 0 || calls != 0) {
-    users.fail(options.watched.value_or(FullKey()), std::to_string(users.under_way()) + " calls were never answered" + instances[0]->fleet_text());
+    users.fail(options.watched.value_or(FullKey()), std::to_string(users.under_way()) +
+                                                        " calls were never answered" +
+                                                        instances[0]->fleet_text());
     return false;
   }
   if (!in_step()) users.fail({}, "out of step again without a fault: " + out_of_step());

@@ -69,7 +69,7 @@ class World {
   Diary diary{scheduler};
   Random random;
   Servers servers;
-  RedisModel& redis;  // the first one
+  RedisModel& redis;      // the first one
   MemoryDatabase backup;  // of a fleet
   const Instances instances;
   Instance& instance;  // the first one

@@ -125,7 +125,8 @@ struct Call {
     slot = InFlightTable::kNone;
     hlc = held_from = made_from = agreed_from = 0;
     in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created =
-        unrecorded = alone = outpaced = marked = elsewhere = redirected = buried = logged_out = false;
+        unrecorded = alone = outpaced = marked = elsewhere = redirected = buried = logged_out =
+            false;
     metas.clear();
     revived.clear();
     gone.clear();

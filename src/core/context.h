@@ -105,9 +105,9 @@ struct CoreContext {
   // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
   KeyMap<Hlc> unwritten_tombs;
   Unrecorded unrecorded;
-  FleetView* fleet = nullptr;     // of a fleet
-  std::multiset<Hlc> making;      // ... versions that may be in Redis and not in the ledger yet
-  Mark mark;  // what a row confirmed by Redis now is marked with
+  FleetView* fleet = nullptr;  // of a fleet
+  std::multiset<Hlc> making;   // ... versions that may be in Redis and not in the ledger yet
+  Mark mark;                   // what a row confirmed by Redis now is marked with
 
   // What another Redis holds counts again when that one is used (docs/adr/0015).
   bool one_of_several() const { return !options.region.empty(); }

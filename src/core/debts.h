@@ -49,7 +49,8 @@ class Debts {
   // A scan of the ledger has found whatever the table could not hold.
   void mark_complete() { complete_ = true; }
   // The lowest version of our own owed; 0 when there is no debt, ~0 when all are foreign. Walks at
-  // most kLowestScan entries: beyond that it answers the lowest ever owed since the table was last empty, which is never too high.
+  // most kLowestScan entries: beyond that it answers the lowest ever owed since the table was last
+  // empty, which is never too high.
   Hlc lowest() const;
   void clear();
 

@@ -34,12 +34,6 @@ void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned, Replica* repl
 
 Engine::~Engine() = default;
 
-void Engine::join(FleetStore& store) {
-  fleet_.reset(new FleetView(c_, store, *this));  // NOLINT: a private base
-  c_.fleet = fleet_.get();
-  store.set_judge(c_.fleet);
-}
-
 void Engine::start(Now now) {
   c_.now = now;
   c_.instance = c_.store.fact("instance");
@@ -287,13 +281,6 @@ void Engine::hold_position(Call& call, Hlc hlc) {
   shard_.hold_position(hlc);
 }
 
-// Of a fleet: what Redis may have done and the ledger does not have is told to nobody as shipped.
-void Engine::note_making(Call& call) {
-  if (c_.fleet == nullptr || call.made_from != 0) return;
-  call.made_from = call.hlc;
-  c_.making.insert(call.hlc);
-}
-
 // --- parts of a call that are under way
 
 std::uint64_t Engine::sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {
@@ -361,6 +348,11 @@ void Engine::advance(Call& call) {
 }
 
 // --- what the other parts tell us
+
+void Engine::on_read_back_wanted(const FullKey& key) {
+  c_.cache.erase(key);
+  adopter_.want(key, true);
+}
 
 void Engine::on_trust(Trust trust) {
   if (trust == Trust::out) adopter_.on_link_lost();

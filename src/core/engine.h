@@ -167,7 +167,6 @@ class Engine final : public CallHandler,
   void advance(Call& call);
   void fill(Mutation& mutation, Hlc hlc) const;
   void hold_position(Call& call, Hlc hlc);
-  void note_making(Call& call);
 
   // --- engine_redis.cc: the way through Redis
   void to_redis(Call& call);
@@ -236,13 +235,16 @@ class Engine final : public CallHandler,
   void remember_absences(const Call& call);
   void forget_absences(const Call& call);
 
+  // --- engine_fleet.cc: stayds share a backup
+  void note_making(Call& call);
+  Store::RowsRead rows_of(const Call& call);
+  void run_again(Call& call);
+  void owe_agreed(Call& call);
+
   // --- engine_standin.cc: Redis is not asked
   void to_standin(Call& call);
   void load_rows(Call& call);
-  void run_again(Call& call);
-  Store::RowsRead rows_of(const Call& call);
   static void bury(Row& row, Hlc hlc);
-  void owe_agreed(Call& call);
   void load_more(Call& call);
   void on_rows_loaded(Call& call);
   void execute_on_rows(const Call& call, std::string& reply, std::vector<Mutation>& effects);
@@ -338,19 +340,13 @@ class Engine final : public CallHandler,
   // ShardEvents, AdopterEvents
   void on_trust(Trust trust) override;
   void on_debt_settled(const FullKey& key) override;
-  void on_read_back_wanted(const FullKey& key) override {
-    c_.cache.erase(key);
-    adopter_.want(key, true);
-  }
+  void on_read_back_wanted(const FullKey& key) override;
   void on_redis_is_truth(std::string_view why) override;
   void on_slot_elsewhere() override {
     if (slot_events_ != nullptr) slot_events_->on_slot_elsewhere();
   }
   void on_push(std::string_view frame) override;
-  void on_foreign_row(const FullKey& key) override {  // FleetViewEvents
-    c_.cache.erase(key);
-    absences_.forget(key);
-  }
+  void on_foreign_row(const FullKey& key) override { on_adopted(key); }  // FleetViewEvents
   void on_adopted(const FullKey& key) override {
     c_.cache.erase(key);
     absences_.forget(key);
@@ -392,8 +388,7 @@ class Engine final : public CallHandler,
   std::string request_;              // scratch
   std::vector<Mutation> mutations_;  // scratch
   ReplySink swallow_;
-  std::map<std::uint64_t, FullKey>
-      cursors_;  // SCANs under way on the ledger; the oldest goes first
+  std::map<std::uint64_t, FullKey> cursors_;  // SCANs on the ledger; the oldest goes first
   std::uint64_t next_cursor_ = 0;
   std::deque<std::pair<std::uint64_t, FullKey>> told_absent_;  // (client, key): evidence for fences
   double p99_us_ = 0;  // decaying estimate of Redis' slow replies

@@ -331,7 +331,8 @@ void Engine::on_write(Call& call, std::string_view frame) {
   const ReplyClass reply_class = classify_reply(frame);
   if (guarded && reply_class == ReplyClass::no_script) {
     request_.clear();
-    const auto loads = static_cast<std::uint32_t>(append_script_loads(request_, c_.fleet != nullptr));
+    const auto loads =
+        static_cast<std::uint32_t>(append_script_loads(request_, c_.fleet != nullptr));
     c_.upstream->send(request_, -1, swallow_, 0, command_deadline_us(), loads);
     c_.keys.remove_in_flight(call);
     c_.keys.unlock(call);

@@ -49,12 +49,6 @@ void Engine::load_rows(Call& call) {
   load_more(call);
 }
 
-// Another stayd has changed a row since it was read.
-void Engine::run_again(Call& call) {
-  if (!call.locks_held) c_.keys.lock(call);
-  load_rows(call);
-}
-
 // A logout that the ledger could not take.
 void Engine::bury(Row& row, Hlc hlc) {
   row.record = {};
@@ -69,7 +63,7 @@ void Engine::load_more(Call& call) {
     const std::uint32_t i = call.asked;
     const FullKey& key = call.keys[i];
     if (working_.contains(key)) continue;  // named twice
-    if (c_.fleet != nullptr) {  // the others may have changed it
+    if (c_.fleet != nullptr) {             // the others may have changed it
       working_.emplace(key, Row{});
       c_.store.load_exact(key, store_token(call, SubKind::row, i));
     } else if (const auto tomb = c_.unwritten_tombs.find(key); tomb != c_.unwritten_tombs.end()) {
@@ -173,15 +167,6 @@ void Engine::execute_on_rows(const Call& call, std::string& reply, std::vector<M
   execute({call.spec, &call.args, call.db, c_.now.wall_ms}, workspace, reply, effects);
 }
 
-Store::RowsRead Engine::rows_of(const Call& call) {
-  Store::RowsRead out;
-  for (const FullKey& key : call.keys) {
-    const auto same = [&key](const auto& one) { return one.first == key; };
-    if (std::ranges::none_of(out, same)) out.emplace_back(key, working_[key]);
-  }
-  return out;
-}
-
 void Engine::run_standin(Call& call) {
   std::vector<Mutation> effects;
   Store::RowsRead read;
@@ -252,16 +237,6 @@ void Engine::run_standin(Call& call) {
   }
   if (c_.fleet == nullptr) return apply_effects(std::move(changes), durability);
   c_.store.apply_agreed(std::move(changes), std::move(read), durability);
-}
-
-// The backup has what the call has written. A repair may have read the rows before that, and have
-// taken the debts for paid.
-void Engine::owe_agreed(Call& call) {
-  for (const FullKey& key : call.keys) {
-    const auto it = working_.find(key);
-    if (it == working_.end() || it->second.meta.hlc < call.agreed_from) continue;
-    c_.debts.add_agreed(key, it->second.meta.hlc, c_.hlc.next(c_.now.wall_ms));
-  }
 }
 
 // Of one command or block: all of them or none (MULTI, RENAME).
@@ -358,8 +333,8 @@ void Engine::release_rows(Call& call) {
   for (const FullKey& key : call.keys) {
     const auto it = working_.find(key);
     if (it == working_.end()) continue;
-    const bool keep = c_.fleet == nullptr &&
-        (!shard_.trusted() || c_.debts.has(key)) && it->second.meta.state != RowState::absent;
+    const bool keep = c_.fleet == nullptr && (!shard_.trusted() || c_.debts.has(key)) &&
+                      it->second.meta.state != RowState::absent;
     if (keep) c_.cache.put(key, std::move(it->second));
     working_.erase(it);
   }

@@ -36,7 +36,8 @@ std::string origin_text(std::uint64_t origin) {
 // `seen` tells of four entries since then: the first may have been there before, the second may
 // have been made before, what the third says of the clock is later.
 bool FleetHostSeen::shipped_since(std::int64_t mono_us) const {
-  const auto first = std::ranges::find_if(seen, [=](const auto& one) { return one.first >= mono_us; });
+  const auto first =
+      std::ranges::find_if(seen, [mono_us](const auto& one) { return one.first >= mono_us; });
   if (seen.end() - first < 3) return false;
   return entry.shipped_to >= (first + 2)->second;
 }

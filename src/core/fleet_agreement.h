@@ -42,7 +42,7 @@ class FleetAgreement final : private StoreClient, private BackupClient {
     Durability durability = Durability::written;
     Answer answer;
     std::vector<FullKey> keys;
-    std::vector<Row> rows;  // first as they are, then as they are to be
+    std::vector<Row> rows;       // first as they are, then as they are to be
     std::vector<Version> bases;  // of the rows as they were read
     std::vector<Version> read;   // their versions
     std::vector<ApplyResult> results;

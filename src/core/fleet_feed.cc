@@ -65,9 +65,8 @@ bool FleetFeed::has_lost_its_end(const BackupHosts& read) {
 void FleetFeed::take_hosts(const BackupHosts& read) {
   std::vector<FleetHostSeen> hosts;
   for (const BackupHost& entry : read.hosts) {
-    const auto known = std::ranges::find_if(hosts_, [&](const FleetHostSeen& one) {
-      return one.entry.instance == entry.instance;
-    });
+    const auto known = std::ranges::find_if(
+        hosts_, [&](const FleetHostSeen& one) { return one.entry.instance == entry.instance; });
     FleetHostSeen host = known == hosts_.end() ? FleetHostSeen() : std::move(*known);
     host.entry = entry;
     host.told_ago_ms = read.clock_ms - entry.seen_ms;

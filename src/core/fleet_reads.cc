@@ -7,6 +7,15 @@
 
 namespace stayd {
 
+namespace {
+
+// The backup keeps one tombstone for an incarnation.
+bool both_buried(const RowMeta& a, const RowMeta& b) {
+  return a.state == RowState::tomb && b.state == RowState::tomb && a.incarnation == b.incarnation;
+}
+
+}  // namespace
+
 void FleetReads::load(const FullKey& key, Told told) {
   const auto [at, added] = reads_.try_emplace(key);
   Read& read = at->second;
@@ -18,8 +27,7 @@ void FleetReads::load(const FullKey& key, Told told) {
 }
 
 void FleetReads::ship(const FullKey& key) {
-  shipper_.ship_now(key, c_.options.deadline_ms,
-                    [this, key](bool) { begin(key, c_.can_read()); });
+  shipper_.ship_now(key, c_.options.deadline_ms, [this, key](bool) { begin(key, c_.can_read()); });
 }
 
 void FleetReads::begin(const FullKey& key, bool ask) {
@@ -89,7 +97,8 @@ void FleetReads::join(const FullKey& key) {
     if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
       c_.judge->on_foreign(key, read.row.meta, through_redis);
       c_.ledger.apply_one(merge, 0, Durability::written);
-    } else if (is_newer(*merge.merged, read.row.meta)) {  // and ours is being judged
+    } else if (is_newer(*merge.merged, read.row.meta) ||
+               both_buried(*merge.merged, read.row.meta)) {  // and ours is being judged
       Row theirs;
       apply(merge, theirs, c_.now.wall_ms);
       read.row = std::move(theirs);

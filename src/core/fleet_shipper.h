@@ -35,8 +35,8 @@ class FleetShipper final : private StoreClient, private BackupClient {
   // The ledger's row has changed, and has version `hlc`, which may wait for so long.
   // `through_redis`: Redis has executed it.
   void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms, bool through_redis);
-  // At once. `told` is called exactly once, later; after `wait_ms` at the latest. `logout`: a client
-  // waits to be told that it is logged out.
+  // At once. `told` is called exactly once, later; after `wait_ms` at the latest. `logout`: a
+  // client waits to be told that it is logged out.
   void ship_now(const FullKey& key, std::int64_t wait_ms, Told told, bool logout = false);
   // The feed has shown a row of the key that the ledger did not take. Did it come after what is on
   // its way to the backup now, no conflict will tell: the backup is asked once more.
@@ -60,7 +60,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   };
   struct Key {
     bool through_redis = true;  // all of it
-    Hlc first = 0;  // the lowest version that may be unshipped
+    Hlc first = 0;              // the lowest version that may be unshipped
     std::int64_t due_us = 0;
     bool under_way = false;
     bool again = false;          // changed since it was read

@@ -79,8 +79,14 @@ FleetStatus FleetStore::status() const {
   BackupStatus backup = c_.status;
   backup.up = c_.can_read();
   backup.writable = c_.can_write();
-  return {backup, shipper_.unshipped(), shipper_.shipped_to(), feed_.read_at_us(),
-          feed_.rows_taken(), passed_.size() - free_.size(), reads_.under_way(), agreement_.under_way()};
+  return {backup,
+          shipper_.unshipped(),
+          shipper_.shipped_to(),
+          feed_.read_at_us(),
+          feed_.rows_taken(),
+          passed_.size() - free_.size(),
+          reads_.under_way(),
+          agreement_.under_way()};
 }
 
 // --- what the ledger does

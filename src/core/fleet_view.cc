@@ -8,7 +8,7 @@
 namespace stayd {
 
 namespace {
-constexpr std::int64_t kAtWorkUs = 3'000'000;  // after its last heartbeat (R12)
+constexpr std::int64_t kAtWorkUs = 3'000'000;   // after its last heartbeat (R12)
 constexpr std::int64_t kPendingUs = 1'000'000;  // two heartbeats, and what they take
 constexpr std::int64_t kVerdictUs = 500'000;
 }  // namespace
@@ -105,11 +105,12 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool throu
   events_.on_foreign_row(key);
   pending_.erase(key);
   if (trust_ == Trust::out) return;
-  const bool is_here = is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))]
-                                      : here(key, theirs);
+  const bool is_here =
+      is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))] : here(key, theirs);
   if (is_here) return;
   if (c_.debts.has(key)) return c_.debts.add_foreign(key, theirs.hlc);
-  const bool decides = through_redis && !is_own(theirs) && at_work(host_of(theirs.origin), db_of(key));
+  const bool decides =
+      through_redis && !is_own(theirs) && at_work(host_of(theirs.origin), db_of(key));
   if (!decides) return owe(key, theirs);
   pending_[key] = {theirs, c_.now.mono_us};
 }

@@ -91,13 +91,15 @@ struct Script {
   std::string sha1;
 };
 
-std::string repair_if(std::string_view condition) { return std::string(condition).append(kRepair); }
+std::string repair_if(std::string_view condition) {
+  return std::string(condition).append(kRepair);
+}
 
 const Script& script(std::size_t index) {
   static const std::array<Script, 6> kScripts{
-      Script(std::string(kGuard)),           Script(std::string(kHeartbeat)),
-      Script(repair_if(kRepairIfLeased)),    Script(std::string(kReadBack)),
-      Script(std::string(kLease)),           Script(repair_if(kRepairIfUnchanged))};
+      Script(std::string(kGuard)),        Script(std::string(kHeartbeat)),
+      Script(repair_if(kRepairIfLeased)), Script(std::string(kReadBack)),
+      Script(std::string(kLease)),        Script(repair_if(kRepairIfUnchanged))};
   return kScripts[index];
 }
 
@@ -158,9 +160,8 @@ int append_script_loads(std::string& out, bool of_fleet) {
 
 void append_lease(std::string& out, std::string_view key, std::string_view lease,
                   std::string_view token, std::string_view owner, std::int64_t ttl_ms) {
-  append_request(out,
-                 {"EVALSHA", script(4).sha1, "2", key, lease, token, std::to_string(ttl_ms),
-                  owner});
+  append_request(
+      out, {"EVALSHA", script(4).sha1, "2", key, lease, token, std::to_string(ttl_ms), owner});
 }
 
 void append_guarded(std::string& out, std::string_view key, const Args& args) {

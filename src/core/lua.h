@@ -32,7 +32,8 @@ void append_repair(std::string& out, std::string_view key, std::string_view leas
 
 // B8 (docs/adr/0016): takes the lease, if it is free or `owner`'s own, which an earlier connection
 // may have left. Reply: a digest of what the key holds, empty if there is none; null: it is not
-// free. For append_repair(..., if_unchanged) the token is then OWNER TOKEN:DIGEST, without blanks: it writes if the key holds the same still. A record without value removes the key.
+// free. For append_repair(..., if_unchanged) the token is then OWNER TOKEN:DIGEST, without blanks:
+// it writes if the key holds the same still. A record without value removes the key.
 void append_lease(std::string& out, std::string_view key, std::string_view lease,
                   std::string_view token, std::string_view owner, std::int64_t ttl_ms);
 

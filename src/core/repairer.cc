@@ -129,7 +129,8 @@ bool Repairer::write_exactly(std::size_t index, const Row& row) {
   append_repair(request_, key_of(item.key), lease_key(c_.place, key_of(item.key)), item.token,
                 live ? row.record : Record{}, live ? c_.redis_time(row.meta.expires_at_ms) : 0,
                 false, true);
-  c_.upstream->send(request_, db_of(item.key), *this, tag(index), c_.deadline_us(kRepairDeadlineMs));
+  c_.upstream->send(request_, db_of(item.key), *this, tag(index),
+                    c_.deadline_us(kRepairDeadlineMs));
   return true;
 }
 

@@ -88,7 +88,7 @@ class Repairer final : private ReplyHandler, private StoreClient {
   std::size_t waiting_ = 0;  // replies or loads of the current step
   std::size_t unfinished_ = 0;
   bool leasing_ = false;
-  std::int64_t leased_us_ = 0;    // of a fleet: since then Redis may not change unseen
+  std::int64_t leased_us_ = 0;       // of a fleet: since then Redis may not change unseen
   std::vector<std::size_t> parked_;  // items that wait until all have shipped
 };
 
