@@ -170,7 +170,7 @@ int main(int argc, char** argv) {
   bench.batch = argument(argc, argv, 4, 500);
   bench.connections = argument(argc, argv, 5, 4);
   bench.hlc = static_cast<Hlc>(real_now().mono_us);
-  PostgresOptions options;
+  BackupOptions options;
   options.url = argv[1];
   options.now = real_now;
   options.connections = static_cast<int>(bench.connections);
