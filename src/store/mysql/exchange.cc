@@ -11,6 +11,9 @@ namespace stayd::mysql {
 namespace {
 
 constexpr const char* kCharset = "binary";  // bytes are bytes
+// None that sends the password as it is to whoever asks.
+constexpr const char* kAuthentication =
+    "mysql_native_password,client_ed25519,caching_sha2_password,sha256_password";
 
 // What poll() says now. The library must not be told that it is connected when it is not.
 int ready_for(int fd, int waiting) {
@@ -65,6 +68,7 @@ void Exchange::set_options(const Target& target) {
   mysql_options(mysql, MYSQL_SET_CHARSET_NAME, kCharset);
   const unsigned none = 0;  // a server may not ask for our files
   mysql_options(mysql, MYSQL_OPT_LOCAL_INFILE, &none);
+  mysql_optionsv(mysql, MARIADB_OPT_RESTRICTED_AUTH, kAuthentication);
   const unsigned protocol = target.socket.empty() ? MYSQL_PROTOCOL_TCP : MYSQL_PROTOCOL_SOCKET;
   mysql_options(mysql, MYSQL_OPT_PROTOCOL, &protocol);
   const my_bool tls = target.tls != Tls::disabled;
@@ -135,7 +139,8 @@ Exchange::State Exchange::run() {
     if (take_step()) continue;
     step_ = Step::idle;
     packet_.clear();
-    return error_ && error_->fatal ? State::lost : State::done;
+    // (The library closes the connection after errors of its own.)
+    return error_ && (error_->fatal || fd() < 0) ? State::lost : State::done;
   }
   return State::waiting;
 }
@@ -143,12 +148,19 @@ Exchange::State Exchange::run() {
 // Goes on from a step that has ended. False: there is nothing left.
 bool Exchange::take_step() {
   MYSQL* mysql = mysql_.get();
-  if (step_ == Step::connect) return connected_ == nullptr && failed();
+  if (step_ == Step::connect) {
+    if (connected_ == nullptr) return failed();
+    // To the library that is no error, unless it must also know who the server is.
+    if (target_.tls != Tls::disabled && mysql_get_ssl_cipher(mysql) == nullptr) {
+      error_ = error_of(2026, "the server offers no TLS; ssl-mode=disabled goes without");
+    }
+    return false;
+  }
   if (step_ == Step::store) {
     if (stored_ == nullptr) return failed();
     results_.emplace_back(stored_, 0);
   } else {
-    if (code_ > 0) return failed();
+    if (code_ != 0) return failed();  // -1 where it could not even be sent
     if (mysql_field_count(mysql) > 0) {
       step_ = Step::store;
       waiting_ = mysql_store_result_start(&stored_, mysql);
@@ -163,7 +175,9 @@ bool Exchange::take_step() {
 }
 
 bool Exchange::failed() {
-  error_ = error_of(mysql_errno(mysql_.get()), mysql_error(mysql_.get()));
+  const unsigned number = mysql_errno(mysql_.get());
+  error_ = number == 0 ? error_of(2013, "the server's answer makes no sense")
+                       : error_of(number, mysql_error(mysql_.get()));
   return false;
 }
 

@@ -47,7 +47,7 @@ State MysqlLink::run(State state) {
     } else {
       return end();
     }
-    if (idle()) return State::done;
+    if (doing_ == Doing::nothing) return State::done;
   }
   return state;
 }

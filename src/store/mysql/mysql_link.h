@@ -21,7 +21,7 @@ class MysqlLink final : public BackupLink {
   int fd() const override { return exchange_->fd(); }
   // What has ended within its start is asked for at once.
   bool wants_to_write() const override { return ended_ || (exchange_->events() & POLLOUT) != 0; }
-  bool idle() const override { return doing_ == Doing::nothing; }
+  bool idle() const override { return doing_ == Doing::nothing && !ended_; }
   Result<bool> start(const BackupOperation& operation) override;
   bool start_look() override;
   State advance() override;
