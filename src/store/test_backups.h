@@ -287,8 +287,8 @@ class SealedMariadbSubject : public BackupSubject {
       sealed_options(shared_mariadb().options(shared_mariadb().make_database()), 'k');
 };
 
-using BackupSubjects = ::testing::Types<MemoryBackupSubject, PostgresBackupSubject,
-                                        SealedBackupSubject, MariadbBackupSubject,
-                                        SealedMariadbSubject>;
+using BackupSubjects =
+    ::testing::Types<MemoryBackupSubject, PostgresBackupSubject, SealedBackupSubject,
+                     MariadbBackupSubject, SealedMariadbSubject>;
 
 }  // namespace stayd::test

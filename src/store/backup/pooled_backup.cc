@@ -39,7 +39,7 @@ void PooledBackup::read(std::vector<FullKey> keys, BackupToken token, std::int64
 }
 
 void PooledBackup::feed(FeedCursor after, std::size_t limit, BackupToken token,
-                          std::int64_t deadline_us) {
+                        std::int64_t deadline_us) {
   ask({FeedRequest{std::move(after), limit}, token, deadline_us}, std::nullopt);
 }
 

@@ -14,8 +14,8 @@ namespace stayd {
 Result<std::shared_ptr<const KeyRing>> open_backup_ring(const std::string& bytes,
                                                         const MasterKeys& masters);
 
-// What is to be stored instead: the same ring under the first of `masters`, or a new one where there
-// is none. nullopt: it stands there already.
+// What is to be stored instead: the same ring under the first of `masters`, or a new one where
+// there is none. nullopt: it stands there already.
 Result<std::optional<std::string>> wrap_backup_ring(const std::string& bytes,
                                                     const MasterKeys& masters);
 

@@ -57,10 +57,10 @@ Result<bool> MysqlAdmin::has_schema() {
 Result<void> MysqlAdmin::create() {
   const Result<std::vector<Rows>> made = connection_.exec(mysql::kCreateTables);
   if (!made) return made.error();
-  const Result<std::vector<Rows>> begun = connection_.exec(fmt::format(
-      "INSERT INTO stayd_meta (one, version, id, era, home, last_change) "
-      "VALUES (1, {}, REPLACE(UUID(), '-', ''), 0, '', 0)",
-      mysql::kSchemaVersion));
+  const Result<std::vector<Rows>> begun = connection_.exec(
+      fmt::format("INSERT INTO stayd_meta (one, version, id, era, home, last_change) "
+                  "VALUES (1, {}, REPLACE(UUID(), '-', ''), 0, '', 0)",
+                  mysql::kSchemaVersion));
   if (!begun) return begun.error();
   return {};
 }
@@ -83,8 +83,9 @@ Result<BackupAdmin::Made> MysqlAdmin::init() {
   if (!seen) return seen.error();
   if (!*there) {
     // Where it has been made is where it is at home.
-    const auto home = connection_.exec(fmt::format(
-        "UPDATE stayd_meta SET era = 1, home = {} WHERE era = 0", mysql::quoted(seen->actual_home)));
+    const auto home =
+        connection_.exec(fmt::format("UPDATE stayd_meta SET era = 1, home = {} WHERE era = 0",
+                                     mysql::quoted(seen->actual_home)));
     if (!home) return home.error();
   }
   if (!options_.master_keys.empty()) {
@@ -100,10 +101,10 @@ Result<void> MysqlAdmin::make_ring() {
   const Result<std::optional<std::string>> next = wrap_backup_ring(*bytes, options_.master_keys);
   if (!next) return next.error();
   if (!*next) return {};
-  const auto written = connection_.exec(
-      fmt::format("INSERT INTO stayd_keys (one, ring) VALUES (1, {}) "
-                  "ON DUPLICATE KEY UPDATE ring = VALUES(ring)",
-                  mysql::quoted(**next)));
+  const auto written =
+      connection_.exec(fmt::format("INSERT INTO stayd_keys (one, ring) VALUES (1, {}) "
+                                   "ON DUPLICATE KEY UPDATE ring = VALUES(ring)",
+                                   mysql::quoted(**next)));
   if (!written) return written.error();
   return {};
 }
@@ -151,9 +152,8 @@ Result<std::optional<BackupRow>> MysqlAdmin::get(const FullKey& key) {
 }
 
 Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t wall_ms) {
-  Result<std::vector<Rows>> found =
-      connection_.exec(fmt::format("SELECT r.row_key FROM stayd_rows r WHERE {} LIMIT {}",
-                                   gone(wall_ms), kPurgeBatch));
+  Result<std::vector<Rows>> found = connection_.exec(fmt::format(
+      "SELECT r.row_key FROM stayd_rows r WHERE {} LIMIT {}", gone(wall_ms), kPurgeBatch));
   if (!found) return found.error();
   std::vector<FullKey> keys;
   for (Rows& rows = found->at(0); rows.next();) keys.emplace_back(rows.bytes(0));
@@ -170,11 +170,11 @@ Result<std::int64_t> MysqlAdmin::purge(std::int64_t wall_ms) {
   }
   const Result<std::vector<FullKey>> keys = purgeable(wall_ms);
   if (!keys) return keys.error();
-  const Result<std::vector<Rows>> purged = connection_.exec(fmt::format(
-      "{}; DELETE r FROM stayd_rows r WHERE r.row_key IN {} AND {}; "
-      "DELETE FROM stayd_hosts WHERE seen_ms < {} - {}; {}",
-      mysql::kBegin, mysql::key_list(*keys), gone(wall_ms), mysql::kClockMs, kPurgeHostMs,
-      mysql::kCommit));
+  const Result<std::vector<Rows>> purged =
+      connection_.exec(fmt::format("{}; DELETE r FROM stayd_rows r WHERE r.row_key IN {} AND {}; "
+                                   "DELETE FROM stayd_hosts WHERE seen_ms < {} - {}; {}",
+                                   mysql::kBegin, mysql::key_list(*keys), gone(wall_ms),
+                                   mysql::kClockMs, kPurgeHostMs, mysql::kCommit));
   if (!purged) return purged.error();
   // Rows that have changed meanwhile are left; that is no reason to stop.
   return static_cast<std::int64_t>(keys->size());

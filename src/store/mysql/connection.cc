@@ -57,8 +57,7 @@ Result<Look> look_of(std::vector<Rows>& results) {
   out.actual_home = fmt::format("{}.{}", uuid.empty() ? variables["server_id"] : uuid,
                                 text_at(meta, LookColumn::made));
   out.home = text_at(meta, LookColumn::home);
-  out.session.writable =
-      is_off(variables["read_only"]) && is_off(variables["super_read_only"]);
+  out.session.writable = is_off(variables["read_only"]) && is_off(variables["super_read_only"]);
   out.session.clock_ms = number_at(meta, LookColumn::clock_ms);
   out.session.era_base = number_at(meta, LookColumn::era);
   out.session.epoch =

@@ -170,11 +170,8 @@ TEST_F(MysqlFaults, LogoutsDoNotWaitBehindBulk) {
                             client_->deadline_us());
   }
   client_->backup().write({{put_row(tomb_row(key("a"), 1))}}, 2000, client_->deadline_us());
-  wait_for(
-      [&] {
-        return connections(" AND info LIKE '%FOR UPDATE%'") == "3";
-      },
-      "two and the logout wait");
+  wait_for([&] { return connections(" AND info LIKE '%FOR UPDATE%'") == "3"; },
+           "two and the logout wait");
   server().exec(other.get(), "COMMIT");
   client_->until(2000);
   EXPECT_EQ(client_->last_error.message, "");
@@ -220,7 +217,8 @@ TEST_F(MysqlFaults, ADeadlockIsTriedAgain) {
             "0");
 }
 
-// A stayd that stops for good between its lock and its commit, as under a SIGSTOP or a lost network.
+// A stayd that stops for good between its lock and its commit, as under a SIGSTOP or a lost
+// network.
 TEST_F(MysqlFaults, OneThatStopsInTheMiddleOfATransactionHoldsUpTheOthersForSecondsOnly) {
   const auto stopped = server().connect(database_);
   server().exec(stopped.get(), mysql::kBegin);
@@ -270,8 +268,8 @@ TEST_F(MysqlFaults, AValueAboveMaxAllowedPacketIsRefusedByName) {
 }
 
 TEST(MysqlFull, ATableThatIsFullIsSaidAndReadsGoOn) {
-  MariadbServer server({"--innodb-file-per-table=0",
-                        "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M"});
+  MariadbServer server(
+      {"--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M"});
   const std::string database = server.make_database();
   MysqlClient client(server.options(database));
   client.write({put_row(live_row(key("small"), 1, "v"))});

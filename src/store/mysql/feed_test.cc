@@ -48,8 +48,7 @@ class MysqlFeed : public ::testing::Test {
 TEST_F(MysqlFeed, WhoBeganLaterCommitsLater) {
   const auto slow = server_.connect(database_);
   server_.exec(slow.get(), insert("slow"));
-  client_->backup().write({{put_row(live_row(key("fast"), 1, "v"))}}, 1000,
-                          client_->deadline_us());
+  client_->backup().write({{put_row(live_row(key("fast"), 1, "v"))}}, 1000, client_->deadline_us());
   const auto reader = connect(database_);
   FeedCursor cursor;
   EXPECT_TRUE(reader->feed_all(cursor).empty()) << "and reading waits for nobody";

@@ -89,8 +89,8 @@ Result<std::unique_ptr<BackupLink>> MysqlDriver::open(int cancel_fd) {
   if (!open) return open.error();
   Result<mysql::Look> look = connection.set_up();
   if (!look) return look.error();
-  return std::unique_ptr<BackupLink>(std::make_unique<MysqlLink>(
-      connection.release(), std::move(look->session), look->limits));
+  return std::unique_ptr<BackupLink>(
+      std::make_unique<MysqlLink>(connection.release(), std::move(look->session), look->limits));
 }
 
 }  // namespace stayd

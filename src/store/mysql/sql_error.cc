@@ -65,9 +65,8 @@ std::string one_line(std::string_view text) {
 SqlError error_of(unsigned number, std::string_view message) {
   SqlError out;
   out.state = std::to_string(number);
-  const auto* row = std::ranges::find_if(kMeanings, [number](const Meaning& one) {
-    return one.from <= number && number <= one.to;
-  });
+  const auto* row = std::ranges::find_if(
+      kMeanings, [number](const Meaning& one) { return one.from <= number && number <= one.to; });
   std::string text = fmt::format("backup: {} (error {})", one_line(message), number);
   if (row == std::end(kMeanings)) {
     out.error = make_error(Errc::io, text);

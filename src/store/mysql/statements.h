@@ -44,7 +44,8 @@ extern const char* const kCreateTables;
 
 // A transaction that its client leaves alone for so long is undone: it would hold up all others.
 inline constexpr int kMaxPauseSeconds = 2;
-// So many results; the last one says the number of this change, and whether the server is read-only.
+// So many results; the last one says the number of this change, and whether the server is
+// read-only.
 extern const char* const kBegin;
 inline constexpr std::size_t kBeginResults = 3;
 extern const char* const kCommit;

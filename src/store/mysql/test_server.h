@@ -19,8 +19,8 @@ using MysqlConnection = std::unique_ptr<MYSQL, void (*)(MYSQL*)>;
 
 class MariadbServer : public DatabaseServer {
  public:
-  explicit MariadbServer(std::vector<std::string> settings = {
-                             "--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"})
+  explicit MariadbServer(std::vector<std::string> settings = {"--innodb-flush-log-at-trx-commit=0",
+                                                              "--innodb-flush-method=nosync"})
       : DatabaseServer("mysql"), settings_(std::move(settings)) {
     run({"mariadb-install-db", "--no-defaults", "--datadir=" + folder_ + "/data",
          "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"});
@@ -37,7 +37,7 @@ class MariadbServer : public DatabaseServer {
   }
 
   void start() {
-    std::vector<std::string> words{"mariadbd",
+    std::vector<std::string> words{"/usr/sbin/mariadbd",
                                    "--no-defaults",
                                    "--datadir=" + folder_ + "/data",
                                    "--tmpdir=" + folder_,

@@ -121,7 +121,8 @@ Result<Target> parse_url(std::string_view text) {
   }
   std::string_view path = text;
   const std::string_view authority = take_until(path, '/');
-  if (text.find('/') == std::string_view::npos || path.empty()) return wrong("it names no database");
+  if (text.find('/') == std::string_view::npos || path.empty())
+    return wrong("it names no database");
   const Result<void> database = set(out.database, path);
   if (!database) return database.error();
   std::string_view host = authority;

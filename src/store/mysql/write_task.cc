@@ -151,7 +151,8 @@ class WriteTask final : public Task {
   Result<void> decide(std::vector<Rows>& results) {
     Rows& meta = results.at(kBeginResults - 1);
     if (!meta.next()) {
-      return make_error(Errc::unavailable, "backup: stayd_meta is empty: run \"stayd backup init\"");
+      return make_error(Errc::unavailable,
+                        "backup: stayd_meta is empty: run \"stayd backup init\"");
     }
     if (meta.bytes(1) != "0" && meta.bytes(1) != "OFF") {  // some users may write all the same
       return make_error(Errc::unavailable, "backup: the server is read-only");
@@ -216,7 +217,8 @@ class WriteTask final : public Task {
       }
       packets.end_rows(touches ? kTouch : kReplace);
     }
-    if (any) packets.add(fmt::format("UPDATE stayd_meta SET last_change = {} WHERE one = 1", change));
+    if (any)
+      packets.add(fmt::format("UPDATE stayd_meta SET last_change = {} WHERE one = 1", change));
     if (batch_.host) packets.add(host_statement(*batch_.host));
     packets.add(kCommit);
     packets_ = packets.take();
@@ -275,8 +277,8 @@ class WriteTask final : public Task {
   const std::vector<BackupWrite>& writes_;
   const Limits limits_;
   ValueCodec values_;
-  std::vector<Literal> literals_;  // of each write
-  std::map<FullKey, Held> held_;   // by key: everybody writes in that order
+  std::vector<Literal> literals_;    // of each write
+  std::map<FullKey, Held> held_;     // by key: everybody writes in that order
   std::vector<std::size_t> wanted_;  // writes whose `current` needs the value that is there
   std::vector<BackupWritten> results_;
   std::vector<std::string> packets_;

@@ -1,5 +1,5 @@
-// A connection to PostgreSQL for the pool: tasks in libpq's pipeline mode. The backup thread's; it is
-// opened on the connector's.
+// A connection to PostgreSQL for the pool: tasks in libpq's pipeline mode. The backup thread's; it
+// is opened on the connector's.
 #pragma once
 
 #include <memory>

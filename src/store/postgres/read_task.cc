@@ -173,13 +173,11 @@ class FeedTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_read_task(const ReadRequest& operation,
-                                     const BackupSession& session) {
+std::unique_ptr<Task> make_read_task(const ReadRequest& operation, const BackupSession& session) {
   return std::make_unique<ReadTask>(operation, session);
 }
 
-std::unique_ptr<Task> make_feed_task(const FeedRequest& operation,
-                                     const BackupSession& session) {
+std::unique_ptr<Task> make_feed_task(const FeedRequest& operation, const BackupSession& session) {
   return std::make_unique<FeedTask>(operation, session);
 }
 

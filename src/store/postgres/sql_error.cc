@@ -54,8 +54,9 @@ constexpr Meaning kMeanings[] = {
 SqlError classify(std::string_view state, std::string_view message) {
   SqlError out;
   out.state = state;
-  const auto* row = std::find_if(std::begin(kMeanings), std::end(kMeanings),
-                                 [state](const Meaning& one) { return state.starts_with(one.state); });
+  const auto* row =
+      std::find_if(std::begin(kMeanings), std::end(kMeanings),
+                   [state](const Meaning& one) { return state.starts_with(one.state); });
   std::string text = fmt::format("backup: {}", one_line(message));
   if (!state.empty()) text += fmt::format(" (SQLSTATE {})", state);
   if (row == std::end(kMeanings)) {

@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
-#include "store/postgres/blocking_connection.h"
 #include "store/backup/operation.h"
+#include "store/postgres/blocking_connection.h"
 #include "store/postgres/params.h"
 #include "store/postgres/sql_error.h"
 
