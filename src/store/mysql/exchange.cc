@@ -84,6 +84,7 @@ void Exchange::set_options(const Target& target) {
 }
 
 Exchange::State Exchange::start_connect(const Target& target, const std::string& password) {
+  [[maybe_unused]] static const int once = mysql_library_init(0, nullptr, nullptr);
   mysql_.reset(mysql_init(nullptr));
   STAYD_ASSERT(mysql_);
   target_ = target;

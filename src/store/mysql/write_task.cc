@@ -95,7 +95,7 @@ class WriteTask final : public Task {
       literals_.back().bytes = value.size();
       literals_.back().sql = quoted(value);
       // With the rest of its statement.
-      if (literals_.back().sql.size() + 2 * write.row.key.size() + 1024 >= limits_.max_packet) {
+      if (literals_.back().sql.size() + 2 * write.row.key.size() + 2048 >= limits_.max_packet) {
         return make_error(Errc::limit,
                           fmt::format("backup: a value of {} bytes, of which a statement is made, "
                                       "and the server's max_allowed_packet is {}: raise it",
