@@ -196,18 +196,19 @@ bool Pool::hint_due() const {
 void Pool::hint(Link& link) {
   hint_wanted_ = false;
   hinted_us_ = mono_us();
-  started_own(link, link.connection->start_hint());
+  begin_own(link);
+  if (!link.connection->start_hint()) lost(link, link.connection->lost_error());
 }
 
 void Pool::look(Link& link) {
   link.looking = true;
-  started_own(link, link.connection->start_look());
+  begin_own(link);
+  if (!link.connection->start_look()) lost(link, link.connection->lost_error());
 }
 
-void Pool::started_own(Link& link, bool started) {
+void Pool::begin_own(Link& link) {
   link.started_us = mono_us();
   link.deadline_us = link.started_us + options_.look_deadline_us;
-  if (!started) lost(link, link.connection->lost_error());
 }
 
 int Pool::timeout_ms() const {
@@ -281,7 +282,8 @@ void Pool::finish_operation(Link& link) {
 }
 
 void Pool::finish_look(Link& link) {
-  link.looked_us = mono_us();
+  const Now now = options_.now();  // both clocks at once: nothing may come between
+  link.looked_us = now.mono_us;
   if (const std::optional<SqlError> error = link.connection->error()) {
     return lost(link, error->error);
   }
@@ -294,7 +296,7 @@ void Pool::finish_look(Link& link) {
   }
   const std::int64_t round_trip_us = link.looked_us - link.started_us;
   status_now_.clock_error_ms = (round_trip_us / 1000 + 1) / 2;
-  status_now_.clock_offset_ms = session->clock_ms - (options_.now().wall_ms - round_trip_us / 2000);
+  status_now_.clock_offset_ms = session->clock_ms - (now.wall_ms - round_trip_us / 2000);
   status_now_.writable = session->writable;
 }
 

@@ -67,7 +67,7 @@ class Pool {
   void look(Link& link);
   bool hint_due() const;
   void hint(Link& link);
-  void started_own(Link& link, bool started);
+  void begin_own(Link& link);
   int bulk_writes() const;
   int timeout_ms() const;
   void wait();
