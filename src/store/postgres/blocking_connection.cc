@@ -62,7 +62,8 @@ Result<BackupSession> session_of(const PGresult* result) {
 Result<void> BlockingConnection::open() {
   // libpq would take anything else for the name of a database.
   if (!options_.url.starts_with("postgresql://") && !options_.url.starts_with("postgres://")) {
-    return make_error(Errc::invalid, "backup: the url must begin with \"postgresql://\"");
+    return make_error(Errc::invalid,
+                      "backup: the url must begin with \"postgresql://\" or \"mysql://\"");
   }
   Result<std::string> password = options_.password ? options_.password() : std::string();
   if (!password) return password.error();
