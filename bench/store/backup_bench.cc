@@ -1,5 +1,5 @@
-// How fast the shared backup in PostgreSQL ships rows, touches them, reads its feed, and answers a
-// logout meanwhile. The schema has been made (`stayd backup init`).
+// How fast a shared backup in PostgreSQL or MariaDB ships rows, touches them, reads its feed, and
+// answers a logout meanwhile. The schema has been made (`stayd backup init`).
 //
 //   backup_bench URL [rows] [keys] [batch] [connections] [parts: new,again,touch,feed]
 //
@@ -15,7 +15,7 @@
 #include "base/random.h"
 #include "base/real_time.h"
 #include "bench_util.h"
-#include "store/postgres/postgres_backup.h"
+#include "store/open_backup.h"
 
 namespace {
 
@@ -57,7 +57,7 @@ struct Counter : BackupEvents {
 struct Bench {
   Waiter waiter;
   Counter counter;
-  std::unique_ptr<PostgresBackup> backup;
+  std::unique_ptr<PooledBackup> backup;
   std::size_t rows, keys, batch, connections;
   Random random{1};
   Hlc hlc = 1'000;
@@ -170,11 +170,11 @@ int main(int argc, char** argv) {
   bench.batch = argument(argc, argv, 4, 500);
   bench.connections = argument(argc, argv, 5, 4);
   bench.hlc = static_cast<Hlc>(real_now().mono_us);
-  PostgresOptions options;
+  BackupOptions options;
   options.url = argv[1];
   options.now = real_now;
   options.connections = static_cast<int>(bench.connections);
-  bench.backup = std::make_unique<PostgresBackup>(options, bench.waiter);
+  bench.backup = open_backup(options, bench.waiter);
   bench.backup->set_events(&bench.counter);
   bench.backup->start();
   const std::string parts = argc > 6 ? argv[6] : "new,again,touch,feed";

@@ -10,7 +10,7 @@
 #include "daemon/credentials.h"
 #include "daemon/log.h"
 #include "daemon/row_text.h"
-#include "store/postgres/admin.h"
+#include "store/open_backup.h"
 
 namespace stayd {
 
@@ -23,8 +23,8 @@ int failed(const Error& error, Terminal terminal) {
   return 1;
 }
 
-int init(PostgresAdmin& admin, Terminal terminal) {
-  using Made = PostgresAdmin::Made;
+int init(BackupAdmin& admin, Terminal terminal) {
+  using Made = BackupAdmin::Made;
   const Result<Made> made = admin.init();
   if (!made) return failed(made.error(), terminal);
   terminal.out << (*made == Made::schema    ? "the schema stayd has been made\n"
@@ -34,7 +34,7 @@ int init(PostgresAdmin& admin, Terminal terminal) {
   return 0;
 }
 
-int stats(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
+int stats(BackupAdmin& admin, const CommandLine& line, Terminal terminal) {
   const auto got = admin.stats(real_now().wall_ms);
   if (!got) return failed(got.error(), terminal);
   const char* const format =
@@ -58,7 +58,7 @@ std::string backup_row_json(const BackupRow& row) {
   return out + "}";
 }
 
-int get(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
+int get(BackupAdmin& admin, const CommandLine& line, Terminal terminal) {
   const FullKey key = full_key(std::max(line.db, 0), line.key);
   const auto row = admin.get(key);
   if (!row) return failed(row.error(), terminal);
@@ -74,9 +74,9 @@ int get(PostgresAdmin& admin, const CommandLine& line, Terminal terminal) {
   return failed(make_error(Errc::corrupt, (*row)->unreadable), terminal);
 }
 
-int purge(PostgresAdmin& admin, Terminal terminal) {
+int purge(BackupAdmin& admin, Terminal terminal) {
   std::int64_t removed = 0;
-  for (std::int64_t last = PostgresAdmin::kPurgeBatch; last == PostgresAdmin::kPurgeBatch;) {
+  for (std::int64_t last = BackupAdmin::kPurgeBatch; last == BackupAdmin::kPurgeBatch;) {
     const Result<std::int64_t> batch = admin.purge(real_now().wall_ms);
     if (!batch) return failed(batch.error(), terminal);
     last = *batch;
@@ -91,7 +91,7 @@ int purge(PostgresAdmin& admin, Terminal terminal) {
 }  // namespace
 
 int run_backup(const CommandLine& line, Terminal terminal) {
-  PostgresOptions options;
+  BackupOptions options;
   options.url = line.backup_url;
   options.now = real_now;
   if (!line.password_file.empty()) {
@@ -101,13 +101,13 @@ int run_backup(const CommandLine& line, Terminal terminal) {
       AtRestKeys::read(AtRestConfig{.encryption_key_file = line.encryption_key_file});
   if (!at_rest) return failed(at_rest.error(), terminal);
   options.master_keys = at_rest->keys;
-  PostgresAdmin admin(options);
-  const Result<void> connected = admin.connect();
+  const std::unique_ptr<BackupAdmin> admin = open_backup_admin(options);
+  const Result<void> connected = admin->connect();
   if (!connected) return failed(connected.error(), terminal);
-  if (line.command == Command::backup_init) return init(admin, terminal);
-  if (line.command == Command::backup_stats) return stats(admin, line, terminal);
-  if (line.command == Command::backup_get) return get(admin, line, terminal);
-  return purge(admin, terminal);
+  if (line.command == Command::backup_init) return init(*admin, terminal);
+  if (line.command == Command::backup_stats) return stats(*admin, line, terminal);
+  if (line.command == Command::backup_get) return get(*admin, line, terminal);
+  return purge(*admin, terminal);
 }
 
 }  // namespace stayd

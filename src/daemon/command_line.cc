@@ -211,12 +211,14 @@ class Parser {
   }
 
   void add_backup() {
-    backup_ = app_.add_subcommand(
-        "backup", "Make or look into a database that several stayds will share (PostgreSQL).");
+    backup_ = app_.add_subcommand("backup",
+                                  "Make or look into a database that several stayds will share "
+                                  "(PostgreSQL, MariaDB, MySQL).");
     backup_->require_subcommand(1);
     backup_
         ->add_option("--url", line_.backup_url,
-                     "postgresql://user@host:port/database?sslmode=..., as libpq takes it")
+                     "postgresql://user@host:port/database?sslmode=..., as libpq takes it, or "
+                     "mysql://user@host:port/database?ssl-mode=...")
         ->type_name("URL")
         ->required();
     backup_->add_option("--password-file", line_.password_file, "A file whose first line it is")
@@ -225,8 +227,9 @@ class Parser {
         ->add_option("--encryption-key-file", line_.encryption_key_file,
                      "Values are encrypted: a file as of [at_rest] encryption_key_file")
         ->type_name("FILE");
-    backup_->footer("Without a password file: PGPASSWORD and ~/.pgpass, as with psql.");
-    add_backup_command("init", "Create the schema stayd; does nothing where it is there.");
+    backup_->footer(
+        "Without a password file: PGPASSWORD and ~/.pgpass, as with psql; with MySQL the URL's.");
+    add_backup_command("init", "Create the schema, or tables; does nothing where they are there.");
     CLI::App* stats = add_backup_command("stats", "Count the rows.");
     CLI::App* get = add_backup_command("get", "Show one key with its value.");
     add_backup_command("purge", "Remove tombstones past their time and long expired rows.");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/backup/memory/memory_backup.h"
+#include "store/mysql/test_server.h"
 #include "store/postgres/admin.h"
 #include "store/postgres/test_server.h"
 
@@ -170,6 +171,7 @@ class BackupSubject {
 class MemoryBackupSubject : public BackupSubject {
  public:
   static constexpr const char* kName = "memory";
+  static constexpr bool kHints = true;
   std::unique_ptr<BackupClient> connect() override { return std::make_unique<Client>(database); }
   MemoryDatabase database;
 
@@ -191,9 +193,11 @@ class MemoryBackupSubject : public BackupSubject {
   };
 };
 
-class PostgresClient : public BackupClient {
+// Of a database, by its own thread.
+template <class Kind>
+class PooledClient : public BackupClient {
  public:
-  explicit PostgresClient(PostgresOptions options) : backup_(std::move(options), waker_) {
+  explicit PooledClient(BackupOptions options) : backup_(std::move(options), waker_) {
     backup_.set_events(&recorder);
     backup_.start();
   }
@@ -208,12 +212,15 @@ class PostgresClient : public BackupClient {
 
  private:
   TestWaker waker_;
-  PostgresBackup backup_;
+  Kind backup_;
 };
+using PostgresClient = PooledClient<PostgresBackup>;
+using MysqlClient = PooledClient<MysqlBackup>;
 
 class PostgresBackupSubject : public BackupSubject {
  public:
   static constexpr const char* kName = "postgres";
+  static constexpr bool kHints = true;
   std::unique_ptr<BackupClient> connect() override {
     return std::make_unique<PostgresClient>(shared_server().options(database_));
   }
@@ -223,18 +230,22 @@ class PostgresBackupSubject : public BackupSubject {
 };
 
 // Values are sealed under a master key made of `byte`; the ones made of `older` open as well.
-inline PostgresOptions sealed_backup(const std::string& database, char byte,
-                                     const std::string& older = "") {
-  PostgresOptions out = shared_server().options(database);
+inline BackupOptions sealed_options(BackupOptions out, char byte, const std::string& older = "") {
   for (const char one : byte + older) {
     out.master_keys.emplace_back(std::string(SecretKey::kBytes, one));
   }
   return out;
 }
 
+inline BackupOptions sealed_backup(const std::string& database, char byte,
+                                   const std::string& older = "") {
+  return sealed_options(shared_server().options(database), byte, older);
+}
+
 class SealedBackupSubject : public BackupSubject {
  public:
   static constexpr const char* kName = "sealed_postgres";
+  static constexpr bool kHints = true;
   SealedBackupSubject() {
     PostgresAdmin admin(options_);
     EXPECT_TRUE(admin.connect() && admin.init());
@@ -244,10 +255,40 @@ class SealedBackupSubject : public BackupSubject {
   }
 
  private:
-  const PostgresOptions options_ = sealed_backup(shared_server().make_database(), 'k');
+  const BackupOptions options_ = sealed_backup(shared_server().make_database(), 'k');
+};
+
+class MariadbBackupSubject : public BackupSubject {
+ public:
+  static constexpr const char* kName = "mariadb";
+  static constexpr bool kHints = false;
+  std::unique_ptr<BackupClient> connect() override {
+    return std::make_unique<MysqlClient>(shared_mariadb().options(database_));
+  }
+
+ private:
+  const std::string database_ = shared_mariadb().make_database();
+};
+
+class SealedMariadbSubject : public BackupSubject {
+ public:
+  static constexpr const char* kName = "sealed_mariadb";
+  static constexpr bool kHints = false;
+  SealedMariadbSubject() {
+    MysqlAdmin admin(options_);
+    EXPECT_TRUE(admin.connect() && admin.init());
+  }
+  std::unique_ptr<BackupClient> connect() override {
+    return std::make_unique<MysqlClient>(options_);
+  }
+
+ private:
+  const BackupOptions options_ =
+      sealed_options(shared_mariadb().options(shared_mariadb().make_database()), 'k');
 };
 
 using BackupSubjects =
-    ::testing::Types<MemoryBackupSubject, PostgresBackupSubject, SealedBackupSubject>;
+    ::testing::Types<MemoryBackupSubject, PostgresBackupSubject, SealedBackupSubject,
+                     MariadbBackupSubject, SealedMariadbSubject>;
 
 }  // namespace stayd::test

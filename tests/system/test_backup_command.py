@@ -203,7 +203,7 @@ def test_mistakes_are_named(backup, postgres, folder):
     assert code == 1 and "No such file" in err, err
     code, out, err = backup("init", url=postgres.url("nowhere"))
     assert code == 1 and 'database "nowhere" does not exist' in err, err
-    code, out, err = backup("init", url="mysql://nowhere/x")
+    code, out, err = backup("init", url="oracle://nowhere/x")
     assert code == 1 and "must begin with" in err, err
     code, out, err = backup("init", url="postgresql:/")
     assert code == 1 and "must begin with" in err, err

@@ -90,10 +90,10 @@ TYPED_TEST(BackupFeed, OneStaydIsToldWhatAnotherOneRemoved) {
   FeedCursor cursor;
   EXPECT_EQ(this->client_->feed_all(cursor).size(), 1U);
   const int& hints = this->client_->recorder.hints;
-  this->client_->until_true([&] { return hints > 0; });  // it is listening
+  if (TypeParam::kHints) this->client_->until_true([&] { return hints > 0; });  // it is listening
   const int before = hints;
   other->write_one(put_row(tomb_row(key("a"), 2)));
-  this->client_->until_true([&] { return hints != before; });
+  if (TypeParam::kHints) this->client_->until_true([&] { return hints != before; });
   const auto rows = this->client_->feed_all(cursor);
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(rows[0].state, RowState::tomb);

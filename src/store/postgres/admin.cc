@@ -17,7 +17,7 @@ Params with(std::int64_t number) {
 
 }  // namespace
 
-PostgresAdmin::PostgresAdmin(const PostgresOptions& options)
+PostgresAdmin::PostgresAdmin(const BackupOptions& options)
     : options_(options),
       connection_(options, options.now().mono_us + options.connect_timeout_us, -1) {}
 
@@ -48,7 +48,7 @@ Result<PostgresAdmin::Made> PostgresAdmin::init() {
         connection_.exec(made == Made::schema ? kCreateSchema : kUpgradeSchema);
     if (!done) return done.error();
   }
-  const Result<PostgresSession> seen = session();
+  const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
   if (!options_.master_keys.empty()) {
     const Result<void> ring = connection_.make_ring();
@@ -59,14 +59,14 @@ Result<PostgresAdmin::Made> PostgresAdmin::init() {
   return made;
 }
 
-Result<PostgresSession> PostgresAdmin::session() {
+Result<BackupSession> PostgresAdmin::session() {
   const Result<PgResult> seen = connection_.exec(kLook);
   if (!seen) return seen.error();
   return session_of(seen->get());
 }
 
 Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
-  const Result<PostgresSession> seen = session();
+  const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
   const Result<PgResult> counted = connection_.exec(
       "SELECT count(*) FILTER (WHERE state = 1), count(*) FILTER (WHERE state = 1 "
@@ -89,7 +89,7 @@ Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
 }
 
 Result<std::optional<BackupRow>> PostgresAdmin::get(const FullKey& key) {
-  const Result<PostgresSession> seen = session();
+  const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
   auto ring = connection_.ring();
   if (!ring) return ring.error();
@@ -106,7 +106,7 @@ Result<std::optional<BackupRow>> PostgresAdmin::get(const FullKey& key) {
 }
 
 Result<std::int64_t> PostgresAdmin::purge(std::int64_t wall_ms) {
-  const Result<PostgresSession> seen = session();
+  const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
   // What somebody is writing just now is left for the next time.
   Params params = with(wall_ms);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "store/backup/sealed_ring.h"
 #include "store/postgres/sql_error.h"
 #include "store/postgres/statements.h"
 
@@ -29,11 +30,9 @@ bool is_copy(const PGresult* result) {
   return text_at(result, LookColumn::home) != text_at(result, LookColumn::actual_home);
 }
 
-constexpr std::string_view kRingOwner = "backup";
-
 }  // namespace
 
-Result<PostgresSession> session_of(const PGresult* result) {
+Result<BackupSession> session_of(const PGresult* result) {
   if (PQntuples(result) != 1) {
     return make_error(Errc::unavailable, "backup: stayd.meta is empty: run \"stayd backup init\"");
   }
@@ -50,7 +49,7 @@ Result<PostgresSession> session_of(const PGresult* result) {
                                   "\"stayd backup init\"",
                                   version, kSchemaVersion));
   }
-  PostgresSession out;
+  BackupSession out;
   out.writable = text_at(result, LookColumn::writable) == "t";
   out.has_ring = text_at(result, LookColumn::has_ring) == "t";
   out.clock_ms = number_at(result, LookColumn::clock_ms);
@@ -64,7 +63,8 @@ Result<PostgresSession> session_of(const PGresult* result) {
 Result<void> BlockingConnection::open() {
   // libpq would take anything else for the name of a database.
   if (!options_.url.starts_with("postgresql://") && !options_.url.starts_with("postgres://")) {
-    return make_error(Errc::invalid, "backup: the url must begin with \"postgresql://\"");
+    return make_error(Errc::invalid,
+                      "backup: the url must begin with \"postgresql://\" or \"mysql://\"");
   }
   Result<std::string> password = options_.password ? options_.password() : std::string();
   if (!password) return password.error();
@@ -105,10 +105,10 @@ Result<void> BlockingConnection::open() {
   return {};
 }
 
-Result<PostgresSession> BlockingConnection::set_up() {
+Result<BackupSession> BlockingConnection::set_up() {
   const Result<PgResult> set = exec(kSessionSettings);
   if (!set) return set.error();
-  Result<PostgresSession> session = look();
+  Result<BackupSession> session = look();
   if (!session) return session;
   auto keys = ring();
   if (!keys) return keys.error();
@@ -131,19 +131,7 @@ Result<std::string> BlockingConnection::ring_bytes() {
 Result<std::shared_ptr<const KeyRing>> BlockingConnection::ring() {
   const Result<std::string> bytes = ring_bytes();
   if (!bytes) return bytes.error();
-  const MasterKeys& masters = options_.master_keys;
-  if (bytes->empty() && masters.empty()) return std::shared_ptr<const KeyRing>();
-  if (bytes->empty()) {
-    return make_error(Errc::invalid,
-                      "backup: values are in clear, and an encryption key is given: give it to "
-                      "stayd backup init too");
-  }
-  Result<KeyRing> ring = KeyRing::unwrap(*bytes, masters, kRingOwner);
-  if (ring) return std::make_shared<const KeyRing>(std::move(*ring));
-  return make_error(ring.error().code, std::string("backup: it is encrypted, and ") +
-                                           (masters.empty() ? "no encryption key is given: "
-                                                            : "its key ring does not open: ") +
-                                           ring.error().message);
+  return open_backup_ring(*bytes, options_.master_keys);
 }
 
 Result<void> BlockingConnection::make_ring() {
@@ -153,16 +141,11 @@ Result<void> BlockingConnection::make_ring() {
   if (!table) return table.error();
   const Result<std::string> bytes = ring_bytes();
   if (!bytes) return bytes.error();
-  const SecretKey& master = options_.master_keys.front();
-  if (KeyRing::master_of(*bytes) == master_key_id(master)) return {};
-  KeyRing next = KeyRing::make();
-  if (!bytes->empty()) {
-    const auto old = ring();
-    if (!old) return old.error();
-    next = **old;
-  }
+  Result<std::optional<std::string>> next = wrap_backup_ring(*bytes, options_.master_keys);
+  if (!next) return next.error();
+  if (!*next) return {};
   Params params;
-  params.add(next.wrap(master, kRingOwner));
+  params.add(std::move(**next));
   const Result<PgResult> written = exec(
       "INSERT INTO stayd.keys (ring) VALUES ($1::bytea) "
       "ON CONFLICT (one) DO UPDATE SET ring = excluded.ring",
@@ -171,10 +154,10 @@ Result<void> BlockingConnection::make_ring() {
   return {};
 }
 
-Result<PostgresSession> BlockingConnection::look() {
+Result<BackupSession> BlockingConnection::look() {
   Result<PgResult> seen = exec(kLook);
   if (!seen) return seen.error();
-  Result<PostgresSession> session = session_of(seen->get());
+  Result<BackupSession> session = session_of(seen->get());
   if (!session || !is_copy(seen->get())) return session;
   if (!session->writable) {
     return make_error(Errc::unavailable,

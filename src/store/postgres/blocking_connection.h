@@ -8,7 +8,8 @@
 #include <string>
 
 #include "base/error.h"
-#include "store/postgres/options.h"
+#include "store/backup/link.h"
+#include "store/backup/options.h"
 #include "store/postgres/params.h"
 #include "store/postgres/row_result.h"
 
@@ -19,27 +20,17 @@ struct ConnectionDeleter {
 };
 using PgConnection = std::unique_ptr<PGconn, ConnectionDeleter>;
 
-// What the session said of itself and of the data: kLook.
-struct PostgresSession {
-  std::string epoch;
-  std::int64_t era_base = 0;  // the era's first change
-  bool writable = false;
-  bool has_ring = false;
-  std::int64_t clock_ms = 0;
-  std::shared_ptr<const KeyRing> ring;  // nullptr: values are in clear
-};
-
 class BlockingConnection {
  public:
   // Waits until `deadline_us`, or until `cancel_fd` (-1: none) can be read. `options` outlive it.
   //   unavailable  no such server, database, role, password; the message says
-  BlockingConnection(const PostgresOptions& options, std::int64_t deadline_us, int cancel_fd)
+  BlockingConnection(const BackupOptions& options, std::int64_t deadline_us, int cancel_fd)
       : options_(options), deadline_us_(deadline_us), cancel_fd_(cancel_fd) {}
 
   Result<void> open();
   // Settings, the look at the schema, prepared statements. A copy of another backup (a restored
   // dump) becomes one of its own: its rows get the next era.
-  Result<PostgresSession> set_up();
+  Result<BackupSession> set_up();
 
   // Makes a key ring where there is none; wraps the one that is there under the first master key.
   // Inside of a transaction that nobody else is in as well.
@@ -58,18 +49,18 @@ class BlockingConnection {
  private:
   Result<PgResult> results(int sent);
   Result<void> wait(short events);
-  Result<PostgresSession> look();
+  Result<BackupSession> look();
   Result<void> prepare();
   Result<std::string> ring_bytes();  // empty: there is none
   Error failed(const PGresult* result) const;
 
-  const PostgresOptions& options_;
+  const BackupOptions& options_;
   std::int64_t deadline_us_;
   const int cancel_fd_;
   PgConnection connection_;
 };
 
-// A row of kLook, as text.
-Result<PostgresSession> session_of(const PGresult* result);
+// A row of kLook, as text. `era_base`: the era's first change.
+Result<BackupSession> session_of(const PGresult* result);
 
 }  // namespace stayd

@@ -199,7 +199,7 @@ TEST_F(PostgresFaults, ADeadlockIsTriedAgain) {
 
 // -- what one must put right ----------------------------------------------------------------------
 
-void expect_says(const PostgresOptions& options, const std::string& text) {
+void expect_says(const BackupOptions& options, const std::string& text) {
   PostgresClient client(options);
   client.read({key("a")});
   EXPECT_EQ(client.last_error.code, Errc::unavailable);
@@ -208,7 +208,7 @@ void expect_says(const PostgresOptions& options, const std::string& text) {
 }
 
 TEST_F(PostgresFaults, WhatIsWrongIsSaid) {
-  PostgresOptions options = server().options(database_);
+  BackupOptions options = server().options(database_);
   options.url = server().tcp_url(database_, "wrong");
   expect_says(options, "password authentication failed for user \"stayd\"");
   options.url = server().tcp_url(server().make_database(false), "right");
@@ -227,7 +227,7 @@ TEST_F(PostgresFaults, WhatIsWrongIsSaid) {
 
 TEST_F(PostgresFaults, ThePasswordIsAskedForEachConnection) {
   std::atomic<int> asked = 0;
-  PostgresOptions options = server().options(database_);
+  BackupOptions options = server().options(database_);
   options.url = "postgresql://stayd@127.0.0.1:" + std::to_string(server().port()) + "/" + database_;
   options.password = [&asked]() -> Result<std::string> {
     return ++asked == 1 ? std::string("old") : std::string("right");
@@ -237,7 +237,7 @@ TEST_F(PostgresFaults, ThePasswordIsAskedForEachConnection) {
 }
 
 TEST_F(PostgresFaults, TheClocksAreCompared) {
-  PostgresOptions options = server().options(database_);
+  BackupOptions options = server().options(database_);
   options.now = [] {
     Now now = real_now();
     now.wall_ms -= 5'000;

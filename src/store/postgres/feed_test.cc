@@ -215,7 +215,7 @@ TEST_F(PostgresFeed, HostsAreShownForADayAndKeptForAWeek) {
     server_.exec("UPDATE stayd.hosts SET seen_ms = seen_ms - 3600000 * " + hours, database_);
     return client_->feed("").hosts->hosts.size();
   };
-  const PostgresOptions options = server_.options(database_);
+  const BackupOptions options = server_.options(database_);
   PostgresAdmin admin(options);
   ASSERT_TRUE(admin.connect());
   const auto kept = [&] {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "store/backup/link.h"
 #include "store/postgres/blocking_connection.h"
 #include "store/postgres/sql_error.h"
 #include "store/postgres/task.h"
@@ -22,7 +23,7 @@ class Pipeline {
   // Sends all of it. `task` outlives its execution. False: the connection is lost.
   bool start(Task& task);
 
-  enum class State { waiting, done, lost };
+  using State = BackupLink::State;
   // After poll() or start(). done: the task has ended, error() says how; lost: with the connection,
   // lost_error() says why.
   State advance();

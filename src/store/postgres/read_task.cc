@@ -13,7 +13,7 @@ namespace {
 
 class ReadTask final : public Task {
  public:
-  ReadTask(const PostgresRead& operation, const PostgresSession& session) : keys_(operation.keys) {
+  ReadTask(const ReadRequest& operation, const BackupSession& session) : keys_(operation.keys) {
     values_.set_ring(session.ring);
     std::vector<std::string_view> sorted(keys_.begin(), keys_.end());
     std::ranges::sort(sorted);
@@ -35,7 +35,7 @@ class ReadTask final : public Task {
     }
   }
 
-  Result<PostgresResult> finish() override {
+  Result<BackupResult> finish() override {
     if (beyond_) {
       return make_error(Errc::limit, "backup: more than 64 MB of values: read fewer keys at once");
     }
@@ -49,7 +49,7 @@ class ReadTask final : public Task {
         rows.emplace_back().key = key;
       }
     }
-    return PostgresResult(std::move(rows));
+    return BackupResult(std::move(rows));
   }
 
  private:
@@ -61,7 +61,7 @@ class ReadTask final : public Task {
 
 class FeedTask final : public Task {
  public:
-  FeedTask(const PostgresFeed& operation, const PostgresSession& session)
+  FeedTask(const FeedRequest& operation, const BackupSession& session)
       : era_base_(static_cast<std::uint64_t>(session.era_base)),
         limit_(std::clamp<std::size_t>(operation.limit, 1, 100'000)) {
     auto position = parse_cursor(operation.after);
@@ -89,14 +89,14 @@ class FeedTask final : public Task {
     }
   }
 
-  Result<PostgresResult> finish() override {
+  Result<BackupResult> finish() override {
     const bool standby = snapshot_.ends_with('!');
     if (standby) snapshot_.pop_back();
     auto now = parse_snapshot(snapshot_);
     if (!now) return make_error(Errc::corrupt, "backup: no snapshot: \"" + snapshot_ + "\"");
     // Older than what was seen before: the database has been put back behind our back.
     if (from_.base && !standby && from_.base->xmax > now->xmax) again = FeedCursor();
-    if (again) return PostgresResult(FeedPage());
+    if (again) return BackupResult(FeedPage());
     const bool full = page_.rows.size() > limit_ || bytes_ >= kMaxBackupBytes;
     // Later pages do not show the rows that have changed since the first one: the next round does.
     page_.more = full || from_.target;
@@ -111,7 +111,7 @@ class FeedTask final : public Task {
       page_.complete_to = era_base_ + target.xmin - 1;
       page_.next = cursor_text({from_.epoch, target, std::nullopt, 0, ""});
     }
-    return PostgresResult(std::move(page_));
+    return BackupResult(std::move(page_));
   }
 
  private:
@@ -173,25 +173,23 @@ class FeedTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_read_task(const PostgresRead& operation,
-                                     const PostgresSession& session) {
+std::unique_ptr<Task> make_read_task(const ReadRequest& operation, const BackupSession& session) {
   return std::make_unique<ReadTask>(operation, session);
 }
 
-std::unique_ptr<Task> make_feed_task(const PostgresFeed& operation,
-                                     const PostgresSession& session) {
+std::unique_ptr<Task> make_feed_task(const FeedRequest& operation, const BackupSession& session) {
   return std::make_unique<FeedTask>(operation, session);
 }
 
-Result<std::unique_ptr<Task>> make_task(const PostgresOperation& operation,
-                                        const PostgresSession& session) {
-  if (const auto* write = std::get_if<PostgresWrite>(&operation.request)) {
+Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
+                                        const BackupSession& session) {
+  if (const auto* write = std::get_if<WriteRequest>(&operation.request)) {
     return make_write_task(*write, session);
   }
-  if (const auto* read = std::get_if<PostgresRead>(&operation.request)) {
+  if (const auto* read = std::get_if<ReadRequest>(&operation.request)) {
     return make_read_task(*read, session);
   }
-  return make_feed_task(std::get<PostgresFeed>(operation.request), session);
+  return make_feed_task(std::get<FeedRequest>(operation.request), session);
 }
 
 }  // namespace stayd

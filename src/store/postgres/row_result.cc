@@ -1,8 +1,8 @@
 #include "store/postgres/row_result.h"
 
+#include "store/backup/stored_value.h"
 #include "store/bytes.h"
 #include "store/postgres/params.h"
-#include "store/record_codec.h"
 
 namespace stayd {
 
@@ -36,19 +36,10 @@ BackupRow row_of(const PGresult* result, int row, ValueCodec& values) {
   BackupRow out;
   out.key = bytes_at(result, row, 0);
   out.incarnation = static_cast<std::uint32_t>(int8_at(result, row, 1));
-  const std::int64_t state = int8_at(result, row, 2);
-  out.state = state == 1 ? RowState::live : RowState::tomb;
   out.through_redis = bool_at(result, row, 3);
   out.hlc = static_cast<Hlc>(int8_at(result, row, 4));
   out.touched_hlc = static_cast<Hlc>(int8_at(result, row, 5));
-  if (out.state == RowState::live) {
-    Result<Record> record = decode_value(bytes_at(result, row, 11), values, out.key);
-    if (record) out.record = std::move(*record);
-    if (!record) out.unreadable = record.error().message;
-  } else if (state != 2) {
-    out.state = RowState::live;  // no reason to log anybody out
-    out.unreadable = "unknown state " + std::to_string(state);
-  }
+  set_stored(out, int8_at(result, row, 2), bytes_at(result, row, 11), values);
   out.record.expires_at_ms = int8_at(result, row, 6);
   out.created_at_ms = int8_at(result, row, 7);
   out.tomb_until_ms = int8_at(result, row, 8);

@@ -11,20 +11,20 @@ namespace {
 
 class SealedBackup : public ::testing::Test {
  protected:
-  Result<PostgresAdmin::Made> init(const PostgresOptions& options) const {
+  Result<PostgresAdmin::Made> init(const BackupOptions& options) const {
     PostgresAdmin admin(options);
     EXPECT_TRUE(admin.connect());
     return admin.init();
   }
   std::string sql(const char* text) const {
-    const PostgresOptions options = shared_server().options(database_);
+    const BackupOptions options = shared_server().options(database_);
     BlockingConnection connection(options, real_now().mono_us + 10'000'000, -1);
     EXPECT_TRUE(connection.open());
     const auto result = connection.exec(text);
     EXPECT_TRUE(result) << result.error().message;
     return result && PQntuples(result->get()) > 0 ? PQgetvalue(result->get(), 0, 0) : "";
   }
-  std::string refusal(const PostgresOptions& options) const {
+  std::string refusal(const BackupOptions& options) const {
     BlockingConnection connection(options, real_now().mono_us + 10'000'000, -1);
     EXPECT_TRUE(connection.open());
     const auto session = connection.set_up();
@@ -62,7 +62,7 @@ TEST_F(SealedBackup, AKeyOnOneSideOnlyIsRefused) {
 
 // It used to write in clear for as long as its connections lasted.
 TEST_F(SealedBackup, WhoIsConnectedWithoutAKeyIsRefusedFromThenOn) {
-  PostgresOptions options = shared_server().options(database_);
+  BackupOptions options = shared_server().options(database_);
   options.look_interval_us = 10'000;
   PostgresClient client(options);
   client.write_one(put_row(live_row("a", 1, "in clear")));

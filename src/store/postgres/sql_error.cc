@@ -15,7 +15,7 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
-struct Row {
+struct Meaning {
   const char* state;  // five characters, or a class of two
   Errc code;
   bool retry;
@@ -24,7 +24,7 @@ struct Row {
   const char* advice;
 };
 
-constexpr Row kRows[] = {
+constexpr Meaning kMeanings[] = {
     {"40001", Errc::unavailable, true, false, false, ""},  // serialization_failure
     {"40P01", Errc::unavailable, true, false, false, ""},  // deadlock_detected
     {"55P03", Errc::unavailable, true, false, false, ""},  // lock_not_available
@@ -54,11 +54,12 @@ constexpr Row kRows[] = {
 SqlError classify(std::string_view state, std::string_view message) {
   SqlError out;
   out.state = state;
-  const auto* row = std::find_if(std::begin(kRows), std::end(kRows),
-                                 [state](const Row& one) { return state.starts_with(one.state); });
+  const auto* row =
+      std::find_if(std::begin(kMeanings), std::end(kMeanings),
+                   [state](const Meaning& one) { return state.starts_with(one.state); });
   std::string text = fmt::format("backup: {}", one_line(message));
   if (!state.empty()) text += fmt::format(" (SQLSTATE {})", state);
-  if (row == std::end(kRows)) {
+  if (row == std::end(kMeanings)) {
     out.error = make_error(Errc::io, text);
     out.fatal = state.empty();
     return out;

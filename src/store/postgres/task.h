@@ -8,8 +8,8 @@
 #include <optional>
 #include <vector>
 
+#include "store/backup/operation.h"
 #include "store/postgres/blocking_connection.h"
-#include "store/postgres/operation.h"
 #include "store/postgres/params.h"
 #include "store/postgres/sql_error.h"
 
@@ -30,7 +30,7 @@ class Task {
   // This error of an execution is no failure: finish() follows all the same.
   virtual bool is_meant(const SqlError&) const { return false; }
   // After all of them. An error: of the operation, not of the connection.
-  virtual Result<PostgresResult> finish() = 0;
+  virtual Result<BackupResult> finish() = 0;
   // Set by finish(): the operation is to be done again with this.
   std::optional<FeedCursor> again;
 
@@ -39,11 +39,11 @@ class Task {
 };
 
 // Errors: limit. `operation` outlives the task.
-Result<std::unique_ptr<Task>> make_write_task(const PostgresWrite& operation,
-                                              const PostgresSession& session);
-std::unique_ptr<Task> make_read_task(const PostgresRead& operation, const PostgresSession& session);
-std::unique_ptr<Task> make_feed_task(const PostgresFeed& operation, const PostgresSession& session);
-Result<std::unique_ptr<Task>> make_task(const PostgresOperation& operation,
-                                        const PostgresSession& session);
+Result<std::unique_ptr<Task>> make_write_task(const WriteRequest& operation,
+                                              const BackupSession& session);
+std::unique_ptr<Task> make_read_task(const ReadRequest& operation, const BackupSession& session);
+std::unique_ptr<Task> make_feed_task(const FeedRequest& operation, const BackupSession& session);
+Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
+                                        const BackupSession& session);
 
 }  // namespace stayd

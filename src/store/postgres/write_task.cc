@@ -97,7 +97,7 @@ class Columns {
 
 class WriteTask final : public Task {
  public:
-  WriteTask(const PostgresWrite& operation, const PostgresSession& session)
+  WriteTask(const WriteRequest& operation, const BackupSession& session)
       : batch_(operation.batch),
         writes_(batch_.writes),
         era_base_(session.era_base),
@@ -137,7 +137,7 @@ class WriteTask final : public Task {
     return batch_.together && error.state == kNotTogether;
   }
 
-  Result<PostgresResult> finish() override {
+  Result<BackupResult> finish() override {
     const auto applied = [](const BackupWritten& r) { return r.outcome == BackupOutcome::applied; };
     const bool undone = batch_.together && !std::ranges::all_of(results_, applied);
     for (std::size_t i = 0; i < writes_.size(); ++i) {
@@ -153,7 +153,7 @@ class WriteTask final : public Task {
         written.outcome = writes_[i].expected ? BackupOutcome::conflict : BackupOutcome::superseded;
       }
     }
-    return PostgresResult(std::move(results_));
+    return BackupResult(std::move(results_));
   }
 
  private:
@@ -252,8 +252,8 @@ class WriteTask final : public Task {
 
 }  // namespace
 
-Result<std::unique_ptr<Task>> make_write_task(const PostgresWrite& operation,
-                                              const PostgresSession& session) {
+Result<std::unique_ptr<Task>> make_write_task(const WriteRequest& operation,
+                                              const BackupSession& session) {
   auto task = std::make_unique<WriteTask>(operation, session);
   const Result<void> built = task->build();
   if (!built) return built.error();

@@ -1,4 +1,4 @@
-#include "store/postgres/connector.h"
+#include "store/backup/connector.h"
 
 #include <algorithm>
 #include <chrono>
@@ -6,8 +6,10 @@
 
 namespace stayd {
 
-Connector::Connector(const PostgresOptions& options, std::function<void()> opened)
-    : options_(options),
+Connector::Connector(BackupDriver& driver, const BackupOptions& options,
+                     std::function<void()> opened)
+    : driver_(driver),
+      options_(options),
       opened_(std::move(opened)),
       random_(options.seed),
       backoff_us_(options.first_backoff_us) {
@@ -18,7 +20,7 @@ void Connector::want(int connections) {
   {
     const std::lock_guard lock(mutex_);
     const auto ready =
-        std::ranges::count_if(done_, [](const Opened& one) { return one.connection != nullptr; });
+        std::ranges::count_if(done_, [](const Opened& one) { return one.link != nullptr; });
     wanted_ = connections - static_cast<int>(ready);
   }
   changed_.notify_one();
@@ -43,7 +45,7 @@ void Connector::stop() {
 void Connector::run() {
   while (wait_for_work()) {
     Opened opened = open();
-    const bool failed = opened.connection == nullptr;
+    const bool failed = opened.link == nullptr;
     {
       const std::lock_guard lock(mutex_);
       if (!failed) --wanted_;
@@ -60,20 +62,12 @@ void Connector::run() {
 
 Connector::Opened Connector::open() {
   Opened out;
-  BlockingConnection connection(options_, options_.now().mono_us + options_.connect_timeout_us,
-                                cancel_.fd());
-  const Result<void> open = connection.open();
-  if (!open) {
-    out.error = open.error();
-    return out;
+  Result<std::unique_ptr<BackupLink>> link = driver_.open(cancel_.fd());
+  if (link) {
+    out.link = std::move(*link);
+  } else {
+    out.error = link.error();
   }
-  Result<PostgresSession> session = connection.set_up();
-  if (!session) {
-    out.error = session.error();
-    return out;
-  }
-  out.session = std::move(*session);
-  out.connection = connection.release();
   return out;
 }
 

@@ -10,19 +10,19 @@
 
 namespace stayd {
 
-struct PostgresWrite {
+struct WriteRequest {
   BackupBatch batch;
 };
-struct PostgresRead {
+struct ReadRequest {
   std::vector<FullKey> keys;
 };
-struct PostgresFeed {
+struct FeedRequest {
   FeedCursor after;
   std::size_t limit = 0;
 };
 
-struct PostgresOperation {
-  std::variant<PostgresWrite, PostgresRead, PostgresFeed> request;
+struct BackupOperation {
+  std::variant<WriteRequest, ReadRequest, FeedRequest> request;
   BackupToken token = 0;
   std::int64_t deadline_us = 0;
   bool urgent = false;             // holds a tombstone
@@ -30,18 +30,18 @@ struct PostgresOperation {
   std::int64_t not_before_us = 0;  // a retry
 };
 
-using PostgresResult = std::variant<std::vector<BackupWritten>, std::vector<BackupRow>, FeedPage>;
+using BackupResult = std::variant<std::vector<BackupWritten>, std::vector<BackupRow>, FeedPage>;
 
-struct PostgresReport {
+struct BackupReport {
   BackupToken token = 0;
   Error error;
-  PostgresResult result;
+  BackupResult result;
 };
 
 // The empty result of such an operation.
-inline PostgresResult empty_result(const PostgresOperation& operation) {
-  if (std::holds_alternative<PostgresWrite>(operation.request)) return std::vector<BackupWritten>();
-  if (std::holds_alternative<PostgresRead>(operation.request)) return std::vector<BackupRow>();
+inline BackupResult empty_result(const BackupOperation& operation) {
+  if (std::holds_alternative<WriteRequest>(operation.request)) return std::vector<BackupWritten>();
+  if (std::holds_alternative<ReadRequest>(operation.request)) return std::vector<BackupRow>();
   return FeedPage();
 }
 

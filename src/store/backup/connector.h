@@ -1,30 +1,31 @@
 // Opens connections, one after the other, on a thread of its own: names are resolved there, which
-// libpq does blocking. After a failure it waits, longer each time, with full jitter.
+// databases' libraries do blocking. After a failure it waits, longer each time, with full jitter.
 //
 // want(), take() and stop() belong to one other thread; `opened` is called on the connector's.
 #pragma once
 
 #include <condition_variable>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #include "base/event_fd.h"
 #include "base/random.h"
-#include "store/postgres/blocking_connection.h"
-#include "store/postgres/options.h"
+#include "store/backup/link.h"
+#include "store/backup/options.h"
 
 namespace stayd {
 
 class Connector {
  public:
   struct Opened {
-    PgConnection connection;  // null: failed
-    PostgresSession session;
+    std::unique_ptr<BackupLink> link;  // null: failed
     Error error;
   };
-  Connector(const PostgresOptions& options, std::function<void()> opened);
+  // Both outlive this.
+  Connector(BackupDriver& driver, const BackupOptions& options, std::function<void()> opened);
   ~Connector() { stop(); }
 
   // Opens so many more; not those that it has opened and nobody has taken.
@@ -38,7 +39,8 @@ class Connector {
   bool wait_for_work();
   void back_off();
 
-  const PostgresOptions& options_;
+  BackupDriver& driver_;
+  const BackupOptions& options_;
   const std::function<void()> opened_;
   EventFd cancel_;
   Random random_;            // the thread's

@@ -20,22 +20,23 @@
 #include <vector>
 
 #include "base/waker.h"
-#include "store/postgres/connector.h"
-#include "store/postgres/operation.h"
-#include "store/postgres/pipeline.h"
+#include "store/backup/connector.h"
+#include "store/backup/link.h"
+#include "store/backup/operation.h"
 
 namespace stayd {
 
 class Pool {
  public:
-  Pool(PostgresOptions options, Waker& waker);  // starts the thread
+  // Starts the thread.
+  Pool(std::unique_ptr<BackupDriver> driver, BackupOptions options, Waker& waker);
   ~Pool() { stop(); }
 
   // Moves from `operation` unless it is refused: too many are waiting (`limit`).
-  std::optional<Error> post(PostgresOperation& operation);
+  std::optional<Error> post(BackupOperation& operation);
 
   struct Output {
-    std::vector<PostgresReport> reports;
+    std::vector<BackupReport> reports;
     bool hint = false;
     bool status_changed = false;
   };
@@ -45,12 +46,10 @@ class Pool {
 
  private:
   struct Link {
-    Pipeline pipeline;
-    PostgresSession session;
+    std::unique_ptr<BackupLink> connection;
     bool watch = false;
-    bool looking = false;                        // the task is a look
-    std::optional<PostgresOperation> operation;  // what it is at
-    std::unique_ptr<Task> task;
+    bool looking = false;
+    std::optional<BackupOperation> operation;  // what it is at
     std::int64_t deadline_us = 0;
     std::int64_t started_us = 0;
     std::int64_t looked_us = 0;
@@ -63,12 +62,13 @@ class Pool {
   void expire();
   void assign();
   void assign_to(Link& link);
-  bool take_next(const Link& link, PostgresOperation& out);
-  void begin(Link& link, PostgresOperation operation);
+  bool take_next(const Link& link, BackupOperation& out);
+  void begin(Link& link, BackupOperation operation);
   void look(Link& link);
   bool hint_due() const;
   void hint(Link& link);
-  void send_own(Link& link, std::unique_ptr<Task> task);
+  void begin_own(Link& link);
+  int bulk_writes() const;
   int timeout_ms() const;
   void wait();
   void advance(Link& link);
@@ -78,12 +78,13 @@ class Pool {
   void lost(Link& link, const Error& error);
   void remove_gone();
   void down(const Error& error);
-  void report(const PostgresOperation& operation, const Error& error);
-  void report(const PostgresOperation& operation, PostgresResult result);
+  void report(const BackupOperation& operation, const Error& error);
+  void report(const BackupOperation& operation, BackupResult result);
   void publish();
   std::int64_t mono_us() const { return options_.now().mono_us; }
 
-  const PostgresOptions options_;
+  const BackupOptions options_;
+  const std::unique_ptr<BackupDriver> driver_;
   Waker& waker_;
   EventFd wake_;
 
@@ -91,8 +92,8 @@ class Pool {
   Connector connector_;
   Random random_;
   std::vector<std::unique_ptr<Link>> links_;
-  std::deque<PostgresOperation> urgent_, queue_;
-  std::vector<PostgresReport> reports_;
+  std::deque<BackupOperation> urgent_, queue_;
+  std::vector<BackupReport> reports_;
   bool hinted_ = false;
   BackupStatus status_now_;
   bool hint_wanted_ = false;  // rows were removed, and nobody was told yet
@@ -102,7 +103,7 @@ class Pool {
   // Shared.
   mutable std::mutex mutex_;
   bool stopping_ = false;
-  std::vector<PostgresOperation> inbox_;
+  std::vector<BackupOperation> inbox_;
   std::atomic<std::size_t> pending_ = 0, pending_bytes_ = 0;  // posted and not yet reported
   Output outbox_;
   BackupStatus status_;

@@ -1,4 +1,5 @@
-// How the PostgreSQL backup is set up, with defaults. Plain values; read once, when it starts.
+// How a shared backup in a database is set up, with defaults. Plain values; read once, when it
+// starts.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +12,10 @@
 
 namespace stayd {
 
-struct PostgresOptions {
+struct BackupOptions {
   // postgresql://user@host:port/database?sslmode=...: handed to libpq as it is, so that everything
   // it knows can be said there (several hosts, certificates, target_session_attrs).
+  // mysql://user@host:port/database?ssl-mode=...: store/mysql/url.h.
   std::string url;
   // Asked for each new connection, on the connector's thread; empty: the url's, or none.
   std::function<Result<std::string>()> password;
@@ -31,8 +33,8 @@ struct PostgresOptions {
   std::int64_t last_backoff_us = 5'000'000;
 };
 
-inline constexpr int kMaxPostgresConnections = 8;
-inline constexpr std::size_t kMaxPostgresQueue = 1024;            // operations
-inline constexpr std::size_t kMaxPostgresQueueBytes = 256 << 20;  // of their values, roughly
+inline constexpr int kMaxBackupConnections = 8;
+inline constexpr std::size_t kMaxBackupQueue = 1024;            // operations
+inline constexpr std::size_t kMaxBackupQueueBytes = 256 << 20;  // of their values, roughly
 
 }  // namespace stayd

@@ -1,11 +1,9 @@
-#include "store/postgres/pool.h"
+#include "store/backup/pool.h"
 
 #include <poll.h>
 
 #include <algorithm>
 #include <utility>
-
-#include "store/postgres/statements.h"
 
 namespace stayd {
 namespace {
@@ -15,28 +13,9 @@ constexpr std::int64_t kRetryUs = 10'000;  // after a deadlock, at most
 // at a time 1,170 commits/s become 340. So the hint is a transaction of its own, and rare.
 constexpr std::int64_t kHintIntervalUs = 100'000;
 
-// What the watch asks; the first time also to be told of hints.
-class LookTask final : public Task {
- public:
-  explicit LookTask(bool listen) : listens(listen) {
-    executions_.push_back({"look", {}, true});
-    if (listen) executions_.push_back({"listen", {}, true});
-  }
-  void take(std::size_t index, const PGresult* result) override {
-    if (index == 0) session = session_of(result);
-  }
-  Result<PostgresResult> finish() override { return PostgresResult(); }
-
-  const bool listens;
-  Result<PostgresSession> session = make_error(Errc::io, "backup: no answer");
-};
-
-class HintTask final : public Task {
- public:
-  HintTask() { executions_.push_back({"hint", {}, true}); }
-  void take(std::size_t, const PGresult*) override {}
-  Result<PostgresResult> finish() override { return PostgresResult(); }
-};
+bool is_bulk(const BackupOperation& operation) {
+  return !operation.urgent && std::holds_alternative<WriteRequest>(operation.request);
+}
 
 Error late() {
   return make_error(Errc::timed_out, "backup: no answer within the deadline");
@@ -44,17 +23,18 @@ Error late() {
 
 }  // namespace
 
-Pool::Pool(PostgresOptions options, Waker& waker)
+Pool::Pool(std::unique_ptr<BackupDriver> driver, BackupOptions options, Waker& waker)
     : options_(std::move(options)),
+      driver_(std::move(driver)),
       waker_(waker),
-      connector_(options_, [this] { wake_.set(); }),
+      connector_(*driver_, options_, [this] { wake_.set(); }),
       random_(options_.seed + 1) {
   status_.error = status_now_.error = "backup: connecting";
   thread_ = std::thread([this] { run(); });
 }
 
-std::optional<Error> Pool::post(PostgresOperation& operation) {
-  if (pending_ >= kMaxPostgresQueue || pending_bytes_ + operation.bytes > kMaxPostgresQueueBytes) {
+std::optional<Error> Pool::post(BackupOperation& operation) {
+  if (pending_ >= kMaxBackupQueue || pending_bytes_ + operation.bytes > kMaxBackupQueueBytes) {
     return make_error(Errc::limit, "backup: too much is waiting");
   }
   ++pending_;
@@ -105,13 +85,13 @@ void Pool::run() {
 
 bool Pool::take_inbox() {
   wake_.clear();
-  std::vector<PostgresOperation> taken;
+  std::vector<BackupOperation> taken;
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return false;
     taken.swap(inbox_);
   }
-  for (PostgresOperation& one : taken) {
+  for (BackupOperation& one : taken) {
     (one.urgent ? urgent_ : queue_).push_back(std::move(one));
   }
   return true;
@@ -120,23 +100,22 @@ bool Pool::take_inbox() {
 void Pool::take_opened() {
   for (Connector::Opened& opened : connector_.take()) {
     tried_ = true;
-    if (!opened.connection) {
+    if (!opened.link) {
       status_now_.error = opened.error.message;
       if (links_.empty()) down(opened.error);
       continue;
     }
-    const bool other = !links_.empty() && links_[0]->session.epoch != opened.session.epoch;
+    const BackupSession& session = opened.link->session();
+    const bool other = !links_.empty() && links_[0]->connection->session().epoch != session.epoch;
     for (auto& link : links_) {  // of a database that is no more
       if (other) lost(*link, make_error(Errc::io, "backup: the data is another one's"));
     }
     remove_gone();
     status_now_.up = true;
-    status_now_.writable = opened.session.writable;
-    status_now_.epoch = opened.session.epoch;
+    status_now_.writable = session.writable;
+    status_now_.epoch = session.epoch;
     status_now_.error.clear();
-    auto link = std::make_unique<Link>(
-        Link{Pipeline(std::move(opened.connection)), std::move(opened.session)});
-    links_.push_back(std::move(link));
+    links_.push_back(std::make_unique<Link>(Link{std::move(opened.link)}));
   }
   if (!links_.empty() && !links_[0]->watch) links_[0]->watch = true;
 }
@@ -145,13 +124,13 @@ void Pool::take_opened() {
 void Pool::expire() {
   const std::int64_t now = mono_us();
   for (auto* queue : {&urgent_, &queue_}) {
-    for (PostgresOperation& one : *queue) {
+    for (BackupOperation& one : *queue) {
       if (one.deadline_us <= now) report(one, late());
     }
-    std::erase_if(*queue, [now](const PostgresOperation& one) { return one.deadline_us <= now; });
+    std::erase_if(*queue, [now](const BackupOperation& one) { return one.deadline_us <= now; });
   }
   for (auto& link : links_) {
-    if (!link->pipeline.idle() && link->deadline_us <= now) lost(*link, late());
+    if (!link->connection->idle() && link->deadline_us <= now) lost(*link, late());
   }
   remove_gone();
 }
@@ -163,25 +142,27 @@ void Pool::assign() {
     return;
   }
   for (auto& link : links_) {
-    if (!link->gone && link->pipeline.idle()) assign_to(*link);
+    if (!link->gone && link->connection->idle()) assign_to(*link);
   }
 }
 
 void Pool::assign_to(Link& link) {
   if (link.watch && mono_us() - link.looked_us >= options_.look_interval_us) return look(link);
   if (link.watch && hint_due()) return hint(link);
-  for (PostgresOperation next; link.pipeline.idle() && !link.gone && take_next(link, next);) {
+  for (BackupOperation next; link.connection->idle() && !link.gone && take_next(link, next);) {
     begin(link, std::move(next));
   }
 }
 
-bool Pool::take_next(const Link& link, PostgresOperation& out) {
+bool Pool::take_next(const Link& link, BackupOperation& out) {
   const bool urgent_only = link.watch && links_.size() > 1;
+  const bool no_bulk = bulk_writes() >= driver_->parallel_writes();
   const std::int64_t now = mono_us();
   for (auto* queue : {&urgent_, &queue_}) {
     if (queue == &queue_ && urgent_only) break;
-    const auto next = std::ranges::find_if(
-        *queue, [now](const PostgresOperation& one) { return one.not_before_us <= now; });
+    const auto next = std::ranges::find_if(*queue, [&](const BackupOperation& one) {
+      return one.not_before_us <= now && !(no_bulk && is_bulk(one));
+    });
     if (next == queue->end()) continue;
     out = std::move(*next);
     queue->erase(next);
@@ -190,17 +171,22 @@ bool Pool::take_next(const Link& link, PostgresOperation& out) {
   return false;
 }
 
-void Pool::begin(Link& link, PostgresOperation operation) {
+void Pool::begin(Link& link, BackupOperation operation) {
   link.operation = std::move(operation);
-  Result<std::unique_ptr<Task>> task = make_task(*link.operation, link.session);
-  if (!task) {
-    report(*link.operation, task.error());
+  const Result<bool> started = link.connection->start(*link.operation);
+  if (!started) {
+    report(*link.operation, started.error());
     link.operation.reset();
     return;
   }
-  link.task = std::move(*task);
   link.deadline_us = link.operation->deadline_us;
-  if (!link.pipeline.start(*link.task)) lost(link, link.pipeline.lost_error());
+  if (!*started) lost(link, link.connection->lost_error());
+}
+
+int Pool::bulk_writes() const {
+  return static_cast<int>(std::ranges::count_if(links_, [](const std::unique_ptr<Link>& link) {
+    return !link->gone && link->operation && is_bulk(*link->operation);
+  }));
 }
 
 bool Pool::hint_due() const {
@@ -210,34 +196,33 @@ bool Pool::hint_due() const {
 void Pool::hint(Link& link) {
   hint_wanted_ = false;
   hinted_us_ = mono_us();
-  send_own(link, std::make_unique<HintTask>());
+  begin_own(link);
+  if (!link.connection->start_hint()) lost(link, link.connection->lost_error());
 }
 
 void Pool::look(Link& link) {
-  // A standby tells nobody.
   link.looking = true;
-  send_own(link, std::make_unique<LookTask>(link.looked_us == 0 && link.session.writable));
+  begin_own(link);
+  if (!link.connection->start_look()) lost(link, link.connection->lost_error());
 }
 
-void Pool::send_own(Link& link, std::unique_ptr<Task> task) {
-  link.task = std::move(task);
+void Pool::begin_own(Link& link) {
   link.started_us = mono_us();
   link.deadline_us = link.started_us + options_.look_deadline_us;
-  if (!link.pipeline.start(*link.task)) lost(link, link.pipeline.lost_error());
 }
 
 int Pool::timeout_ms() const {
   const std::int64_t now = mono_us();
   std::int64_t until = now + 1'000'000;
   for (const auto* queue : {&urgent_, &queue_}) {
-    for (const PostgresOperation& one : *queue) {
+    for (const BackupOperation& one : *queue) {
       until = std::min(until, one.deadline_us);
       if (one.not_before_us > now) until = std::min(until, one.not_before_us);
     }
   }
   for (const auto& link : links_) {
-    if (!link->pipeline.idle()) until = std::min(until, link->deadline_us);
-    if (!link->watch || !link->pipeline.idle()) continue;
+    if (!link->connection->idle()) until = std::min(until, link->deadline_us);
+    if (!link->watch || !link->connection->idle()) continue;
     until = std::min(until, link->looked_us + options_.look_interval_us);
     if (hint_wanted_) until = std::min(until, hinted_us_ + kHintIntervalUs);
   }
@@ -247,8 +232,9 @@ int Pool::timeout_ms() const {
 void Pool::wait() {
   std::vector<pollfd> waiting{{wake_.fd(), POLLIN, 0}};
   for (const auto& link : links_) {
-    const bool write = link->pipeline.wants_to_write();
-    waiting.push_back({link->pipeline.fd(), static_cast<short>(POLLIN | (write ? POLLOUT : 0)), 0});
+    const bool write = link->connection->wants_to_write();
+    waiting.push_back(
+        {link->connection->fd(), static_cast<short>(POLLIN | (write ? POLLOUT : 0)), 0});
   }
   ::poll(waiting.data(), waiting.size(), timeout_ms());
   for (std::size_t i = 1; i < waiting.size(); ++i) {
@@ -258,10 +244,10 @@ void Pool::wait() {
 }
 
 void Pool::advance(Link& link) {
-  const Pipeline::State state = link.pipeline.advance();
-  hinted_ |= link.pipeline.take_hint();
-  if (state == Pipeline::State::lost) return lost(link, link.pipeline.lost_error());
-  if (state == Pipeline::State::done) done(link);
+  const BackupLink::State state = link.connection->advance();
+  hinted_ |= link.connection->take_hint();
+  if (state == BackupLink::State::lost) return lost(link, link.connection->lost_error());
+  if (state == BackupLink::State::done) done(link);
 }
 
 void Pool::done(Link& link) {
@@ -271,14 +257,12 @@ void Pool::done(Link& link) {
     finish_operation(link);
   }
   link.looking = false;
-  link.task.reset();
   link.operation.reset();
 }
 
 void Pool::finish_operation(Link& link) {
-  PostgresOperation& operation = *link.operation;
-  const std::optional<SqlError>& error = link.pipeline.error();
-  if (error && !link.task->is_meant(*error)) {
+  BackupOperation& operation = *link.operation;
+  if (const std::optional<SqlError> error = link.connection->error()) {
     if (error->read_only) status_now_.writable = false;
     if (!error->retry) return report(operation, error->error);
     operation.not_before_us =
@@ -286,37 +270,37 @@ void Pool::finish_operation(Link& link) {
     (operation.urgent ? urgent_ : queue_).push_front(std::move(operation));
     return;
   }
-  Result<PostgresResult> result = link.task->finish();
+  Result<BackupResult> result = link.connection->result();
   if (!result) return report(operation, result.error());
-  if (link.task->again) {
-    std::get<PostgresFeed>(operation.request).after = *link.task->again;
+  if (const std::optional<FeedCursor> again = link.connection->again()) {
+    std::get<FeedRequest>(operation.request).after = *again;
     queue_.push_front(std::move(operation));
     return;
   }
-  hint_wanted_ |= operation.urgent;
+  hint_wanted_ |= operation.urgent && driver_->has_hints();
   report(operation, std::move(*result));
 }
 
 void Pool::finish_look(Link& link) {
-  link.looked_us = mono_us();
-  if (const std::optional<SqlError>& error = link.pipeline.error()) {
+  const Now now = options_.now();  // both clocks at once: nothing may come between
+  link.looked_us = now.mono_us;
+  if (const std::optional<SqlError> error = link.connection->error()) {
     return lost(link, error->error);
   }
-  const auto& look = static_cast<LookTask&>(*link.task);
-  hinted_ |= look.listens;  // what others were told of before, this one was not
-  const Result<PostgresSession>& session = look.session;
+  const Result<BackupSession> session = link.connection->looked();
   if (!session) return lost(link, session.error());
-  if (session->has_ring && link.session.ring == nullptr) {  // connecting again refuses, in words
+  const BackupSession& before = link.connection->session();
+  if (session->has_ring && before.ring == nullptr) {  // connecting again refuses, in words
     for (auto& one : links_) lost(*one, make_error(Errc::io, "backup: values are encrypted now"));
     return;
   }
-  if (session->epoch != link.session.epoch || session->era_base != link.session.era_base) {
+  if (session->epoch != before.epoch || session->era_base != before.era_base) {
     for (auto& one : links_) lost(*one, make_error(Errc::io, "backup: the data is another one's"));
     return;
   }
   const std::int64_t round_trip_us = link.looked_us - link.started_us;
   status_now_.clock_error_ms = (round_trip_us / 1000 + 1) / 2;
-  status_now_.clock_offset_ms = session->clock_ms - (options_.now().wall_ms - round_trip_us / 2000);
+  status_now_.clock_offset_ms = session->clock_ms - (now.wall_ms - round_trip_us / 2000);
   status_now_.writable = session->writable;
 }
 
@@ -326,7 +310,7 @@ void Pool::lost(Link& link, const Error& error) {
   link.gone = true;
   status_now_.error = error.message;
   if (!link.operation) return;
-  const bool write = std::holds_alternative<PostgresWrite>(link.operation->request);
+  const bool write = std::holds_alternative<WriteRequest>(link.operation->request);
   if (write || error.code == Errc::timed_out) {
     const bool known = error.code == Errc::timed_out || error.code == Errc::io;
     report(*link.operation, known ? error : make_error(Errc::io, error.message));
@@ -349,19 +333,19 @@ void Pool::remove_gone() {
 void Pool::down(const Error& error) {
   status_now_.up = status_now_.writable = false;
   for (auto* queue : {&urgent_, &queue_}) {
-    for (PostgresOperation& one : *queue) {
+    for (BackupOperation& one : *queue) {
       report(one, make_error(Errc::unavailable, error.message));
     }
     queue->clear();
   }
 }
 
-void Pool::report(const PostgresOperation& operation, const Error& error) {
+void Pool::report(const BackupOperation& operation, const Error& error) {
   pending_bytes_ -= operation.bytes;
   reports_.push_back({operation.token, error, empty_result(operation)});
 }
 
-void Pool::report(const PostgresOperation& operation, PostgresResult result) {
+void Pool::report(const BackupOperation& operation, BackupResult result) {
   pending_bytes_ -= operation.bytes;
   reports_.push_back({operation.token, {}, std::move(result)});
 }

@@ -1,0 +1,16 @@
+// The state and value of a row as databases keep them. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "store/backup/backup.h"
+#include "store/value_codec.h"
+
+namespace stayd {
+
+// 1: live, 2: a tombstone. A value that does not decode becomes `unreadable`; so does another
+// state, as a live row's. `row.key` is set; the record's expiry comes afterwards.
+void set_stored(BackupRow& row, std::int64_t state, std::string_view value, ValueCodec& values);
+
+}  // namespace stayd
