@@ -102,7 +102,8 @@ WorldOptions draw(WorldOptions options) {
   if (!options.instances) options.instances = alone || cluster ? 1 : many;
   options.users.one_database = cluster || options.fleet;
   options.users.fleet = options.fleet;
-  if (options.fleet) options.users.bound_us = 700 * kMs;
+  if (options.fleet)
+    options.users.bound_us = kSecond;  // the backup's deadlines, one after the other
   if (!options.users.roaming_percent) options.users.roaming_percent = roaming;
   if (options.instance.policies.empty()) options.instance.policies = policies_of_users();
   return options;
