@@ -76,6 +76,16 @@ std::span<const FaultKind> fault_kinds() {
                 FoundBy::name},
       FaultKind{"name-dead", 15 * kSecond, [](Faults& f) { return f.dilute_name(); },
                 FoundBy::name},
+      FaultKind{"backup-down", 15 * kSecond,
+                [](Faults& f) { return f.lose_backup(&MemoryDatabase::down); }, std::nullopt, true},
+      FaultKind{"backup-frozen", 15 * kSecond,
+                [](Faults& f) { return f.lose_backup(&MemoryDatabase::frozen); }, std::nullopt,
+                true},
+      FaultKind{"backup-read-only", 20 * kSecond,
+                [](Faults& f) { return f.lose_backup(&MemoryDatabase::read_only); }, std::nullopt,
+                true},
+      FaultKind{"backup-cut", 10 * kSecond, [](Faults& f) { return f.cut_from_backup(); },
+                std::nullopt, true},
   };
   return kKinds;
 }
@@ -152,11 +162,13 @@ void Faults::heal() {
     redis.flags = ServerFlags{};
     redis.denied.clear();
   }
+  world_.backup.down = world_.backup.frozen = world_.backup.read_only = false;
   if (Sentinels* sentinels = world_.servers.sentinels()) sentinels->heal();
   if (Names* names = world_.servers.names()) names->heal();
   for (const auto& one : world_.instances) {
     one->network().be_fast();
     one->network().speak();
+    one->cut_from_backup(false);
     one->disk().be_well();
     if (!one->alive()) one->start();
   }

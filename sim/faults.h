@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "sim/scheduler.h"
 #include "sim/servers.h"
+#include "store/backup/memory/memory_database.h"
 #include "store/faulty/faulty_store.h"
 
 namespace stayd::sim {
@@ -29,6 +30,7 @@ struct FaultKind {
   bool (*strike)(Faults&);  // false: not possible just now
   // Nothing of the kind happens elsewhere; nullopt: it happens everywhere.
   std::optional<FoundBy> only = std::nullopt;
+  bool of_fleet = false;  // where stayds share a backup
 };
 std::span<const FaultKind> fault_kinds();
 
@@ -78,6 +80,8 @@ class Faults {
   bool lose_name();
   bool split_name();
   bool dilute_name();
+  bool lose_backup(bool MemoryDatabase::* how);
+  bool cut_from_backup();
 
  private:
   void plan(const FaultKind& kind, std::int64_t mean_us);

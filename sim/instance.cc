@@ -10,6 +10,8 @@ namespace {
 constexpr std::int64_t kTickUs = 5 * kMs;
 // Until a topology that was asked for is there.
 constexpr std::int64_t kAnswerUs = 30 * kMs;
+// To the shared backup, one way, at most.
+constexpr std::uint64_t kBackupWayUs = 3000;
 
 }  // namespace
 
@@ -44,8 +46,11 @@ void Instance::start() {
 }
 
 void Instance::start_engine() {
-  engine_ = std::make_unique<Engine>(options_.engine, PolicyTable(options_.policies), disk_,
-                                     counters_, *this, *engine_random_);
+  if (database_ != nullptr) start_fleet();
+  Store& store = fleet_ ? static_cast<Store&>(*fleet_) : disk_;
+  engine_ = std::make_unique<Engine>(options_.engine, PolicyTable(options_.policies), store,
+                                     counters_, *this, *engine_random_, fleet_ ? &hlc_ : nullptr);
+  if (fleet_) engine_->join(*fleet_);
   LinkOptions link;
   link.endpoint.host = "redis";
   if (servers_.sentinels() != nullptr) link.endpoint.port = 0;
@@ -62,9 +67,52 @@ void Instance::start_engine() {
   engine_->attach(*data_, *aux_, nullptr, replica_.get());
   turn([this] {
     engine_->start(now());
+    if (fleet_) fleet_->start(now());
     data_->start(now());
     aux_->start(now());
     if (servers_.sentinels() != nullptr) start_sentinels();
+  });
+}
+
+void Instance::start_fleet() {
+  hlc_ = HlcClock();
+  backup_run_us_ = 0;
+  const auto way = [this] {
+    return 100 + static_cast<std::int64_t>(engine_random_->below(kBackupWayUs));
+  };
+  backup_ = std::make_unique<MemoryBackup>(*database_,
+                                           [way] { return MemoryBackup::Latency{way(), way()}; });
+  backup_->cut_off = cut_from_backup_;
+  FleetOptions fleet;
+  fleet.origin = next_origin(disk_, *engine_random_);
+  fleet_ = std::make_unique<FleetStore>(disk_, *backup_, fleet, hlc_, counters_);
+}
+
+void Instance::cut_from_backup(bool yes) {
+  cut_from_backup_ = yes;
+  if (backup_) backup_->cut_off = yes;
+}
+
+std::string Instance::fleet_text() const {
+  if (!fleet_) return "";
+  const FleetStatus status = fleet_->status();
+  return ", unshipped " + std::to_string(status.unshipped) + ", reads " +
+         std::to_string(status.reads) + ", agreements " + std::to_string(status.agreements) +
+         ", passed " + std::to_string(status.passed);
+}
+
+// What is due is done and told; then again at the next time that something is.
+void Instance::run_backup() {
+  backup_->run(now());
+  engine_->on_turn_end();
+  const auto next_us = backup_->next_us();
+  if (!next_us) return;
+  const std::int64_t at_us = std::max(*next_us, scheduler_.now_us() + 1);
+  if (backup_run_us_ > scheduler_.now_us() && backup_run_us_ <= at_us) return;
+  backup_run_us_ = at_us;
+  scheduler_.at(at_us, [this, at_us, life = life_] {
+    if (life != life_ || backup_run_us_ != at_us) return;
+    deliver([] {});
   });
 }
 
@@ -154,6 +202,8 @@ void Instance::kill() {
   by_name_.reset();
   if (resolver_) resolver_->on_kill();
   engine_.reset();
+  fleet_.reset();
+  backup_.reset();
   set_.reset();
   asks_ = false;
   disk_.crash();
@@ -190,8 +240,10 @@ void Instance::deliver(std::function<void()> action) {
 
 void Instance::turn(const std::function<void()>& action) {
   set_ ? set_->set_now(now()) : engine_->set_now(now());
+  if (fleet_) fleet_->set_now(now());
   action();
   set_ ? set_->on_turn_end() : engine_->on_turn_end();
+  if (backup_) run_backup();
 }
 
 void Instance::tick_all() {
@@ -204,6 +256,7 @@ void Instance::tick_all() {
   data_->on_tick(now());
   aux_->on_tick(now());
   if (replica_) replica_->on_tick(now());
+  if (fleet_) fleet_->on_tick(now());
   engine_->on_tick(now());
 }
 

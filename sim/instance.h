@@ -15,6 +15,7 @@
 
 #include "base/random.h"
 #include "core/engine.h"
+#include "core/fleet_store.h"
 #include "redis/link.h"
 #include "redis/name_dialer.h"
 #include "redis/replica_link.h"
@@ -25,6 +26,7 @@
 #include "sim/network.h"
 #include "sim/scheduler.h"
 #include "sim/servers.h"
+#include "store/backup/memory/memory_backup.h"
 
 namespace stayd::sim {
 
@@ -45,6 +47,12 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   Instance(Scheduler& scheduler, Random& random, Servers& servers, Diary& diary,
            InstanceOptions options, std::string name);
 
+  // Shares this backup from its next start on.
+  void join(MemoryDatabase& backup) { database_ = &backup; }
+  void cut_from_backup(bool yes);
+  bool is_cut_from_backup() const { return cut_from_backup_; }
+
+  std::string fleet_text() const;
   bool alive() const { return engine_ != nullptr || set_ != nullptr; }
   void start();
   // kill -9: nothing is said to anybody; what the disk has written stays.
@@ -112,6 +120,8 @@ class Instance final : public EventSink, private SentinelEvents, private Address
  private:
   void start_engine();
   void start_set();
+  void start_fleet();
+  void run_backup();
   void start_sentinels();
   void on_primary(const Endpoint& primary) override;
   void make_name_dialer();
@@ -140,6 +150,12 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   Network network_;
   Disk disk_;
   std::unique_ptr<Random> engine_random_;
+  MemoryDatabase* database_ = nullptr;  // of a fleet:
+  std::unique_ptr<MemoryBackup> backup_;
+  bool cut_from_backup_ = false;
+  std::unique_ptr<FleetStore> fleet_;
+  HlcClock hlc_;
+  std::int64_t backup_run_us_ = 0;  // when it is run next; 0: no time is planned
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<HostResolver> resolver_;  // nullptr: there is no name that moves
   std::unique_ptr<NameDialer> by_name_;     // likewise

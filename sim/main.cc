@@ -114,6 +114,7 @@ int main(int argc, char** argv) {
       ->excludes("--shards")
       ->excludes("--sentinels");
   auto& engine = runner.world.instance.engine;
+  app.add_flag("--fleet", runner.world.fleet, "the stayds share a backup");
   app.add_flag("--replica", engine.replica_reads, "of one Redis; the backfill does not end");
   auto* nightly = app.add_option("--nightly", options.nightly_hours, "seeds for so many hours (4)")
                       ->expected(0, 1)

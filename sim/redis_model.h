@@ -139,7 +139,9 @@ class RedisModel final : public Server {
   void script_load(std::string_view text, std::string& out);
   void guard(Peer& peer, const Args& args, std::string& out);
   void heartbeat(Peer& peer, const Args& args, std::string& out);
-  void repair(Peer& peer, const Args& args, std::string& out);
+  void lease(Peer& peer, const Args& args, std::string& out);
+  std::string digest(int db, std::string_view key);
+  void repair(Peer& peer, const Args& args, std::string& out, bool if_unchanged);
   void read_back(Peer& peer, const Args& args, std::string& out);
   bool write_refused(bool grows, std::string& out) const;
 

@@ -9,19 +9,20 @@
 #include "session/scripts.h"
 #include "session/standin.h"
 #include "sim/redis_model.h"
+#include "store/record_codec.h"
 
 namespace stayd::sim {
 
 namespace {
 
-enum Ours { kGuard = 0, kHeartbeat = 1, kRepair = 2, kReadBack = 3 };
+enum Ours { kGuard, kHeartbeat, kRepair, kReadBack, kLease, kRepairIfUnchanged };
 
 // SHA1 of our scripts, by their place in append_script_loads.
-const std::array<std::string, 4>& our_scripts() {
-  static const std::array<std::string, 4> kShas = [] {
-    std::array<std::string, 4> shas;
+const std::array<std::string, 6>& our_scripts() {
+  static const std::array<std::string, 6> kShas = [] {
+    std::array<std::string, 6> shas;
     std::string loads;
-    STAYD_ASSERT(append_script_loads(loads) == 4);
+    STAYD_ASSERT(append_script_loads(loads, true) == 6);
     RequestParser parser;
     Args args;
     std::size_t used = 0;
@@ -70,7 +71,11 @@ bool RedisModel::run_script(Peer& peer, const Args& args, std::string& out) {
       heartbeat(peer, args, out);
       return true;
     case kRepair:
-      repair(peer, args, out);
+    case kRepairIfUnchanged:
+      repair(peer, args, out, it->second == kRepairIfUnchanged);
+      return true;
+    case kLease:
+      lease(peer, args, out);
       return true;
     case kReadBack:
       read_back(peer, args, out);
@@ -104,8 +109,35 @@ void RedisModel::heartbeat(Peer& peer, const Args& args, std::string& out) {
   write_integer(out, 1);
 }
 
-void RedisModel::repair(Peer& peer, const Args& args, std::string& out) {
+// Not what DUMP would say, but as different for different values.
+std::string RedisModel::digest(int db, std::string_view key) {
+  const Record* found = find(db, key);
+  if (found == nullptr) return "";
+  Record bare = *found;
+  bare.expires_at_ms = 0;
+  return sha1_hex(encode_value(bare));
+}
+
+void RedisModel::lease(Peer& peer, const Args& args, std::string& out) {
+  if (write_refused(true, out)) return;
+  const Record* other = find(peer.db, args[4]);
+  if (other != nullptr && !std::get<std::string>(other->value).starts_with(args[7])) {
+    return write_null(out);
+  }
+  const std::string held = digest(peer.db, args[3]);
+  Record record;
+  record.value = std::string(args[7]).append(args[5]) + ":" + held;
+  record.expires_at_ms = wall_ms() + number(args[6]);
+  set(full_key(peer.db, args[4]), std::move(record));
+  write_bulk(out, held);
+}
+
+void RedisModel::repair(Peer& peer, const Args& args, std::string& out, bool if_unchanged) {
   const auto key = args[3];
+  const auto token = args[5];
+  if (if_unchanged && token.substr(token.find(':') + 1) != digest(peer.db, key)) {
+    return write_integer(out, 0);
+  }
   const Record* lease = find(peer.db, args[4]);
   if (lease == nullptr || std::get<std::string>(lease->value) != args[5]) {
     return write_integer(out, 0);
@@ -116,6 +148,10 @@ void RedisModel::repair(Peer& peer, const Args& args, std::string& out) {
   // Redis checks memory once, before the script's first write; DEL may run, what follows then may.
   Record record;
   const auto kind = args[6];
+  if (kind == "none") {
+    set(full_key(peer.db, key), std::nullopt);
+    return write_integer(out, 1);
+  }
   if (kind == "string") {
     record.value = std::string(args[9]);
   } else if (kind == "hset") {

@@ -22,6 +22,7 @@ std::int64_t between(Random& random, std::int64_t low, std::int64_t high) {
 void draw_faults(WorldOptions& options) {
   for (const FaultKind& kind : fault_kinds()) {
     if (kind.only && *kind.only != options.found_by) continue;
+    if (kind.of_fleet && !options.fleet) continue;
     Random random = stream(options.seed, std::string("draw ") + kind.name);
     const bool enabled = random.chance(kFaultChance);
     const std::int64_t mean_us = kind.mean_us / 2 + between(random, 0, 4 * kind.mean_us);
@@ -99,7 +100,10 @@ WorldOptions draw(WorldOptions options) {
     draw_sentinels(options);
   }
   if (!options.instances) options.instances = alone || cluster ? 1 : many;
-  options.users.one_database = cluster;
+  options.users.one_database = cluster || options.fleet;
+  options.users.fleet = options.fleet;
+  if (options.fleet)
+    options.users.bound_us = kSecond;  // the backup's deadlines, one after the other
   if (!options.users.roaming_percent) options.users.roaming_percent = roaming;
   if (options.instance.policies.empty()) options.instance.policies = policies_of_users();
   return options;
@@ -111,7 +115,8 @@ std::string describe(const WorldOptions& options) {
   if (options.found_by == FoundBy::sentinels) out += "Sentinels; ";
   if (options.found_by == FoundBy::name) out += "a name that moves; ";
   if (*options.instances > 1) {
-    out += std::to_string(*options.instances) + " stayds, " +
+    out += std::to_string(*options.instances) +
+           (options.fleet ? " stayds of a fleet, " : " stayds, ") +
            std::to_string(*options.users.roaming_percent) + "% of the sessions roam; ";
   }
   out += std::to_string(*options.users.sessions) + " sessions, up to " +
@@ -131,6 +136,7 @@ std::string command_line(const WorldOptions& options) {
   std::string out = "./dev sim --seed " + std::to_string(options.seed) + " --minutes " + minutes;
   if (options.instances) out += " --instances " + std::to_string(*options.instances);
   if (options.shards > 1) out += " --shards " + std::to_string(options.shards);
+  if (options.fleet) out += " --fleet";
   if (options.found_by == FoundBy::sentinels) out += " --sentinels";
   if (options.found_by == FoundBy::name) out += " --name";
   if (options.instance.engine.replica_reads) out += " --replica";

@@ -131,7 +131,17 @@ bool Users::excused(const UnderWay& one) const {
   if (only_redis_can) return true;
   const EngineStatus status = one.at->status_of(one.key);
   const bool known = status.adoption_settled && !unreadable(one);
-  return !known;
+  return !known || (options_.fleet && without_backup());
+}
+
+void Users::end_without_backup() {
+  --without_backup_;
+  backup_back_us_ = scheduler_.now_us();
+}
+
+// It is noticed a while later that it is back.
+bool Users::without_backup() const {
+  return without_backup_ > 0 || scheduler_.now_us() - backup_back_us_ < 2 * kSecond;
 }
 
 void Users::check_time(const UnderWay& one) {
@@ -194,7 +204,8 @@ void Users::on_reply(Call& call, std::string_view reply) {
   const bool logout = name == "del" || name == "unlink";
   // W16: what a removal has found is counted by the ledger, too.
   const bool uncounted = excused(*mine, Excuse::unwritable) ||
-                         unwritten_logouts_.contains(mine->key) || roams(mine->key);
+                         unwritten_logouts_.contains(mine->key) || roams(mine->key) ||
+                         options_.fleet;
   if (logout && (!adopted || uncounted)) {
     // Logging out an id that stayd has not seen yet counts as done (R4), whatever was there; and
     // so does a logout that the ledger cannot take.

@@ -53,6 +53,8 @@ struct UsersOptions {
   bool one_database = false;  // as of a Redis Cluster
   // Of the sessions, when there are several stayds: their commands go to any of them.
   std::optional<int> roaming_percent;
+  // The stayds share a backup: every command goes to any of them, and nothing is excused by that.
+  bool fleet = false;
 };
 
 class Users final : private CallSink {
@@ -63,6 +65,9 @@ class Users final : private CallSink {
 
   void start();
   void stop() { stopped_ = true; }  // no new commands
+  // A fault keeps somebody from the backup: what has no row may be unknown (W7).
+  void begin_without_backup() { ++without_backup_; }
+  void end_without_backup();
   // A stayd has been killed: what was under way there is in doubt.
   void on_kill(const Instance& instance);
 
@@ -110,6 +115,7 @@ class Users final : private CallSink {
   std::set<FullKey> loosen_under_way(const Instance& instance, std::string_view why);
 
  private:
+  bool without_backup() const;
   struct Session {
     Habit habit;
     FullKey key;
@@ -180,6 +186,8 @@ class Users final : private CallSink {
   std::string violation_;
   FullKey violated_key_;
   std::string last_reply_;
+  int without_backup_ = 0;           // faults that keep somebody from it
+  std::int64_t backup_back_us_ = 0;  // the last one has ended
 };
 
 }  // namespace stayd::sim

@@ -21,12 +21,13 @@ Instance& Users::home(const FullKey& key) const {
 
 bool Users::roams(const FullKey& key) const {
   const auto percent = static_cast<std::uint64_t>(options_.roaming_percent.value_or(0));
-  if (instances_.size() == 1 || percent == 0) return false;
+  if (instances_.size() == 1 || percent == 0 || options_.fleet) return false;
   return number_of(key) / 1000 % 100 < percent && !key_of(key).starts_with("fenced:");
 }
 
 Instance& Users::choose_instance(const FullKey& key) {
-  if (!roams(key)) return home(key);
+  const bool anywhere = options_.fleet && !key_of(key).starts_with("fenced:");
+  if (!roams(key) && !anywhere) return home(key);
   Instance& one = *instances_[random_.below(instances_.size())];
   return one.alive() ? one : home(key);
 }

@@ -45,12 +45,12 @@ World::World(WorldOptions o)
 void World::set_up_servers() {
   for (std::size_t i = 0; i < servers.size(); ++i) {
     servers[i].clock_offset_ms = options.redis_ahead_ms;
-    if (instances.size() == 1) continue;
+    if (instances.size() == 1 || options.fleet) continue;
     servers[i].on_evicted = [this, i](const FullKey& key) {
       if (servers[i].owns(key)) on_evicted(key);
     };
   }
-  if (instances.size() > 1) {
+  if (instances.size() > 1 && !options.fleet) {
     servers.standby().on_evicted = [this](const FullKey& key) { on_evicted(key); };
   }
   if (options.fill_redis) fill_redis();
@@ -67,6 +67,7 @@ Instances World::make_instances() {
     const std::string name = *options.instances == 1 ? "" : std::to_string(i) + ": ";
     made.push_back(
         std::make_unique<Instance>(scheduler, random, servers, diary, options.instance, name));
+    if (options.fleet) made.back()->join(backup);
   }
   for (const auto& one : made) {
     one->watch([this, one = one.get()](const Event& event) { on_event(*one, event); });
@@ -92,6 +93,7 @@ void World::fill_redis() {
 }
 
 bool World::run() {
+  if (options.fleet) settle();
   users.start();
   if (instances.size() > 1) pass(kMeetUs);
   if (options.faults) faults_.start();
@@ -185,7 +187,7 @@ std::string World::out_of_step() const {
     std::string out = one->name() + status.shard.reason + ", debts " +
                       std::to_string(status.shard.debts) + ", to read back " +
                       std::to_string(status.to_read_back) + ", adopted " +
-                      std::to_string(status.adoption_complete);
+                      std::to_string(status.adoption_complete) + one->fleet_text();
     for (const NamedShard& shard : status.shards) {
       out += "; " + shard.slots + " at " + shard.status.address + ": " + shard.status.reason +
              ", debts " + std::to_string(shard.status.debts);
@@ -202,7 +204,7 @@ bool World::wait_in_step(std::int64_t limit_us) {
 }
 
 void World::settle() {
-  if (!wait_in_step(kHealLimitUs)) users.fail({}, "not in step " + std::to_string(__LINE__));
+  if (!wait_in_step(10 * kHealLimitUs)) users.fail({}, "not in step: " + out_of_step());
 }
 
 bool World::heal_and_check() {
@@ -219,10 +221,12 @@ bool World::heal_and_check() {
   std::uint64_t calls = 0;
   for (const auto& one : instances) calls += one->alive() ? one->calls_under_way() : 0;
   if (users.under_way() != 0 || calls != 0) {
-    users.fail({}, std::to_string(users.under_way()) + " calls were never answered");
+    users.fail(options.watched.value_or(FullKey()), std::to_string(users.under_way()) +
+                                                        " calls were never answered" +
+                                                        instances[0]->fleet_text());
     return false;
   }
-  if (!in_step()) users.fail({}, "out of step again without a fault");
+  if (!in_step()) users.fail({}, "out of step again without a fault: " + out_of_step());
   compare();
   return !users.failed();
 }
@@ -300,7 +304,11 @@ void World::compare_key(const FullKey& key) {
   if (history == users.histories().end()) {
     return users.fail(key, "a key that nobody wrote");
   }
-  const auto record = in_ledger ? std::optional(row.record) : std::nullopt;
+  auto record = in_ledger ? std::optional(row.record) : std::nullopt;
+  // In a fleet Redis has the touches that a ledger has not been told of yet.
+  if (record && in_redis && options.fleet) {
+    record->expires_at_ms = expiry_in_redis(key, held->second);
+  }
   if (!history->second.may_be(record, wall_ms, "the ledger")) {
     users.fail(key, history->second.why());
   }

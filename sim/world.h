@@ -28,6 +28,7 @@ struct WorldOptions {
   std::optional<int> instances = 1;  // stayds; drawn if not given
   FoundBy found_by = FoundBy::address;
   int shards = 1;          // of a Cluster: more
+  bool fleet = false;      // the stayds share a backup
   bool faults = true;      // a random subset, at random rates
   bool fill_redis = true;  // Redis holds sessions before stayd has ever run
   std::optional<std::set<std::string>> only_faults;    // these kinds instead of drawn ones
@@ -68,7 +69,8 @@ class World {
   Diary diary{scheduler};
   Random random;
   Servers servers;
-  RedisModel& redis;  // the first one
+  RedisModel& redis;      // the first one
+  MemoryDatabase backup;  // of a fleet
   const Instances instances;
   Instance& instance;  // the first one
   Users users;
@@ -103,7 +105,10 @@ class World {
     const auto offset_ms = users.home(key).disk().clock_offset_ms;
     return record.expires_at_ms == 0 ? 0 : record.expires_at_ms - offset_ms;
   }
-  std::int64_t expiry_slack_ms() const { return options.users.expiry_slack_ms; }
+  // A touch is told to the others of a fleet within a minute.
+  std::int64_t expiry_slack_ms() const {
+    return options.users.expiry_slack_ms + (options.fleet ? 60'000 : 0);
+  }
   void fill_redis();
   bool in_step() const;
   std::string out_of_step() const;

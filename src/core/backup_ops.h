@@ -1,6 +1,9 @@
-// Routes a Backup's answers to whoever asked, as StoreOps does a Store's. Loop thread only.
+// Routes a Backup's answers to whoever asked, as StoreOps does a Store's, and is the breaker before
+// it: of a backup that has not answered several times in a row, nobody who has a client waiting
+// asks anything until the feed, or whatever else goes on asking, has an answer. Loop thread only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -31,25 +34,37 @@ class BackupOps {
     return index + 1;
   }
   std::size_t under_way() const { return slots_.size() - free_.size(); }
+  // The breaker is closed.
+  bool answers() const { return failures_ < kBreaksAfter; }
 
   void written(BackupToken token, const Error& error, std::vector<BackupWritten> results) {
+    note(error);
     const Slot slot = take(token);
     slot.client->on_written(slot.tag, error, std::move(results));
   }
   void read(BackupToken token, const Error& error, std::vector<BackupRow> rows) {
+    note(error);
     const Slot slot = take(token);
     slot.client->on_read(slot.tag, error, std::move(rows));
   }
   void feed(BackupToken token, const Error& error, FeedPage page) {
+    note(error);
     const Slot slot = take(token);
     slot.client->on_feed(slot.tag, error, std::move(page));
   }
 
  private:
+  static constexpr int kBreaksAfter = 3;
   struct Slot {
     BackupClient* client = nullptr;
     std::uint64_t tag = 0;
   };
+  // What it refuses is an answer.
+  void note(const Error& error) {
+    const bool none = !error.message.empty() && error.code != Errc::invalid &&
+                      error.code != Errc::limit && error.code != Errc::corrupt;
+    failures_ = none ? std::min(failures_ + 1, kBreaksAfter) : 0;
+  }
   Slot take(BackupToken token) {
     free_.push_back(token - 1);
     return std::exchange(slots_[token - 1], {});
@@ -57,6 +72,7 @@ class BackupOps {
 
   std::vector<Slot> slots_;
   std::vector<std::size_t> free_;
+  int failures_ = 0;  // in a row
 };
 
 }  // namespace stayd

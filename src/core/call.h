@@ -53,6 +53,8 @@ struct Call {
   std::int64_t sent_wall_ms = 0;
   Hlc hlc = 0;
   InFlightTable::Slot slot = InFlightTable::kNone;  // until the ledger has recorded the write
+  Hlc made_from = 0;          // in a fleet: counted among the versions that are being made
+  Hlc agreed_from = 0;        // in a fleet: the lowest version that the backup has been given
   Hlc held_from = 0;          // S stays below this version until the call has ended; 0: need not
   std::uint32_t waiting = 0;  // unreported store operations and replies
   std::uint32_t asked = 0;    // keys whose rows the ledger has been asked for
@@ -71,6 +73,8 @@ struct Call {
   bool rerun = false;         // sent again, because a key it missed was there after all
   bool created = false;       // Redis did not have the key: what is written is all there is
   bool unrecorded = false;    // the ledger failed
+  bool alone = false;         // of a fleet: the shared backup could not be asked
+  bool outpaced = false;      // of a fleet: another stayd has changed its rows meanwhile
   bool marked = false;        // its rows are stale in the ledger: Redis is asked for them
   bool elsewhere = false;     // Redis was asked for a key, and has not got its slot
   bool redirected = false;    // another shard has been asked, as the first one said
@@ -119,9 +123,10 @@ struct Call {
     locks_held = in_flight = queued = listed = false;
     removed = probes = 0;
     slot = InFlightTable::kNone;
-    hlc = held_from = 0;
+    hlc = held_from = made_from = agreed_from = 0;
     in_doubt = contradicted = unproven = ledgerless = checked = sent = rerun = created =
-        unrecorded = marked = elsewhere = redirected = buried = logged_out = false;
+        unrecorded = alone = outpaced = marked = elsewhere = redirected = buried = logged_out =
+            false;
     metas.clear();
     revived.clear();
     gone.clear();

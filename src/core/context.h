@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@
 #include "store/store.h"
 
 namespace stayd {
+
+class FleetView;
 
 struct EngineOptions {
   std::string address = "127.0.0.1:6379";  // of Redis, for people
@@ -102,7 +105,9 @@ struct CoreContext {
   // Logouts that the ledger could not take: they hold in memory, and are tried again each second.
   KeyMap<Hlc> unwritten_tombs;
   Unrecorded unrecorded;
-  Mark mark;  // what a row confirmed by Redis now is marked with
+  FleetView* fleet = nullptr;  // of a fleet
+  std::multiset<Hlc> making;   // ... versions that may be in Redis and not in the ledger yet
+  Mark mark;                   // what a row confirmed by Redis now is marked with
 
   // What another Redis holds counts again when that one is used (docs/adr/0015).
   bool one_of_several() const { return !options.region.empty(); }

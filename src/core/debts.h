@@ -28,12 +28,17 @@ class Debts {
 
   // The row of `key` is now at `hlc` and Redis has not confirmed it.
   void add(const FullKey& key, Hlc hlc);
+  // The same of another stayd's row, which S of this one says nothing of (docs/adr/0016).
+  void add_foreign(const FullKey& key, Hlc hlc);
+  // The same, of a row that may be at `hlc` still, or at a later version that the backup agrees to
+  // or does not: a repair that began before `now` was made has not read it, and does not settle it.
+  void add_agreed(const FullKey& key, Hlc hlc, Hlc now);
   // Redis has confirmed `hlc`. True when that settles the debt.
   bool settle(std::string_view key, Hlc hlc);
   void forget(std::string_view key) { by_key_.erase(key); }
   template <class Of>
   void forget_if(const Of& of) {
-    extract_if(by_key_, of, [](const FullKey&, Hlc) {});
+    extract_if(by_key_, of, [](const FullKey&, const Debt&) {});
   }
   // From the beginning of a scan of the ledger until its end the table does not know every debt.
   void mark_incomplete() { complete_ = false; }
@@ -43,8 +48,9 @@ class Debts {
   void forget_database(int db);
   // A scan of the ledger has found whatever the table could not hold.
   void mark_complete() { complete_ = true; }
-  // The lowest version owed; 0 when there is no debt. Walks at most kLowestScan entries: beyond
-  // that it answers the lowest ever owed since the table was last empty, which is never too high.
+  // The lowest version of our own owed; 0 when there is no debt, ~0 when all are foreign. Walks at
+  // most kLowestScan entries: beyond that it answers the lowest ever owed since the table was last
+  // empty, which is never too high.
   Hlc lowest() const;
   void clear();
 
@@ -54,7 +60,14 @@ class Debts {
   std::size_t unpaid() const { return queue_.size(); }
 
  private:
-  KeyMap<Hlc> by_key_;
+  struct Debt {
+    Hlc hlc = 0;
+    bool own = true;  // of our own making
+    Hlc until = 0;    // it is settled by nothing below this one
+  };
+  void add(const FullKey& key, Debt debt);
+
+  KeyMap<Debt> by_key_;
   std::deque<FullKey> queue_;
   bool complete_ = true;
   std::uint64_t overflows_ = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/fleet_view.h"
 #include "core/side_keys.h"
 #include "session/effects.h"
 #include "session/scripts.h"
@@ -31,6 +32,8 @@ void Engine::attach(Upstream& data, Upstream& aux, Pinned* pinned, Replica* repl
   pinned_ = pinned;
 }
 
+Engine::~Engine() = default;
+
 void Engine::start(Now now) {
   c_.now = now;
   c_.instance = c_.store.fact("instance");
@@ -45,6 +48,7 @@ void Engine::start(Now now) {
 
 void Engine::on_tick(Now now) {
   c_.now = now;
+  if (c_.fleet != nullptr) c_.fleet->on_tick();
   shard_.on_tick();
   adopter_.on_tick(shard_.trusted());
   tomb_keeper_.on_tick();
@@ -231,6 +235,7 @@ void Engine::let_go(Call& call) {
   if (call.slot != InFlightTable::kNone) {
     c_.in_flight.end(std::exchange(call.slot, InFlightTable::kNone));
   }
+  if (call.made_from != 0) c_.making.erase(c_.making.find(std::exchange(call.made_from, 0)));
   if (call.held_from != 0) shard_.release_position(std::exchange(call.held_from, 0));
   if (call.listed) {
     std::erase(ready_, &call);
@@ -312,6 +317,8 @@ void Engine::advance(Call& call) {
       if (call.logged_out) return tell_removed(call, call.held);
       return complete(call, call.held);
     case Stage::standin_record:
+      if (call.outpaced) return run_again(call);
+      if (c_.fleet != nullptr) owe_agreed(call);
       return complete(call, call.held);
     case Stage::tomb:
       if (call.unrecorded && c_.options.strict_logout) return complete(call, kNotDurable);
@@ -342,9 +349,15 @@ void Engine::advance(Call& call) {
 
 // --- what the other parts tell us
 
+void Engine::on_read_back_wanted(const FullKey& key) {
+  c_.cache.erase(key);
+  adopter_.want(key, true);
+}
+
 void Engine::on_trust(Trust trust) {
   if (trust == Trust::out) adopter_.on_link_lost();
   replica_reads_.on_trust(trust);
+  if (c_.fleet != nullptr) c_.fleet->on_trust(trust);
   if (trust != Trust::suspect) reroute_lost();
   if (trust == Trust::trusted && c_.rules.near_cache_is_emptied) c_.cache.clear();
   std::vector<Call*> fronts;

@@ -26,6 +26,7 @@
 #include "core/call_stage.h"
 #include "core/context.h"
 #include "core/engine_errors.h"
+#include "core/fleet_view_events.h"
 #include "core/handover.h"
 #include "core/logout_wait.h"
 #include "core/pinned.h"
@@ -40,17 +41,22 @@
 
 namespace stayd {
 
+class FleetStore;
+class FleetView;
+
 class Engine final : public CallHandler,
                      private ReplyHandler,
                      private StoreClient,
                      private ShardEvents,
                      private LogoutWaitEvents,
                      private ReplicaReadsEvents,
-                     private AdopterEvents {
+                     private AdopterEvents,
+                     private FleetViewEvents {
  public:
   // `clock`: of the ledger's versions, when several engines share one; outlives them.
   Engine(EngineOptions options, PolicyTable policies, Store& store, Counters& counters,
          EventSink& events, Random& random, HlcClock* clock = nullptr);
+  ~Engine() override;
 
   // `data` carries session commands; `aux` commands that may take long; `replica` reads, while the
   // primary is out. All outlive the engine; their UpstreamEvents are data_events() and so on.
@@ -60,6 +66,9 @@ class Engine final : public CallHandler,
   UpstreamEvents& replica_events() { return replica_reads_; }
   // Where pub/sub pushes go.
   void set_push_handler(ReplyHandler* handler) { push_handler_ = handler; }
+
+  // A fleet's: the store that was given is this one. Before start().
+  void join(FleetStore& store);
 
   void start(Now now);
   void set_now(Now now) { c_.now = now; }  // before every batch of submits or events
@@ -226,9 +235,16 @@ class Engine final : public CallHandler,
   void remember_absences(const Call& call);
   void forget_absences(const Call& call);
 
+  // --- engine_fleet.cc: stayds share a backup
+  void note_making(Call& call);
+  Store::RowsRead rows_of(const Call& call);
+  void run_again(Call& call);
+  void owe_agreed(Call& call);
+
   // --- engine_standin.cc: Redis is not asked
   void to_standin(Call& call);
   void load_rows(Call& call);
+  static void bury(Row& row, Hlc hlc);
   void load_more(Call& call);
   void on_rows_loaded(Call& call);
   void execute_on_rows(const Call& call, std::string& reply, std::vector<Mutation>& effects);
@@ -324,15 +340,13 @@ class Engine final : public CallHandler,
   // ShardEvents, AdopterEvents
   void on_trust(Trust trust) override;
   void on_debt_settled(const FullKey& key) override;
-  void on_read_back_wanted(const FullKey& key) override {
-    c_.cache.erase(key);
-    adopter_.want(key, true);
-  }
+  void on_read_back_wanted(const FullKey& key) override;
   void on_redis_is_truth(std::string_view why) override;
   void on_slot_elsewhere() override {
     if (slot_events_ != nullptr) slot_events_->on_slot_elsewhere();
   }
   void on_push(std::string_view frame) override;
+  void on_foreign_row(const FullKey& key) override { on_adopted(key); }  // FleetViewEvents
   void on_adopted(const FullKey& key) override {
     c_.cache.erase(key);
     absences_.forget(key);
@@ -347,6 +361,7 @@ class Engine final : public CallHandler,
   CoreContext c_;
   PolicyTable policies_;
   Shard shard_;
+  std::unique_ptr<FleetView> fleet_;  // of a fleet
   Adopter adopter_;
   TombKeeper tomb_keeper_;
   LogoutWait logout_wait_;
@@ -373,8 +388,7 @@ class Engine final : public CallHandler,
   std::string request_;              // scratch
   std::vector<Mutation> mutations_;  // scratch
   ReplySink swallow_;
-  std::map<std::uint64_t, FullKey>
-      cursors_;  // SCANs under way on the ledger; the oldest goes first
+  std::map<std::uint64_t, FullKey> cursors_;  // SCANs on the ledger; the oldest goes first
   std::uint64_t next_cursor_ = 0;
   std::deque<std::pair<std::uint64_t, FullKey>> told_absent_;  // (client, key): evidence for fences
   double p99_us_ = 0;  // decaying estimate of Redis' slow replies

@@ -16,6 +16,7 @@
 #include <algorithm>
 
 #include "core/engine.h"
+#include "core/fleet_view.h"
 #include "resp/request_parser.h"
 #include "session/effects.h"
 
@@ -61,7 +62,12 @@ bool Engine::more_metas(Call& call) {
   if (call.contradicted || call.asked == call.keys.size()) return false;
   const auto end = std::min<std::size_t>(call.keys.size(), call.asked + kMaxLoads);
   for (; call.asked < end; ++call.asked) {
-    c_.store.load_meta(call.keys[call.asked], store_token(call, SubKind::meta, call.asked));
+    const StoreToken token = store_token(call, SubKind::meta, call.asked);
+    if (c_.fleet != nullptr) {  // a miss is judged by what the whole fleet knows (B6)
+      c_.store.load_exact(call.keys[call.asked], token);
+    } else {
+      c_.store.load_meta(call.keys[call.asked], token);
+    }
   }
   return true;
 }
@@ -170,7 +176,7 @@ void Engine::on_verified(Call& call) {
       healed = true;
       continue;
     }
-    if (!live) continue;
+    if (!live || (c_.fleet != nullptr && c_.fleet->pending(call.keys[i]))) continue;
     const RowMeta& meta = call.metas[i];
     if (was_lost(call, i)) {
       ++c_.counters.lost_keys_healed;

@@ -118,6 +118,7 @@ void Engine::send_block(Call& call) {
   }
   request_.append("*1\r\n$4\r\nEXEC\r\n");
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, versions);
+  note_making(call);
   call.sent = true;
   if (session) c_.keys.add_in_flight(call);
   const auto replies = static_cast<std::uint32_t>(call.block.size() + 2 + call.probes);
@@ -222,6 +223,7 @@ void Engine::on_block(Call& call, std::string_view frame) {
     for (Mutation& mutation : mutations_) {
       if (std::erase(fresh, mutation.key) != 0) make_whole(mutation);
       fill(mutation, hlc++);
+      mutation.from_client = true;
       note_change(mutation);
       forget_unwritten(call, mutation);
       logout = logout || mutation.kind == Mutation::Kind::tomb;

@@ -95,6 +95,7 @@ void Engine::send_opaque(Call& call) {
   call.sent = true;
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
+  note_making(call);
   request_.assign("*1\r\n$5\r\nMULTI\r\n");
   std::size_t queued = 1 + 2 * call.keys.size();
   for (const FullKey& key : call.keys) {

@@ -77,7 +77,9 @@ void Engine::record_mutations(Call& call, std::vector<Mutation>& mutations) {
   for (std::uint32_t i = 0; i < mutations.size(); ++i) {
     Mutation& mutation = mutations[i];
     if (call.created || !c_.rules.fields_are_not_the_whole) make_whole(mutation);
+    mutation.creates = call.created && c_.fleet != nullptr;
     fill(mutation, call.hlc + i);
+    mutation.from_client = true;
     note_change(mutation);
     forget_unwritten(call, mutation);
     // Written into a memory that is not trusted any more: the ledger's row is the truth, and is
@@ -185,6 +187,7 @@ void Engine::on_applied(std::uint64_t tag, const Error& error, const ApplyResult
   const SubOp op = take_sub(tag);
   Call& call = *op.call;
   ledger_ok_ = error.message.empty();
+  call.outpaced = call.outpaced || result.outcome == ApplyOutcome::outpaced;
   const bool marking = call.marked && static_cast<Stage>(call.stage) == Stage::marking;
   if (marking) {
     ledger_ok_ ? on_marked(call, op, result) : on_unmarked(call, op);

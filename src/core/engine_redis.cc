@@ -37,8 +37,7 @@ bool is_counter(const CommandSpec& spec) {
 }
 
 // SET k v of a fenced key: a late save must not revive a logged-out session (R6, F57).
-bool needs_fence(const Call& call, const SessionPolicy& policy) {
-  if (policy.fence == Fence::off) return false;
+bool needs_fence(const Call& call) {
   const auto name = call.spec->name;
   return (name == "set" && !has_option(call.args, 3, "nx") && !has_option(call.args, 3, "xx")) ||
          name == "setex" || name == "psetex";
@@ -70,8 +69,9 @@ void Engine::to_redis(Call& call) {
       c_.keys.lock(call);  // its reply would not survive a script: 64-bit numbers, nulls in a list
       return resolve_missing(call);
     }
-    if (c_.rules.late_saves_are_fenced && policies_.any_fence() &&
-        needs_fence(call, *policy_of(call))) {
+    const bool fenced = c_.rules.late_saves_are_fenced && policies_.any_fence() &&
+                        policy_of(call)->fence != Fence::off;
+    if ((fenced || c_.fleet != nullptr) && needs_fence(call)) {
       if (note_in_flight(call)) return send_fenced_set(call);
       c_.keys.lock(call);
       return resolve_missing(call);
@@ -96,6 +96,7 @@ void Engine::send_write(Call& call) {
   call.stage = static_cast<std::uint8_t>(Stage::write);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  note_making(call);
   call.sent = true;
   c_.keys.add_in_flight(call);
   // A script that only Redis can run may take its time, as other slow commands do.
@@ -121,6 +122,7 @@ void Engine::send_conditional(Call& call, std::string_view request) {
   call.stage = static_cast<std::uint8_t>(Stage::guard);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  note_making(call);
   call.sent = true;
   c_.upstream->send(request, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     command_deadline_us(), 1, order_of(call));
@@ -153,6 +155,7 @@ void Engine::to_aux(Call& call) {
   call.stage = static_cast<std::uint8_t>(Stage::aux);
   call.sent_wall_ms = c_.now.wall_ms;
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.args.size());
+  note_making(call);
   call.sent = call.writes();
   if (mirrored) hold_position(call, call.hlc);
   aux_->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call), slow_deadline_us(),
@@ -174,6 +177,7 @@ void Engine::start_removal(Call& call) {
   if (c_.rules.logouts_hold_their_keys) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::tomb);
   call.hlc = c_.hlc.reserve(c_.now.wall_ms, call.keys.size());
+  note_making(call);
   hold_position(call, call.hlc);
   for (std::uint32_t i = 0; i < call.keys.size(); ++i) {
     Mutation tomb;
@@ -191,6 +195,15 @@ void Engine::send_removal(Call& call) {
   if (!c_.up() || !shard_.trusted())
     return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
   c_.keys.add_in_flight(call);
+  if (c_.fleet != nullptr) {  // whoever has read the row before the logout writes it no more (B8)
+    Args leases{"UNLINK"};
+    std::vector<std::string> names;
+    for (const FullKey& key : call.keys) names.push_back(lease_key(c_.place, key_of(key)));
+    for (const std::string& name : names) leases.push_back(name);
+    request_.clear();
+    append_request(request_, leases);
+    c_.upstream->send(request_, call.db, swallow_, 0, command_deadline_us(), 1);
+  }
   // Its keys stay locked: where Redis denies it, nothing must have run behind it on what is there.
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     command_deadline_us(), 1, order_of(call));
@@ -318,7 +331,8 @@ void Engine::on_write(Call& call, std::string_view frame) {
   const ReplyClass reply_class = classify_reply(frame);
   if (guarded && reply_class == ReplyClass::no_script) {
     request_.clear();
-    const auto loads = static_cast<std::uint32_t>(append_script_loads(request_));
+    const auto loads =
+        static_cast<std::uint32_t>(append_script_loads(request_, c_.fleet != nullptr));
     c_.upstream->send(request_, -1, swallow_, 0, command_deadline_us(), loads);
     c_.keys.remove_in_flight(call);
     c_.keys.unlock(call);

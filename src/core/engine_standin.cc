@@ -43,10 +43,17 @@ void Engine::to_standin(Call& call) {
 void Engine::load_rows(Call& call) {
   if (!call.locks_held) c_.keys.lock(call);
   call.stage = static_cast<std::uint8_t>(Stage::loading);
-  call.contradicted = false;
+  call.contradicted = call.alone = call.outpaced = false;
   call.asked = 0;
   for (const FullKey& key : call.keys) working_.erase(key);  // of an attempt that came to nothing
   load_more(call);
+}
+
+// A logout that the ledger could not take.
+void Engine::bury(Row& row, Hlc hlc) {
+  row.record = {};
+  row.meta.state = RowState::tomb;
+  row.meta.hlc = hlc;
 }
 
 void Engine::load_more(Call& call) {
@@ -56,10 +63,11 @@ void Engine::load_more(Call& call) {
     const std::uint32_t i = call.asked;
     const FullKey& key = call.keys[i];
     if (working_.contains(key)) continue;  // named twice
-    if (const auto tomb = c_.unwritten_tombs.find(key); tomb != c_.unwritten_tombs.end()) {
-      Row& row = working_.emplace(key, Row{}).first->second;
-      row.meta.state = RowState::tomb;
-      row.meta.hlc = tomb->second;
+    if (c_.fleet != nullptr) {             // the others may have changed it
+      working_.emplace(key, Row{});
+      c_.store.load_exact(key, store_token(call, SubKind::row, i));
+    } else if (const auto tomb = c_.unwritten_tombs.find(key); tomb != c_.unwritten_tombs.end()) {
+      bury(working_.emplace(key, Row{}).first->second, tomb->second);
     } else if (Row* row = c_.unrecorded.has(key) ? nullptr : c_.cache.find(key)) {
       working_.emplace(key, std::move(*row));
       c_.cache.erase(key);
@@ -74,6 +82,7 @@ void Engine::load_more(Call& call) {
 void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   const SubOp op = take_sub(tag);
   Call& call = *op.call;
+  call.alone = call.alone || row.alone;
   if (!error.message.empty()) {
     ++c_.counters.ledger_errors;
     ledger_ok_ = false;
@@ -85,6 +94,8 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
     call.metas[op.key_index] = row.meta;
   } else {
     row.meta.stale = row.meta.stale || c_.unrecorded.behind(call.keys[op.key_index], row.meta.hlc);
+    const auto tomb = c_.unwritten_tombs.find(call.keys[op.key_index]);
+    if (tomb != c_.unwritten_tombs.end()) bury(row, tomb->second);
     working_[call.keys[op.key_index]] = std::move(row);
   }
   if (call.waiting == 0) advance(call);
@@ -138,7 +149,9 @@ void Engine::on_adopt_row(Call& call, const SubOp& op, std::string_view frame) {
   put.record = *record;
   fill(put, op.hlc);
   put.only_if_unknown = !c_.unrecorded.has(key);
-  row.meta = RowMeta{};
+  const RowMeta before = std::exchange(row.meta, {});
+  row.meta.base = before.base;
+  row.meta.incarnation = before.incarnation;
   row.meta.state = RowState::live;
   row.meta.type = record->type();
   row.meta.hlc = op.hlc;
@@ -156,6 +169,8 @@ void Engine::execute_on_rows(const Call& call, std::string& reply, std::vector<M
 
 void Engine::run_standin(Call& call) {
   std::vector<Mutation> effects;
+  Store::RowsRead read;
+  if (c_.fleet != nullptr && call.writes()) read = rows_of(call);
   call.held.clear();
   if (!call.is_block()) {
     execute_on_rows(call, call.held, effects);
@@ -164,6 +179,7 @@ void Engine::run_standin(Call& call) {
     watches_.erase(call.client_id);
   }
   ++c_.counters.replies_from_ledger;
+  if (c_.fleet != nullptr && !call.writes()) read = rows_of(call);
   count_unseen_logouts(call, effects);
   end_what_is_told_ended(call, effects);
   if (!c_.rules.touches_are_recorded) {
@@ -178,14 +194,17 @@ void Engine::run_standin(Call& call) {
   // Also of what was sent before: S may have passed the version that it had (R9, R11).
   const Hlc first = c_.hlc.reserve(c_.now.wall_ms, effects.size());
   call.hlc = first + effects.size() - 1;
+  call.agreed_from = first;
   bool logout = false;
   std::vector<Store::Change> changes;
   changes.reserve(effects.size() * 2);
   for (std::size_t i = 0; i < effects.size(); ++i) {
     Mutation& mutation = effects[i];
     fill(mutation, first + i);
+    mutation.from_client = true;
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
+    const Hlc before = row.meta.hlc;
     const bool provisional = row.meta.provisional && row.meta.state == RowState::live &&
                              !c_.placed.contains(mutation.key);
     // A logout holds whatever Redis has, and so does what comes after it.
@@ -194,7 +213,11 @@ void Engine::run_standin(Call& call) {
                                             !adopter_.complete() && !writes_whole_value(call)));
     update_meta(row, mutation);
     forget_unwritten(call, mutation);
-    shard_.owe(mutation.key, mutation.hlc);
+    if (c_.fleet == nullptr) {
+      shard_.owe(mutation.key, mutation.hlc);
+    } else {
+      c_.debts.add_agreed(mutation.key, before == 0 ? mutation.hlc : before, mutation.hlc);
+    }
   }
   cap_records(call, effects);
   if (logout) ++c_.counters.logouts;
@@ -205,13 +228,15 @@ void Engine::run_standin(Call& call) {
   }
   // Nobody is told of a logout before it is durable: its keys stay locked until then.
   const Durability durability = logout ? removal_durability(call) : Durability::written;
-  if (durability == Durability::written || !c_.rules.logouts_hold_their_keys) {
+  const bool decided_here = c_.fleet == nullptr;  // else the backup may say that it is outpaced
+  if (decided_here && (durability == Durability::written || !c_.rules.logouts_hold_their_keys)) {
     release_rows(call);
     c_.keys.add_in_flight(call);  // the next command on its keys waits for the ledger
     c_.keys.unlock(call);
     kick(call.keys);
   }
-  apply_effects(std::move(changes), durability);
+  if (c_.fleet == nullptr) return apply_effects(std::move(changes), durability);
+  c_.store.apply_agreed(std::move(changes), std::move(read), durability);
 }
 
 // Of one command or block: all of them or none (MULTI, RENAME).
@@ -238,7 +263,7 @@ void Engine::cap_records(Call& call, std::vector<Mutation>& effects) {
     expiry.record.expires_at_ms = row.record.expires_at_ms = row.meta.expires_at_ms = end;
     fill(expiry, c_.hlc.next(c_.now.wall_ms));
     row.meta.hlc = expiry.hlc;
-    shard_.owe(expiry.key, expiry.hlc);
+    if (c_.fleet == nullptr) shard_.owe(expiry.key, expiry.hlc);
     effects.push_back(std::move(expiry));
   }
 }
@@ -308,8 +333,8 @@ void Engine::release_rows(Call& call) {
   for (const FullKey& key : call.keys) {
     const auto it = working_.find(key);
     if (it == working_.end()) continue;
-    const bool keep =
-        (!shard_.trusted() || c_.debts.has(key)) && it->second.meta.state != RowState::absent;
+    const bool keep = c_.fleet == nullptr && (!shard_.trusted() || c_.debts.has(key)) &&
+                      it->second.meta.state != RowState::absent;
     if (keep) c_.cache.put(key, std::move(it->second));
     working_.erase(it);
   }

@@ -31,7 +31,7 @@ bool Engine::answer_unknown(Call& call) {
     const RowMeta& meta = working_[key].meta;
     stale = stale || (meta.stale && c_.rules.stale_rows_do_not_answer);
     unknown = unknown || (c_.rules.no_row_is_no_proof && meta.state == RowState::absent &&
-                          !adopter_.complete() && !asked && !absences_.has(key));
+                          (call.alone || !adopter_.complete()) && !asked && !absences_.has(key));
   }
   const bool removal = is_removal(*call.spec, call.args, c_.now.wall_ms);
   if (stale && !removal && !writes_whole_value(call)) {

@@ -1,8 +1,46 @@
 #include "core/fleet.h"
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace stayd {
+
+namespace {
+
+constexpr const char* kHostFact = "instance";
+constexpr const char* kLivesFact = "fleet_lives";
+
+std::uint64_t number_fact(const Store& ledger, const char* name) {
+  const std::string text = ledger.fact(name);
+  std::uint64_t out = 0;
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
+
+}  // namespace
+
+std::uint64_t next_origin(Store& ledger, Random& random) {
+  std::uint64_t host = host_of(number_fact(ledger, kHostFact));
+  while (host == 0) host = host_of(random.next());
+  ledger.put_fact(kHostFact, origin_text(host));
+  const std::uint64_t life = number_fact(ledger, kLivesFact) + 1;
+  ledger.put_fact(kLivesFact, std::to_string(life));
+  return host | life % kOriginLives;
+}
+
+std::string origin_text(std::uint64_t origin) {
+  return std::to_string(origin);
+}
+
+// `seen` tells of four entries since then: the first may have been there before, the second may
+// have been made before, what the third says of the clock is later.
+bool FleetHostSeen::shipped_since(std::int64_t mono_us) const {
+  const auto first =
+      std::ranges::find_if(seen, [mono_us](const auto& one) { return one.first >= mono_us; });
+  if (seen.end() - first < 3) return false;
+  return entry.shipped_to >= (first + 2)->second;
+}
 
 BackupRow backup_row(const FullKey& key, const Row& row) {
   BackupRow out;

@@ -6,8 +6,11 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/hlc.h"
+#include "base/random.h"
 #include "core/backup_ops.h"
 #include "core/store_ops.h"
 #include "observe/counters.h"
@@ -32,6 +35,14 @@ struct FleetOptions {
   std::size_t max_missed = 1 << 16;      // keys of the feed that wait for what is unshipped
 };
 
+// The number of the process' start stands in the low bits of an origin, the host's in the others.
+inline constexpr std::uint64_t kOriginLives = 1 << 20;
+constexpr std::uint64_t host_of(std::uint64_t origin) {
+  return origin & ~(kOriginLives - 1);
+}
+// Of a process that is about to start on this ledger, which gets a host's number if it has none.
+std::uint64_t next_origin(Store& ledger, Random& random);
+
 // What becomes of ours and another stayd's change of one key (B4).
 enum class Verdict : std::uint8_t {
   wait,       // it cannot be said yet: asked again
@@ -41,6 +52,18 @@ enum class Verdict : std::uint8_t {
 };
 
 // Knows what Redis holds, and hears what other stayds have done. Not owned.
+// A host's entry in the host table, and when it said what.
+struct FleetHostSeen {
+  BackupHost entry;
+  std::int64_t told_ago_ms = 0;  // by the backup's clock, when it was read
+  std::int64_t read_us = 0;      // then
+  // Entries that were seen one after the other: when it was asked for, and the entry's hlc. An
+  // entry that was not there yet when an earlier one was asked for has been made since the one
+  // before that was written, as a host writes one after the other.
+  std::vector<std::pair<std::int64_t, Hlc>> seen;
+  bool shipped_since(std::int64_t mono_us) const;
+};
+
 class FleetJudge {
  public:
   virtual ~FleetJudge() = default;
@@ -48,7 +71,11 @@ class FleetJudge {
   virtual Verdict judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
                         std::int64_t asked_us) = 0;
   // The ledger holds another stayd's row now. Before anything that is asked later is answered.
-  virtual void on_foreign(const FullKey& key, const RowMeta& theirs) = 0;
+  // `through_redis`: its host's Redis has executed it.
+  virtual void on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) = 0;
+  // Versions from here on may be in Redis and not in the ledger yet; 0: there are none.
+  virtual Hlc unrecorded_from() const { return 0; }
+  virtual bool trusts_redis() const { return false; }
 };
 
 struct FleetContext {
@@ -68,10 +95,15 @@ struct FleetContext {
   std::multiset<Hlc> recording;
   Now now;
 
+  // It is worth a client's time to ask.
+  bool can_read() const { return status.up && backup_ops.answers(); }
+  bool can_write() const { return status.writable && backup_ops.answers(); }
   std::int64_t in(std::int64_t ms) const { return now.mono_us + ms * 1000; }
 };
 
 // --- between the rows of the ledger and those of the backup
+
+std::string origin_text(std::uint64_t origin);
 
 BackupRow backup_row(const FullKey& key, const Row& row);
 RowMeta meta_of(const BackupRow& row);

@@ -7,38 +7,44 @@
 
 namespace stayd {
 
-void FleetAgreement::decide(std::vector<Store::Change> changes, Durability durability,
-                            Answer answer) {
+namespace {
+
+// What no change has changed is left out, it would count as refused; so would a second tombstone on
+// the backup's own.
+bool is_there_already(const RowMeta& now, const RowMeta& before) {
+  return now.state == RowState::tomb && before.state == RowState::tomb &&
+         now.incarnation == before.incarnation && before.base != Version{} &&
+         before.unshipped == Unshipped::nothing;
+}
+
+}  // namespace
+
+void FleetAgreement::decide(std::vector<Store::Change> changes, Store::RowsRead read,
+                            Durability durability, Answer answer) {
   Change& one = under_way_[++last_];
   one.changes = std::move(changes);
   one.durability = durability;
   one.answer = std::move(answer);
-  for (const Store::Change& change : one.changes) {
-    const FullKey& key = change.mutation.key;
-    c_.recording.insert(change.mutation.hlc);
-    if (std::ranges::find(one.keys, key) == one.keys.end()) one.keys.push_back(key);
+  for (const Store::Change& change : one.changes) c_.recording.insert(change.mutation.hlc);
+  for (auto& [key, row] : read) {
+    one.keys.push_back(std::move(key));
+    one.rows.push_back(std::move(row));
   }
-  one.rows.resize(one.keys.size());
-  one.left = one.keys.size();
-  if (!c_.status.writable) return finish_alone(last_);
-  for (std::size_t i = 0; i < one.keys.size(); ++i) {
-    c_.ledger.load(one.keys[i], c_.ledger_ops.token(*this, last_ << 20 | i));
-  }
+  c_.can_write() ? write(last_) : finish_alone(last_);
 }
 
-void FleetAgreement::on_loaded(std::uint64_t tag, const Error& error, Row row) {
-  const std::uint64_t number = tag >> 20;
-  Change& one = under_way_.at(number);
-  if (!error.message.empty()) one.error = error;
-  one.rows[tag & 0xfffff] = std::move(row);
-  if (--one.left == 0) write(number);
+// Nothing was to be decided.
+void FleetAgreement::on_loaded(std::uint64_t tag, const Error&, Row) {
+  finish(tag >> 20);
 }
 
 void FleetAgreement::write(std::uint64_t number) {
   Change& one = under_way_.at(number);
-  if (!one.error.message.empty()) return finish_alone(number);
+  const FullKey first = one.keys.front();
   run(one);
-  if (one.keys.empty()) return finish(number);
+  if (one.keys.empty()) {  // told later, as everything is
+    return c_.ledger.load_meta(first, c_.ledger_ops.token(*this, number << 20));
+  }
   BackupBatch batch{.together = true};
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     BackupWrite write;
@@ -50,9 +56,10 @@ void FleetAgreement::write(std::uint64_t number) {
                   c_.in(c_.options.deadline_ms));
 }
 
-// What no change has changed is left out: it would count as refused.
 void FleetAgreement::run(Change& one) const {
   std::vector<bool> changed(one.keys.size());
+  std::vector<RowMeta> before;
+  for (const Row& row : one.rows) before.push_back(row.meta);
   for (const Store::Change& change : one.changes) {
     const auto at = static_cast<std::size_t>(std::ranges::find(one.keys, change.mutation.key) -
                                              one.keys.begin());
@@ -64,10 +71,11 @@ void FleetAgreement::run(Change& one) const {
   const std::vector<FullKey> keys = std::exchange(one.keys, {});
   const std::vector<Row> rows = std::exchange(one.rows, {});
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    if (!changed[i]) continue;
+    if (!changed[i] || is_there_already(rows[i].meta, before[i])) continue;
     one.keys.push_back(keys[i]);
     one.rows.push_back(rows[i]);
-    one.bases.push_back(rows[i].meta.base);  // as it was read
+    one.bases.push_back(before[i].base);
+    one.read.push_back(before[i].version());
   }
 }
 
@@ -89,8 +97,9 @@ void FleetAgreement::on_written(std::uint64_t tag, const Error& error,
     c_.clock.witness(results[i].current.hlc);
     if (!results[i].current.unreadable.empty()) continue;  // the next exact read is alone
     const RowMeta theirs = meta_of(results[i].current);
+    const bool through_redis = results[i].current.through_redis;
     c_.ledger.apply_one(merge_of(std::move(results[i].current), false), 0, Durability::written);
-    c_.judge->on_foreign(key, theirs);
+    c_.judge->on_foreign(key, theirs, through_redis);
   }
   end(tag).answer.outpaced();
 }
@@ -108,6 +117,7 @@ void FleetAgreement::take(std::uint64_t number) {
     row.key = one.keys[i];
     row.record = std::move(one.rows[i].record);
     row.merged = shipped.merged;
+    row.base = one.read[i];
     c_.ledger.apply_one(std::move(row), c_.ledger_ops.token(*this, number << 20 | i),
                         one.durability);
     // What has been put on top of it meanwhile is made from it.
@@ -138,7 +148,7 @@ void FleetAgreement::finish_alone(std::uint64_t number) {
   Hlc first = c_.clock.last();
   for (const Store::Change& change : one.changes) first = std::min(first, change.mutation.hlc);
   one.answer.record(std::move(one.changes));
-  for (const FullKey& key : one.keys) shipper_.changed(key, first, 0);
+  for (const FullKey& key : one.keys) shipper_.changed(key, first, 0, false);
 }
 
 }  // namespace stayd

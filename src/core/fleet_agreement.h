@@ -1,7 +1,7 @@
 // Writes that the backup decides (B7): what commands made of rows that were read exactly is written
 // there if these are still the latest, and only then to the ledger.
 //
-//   decide() ─▶ rows of the ledger ─▶ changes applied to them ─▶ backup: only onto these rows
+//   decide() ─▶ changes applied to the rows as read ─▶ backup: only onto these rows
 //                                  applied ─▶ that row to the ledger, reported
 //                                  not answered ─▶ changes to the ledger, to be shipped
 //                                  another stayd was first ─▶ its row to the ledger, `outpaced`
@@ -30,9 +30,11 @@ class FleetAgreement final : private StoreClient, private BackupClient {
     std::function<void(const Error& error, const std::vector<ApplyResult>& results)> agreed;
     std::function<void()> outpaced;  // another stayd was first
   };
-  // Requires that nothing of the keys is unshipped, as an exact read sees to. One of `answer` is
-  // called, once.
-  void decide(std::vector<Store::Change> changes, Durability durability, Answer answer);
+  // `read`: rows as exact reads have brought them, each key once. One of `answer` is called, once.
+  void decide(std::vector<Store::Change> changes, Store::RowsRead read, Durability durability,
+              Answer answer);
+
+  std::size_t under_way() const { return under_way_.size(); }
 
  private:
   struct Change {
@@ -40,10 +42,11 @@ class FleetAgreement final : private StoreClient, private BackupClient {
     Durability durability = Durability::written;
     Answer answer;
     std::vector<FullKey> keys;
-    std::vector<Row> rows;  // first as they are, then as they are to be
-    std::vector<Version> bases;
+    std::vector<Row> rows;       // first as they are, then as they are to be
+    std::vector<Version> bases;  // of the rows as they were read
+    std::vector<Version> read;   // their versions
     std::vector<ApplyResult> results;
-    std::size_t left = 0;  // of the keys: to be loaded, or taken
+    std::size_t left = 0;  // of the keys: to be taken
     Error error;
   };
 

@@ -80,7 +80,8 @@ TEST_F(FleetAgreementTest, WhatNoChangeHasChangedIsNotDecided) {
   field.key = other;
   field.elements.push_back({"f", false, "v"});
   field.hlc = a.clock.next(now.wall_ms);
-  a.fleet.apply_agreed({{std::move(touch), 501}, {std::move(field), 502}}, Durability::written);
+  a.fleet.apply_agreed({{std::move(touch), 501}, {std::move(field), 502}},
+                       {{key, a.row(key)}, {other, a.row(other)}}, Durability::written);
   pass(5);
   EXPECT_EQ(a.recorder.applied.at(501).outcome, ApplyOutcome::applied);
   EXPECT_EQ(a.recorder.applied.at(502).outcome, ApplyOutcome::base_unknown);

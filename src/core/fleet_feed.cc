@@ -1,14 +1,17 @@
 #include "core/fleet_feed.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace stayd {
 
 namespace {
 constexpr const char* kCursor = "feed_cursor";
+constexpr std::size_t kSeen = 64;  // entries of a host that are remembered
 }  // namespace
 
 void FleetFeed::start() {
+  ledger_top_ = c_.ledger.highest_hlc();
   cursor_ = c_.ledger.fact(kCursor);
 }
 
@@ -44,10 +47,37 @@ void FleetFeed::on_feed(std::uint64_t tag, const Error& error, FeedPage page) {
   }
   if (page.hosts) {
     for (const BackupHost& host : page.hosts->hosts) c_.clock.witness(host.hlc);
+    if (has_lost_its_end(*page.hosts)) return restart();
+    take_hosts(*page.hosts);
   }
   next_ = std::move(page.next);
   more_ = page.more;
   take(std::move(page.rows));
+}
+
+// More of this host has been shipped than the ledger has (B13): the backup has it.
+bool FleetFeed::has_lost_its_end(const BackupHosts& read) {
+  if (std::exchange(knows_its_end_, true)) return false;
+  const auto own = std::ranges::find(read.hosts, host_of(c_.options.origin), &BackupHost::instance);
+  return own != read.hosts.end() && own->shipped_to > ledger_top_;
+}
+
+void FleetFeed::take_hosts(const BackupHosts& read) {
+  std::vector<FleetHostSeen> hosts;
+  for (const BackupHost& entry : read.hosts) {
+    const auto known = std::ranges::find_if(
+        hosts_, [&](const FleetHostSeen& one) { return one.entry.instance == entry.instance; });
+    FleetHostSeen host = known == hosts_.end() ? FleetHostSeen() : std::move(*known);
+    host.entry = entry;
+    host.told_ago_ms = read.clock_ms - entry.seen_ms;
+    host.read_us = asked_us_;
+    if (host.seen.empty() || host.seen.back().second != entry.hlc) {
+      host.seen.emplace_back(asked_us_, entry.hlc);
+    }
+    if (host.seen.size() > kSeen) host.seen.erase(host.seen.begin());
+    hosts.push_back(std::move(host));
+  }
+  hosts_ = std::move(hosts);
 }
 
 void FleetFeed::take(std::vector<BackupRow> rows) {
@@ -59,7 +89,7 @@ void FleetFeed::take(std::vector<BackupRow> rows) {
     c_.clock.witness(row.hlc);
     ++to_apply_;
     const std::uint64_t row_tag = generation_ << 20 | page_.size();
-    page_.push_back({row.key, meta_of(row)});
+    page_.push_back({row.key, meta_of(row), row.through_redis});
     c_.ledger.apply_one(merge_of(std::move(row), false), c_.ledger_ops.token(*this, row_tag),
                         Durability::written);
   }
@@ -75,7 +105,7 @@ void FleetFeed::on_applied(std::uint64_t tag, const Error& error, const ApplyRes
   } else if (result.outcome == ApplyOutcome::applied) {
     ++rows_taken_;
     looked_us_ = 0;
-    c_.judge->on_foreign(foreign.key, foreign.meta);
+    c_.judge->on_foreign(foreign.key, foreign.meta, foreign.through_redis);
   } else if (result.before.unshipped != Unshipped::nothing && !result.before.stale &&
              foreign.meta.version() != result.before.base) {
     miss(foreign.key);

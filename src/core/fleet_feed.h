@@ -23,7 +23,11 @@ class FleetFeed final : private StoreClient, private BackupClient {
   void restart();
   // When the last poll that read the feed to its end was begun (Now::mono_us); 0: none was.
   std::int64_t read_at_us() const { return read_at_us_; }
+  // The host table has been read: this life's entry may replace the last one's.
+  bool knows_its_end() const { return knows_its_end_; }
   std::uint64_t rows_taken() const { return rows_taken_; }
+  // Of the host table, as it was last read; this stayd's own among them.
+  const std::vector<FleetHostSeen>& hosts() const { return hosts_; }
 
  private:
   void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
@@ -32,6 +36,8 @@ class FleetFeed final : private StoreClient, private BackupClient {
   void on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) override;
 
   void poll();
+  bool has_lost_its_end(const BackupHosts& read);
+  void take_hosts(const BackupHosts& read);
   bool look_for_missed();
   void take(std::vector<BackupRow> rows);
   void miss(const FullKey& key);
@@ -41,6 +47,7 @@ class FleetFeed final : private StoreClient, private BackupClient {
   struct Foreign {
     FullKey key;
     RowMeta meta;
+    bool through_redis = false;
   };
   FleetContext& c_;
   FleetShipper& shipper_;
@@ -61,6 +68,9 @@ class FleetFeed final : private StoreClient, private BackupClient {
   std::int64_t begun_us_ = 0;  // the first page of this reading was asked for
   std::int64_t read_at_us_ = 0;
   std::uint64_t rows_taken_ = 0;
+  std::vector<FleetHostSeen> hosts_;
+  Hlc ledger_top_ = 0;  // when it was started
+  bool knows_its_end_ = false;
 };
 
 }  // namespace stayd

@@ -7,18 +7,33 @@
 
 namespace stayd {
 
+namespace {
+
+// The backup keeps one tombstone for an incarnation.
+bool both_buried(const RowMeta& a, const RowMeta& b) {
+  return a.state == RowState::tomb && b.state == RowState::tomb && a.incarnation == b.incarnation;
+}
+
+}  // namespace
+
 void FleetReads::load(const FullKey& key, Told told) {
   const auto [at, added] = reads_.try_emplace(key);
-  at->second.told.push_back(std::move(told));
+  Read& read = at->second;
+  (read.begun ? read.next : read.told).push_back(std::move(told));
   if (!added) return;
-  if (!c_.status.up) return begin(key, false);
-  if (!shipper_.knows(key)) return begin(key, true);
-  shipper_.ship_now(key, c_.options.deadline_ms,
-                    [this, key](bool shipped) { begin(key, shipped); });
+  if (!c_.can_read()) return begin(key, false);
+  if (!shipper_.knows(key) || shipper_.contested(key)) return begin(key, true);
+  ship(key);
+}
+
+void FleetReads::ship(const FullKey& key) {
+  shipper_.ship_now(key, c_.options.deadline_ms, [this, key](bool) { begin(key, c_.can_read()); });
 }
 
 void FleetReads::begin(const FullKey& key, bool ask) {
   Read& read = reads_.at(key);
+  read.begun = true;
+  read.loaded = false;
   read.number = ++last_;
   read.alone = read.asked = !ask;
   loads_.emplace(read.number, key);
@@ -57,17 +72,42 @@ void FleetReads::on_read(std::uint64_t tag, const Error& error, std::vector<Back
   }
 }
 
+// Of an earlier life, which the shipper has not come across yet.
+bool FleetReads::ship_what_was_found(const FullKey& key, Read& read) {
+  const bool found = read.row.meta.unshipped > Unshipped::touch && !read.row.meta.stale;
+  if (!found || read.alone || read.shipped || shipper_.contested(key)) return false;
+  read.shipped = true;
+  if (!shipper_.knows(key)) shipper_.changed(key, read.row.meta.hlc, 0, false);
+  ship(key);
+  return true;
+}
+
 void FleetReads::join(const FullKey& key) {
+  if (ship_what_was_found(key, reads_.at(key))) return;
   Read read = std::move(reads_.at(key));
   reads_.erase(key);
+  // The ledger cannot be read: the backup has it all.
+  const bool backup_knows = !read.alone && !shipper_.knows(key);
+  if (!read.error.message.empty() && backup_knows) read.error = {};
+  const Version there = read.there.version();
   if (read.there.state != RowState::absent && read.error.message.empty()) {
     c_.clock.witness(read.there.hlc);
+    const bool through_redis = read.there.through_redis;
     const Mutation merge = merge_of(std::move(read.there), false);
     if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
-      c_.judge->on_foreign(key, read.row.meta);
+      c_.judge->on_foreign(key, read.row.meta, through_redis);
       c_.ledger.apply_one(merge, 0, Durability::written);
+    } else if (is_newer(*merge.merged, read.row.meta) ||
+               both_buried(*merge.merged, read.row.meta)) {  // and ours is being judged
+      Row theirs;
+      apply(merge, theirs, c_.now.wall_ms);
+      read.row = std::move(theirs);
+    } else if (there == read.row.meta.version()) {  // it came there, and the ledger was not told
+      read.row.meta.incarnation = merge.merged->incarnation;
     }
   }
+  if (!read.alone) read.row.meta.base = there;  // what is made of the row replaces that
+  for (Told& told : read.next) load(key, std::move(told));
   for (std::size_t i = 0; i < read.told.size(); ++i) {
     const bool last = i + 1 == read.told.size();
     read.told[i](read.error, last ? std::move(read.row) : read.row, read.alone);

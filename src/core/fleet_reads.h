@@ -23,9 +23,14 @@ class FleetReads final : private StoreClient, private BackupClient {
   void load(const FullKey& key, Told told);
   void submit();  // once a turn
 
+  std::size_t under_way() const { return reads_.size(); }
+
  private:
   struct Read {
     std::vector<Told> told;
+    std::vector<Told> next;  // asked later: what is under way may be from before
+    bool begun = false;
+    bool shipped = false;  // what the ledger was found to have and the backup not
     std::uint64_t number = 0;
     Row row;
     Error error;
@@ -39,7 +44,9 @@ class FleetReads final : private StoreClient, private BackupClient {
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
   void on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) override;
 
+  void ship(const FullKey& key);
   void begin(const FullKey& key, bool ask);
+  bool ship_what_was_found(const FullKey& key, Read& read);
   void join(const FullKey& key);
 
   FleetContext& c_;

@@ -23,11 +23,13 @@ void FleetShipper::start() {
 
 // --- what is unshipped
 
-void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms) {
+void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
+                           bool through_redis) {
   if (keys_.size() >= c_.options.max_unshipped && !keys_.contains(key)) return start();
   const std::int64_t due_us = c_.in(put_off_ms);
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
+  entry.through_redis = entry.through_redis && through_redis;
   entry.again = entry.under_way;
   if (added || entry.first == 0) entry.first = hlc;
   if (!added && entry.due_us <= due_us) return;
@@ -35,10 +37,10 @@ void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms)
   if (!entry.under_way) due_.emplace(due_us, key);
 }
 
-void FleetShipper::ship_now(const FullKey& key, std::int64_t wait_ms, Told told) {
+void FleetShipper::ship_now(const FullKey& key, std::int64_t wait_ms, Told told, bool logout) {
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
-  entry.waiting.push_back({std::move(told), c_.in(wait_ms)});
+  entry.waiting.push_back({std::move(told), c_.in(wait_ms), logout});
   waited_for_[key] = true;
   if (entry.under_way) {
     entry.again = true;
@@ -64,8 +66,10 @@ Hlc FleetShipper::shipped_to_saved() const {
 
 Hlc FleetShipper::shipped_to() const {
   if (scanning_) return shipped_to_saved();
-  Hlc lowest = c_.ledger.highest_hlc() + 1;
+  Hlc lowest = c_.clock.last() + 1;
   if (!c_.recording.empty()) lowest = std::min(lowest, *c_.recording.begin());
+  const Hlc unrecorded = c_.judge == nullptr ? 0 : c_.judge->unrecorded_from();
+  if (unrecorded != 0) lowest = std::min(lowest, unrecorded);
   for (const auto& [key, entry] : keys_) {
     if (entry.first != 0) lowest = std::min(lowest, entry.first);
   }
@@ -90,7 +94,7 @@ void FleetShipper::give_up_waiting() {
     const auto at = keys_.find(key);
     if (at != keys_.end()) {
       std::erase_if(at->second.waiting, [&](Waiting& one) {
-        if (c_.status.writable && one.until_us > c_.now.mono_us) return false;
+        if (c_.can_write() && one.until_us > c_.now.mono_us) return false;
         late.push_back(std::move(one.told));
         return true;
       });
@@ -120,7 +124,7 @@ void FleetShipper::on_scanned(std::uint64_t tag, const Error& error, ScanPage pa
   scan_under_way_ = false;
   if (!error.message.empty()) return;
   for (const ScanEntry& entry : page.entries) {
-    if (!is_shipped(entry.meta) && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0);
+    if (!is_shipped(entry.meta) && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0, false);
     if (tag != scan_) return;  // too many again
   }
   scanned_ = page.next;
@@ -177,6 +181,7 @@ bool FleetShipper::is_touch(const Row& row) {
 BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
   BackupWrite write;
   write.row = backup_row(key, row);
+  write.row.through_redis = keys_.at(key).through_redis;
   if (is_touch(row)) {
     write.kind = BackupWrite::Kind::touch;
     write.row.record.value = {};
@@ -259,18 +264,25 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
   Key& entry = keys_.at(key);
   if (is_touch(entry.row)) {  // stays on top of what is there
     c_.ledger.apply_one(merge_of(there, false), 0, Durability::written);
-    c_.judge->on_foreign(key, meta_of(there));
+    c_.judge->on_foreign(key, meta_of(there), there.through_redis);
     return put_off(key, 0);
   }
+  const RowMeta theirs = meta_of(there);
+  const RowMeta& ours = entry.row.meta;
+  // Agreed upon since, and made of ours.
+  const bool own = host_of(theirs.origin) == host_of(c_.options.origin);
+  if (own && theirs.version() > ours.version()) return take_theirs(key, there);
+  // A session of later than what is there: Redis had nothing when it was opened (B2).
+  if (ours.incarnation > there.incarnation) return go_on_top(key, there);
   // A logout that a client waits for ends whatever is there.
-  const bool logout = entry.row.meta.state == RowState::tomb;
-  if (logout && there.state == RowState::live && !entry.waiting.empty()) {
+  const bool logout = ours.state == RowState::tomb;
+  const bool awaited = std::ranges::any_of(entry.waiting, &Waiting::logout);
+  if (logout && there.state == RowState::live && awaited) {
     return go_on_top(key, there);
   }
   if (logout && there.state == RowState::tomb) return take_theirs(key, there);
   if (entry.judged_us == 0) entry.judged_us = c_.now.mono_us;
-  const RowMeta theirs = meta_of(there);
-  switch (c_.judge->judge(key, entry.row.meta, theirs, entry.judged_us)) {
+  switch (c_.judge->judge(key, ours, theirs, entry.judged_us)) {
     case Verdict::wait:
       return put_off(key, kVerdictMs);
     case Verdict::theirs:
@@ -288,10 +300,11 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
 void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {
   Key& entry = keys_.at(key);
   const RowMeta theirs = meta_of(there);
+  const bool through_redis = there.through_redis;
   entry.judged_us = 0;
   if (entry.again) return put_off(key, 0);  // it is not what was judged any more
   c_.ledger.apply_one(merge_of(std::move(there), true), 0, Durability::written);
-  c_.judge->on_foreign(key, theirs);
+  c_.judge->on_foreign(key, theirs, through_redis);
   done(key);
 }
 

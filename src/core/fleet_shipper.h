@@ -33,14 +33,21 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void on_tick();
 
   // The ledger's row has changed, and has version `hlc`, which may wait for so long.
-  void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms);
-  // At once. `told` is called exactly once, later; after `wait_ms` at the latest.
-  void ship_now(const FullKey& key, std::int64_t wait_ms, Told told);
+  // `through_redis`: Redis has executed it.
+  void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms, bool through_redis);
+  // At once. `told` is called exactly once, later; after `wait_ms` at the latest. `logout`: a
+  // client waits to be told that it is logged out.
+  void ship_now(const FullKey& key, std::int64_t wait_ms, Told told, bool logout = false);
   // The feed has shown a row of the key that the ledger did not take. Did it come after what is on
   // its way to the backup now, no conflict will tell: the backup is asked once more.
   void look_again(const FullKey& key);
   // Something of the key may be unshipped.
   bool knows(std::string_view key) const { return keys_.contains(key); }
+  // Another stayd's row is in its way, and it is not clear yet which counts.
+  bool contested(std::string_view key) const {
+    const auto at = keys_.find(key);
+    return at != keys_.end() && at->second.judged_us != 0;
+  }
   std::size_t unshipped() const { return keys_.size(); }
   // Every version of ours up to this one is in the backup.
   Hlc shipped_to() const;
@@ -49,9 +56,11 @@ class FleetShipper final : private StoreClient, private BackupClient {
   struct Waiting {
     Told told;
     std::int64_t until_us = 0;
+    bool logout = false;
   };
   struct Key {
-    Hlc first = 0;  // the lowest version that may be unshipped
+    bool through_redis = true;  // all of it
+    Hlc first = 0;              // the lowest version that may be unshipped
     std::int64_t due_us = 0;
     bool under_way = false;
     bool again = false;          // changed since it was read

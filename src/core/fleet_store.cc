@@ -6,6 +6,8 @@ namespace stayd {
 
 namespace {
 
+constexpr std::int64_t kTellUs = 1'000'000;
+
 constexpr const char* kEpoch = "backup_epoch";
 
 // What the others must hear of. `stale` and its like concern this host's Redis alone.
@@ -39,7 +41,24 @@ void FleetStore::on_tick(Now now) {
   c_.now = now;
   feed_.on_tick();
   shipper_.on_tick();
+  tell_of_itself();
   submit();
+}
+
+// Its entry in the host table, at least once a second.
+void FleetStore::tell_of_itself() {
+  if (!c_.status.writable || c_.judge == nullptr || !feed_.knows_its_end()) return;
+  const bool trusts = c_.judge->trusts_redis();
+  if (c_.now.mono_us - told_us_ < kTellUs && trusts == told_trust_) return;
+  told_us_ = c_.now.mono_us;
+  told_trust_ = trusts;
+  BackupHost host;
+  host.instance = host_of(c_.options.origin);
+  host.trusts_redis = trusts;
+  host.shipped_to = shipper_.shipped_to();
+  host.hlc = c_.clock.next(c_.now.wall_ms);
+  c_.backup.write({.host = std::move(host)}, c_.backup_ops.token(told_, 0),
+                  c_.in(c_.options.ship_deadline_ms));
 }
 
 void FleetStore::submit() {
@@ -57,8 +76,17 @@ void FleetStore::on_status(const BackupStatus& status) {
 }
 
 FleetStatus FleetStore::status() const {
-  return {c_.status, shipper_.unshipped(), shipper_.shipped_to(), feed_.read_at_us(),
-          feed_.rows_taken()};
+  BackupStatus backup = c_.status;
+  backup.up = c_.can_read();
+  backup.writable = c_.can_write();
+  return {backup,
+          shipper_.unshipped(),
+          shipper_.shipped_to(),
+          feed_.read_at_us(),
+          feed_.rows_taken(),
+          passed_.size() - free_.size(),
+          reads_.under_way(),
+          agreement_.under_way()};
 }
 
 // --- what the ledger does
@@ -115,13 +143,15 @@ void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyRe
   const bool changed =
       passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
   if (!changed) return report(passed.token, error, result);
-  shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before));
+  const bool through_redis = c_.judge != nullptr && c_.judge->trusts_redis();
+  shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before), through_redis);
   const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
-  const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.status.writable;
+  const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.can_write();
   if (!told_later) return report(passed.token, error, result);
   shipper_.ship_now(
       passed.key, c_.options.told_after_ms,
-      [this, token = passed.token, error, result](bool) { report(token, error, result); });
+      [this, token = passed.token, error, result](bool) { report(token, error, result); },
+      passed.tomb);
 }
 
 // An expiry that is put off is known for so long to the backup that it may wait; one that is nearer
@@ -170,7 +200,7 @@ void FleetStore::load_exact(FullKey key, StoreToken token) {
   });
 }
 
-void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability) {
+void FleetStore::apply_agreed(std::vector<Change> changes, RowsRead read, Durability durability) {
   std::vector<StoreToken> tokens;
   for (Change& change : changes) {
     change.mutation.origin = c_.options.origin;
@@ -191,7 +221,7 @@ void FleetStore::apply_agreed(std::vector<Change> changes, Durability durability
       report(token, {}, {.outcome = ApplyOutcome::outpaced, .before = {}});
     }
   };
-  agreement_.decide(std::move(changes), durability, std::move(answer));
+  agreement_.decide(std::move(changes), std::move(read), durability, std::move(answer));
 }
 
 }  // namespace stayd

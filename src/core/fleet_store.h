@@ -32,6 +32,9 @@ struct FleetStatus {
   Hlc shipped_to = 0;
   std::int64_t feed_read_us = 0;  // Now::mono_us; 0: never to its end
   std::uint64_t rows_taken = 0;
+  std::size_t passed = 0;
+  std::size_t reads = 0;       // exact ones, under way
+  std::size_t agreements = 0;  // likewise
 };
 
 class FleetStore final : public Store,
@@ -47,6 +50,9 @@ class FleetStore final : public Store,
   void set_now(Now now) { c_.now = now; }  // before every batch of calls or events
   void on_tick(Now now);
   FleetStatus status() const;
+  std::uint64_t origin() const { return c_.options.origin; }
+  const std::vector<FleetHostSeen>& hosts() const { return feed_.hosts(); }
+  void poll() { feed_.on_hint(); }  // the feed, now
   // What has been told of this key may not be in the backup yet.
   bool unshipped(std::string_view key) const { return shipper_.knows(key); }
 
@@ -56,7 +62,7 @@ class FleetStore final : public Store,
   void load(FullKey key, StoreToken token) override;
   void load_meta(FullKey key, StoreToken token) override;
   void load_exact(FullKey key, StoreToken token) override;
-  void apply_agreed(std::vector<Change> changes, Durability durability) override;
+  void apply_agreed(std::vector<Change> changes, RowsRead read, Durability durability) override;
   void scan(ScanQuery query, StoreToken token) override;
   void flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) override;
   void swap_databases(int a, int b, StoreToken token) override;
@@ -106,6 +112,7 @@ class FleetStore final : public Store,
   }
   void on_hint() override { feed_.on_hint(); }
   void on_status(const BackupStatus& status) override;
+  void tell_of_itself();
 
   FleetContext c_;
   FleetShipper shipper_;
@@ -113,6 +120,10 @@ class FleetStore final : public Store,
   FleetAgreement agreement_;
   FleetFeed feed_;
   StoreEvents* events_ = nullptr;
+  // BackupClient of the entries in the host table, whose answers say nothing.
+  BackupClient told_;
+  std::int64_t told_us_ = 0;
+  bool told_trust_ = false;
   std::vector<Passed> passed_;
   std::vector<std::size_t> free_;
 };

@@ -28,7 +28,9 @@ class FleetTestJudge final : public FleetJudge {
     last_theirs = theirs;
     return verdict;
   }
-  void on_foreign(const FullKey& key, const RowMeta& theirs) override { foreign[key] = theirs; }
+  void on_foreign(const FullKey& key, const RowMeta& theirs, bool) override {
+    foreign[key] = theirs;
+  }
 
   Verdict verdict = Verdict::theirs;
   std::vector<FullKey> asked;
@@ -94,7 +96,7 @@ struct FleetHost {
     mutation.key = key;
     mutation.record.value = std::move(text);
     mutation.hlc = clock.next(now.wall_ms + clock_ms);
-    fleet.apply_agreed({{std::move(mutation), ++last}}, Durability::written);
+    fleet.apply_agreed({{std::move(mutation), ++last}}, {{key, row(key)}}, Durability::written);
     return last;
   }
   StoreToken load_exact(const FullKey& key) {

@@ -33,6 +33,7 @@ void Shard::send_heartbeats() {
     ++beats_under_way_;
     c_.upstream->send(request, db, *this, make_tag(kTagBeat, generation_, db), deadline);
   }
+  if (c_.fleet != nullptr) ask_for_others(deadline);
 }
 
 void Shard::on_heartbeat(int db, std::string_view frame) {
@@ -40,7 +41,7 @@ void Shard::on_heartbeat(int db, std::string_view frame) {
   const ReplyClass reply_class = classify_reply(frame);
   if (reply_class == ReplyClass::no_script) {
     std::string loads;
-    const int count = append_script_loads(loads);
+    const int count = append_script_loads(loads, c_.fleet != nullptr);
     c_.upstream->send(loads, -1, *this, make_tag(kTagLoads, generation_, 0),
                       c_.deadline_us(c_.options.heartbeat_deadline_ms),
                       static_cast<std::uint32_t>(count));

@@ -29,8 +29,25 @@ constexpr std::string_view kHeartbeat =
     "redis.call('set',KEYS[1],ARGV[2],'PX',ARGV[3])\n"
     "return 1";
 
+constexpr std::string_view kRepairIfLeased =
+    "if redis.call('get',KEYS[2])~=ARGV[1] then return 0 end\n";
+
+// The lease tells what the key held when it was taken.
+constexpr std::string_view kRepairIfUnchanged =
+    "local d=redis.call('dump',KEYS[1])\n"
+    "d=string.match(ARGV[1],'^[^:]*')..':'..(d and redis.sha1hex(d) or '')\n"
+    "if d~=ARGV[1] or redis.call('get',KEYS[2])~=d then return 0 end\n"
+    "if ARGV[2]=='none' then redis.call('unlink',KEYS[1],KEYS[2]) return 1 end\n";
+
+constexpr std::string_view kLease =
+    "local d=redis.call('dump',KEYS[1])\n"
+    "d=d and redis.sha1hex(d) or ''\n"
+    "local l=redis.call('get',KEYS[2])\n"
+    "if l and string.sub(l,1,#ARGV[3])~=ARGV[3] then return false end\n"
+    "redis.call('set',KEYS[2],ARGV[3]..ARGV[1]..':'..d,'PX',ARGV[2])\n"
+    "return d";
+
 constexpr std::string_view kRepair =
-    "if redis.call('get',KEYS[2])~=ARGV[1] then return 0 end\n"
     "redis.call('del',KEYS[2])\n"
     "local key,kind=KEYS[1],ARGV[2]\n"
     "if ARGV[4]=='1' and redis.call('exists',key)==1 then return 2 end\n"
@@ -69,14 +86,20 @@ constexpr std::string_view kReadBack =
     "return {kind,at,value}";
 
 struct Script {
-  std::string_view text;
+  explicit Script(std::string t) : text(std::move(t)), sha1(sha1_hex(text)) {}
+  std::string text;
   std::string sha1;
 };
 
+std::string repair_if(std::string_view condition) {
+  return std::string(condition).append(kRepair);
+}
+
 const Script& script(std::size_t index) {
-  static const std::array<Script, 4> kScripts{
-      Script{kGuard, sha1_hex(kGuard)}, Script{kHeartbeat, sha1_hex(kHeartbeat)},
-      Script{kRepair, sha1_hex(kRepair)}, Script{kReadBack, sha1_hex(kReadBack)}};
+  static const std::array<Script, 6> kScripts{
+      Script(std::string(kGuard)),        Script(std::string(kHeartbeat)),
+      Script(repair_if(kRepairIfLeased)), Script(std::string(kReadBack)),
+      Script(std::string(kLease)),        Script(repair_if(kRepairIfUnchanged))};
   return kScripts[index];
 }
 
@@ -129,9 +152,16 @@ SortedSetValue parse_zset(const ReplyView& reply) {
 
 }  // namespace
 
-int append_script_loads(std::string& out) {
-  for (std::size_t i = 0; i < 4; ++i) append_request(out, {"SCRIPT", "LOAD", script(i).text});
-  return 4;
+int append_script_loads(std::string& out, bool of_fleet) {
+  const std::size_t count = of_fleet ? 6 : 4;
+  for (std::size_t i = 0; i < count; ++i) append_request(out, {"SCRIPT", "LOAD", script(i).text});
+  return static_cast<int>(count);
+}
+
+void append_lease(std::string& out, std::string_view key, std::string_view lease,
+                  std::string_view token, std::string_view owner, std::int64_t ttl_ms) {
+  append_request(
+      out, {"EVALSHA", script(4).sha1, "2", key, lease, token, std::to_string(ttl_ms), owner});
 }
 
 void append_guarded(std::string& out, std::string_view key, const Args& args) {
@@ -151,7 +181,7 @@ void append_heartbeat(std::string& out, std::string_view key, std::string_view e
 
 void append_repair(std::string& out, std::string_view key, std::string_view lease,
                    std::string_view token, const Record& record, std::int64_t expires_at_ms,
-                   bool only_if_absent) {
+                   bool only_if_absent, bool if_unchanged) {
   std::string_view kind = "string";
   std::size_t payload = 1;
   switch (record.type()) {
@@ -170,12 +200,15 @@ void append_repair(std::string& out, std::string_view key, std::string_view leas
     case ValueType::opaque:
       kind = "dump";
       break;
+    case ValueType::none:
+      kind = "none";
+      break;
     default:
       break;
   }
   append_header(out, 9 + payload);
   append_argument(out, "EVALSHA");
-  append_argument(out, script(2).sha1);
+  append_argument(out, script(if_unchanged ? 5 : 2).sha1);
   append_argument(out, "2");
   append_argument(out, key);
   append_argument(out, lease);

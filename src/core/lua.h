@@ -13,7 +13,7 @@
 namespace stayd {
 
 // Appends SCRIPT LOAD for every script; returns how many requests that is.
-int append_script_loads(std::string& out);
+int append_script_loads(std::string& out, bool of_fleet = false);
 
 // R15: run `args` only if its key exists; otherwise the error STAYDMISS. At most kMaxGuardedArgs.
 inline constexpr std::size_t kMaxGuardedArgs = 4000;
@@ -28,7 +28,14 @@ void append_heartbeat(std::string& out, std::string_view key, std::string_view e
 // Reply: 0 the lease is not ours, 1 written, 2 the key exists and `only_if_absent` was asked for.
 void append_repair(std::string& out, std::string_view key, std::string_view lease,
                    std::string_view token, const Record& record, std::int64_t expires_at_ms,
-                   bool only_if_absent);
+                   bool only_if_absent, bool if_unchanged = false);
+
+// B8 (docs/adr/0016): takes the lease, if it is free or `owner`'s own, which an earlier connection
+// may have left. Reply: a digest of what the key holds, empty if there is none; null: it is not
+// free. For append_repair(..., if_unchanged) the token is then OWNER TOKEN:DIGEST, without blanks:
+// it writes if the key holds the same still. A record without value removes the key.
+void append_lease(std::string& out, std::string_view key, std::string_view lease,
+                  std::string_view token, std::string_view owner, std::int64_t ttl_ms);
 
 // Reads one key's whole state: type, absolute expiry, value (DUMP payload for types of no
 // interest).

@@ -5,6 +5,7 @@
 //              └── the memory is provably the one we left ────────────┘     ──▶ TRUSTED
 #include <algorithm>
 
+#include "core/fleet_view.h"
 #include "core/lua.h"
 #include "core/shard.h"
 #include "core/shard_tags.h"
@@ -18,6 +19,7 @@ constexpr std::size_t kResidualDebts = 64;
 constexpr std::int64_t kPayRetryMs = 500;
 constexpr std::int64_t kLeaseRetryMs = 100;  // a lease that a lost connection left lasts 2 s
 constexpr std::int64_t kAskDeadlineMs = 500;
+constexpr std::int64_t kHearUs = 2'000'000;
 
 }  // namespace
 
@@ -29,14 +31,31 @@ void Shard::begin_reconcile() {
   good_beats_ = 0;
   replayed_ = 0;
   beats_under_way_ = flushes_under_way_ = 0;
-  ask();
+  if (c_.fleet == nullptr) return ask();
+  step_ = Step::hearing;
+  hearing_since_us_ = c_.now.mono_us;
+  hear();
+}
+
+void Shard::hear() {
+  if (c_.fleet->has_heard() || c_.now.mono_us - hearing_since_us_ > kHearUs) ask();
+}
+
+// The heartbeats that others keep in this Redis (B9).
+void Shard::ask_for_others(std::int64_t deadline_us) {
+  std::string request;
+  for (int db = 0; db < kDatabases; ++db) {
+    request.clear();
+    if (!db_in_use(db) || !c_.fleet->append_beats(request)) continue;
+    c_.upstream->send(request, db, *this, make_tag(kTagOthers, generation_, db), deadline_us);
+  }
 }
 
 void Shard::ask() {
   step_ = Step::asking;
   const auto deadline = c_.deadline_us(kAskDeadlineMs);
   std::string request;
-  const auto loads = static_cast<std::uint32_t>(append_script_loads(request));
+  const auto loads = static_cast<std::uint32_t>(append_script_loads(request, c_.fleet != nullptr));
   const auto ignore = make_tag(kTagIgnore, generation_, 0);
   c_.upstream->send(request, -1, *this, make_tag(kTagLoads, generation_, 0), deadline, loads);
   // What a frozen Redis has already received from us on a condemned connection must not run behind
@@ -51,6 +70,7 @@ void Shard::ask() {
   evicted_meanwhile_ = false;
   look_around(deadline);  // decides what is put back
   ask_for_heartbeats_left(deadline);
+  if (c_.fleet != nullptr) ask_for_others(deadline);
   int last = 0;
   for (int db = 0; db < kDatabases; ++db) {
     if (db_in_use(db)) last = db;
@@ -131,7 +151,12 @@ void Shard::decide() {
   }
   if (!intact && c_.rules.flushes_are_meant) flush_again();
   last_run_id_ = facts_.run_id;
-  if (!intact || !c_.debts.complete()) {
+  if (c_.fleet != nullptr) {
+    for (int db = 0; db < kDatabases; ++db) {
+      if (db_in_use(db)) c_.fleet->found_own(db, position_found(db));
+    }
+  }
+  if (!intact || !c_.debts.complete() || c_.fleet != nullptr) {
     c_.debts.mark_incomplete();  // until the scan has ended: a connection may be lost before
     plan_scans();
     if (!intact) {
@@ -201,7 +226,8 @@ void Shard::plan_scans() {
     if (state == RowState::tomb && !c_.rules.tombstones_are_replayed) continue;
     for (int db = 0; db < kDatabases; ++db) {
       if (!db_in_use(db)) continue;
-      plan_scan(state, db, position_found(db), nullptr);
+      plan_scan(state, db, c_.fleet == nullptr ? position_found(db) : c_.fleet->all_here_to(db),
+                nullptr);
       if (gained.any() && position_found(db) != 0)
         plan_scan(state, db, 0, std::make_shared<const SlotSet>(gained));
     }
@@ -257,7 +283,9 @@ void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
   }
   std::vector<FullKey> keys;
   for (ScanEntry& entry : page.entries) {
-    if (!c_.shared || !entry.meta.adopted) {
+    if (c_.fleet != nullptr) {
+      if (!c_.fleet->here(entry.key, entry.meta)) keys.push_back(std::move(entry.key));
+    } else if (!c_.shared || !entry.meta.adopted) {
       keys.push_back(std::move(entry.key));
     } else if (std::exchange(left_out_epoch_, epoch_) != epoch_) {
       c_.store.put_fact("left_out_epoch", std::to_string(epoch_));

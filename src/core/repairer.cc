@@ -1,7 +1,9 @@
 #include "core/repairer.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "core/fleet_view.h"
 #include "core/lua.h"
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
@@ -11,6 +13,8 @@ namespace stayd {
 namespace {
 // Longer than any healthy chunk; a repair never holds the connection against its own heartbeat.
 constexpr std::int64_t kRepairDeadlineMs = 1000;
+constexpr std::int64_t kFleetLeaseMs = 10'000;
+constexpr std::int64_t kParkedUs = 8'000'000;
 // The heartbeat stands behind a chunk and must still be answered in time.
 constexpr std::size_t kChunkBytes = 4u << 20;
 }  // namespace
@@ -18,6 +22,8 @@ constexpr std::size_t kChunkBytes = 4u << 20;
 void Repairer::start(std::vector<FullKey> keys) {
   ++generation_;
   token_ = std::to_string(c_.random.next());
+  leased_us_ = c_.now.mono_us;
+  parked_.clear();
   items_.clear();
   for (FullKey& key : keys) items_.push_back(Item{std::move(key)});
   unfinished_ = waiting_ = items_.size();
@@ -25,8 +31,14 @@ void Repairer::start(std::vector<FullKey> keys) {
   const auto deadline = c_.deadline_us(kRepairDeadlineMs);
   for (std::size_t i = 0; i < items_.size(); ++i) {
     request_.clear();
-    append_request(request_, {"SET", lease_key(c_.place, key_of(items_[i].key)), token_, "NX", "PX",
-                              std::to_string(kLeaseTtlMs)});
+    const auto key = key_of(items_[i].key);
+    if (c_.fleet != nullptr) {
+      append_lease(request_, key, lease_key(c_.place, key), token_, c_.fleet->lease_owner(),
+                   kFleetLeaseMs);
+    } else {
+      append_request(request_, {"SET", lease_key(c_.place, key), token_, "NX", "PX",
+                                std::to_string(kLeaseTtlMs)});
+    }
     c_.upstream->send(request_, db_of(items_[i].key), *this, tag(i), deadline);
   }
 }
@@ -38,6 +50,12 @@ void Repairer::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
   const bool refused = frame[0] == '-';  // whatever it says: the same again would get the same
   if (leasing_) {
     item.leased = frame[0] == '+';
+    if (c_.fleet != nullptr && frame[0] == '$') {
+      const auto digest = ReplyView(frame).text();
+      item.leased = true;
+      item.held = !digest.empty();
+      item.token = c_.fleet->lease_owner() + token_ + ":" + std::string(digest);
+    }
     item.refused = refused;
     if (--waiting_ == 0) load_rows();
     return;
@@ -69,9 +87,51 @@ void Repairer::load_rows() {
   leasing_ = false;
   bytes_ = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) {
-    items_[i].owed = c_.debts.version(items_[i].key);
-    c_.store.load(items_[i].key, c_.ops.token(*this, tag(i)));
+    if (c_.fleet != nullptr && items_[i].held) {
+      parked_.push_back(i);  // what is overwritten must be known to the backup first (B8)
+    } else {
+      load_row(i);
+    }
   }
+}
+
+void Repairer::load_row(std::size_t index) {
+  items_[index].owed = c_.debts.version(items_[index].key);
+  const StoreToken token = c_.ops.token(*this, tag(index));
+  if (c_.fleet == nullptr) return c_.store.load(items_[index].key, token);
+  c_.store.load_exact(items_[index].key, token);
+}
+
+void Repairer::on_tick() {
+  if (parked_.empty()) return;
+  const bool late = c_.now.mono_us - leased_us_ > kParkedUs || !c_.up();
+  if (!late && !c_.fleet->all_shipped_since(leased_us_)) return;
+  for (const std::size_t index : std::exchange(parked_, {})) {
+    late ? finish(index, RepairOutcome::lost) : load_row(index);
+  }
+}
+
+// Of a fleet: onto what was there when the lease was taken, or not at all.
+bool Repairer::write_exactly(std::size_t index, const Row& row) {
+  Item& item = items_[index];
+  if (c_.fleet == nullptr) return false;
+  if (!item.leased) {
+    finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::leased);
+    return true;
+  }
+  const bool known = !row.alone || c_.fleet->is_own(row.meta);
+  if (item.held && !known) {  // the others know what it is, and nobody can ask them
+    finish(index, RepairOutcome::lost);
+    return true;
+  }
+  const bool live = row.meta.live_at(c_.now.wall_ms) && !c_.unwritten_tombs.contains(item.key);
+  bytes_ += row.record.memory_bytes();
+  append_repair(request_, key_of(item.key), lease_key(c_.place, key_of(item.key)), item.token,
+                live ? row.record : Record{}, live ? c_.redis_time(row.meta.expires_at_ms) : 0,
+                false, true);
+  c_.upstream->send(request_, db_of(item.key), *this, tag(index),
+                    c_.deadline_us(kRepairDeadlineMs));
+  return true;
 }
 
 void Repairer::on_loaded(std::uint64_t tag, const Error& error, Row row) {
@@ -96,6 +156,7 @@ void Repairer::write_row(std::size_t index, const Row& row) {
   const auto deadline = c_.deadline_us(kRepairDeadlineMs);
   const auto key = key_of(item.key);
   request_.clear();
+  if (write_exactly(index, row)) return;
   if (buried || !row.meta.live_at(c_.now.wall_ms)) {
     item.leased = false;
     append_request(request_, {"UNLINK", key, lease_key(c_.place, key)});

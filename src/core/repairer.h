@@ -46,6 +46,7 @@ class Repairer final : private ReplyHandler, private StoreClient {
   // Starts a chunk of at most kRepairChunk keys. on_repaired is called once for each, then
   // on_chunk_done. Requires !busy() and context.up().
   void start(std::vector<FullKey> keys);
+  void on_tick();  // of a fleet: others may have shipped what was waited for
 
  private:
   struct Item {
@@ -59,6 +60,8 @@ class Repairer final : private ReplyHandler, private StoreClient {
     bool behind = false;  // the row is, and was written before Redis lost its memory
     bool asking = false;  // whether Redis holds a value of its own
     bool vacant = false;  // it does not
+    std::string token;    // of a fleet: the lease's, and what Redis held then
+    bool held = false;    // something
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -66,6 +69,8 @@ class Repairer final : private ReplyHandler, private StoreClient {
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
 
   void load_rows();
+  void load_row(std::size_t index);
+  bool write_exactly(std::size_t index, const Row& row);
   void write_row(std::size_t index, const Row& row);
   void ask_for_another(std::size_t index);
   void on_existence(std::size_t index, std::string_view frame);
@@ -83,6 +88,8 @@ class Repairer final : private ReplyHandler, private StoreClient {
   std::size_t waiting_ = 0;  // replies or loads of the current step
   std::size_t unfinished_ = 0;
   bool leasing_ = false;
+  std::int64_t leased_us_ = 0;       // of a fleet: since then Redis may not change unseen
+  std::vector<std::size_t> parked_;  // items that wait until all have shipped
 };
 
 }  // namespace stayd

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/info.h"
+#include "core/fleet_view.h"
 #include "core/lua.h"
 #include "core/shard_tags.h"
 #include "resp/reply.h"
@@ -130,6 +131,7 @@ void Shard::on_upstream_up(const GateFacts& facts) {
     ++evictions_;
   }
   track_evictions(facts.run_id, facts.evicted_keys);
+  evictions_at_start_ = evictions_;
   last_beat_ok_us_ = c_.now.mono_us;
   if (facts.run_id != old_clients_run_id_) {  // ids of another process
     old_clients_.clear();
@@ -137,9 +139,11 @@ void Shard::on_upstream_up(const GateFacts& facts) {
   }
   old_clients_run_id_ = facts.run_id;
   remember_clients();
+  if (c_.fleet != nullptr) c_.fleet->on_connection();
   set_trust(Trust::suspect, "new connection");
   if (!c_.rules.new_connections_are_doubted) return become_trusted();
-  if (step_ != Step::scanning) return begin_reconcile();
+  // In a fleet others may have written rows that the scan has passed already.
+  if (step_ != Step::scanning || c_.fleet != nullptr) return begin_reconcile();
   next_scan();
 }
 
@@ -262,6 +266,7 @@ Hlc Shard::position() const {
 
 void Shard::on_tick() {
   check_heartbeat_gap();
+  repairer_.on_tick();
   if (trust_ == Trust::trusted && !c_.debts.complete()) {
     suspect("more keys are owed to it than can be remembered one by one");
   }
@@ -270,6 +275,7 @@ void Shard::on_tick() {
     c_.store.put_fact("last_alive_ms", std::to_string(c_.now.wall_ms));
   }
   if (!c_.up() || step_ == Step::asking) return;
+  if (step_ == Step::hearing) return hear();
   if (ledger_is_in_doubt()) {  // another shard has just shown it
     return trusted() ? suspect("the ledger lost its last writes") : begin_reconcile();
   }
@@ -309,6 +315,7 @@ void Shard::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     on_instances(ReplyView(frame));
     return;
   }
+  if (kind == kTagOthers) return c_.fleet->on_beats(db, ReplyView(frame));
   if (kind == kTagTime) return on_time(db, frame);
   if (kind == kTagInfo) {
     if (frame[0] == '-') return;

@@ -125,7 +125,7 @@ class Shard final : public UpstreamEvents,
   void on_upstream_push(std::string_view frame) override { events_.on_push(frame); }
 
  private:
-  enum class Step : std::uint8_t { none, asking, scanning, reading_back, paying, probing };
+  enum class Step : std::uint8_t { none, hearing, asking, scanning, reading_back, paying, probing };
 
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -152,6 +152,7 @@ class Shard final : public UpstreamEvents,
   Hlc told_top() const;
 
   void begin_reconcile();
+  void hear();    // of a fleet: what the others have done
   void ask();     // scripts, CLIENT KILL of old connections, every canary
   void decide();  // what has this memory lost?
   SlotSet gained_since(std::uint64_t place) const;
@@ -165,6 +166,7 @@ class Shard final : public UpstreamEvents,
   void set_trust(Trust trust, std::string_view why);
   void tell_unreachable();
   void send_heartbeats();
+  void ask_for_others(std::int64_t deadline_us);
   void on_flush_reply(int db);
   bool written_since_the_beat() const { return beat_at_ != std::pair(position(), c_.hlc.last()); }
   bool may_beat() const { return beats_under_way_ == 0 && flushes_under_way_ == 0; }
@@ -253,6 +255,8 @@ class Shard final : public UpstreamEvents,
   bool evicted_meanwhile_ = false;
   // Adopted rows were last left to another stayd to be put back in this trust epoch (shared.cc).
   std::uint32_t left_out_epoch_ = 0;
+  std::int64_t hearing_since_us_ = 0;
+  std::uint64_t evictions_at_start_ = 0;  // of this connection
   std::array<Hlc, kDatabases> flushed_{};
   std::uint64_t overflows_at_scan_ = 0;
   // The ledger's highest version when this process started; of a Cluster, when the first one did

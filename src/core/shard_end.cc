@@ -71,6 +71,7 @@ bool Shard::ledger_is_in_doubt() const {
 // `ahead`: the highest position that this shard's heartbeats tell of. Empty: it is not.
 std::string_view Shard::why_redis_is_truth(Hlc ahead) {
   constexpr std::string_view kLost = "the ledger lost its last writes";
+  if (c_.fleet != nullptr) return {};  // the backup brings what it has lost (B13)
   void_top_ = ledger_top_;
   if (first_contact_ && away_too_long_ && ahead != 0) {
     return "stayd was away for longer than max_island";

@@ -15,6 +15,7 @@ enum TagKind : std::uint64_t {
   kTagLoads = 7,
   kTagTime = 8,
   kTagFlush = 9,
+  kTagOthers = 11,
   kTagLeft = 10  // instead of a database: which of those asked for
 };
 inline std::uint64_t make_tag(TagKind kind, std::uint64_t generation, int db) {

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/fleet_view.h"
 #include "core/shard.h"
 #include "core/shard_tags.h"
 #include "resp/request_parser.h"
@@ -41,6 +42,7 @@ void Shard::on_instances(const ReplyView& instances) {
   }
   // Nobody is gone because Redis was emptied, or out for all, or refuses writes.
   if (!own || !trusted()) others_seen_us_ = c_.now.mono_us;
+  if (c_.fleet != nullptr) return;  // what the others do is known
   const bool lately = c_.now.mono_us - others_seen_us_ < kOtherAliveMs * 1000;
   set_shared(others || (c_.shared && lately));
 }
@@ -66,6 +68,11 @@ void Shard::set_shared(bool shared) {
 }
 
 bool Shard::was_lost(std::string_view full_key, const RowMeta& meta, std::uint64_t evicted_keys) {
+  // B6: another stayd's row that was here and was not evicted has been removed since.
+  if (c_.fleet != nullptr && !c_.fleet->is_own(meta)) {
+    const bool evicted = evictions_ != evictions_at_start_ || evicted_since(c_.mark, evicted_keys);
+    return evicted || !c_.fleet->here(FullKey(full_key), meta);
+  }
   // The key went with its slot, whose move was given up.
   if (c_.redirected.lately(full_key)) return true;
   // Of a Cluster: what was confirmed by another memory says little of this one. It may be another

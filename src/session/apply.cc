@@ -28,12 +28,14 @@ void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
   row.meta.stale = false;
 }
 
-void note_unshipped(RowMeta& row, const Mutation& mutation, std::int64_t expired_at_ms) {
+void note_unshipped(RowMeta& row, const Mutation& mutation, std::int64_t expired_at_ms,
+                    bool begins) {
   using Kind = Mutation::Kind;
   Unshipped what = Unshipped::part;
   const bool put_off = later_expiry(expired_at_ms, row.expires_at_ms) == row.expires_at_ms;
   if (mutation.kind == Kind::expiry && put_off) what = Unshipped::touch;
-  const bool whole = mutation.kind == Kind::put || mutation.kind == Kind::value;
+  const bool whole = mutation.kind == Kind::put || mutation.kind == Kind::value ||
+                     (mutation.kind == Kind::elements && begins);
   if (whole && mutation.from_client) what = Unshipped::whole;
   row.unshipped = std::max(row.unshipped, what);
 }
@@ -135,7 +137,7 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
   switch (mutation.kind) {
     case Kind::put:
       if (mutation.record.exists()) {
-        live_row(row, std::move(mutation.record), ended, wall_ms);
+        live_row(row, std::move(mutation.record), ended || mutation.creates, wall_ms);
       } else {
         end_row(row, mutation.tomb_until_ms);
       }
@@ -173,14 +175,6 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
   return ApplyOutcome::applied;
 }
 
-// I7 among hosts: a later incarnation, then a tombstone over what lived in it, then the version. Of
-// two tombstones too, unlike in the backup: the ledger follows whichever one the backup has.
-bool newer(const RowMeta& a, const RowMeta& b) {
-  if (a.incarnation != b.incarnation) return a.incarnation > b.incarnation;
-  if (a.state != b.state) return a.state > b.state;
-  return a.version() > b.version();
-}
-
 // Of a row that is taken, this of what was known stays true.
 void take(Mutation& mutation, Row& row) {
   const RowMeta before = row.meta;
@@ -207,7 +201,8 @@ ApplyOutcome apply_merge(Mutation& mutation, Row& row) {
   const RowMeta& there = *mutation.merged;
   const bool known = before.state != RowState::absent;
   if (known && mutation.kind == Mutation::Kind::merge) {
-    if (before.unshipped > Unshipped::touch) return ApplyOutcome::superseded;
+    const bool made_from_it = mutation.base != Version{} && mutation.base == before.version();
+    if (before.unshipped > Unshipped::touch && !made_from_it) return ApplyOutcome::superseded;
     const bool same = before.base == there.version() && before.state == there.state &&
                       before.incarnation == there.incarnation;
     if (same) {
@@ -219,7 +214,7 @@ ApplyOutcome apply_merge(Mutation& mutation, Row& row) {
       ours.hlc = before.base.hlc;
       ours.origin = before.base.origin;
     }
-    if (!newer(there, ours)) return ApplyOutcome::superseded;
+    if (!is_newer(there, ours)) return ApplyOutcome::superseded;
   }
   take(mutation, row);
   // A touch of ours that came after it stays on top of it.
@@ -248,6 +243,12 @@ ApplyOutcome apply_shipped(const Mutation& mutation, Row& row) {
 
 }  // namespace
 
+bool is_newer(const RowMeta& a, const RowMeta& b) {
+  if (a.incarnation != b.incarnation) return a.incarnation > b.incarnation;
+  if (a.state != b.state) return a.state > b.state;
+  return a.version() > b.version();
+}
+
 ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms) {
   using Kind = Mutation::Kind;
   if (mutation.kind == Kind::merge || mutation.kind == Kind::replace) {
@@ -267,7 +268,7 @@ ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms) {
   const ApplyOutcome outcome = change_row(mutation, row, ended, wall_ms);
   if (outcome != ApplyOutcome::applied) return outcome;
   stamp(row, mutation, ended);
-  if (mutation.origin != 0) note_unshipped(row.meta, mutation, expires_at_ms);
+  if (mutation.origin != 0) note_unshipped(row.meta, mutation, expires_at_ms, ended);
   const bool kept_for_ever = row.meta.state == RowState::tomb && row.meta.tomb_until_ms == 0;
   if (!kept_for_ever) row.meta.tomb_until_ms = std::max(row.meta.tomb_until_ms, copies_until_ms);
   return outcome;

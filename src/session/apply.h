@@ -19,4 +19,8 @@ namespace stayd {
 ApplyOutcome apply(Mutation&& mutation, Row& row, std::int64_t wall_ms);
 ApplyOutcome apply(const Mutation& mutation, Row& row, std::int64_t wall_ms);
 
+// I7 among hosts: a later incarnation, then a tombstone over what lived in it, then the version. Of
+// two tombstones too, unlike in the backup: the ledger follows whichever one the backup has.
+bool is_newer(const RowMeta& a, const RowMeta& b);
+
 }  // namespace stayd

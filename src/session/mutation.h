@@ -61,6 +61,8 @@ struct Mutation {
   // Of a fleet.
   std::uint64_t origin = 0;  // who makes `hlc`
   bool from_client = false;  // not adopted, read back or put back
+  // A put: a trusted Redis had nothing, so it is a new session whatever the row says (B2).
+  bool creates = false;
   Version base;
   std::shared_ptr<const RowMeta> merged;  // for merge, replace, shipped
 

@@ -120,9 +120,10 @@ class Store {
   // The row as all stayds of a fleet know it (docs/adr/0016); `Row::alone` where the others could
   // not be asked. Without a shared backup the ledger is all there is.
   virtual void load_exact(FullKey key, StoreToken token) { load(std::move(key), token); }
-  // Changes of rows as load_exact() has just reported them: applied only if these are still the
-  // latest, else reported as `outpaced`, all of them.
-  virtual void apply_agreed(std::vector<Change> changes, Durability durability) {
+  // Changes of rows as load_exact() has just reported them, `read`, which names the key of each:
+  // applied only if these are still the latest, else reported as `outpaced`, all of them.
+  using RowsRead = std::vector<std::pair<FullKey, Row>>;
+  virtual void apply_agreed(std::vector<Change> changes, RowsRead, Durability durability) {
     apply(std::move(changes), durability);
   }
 

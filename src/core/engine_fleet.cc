@@ -1,0 +1,47 @@
+// Engine: what it does beside when stayds share a backup (docs/adr/0016).
+#include <algorithm>
+
+#include "core/engine.h"
+#include "core/fleet_view.h"
+
+namespace stayd {
+
+void Engine::join(FleetStore& store) {
+  fleet_.reset(new FleetView(c_, store, *this));  // NOLINT: a private base
+  c_.fleet = fleet_.get();
+  store.set_judge(c_.fleet);
+}
+
+// Of a fleet: what Redis may have done and the ledger does not have is told to nobody as shipped.
+void Engine::note_making(Call& call) {
+  if (c_.fleet == nullptr || call.made_from != 0) return;
+  call.made_from = call.hlc;
+  c_.making.insert(call.hlc);
+}
+
+Store::RowsRead Engine::rows_of(const Call& call) {
+  Store::RowsRead out;
+  for (const FullKey& key : call.keys) {
+    const auto same = [&key](const auto& one) { return one.first == key; };
+    if (std::ranges::none_of(out, same)) out.emplace_back(key, working_[key]);
+  }
+  return out;
+}
+
+// Another stayd has changed a row since it was read.
+void Engine::run_again(Call& call) {
+  if (!call.locks_held) c_.keys.lock(call);
+  load_rows(call);
+}
+
+// The backup has what the call has written. A repair may have read the rows before that, and have
+// taken the debts for paid.
+void Engine::owe_agreed(Call& call) {
+  for (const FullKey& key : call.keys) {
+    const auto it = working_.find(key);
+    if (it == working_.end() || it->second.meta.hlc < call.agreed_from) continue;
+    c_.debts.add_agreed(key, it->second.meta.hlc, c_.hlc.next(c_.now.wall_ms));
+  }
+}
+
+}  // namespace stayd

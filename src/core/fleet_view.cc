@@ -1,0 +1,183 @@
+#include "core/fleet_view.h"
+
+#include <algorithm>
+
+#include "core/side_keys.h"
+#include "resp/request_parser.h"
+
+namespace stayd {
+
+namespace {
+constexpr std::int64_t kAtWorkUs = 3'000'000;   // after its last heartbeat (R12)
+constexpr std::int64_t kPendingUs = 1'000'000;  // two heartbeats, and what they take
+constexpr std::int64_t kVerdictUs = 500'000;
+}  // namespace
+
+void FleetView::on_trust(Trust trust) {
+  trust_ = trust;
+  if (trust == Trust::out) pending_.clear();  // the next connection looks at every row
+}
+
+void FleetView::on_connection() {
+  connected_us_ = c_.now.mono_us;
+  beats_.clear();
+  own_.fill(0);
+  pending_.clear();
+  store_.poll();
+}
+
+bool FleetView::has_heard() const {
+  const FleetStatus status = store_.status();
+  return !status.backup.up || status.feed_read_us > connected_us_;
+}
+
+// --- heartbeats
+
+bool FleetView::append_beats(std::string& request) {
+  asked_.clear();
+  for (const FleetHostSeen& host : store_.hosts()) {
+    if (host.entry.instance != host_of(store_.origin())) asked_.push_back(host.entry.instance);
+  }
+  if (asked_.empty()) return false;
+  std::vector<std::string> names;
+  for (const std::uint64_t host : asked_) {
+    names.push_back(canary_key(c_.place, origin_text(host), c_.options.region));
+  }
+  Args args{"MGET"};
+  for (const std::string& name : names) args.push_back(name);
+  append_request(request, args);
+  return true;
+}
+
+void FleetView::on_beats(int db, const ReplyView& reply) {
+  auto elements = reply.elements();
+  ReplyView element;
+  for (std::size_t i = 0; i < asked_.size() && elements.next(element); ++i) {
+    const auto canary = Canary::parse(element.text());
+    if (!canary) {
+      beats_.erase({asked_[i], db});
+      continue;
+    }
+    Beat& beat = beats_[{asked_[i], db}];
+    if (beat.count != canary->count) beat.changed_us = c_.now.mono_us;
+    beat.count = canary->count;
+    beat.position = std::max(beat.position, canary->position);  // had it once, and is the same
+  }
+}
+
+bool FleetView::at_work(std::uint64_t host, int db) const {
+  const auto at = beats_.find({host, db});
+  return at != beats_.end() && c_.now.mono_us - at->second.changed_us < kAtWorkUs;
+}
+
+bool FleetView::here(const FullKey& key, const RowMeta& row) const {
+  const int db = db_of(key);
+  const std::uint64_t host = host_of(row.origin);
+  if (is_own(row)) {
+    if (trust_ == Trust::trusted) return !c_.debts.has(key);
+    return row.hlc <= own_[static_cast<std::size_t>(db)];
+  }
+  const auto at = beats_.find({host, db});
+  return at != beats_.end() && row.hlc <= at->second.position;
+}
+
+Hlc FleetView::all_here_to(int db) const {
+  Hlc lowest = own_[static_cast<std::size_t>(db)];
+  for (const FleetHostSeen& host : store_.hosts()) {
+    if (host.entry.instance == host_of(store_.origin())) continue;
+    const auto at = beats_.find({host.entry.instance, db});
+    lowest = std::min(lowest, at == beats_.end() ? 0 : at->second.position);
+  }
+  return lowest;
+}
+
+bool FleetView::all_shipped_since(std::int64_t mono_us) const {
+  const std::uint64_t own = host_of(store_.origin());
+  return std::ranges::all_of(store_.hosts(), [&](const FleetHostSeen& host) {
+    if (host.entry.instance == own || !at_work(host.entry.instance, 0)) return true;
+    return host.shipped_since(mono_us);
+  });
+}
+
+// --- rows of others
+
+void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) {
+  events_.on_foreign_row(key);
+  pending_.erase(key);
+  if (trust_ == Trust::out) return;
+  const bool is_here =
+      is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))] : here(key, theirs);
+  if (is_here) return;
+  if (c_.debts.has(key)) return c_.debts.add_foreign(key, theirs.hlc);
+  const bool decides =
+      through_redis && !is_own(theirs) && at_work(host_of(theirs.origin), db_of(key));
+  if (!decides) return owe(key, theirs);
+  pending_[key] = {theirs, c_.now.mono_us};
+}
+
+void FleetView::owe(const FullKey& key, const RowMeta& row) {
+  c_.debts.add_foreign(key, row.hlc);
+}
+
+void FleetView::on_tick() {
+  if (pending_.empty()) return;
+  std::vector<FullKey> ended;
+  for (const auto& [key, pending] : pending_) {
+    const bool is_here = here(key, pending.row);
+    const bool late = c_.now.mono_us - pending.since_us > kPendingUs ||
+                      !at_work(host_of(pending.row.origin), db_of(key));
+    if (!is_here && late) owe(key, pending.row);
+    if (is_here || late) ended.push_back(key);
+  }
+  for (const FullKey& key : ended) pending_.erase(key);
+}
+
+Verdict FleetView::judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
+                         std::int64_t asked_us) {
+  const bool later = theirs.version() > ours.version();
+  if (trust_ != Trust::trusted) return later ? Verdict::theirs : Verdict::ours;
+  const bool is_here = here(key, theirs);
+  if (!is_here && c_.now.mono_us - asked_us < kVerdictUs) return Verdict::wait;
+  if (theirs.state == RowState::tomb) {
+    if (!is_here || ours.unshipped != Unshipped::whole) return Verdict::theirs;
+    const auto has = redis_has(key, theirs.version());
+    if (!has) return Verdict::wait;
+    return *has ? Verdict::ours : Verdict::theirs;  // ours was a new session, or from before
+  }
+  if (!is_here) return later ? Verdict::theirs : Verdict::ours;
+  events_.on_read_back_wanted(key);
+  return Verdict::read_back;
+}
+
+std::optional<bool> FleetView::redis_has(const FullKey& key, Version about) {
+  Asked& asked = has_[key];
+  if (asked.about == about && asked.number != 0) {
+    if (!asked.has) return std::nullopt;
+    const bool has = *asked.has;
+    has_.erase(key);
+    return has;
+  }
+  if (!c_.up()) return std::nullopt;
+  asked = {about, ++last_asked_, std::nullopt};
+  std::string request;
+  append_request(request, {"EXISTS", key_of(key)});
+  c_.upstream->send(request, db_of(key), *this, asked.number, c_.deadline_us(kVerdictUs / 1000));
+  return std::nullopt;
+}
+
+void FleetView::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
+  const auto of_tag = [tag](const auto& entry) { return entry.second.number == tag; };
+  const auto at = std::find_if(has_.begin(), has_.end(), of_tag);
+  if (at == has_.end()) return;
+  if (frame[0] != ':') {
+    has_.erase(at);
+  } else {
+    at->second.has = frame[1] != '0';
+  }
+}
+
+void FleetView::on_upstream_lost(std::uint64_t tag) {
+  boost::unordered::erase_if(has_, [tag](const auto& one) { return one.second.number == tag; });
+}
+
+}  // namespace stayd
