@@ -81,6 +81,12 @@ void Adopter::on_link_lost() {
   failed_ = false;
 }
 
+void Adopter::note_complete() {
+  complete_ = true;
+  completed_us_ = c_.place.everything() ? 0 : c_.now.mono_us;
+  if (complete()) save_end();
+}
+
 void Adopter::on_tick(bool trusted) {
   if (!saved_ && complete()) save_end();
   if (!trusted || !c_.up() || step_ != Step::idle || c_.now.mono_us < paused_until_us_) return;
@@ -134,9 +140,7 @@ void Adopter::on_databases(std::string_view info) {
   step_ = Step::idle;
   cursor_ = "0";
   if (dbs_.empty()) {
-    complete_ = true;
-    completed_us_ = c_.now.mono_us;
-    if (complete()) save_end();
+    note_complete();
   }
 }
 
@@ -349,9 +353,7 @@ void Adopter::item_done() {
   dbs_.pop_back();
   cursor_ = "0";
   if (dbs_.empty()) {
-    complete_ = true;
-    completed_us_ = c_.now.mono_us;
-    if (complete()) save_end();
+    note_complete();
     c_.events.on_event({Severity::info,
                         "adoption_complete",
                         "every key that Redis held is now in the ledger",

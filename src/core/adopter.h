@@ -98,13 +98,14 @@ class Adopter final : private ReplyHandler, private StoreClient, private Missing
   void restore(std::size_t index);
   void remove(std::size_t index, bool provisional = false);
   void item_done();
+  void note_complete();
   void save_end();
 
   CoreContext& c_;
   AdopterEvents& events_;
   MissingKeys missing_;
   bool complete_ = false;
-  std::int64_t completed_us_ = 0;  // in this life
+  std::int64_t completed_us_ = 0;  // in this life; of a Cluster
   bool saved_ = false;             // its end
   Step step_ = Step::idle;
   std::vector<int> dbs_;  // still to scan, the current one last

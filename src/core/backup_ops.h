@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/slot_table.h"
 #include "store/backup/backup.h"
 
 namespace stayd {
@@ -24,32 +25,25 @@ class BackupOps {
  public:
   // A token for one operation of `client`; it comes back once, with `tag`.
   BackupToken token(BackupClient& client, std::uint64_t tag) {
-    if (free_.empty()) {
-      free_.push_back(slots_.size());
-      slots_.push_back({});
-    }
-    const std::size_t index = free_.back();
-    free_.pop_back();
-    slots_[index] = {&client, tag};
-    return index + 1;
+    return slots_.add({&client, tag}) + 1;
   }
-  std::size_t under_way() const { return slots_.size() - free_.size(); }
+  std::size_t under_way() const { return slots_.used(); }
   // The breaker is closed.
   bool answers() const { return failures_ < kBreaksAfter; }
 
   void written(BackupToken token, const Error& error, std::vector<BackupWritten> results) {
     note(error);
-    const Slot slot = take(token);
+    const Slot slot = slots_.take(token - 1);
     slot.client->on_written(slot.tag, error, std::move(results));
   }
   void read(BackupToken token, const Error& error, std::vector<BackupRow> rows) {
     note(error);
-    const Slot slot = take(token);
+    const Slot slot = slots_.take(token - 1);
     slot.client->on_read(slot.tag, error, std::move(rows));
   }
   void feed(BackupToken token, const Error& error, FeedPage page) {
     note(error);
-    const Slot slot = take(token);
+    const Slot slot = slots_.take(token - 1);
     slot.client->on_feed(slot.tag, error, std::move(page));
   }
 
@@ -65,13 +59,8 @@ class BackupOps {
                       error.code != Errc::limit && error.code != Errc::corrupt;
     failures_ = none ? std::min(failures_ + 1, kBreaksAfter) : 0;
   }
-  Slot take(BackupToken token) {
-    free_.push_back(token - 1);
-    return std::exchange(slots_[token - 1], {});
-  }
 
-  std::vector<Slot> slots_;
-  std::vector<std::size_t> free_;
+  SlotTable<Slot> slots_;
   int failures_ = 0;  // in a row
 };
 

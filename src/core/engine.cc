@@ -284,24 +284,13 @@ void Engine::hold_position(Call& call, Hlc hlc) {
 // --- parts of a call that are under way
 
 std::uint64_t Engine::sub(Call& call, SubKind kind, std::uint32_t key_index, Hlc hlc) {
-  std::uint32_t index;
-  if (free_subs_.empty()) {
-    index = static_cast<std::uint32_t>(subs_.size());
-    subs_.push_back({});
-  } else {
-    index = free_subs_.back();
-    free_subs_.pop_back();
-  }
-  subs_[index] = {&call, kind, key_index, hlc};
   ++call.waiting;
-  return static_cast<std::uint64_t>(index) << 1 | 1;  // odd; a Call's address is even
+  return subs_.add({&call, kind, key_index, hlc}) << 1 | 1;  // odd; a Call's address is even
 }
 
 // What `tag` stands for; its call waits for one thing less.
 Engine::SubOp Engine::take_sub(std::uint64_t tag) {
-  const auto index = static_cast<std::uint32_t>(tag >> 1);
-  const SubOp op = std::exchange(subs_[index], SubOp{});
-  free_subs_.push_back(index);
+  const SubOp op = subs_.take(tag >> 1);
   --op.call->waiting;
   return op;
 }

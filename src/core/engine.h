@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/slot_table.h"
 #include "core/absences.h"
 #include "core/adopter.h"
 #include "core/call.h"
@@ -374,8 +375,7 @@ class Engine final : public CallHandler,
   ReplyHandler* push_handler_ = nullptr;
   SlotEvents* slot_events_ = nullptr;
 
-  std::vector<SubOp> subs_;
-  std::vector<std::uint32_t> free_subs_;
+  SlotTable<SubOp> subs_;
   std::vector<Call*> fronts_;  // scratch
   std::deque<Call*> ready_;    // to be tried again
   bool running_ready_ = false;

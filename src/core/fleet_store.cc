@@ -84,7 +84,7 @@ FleetStatus FleetStore::status() const {
           shipper_.shipped_to(),
           feed_.read_at_us(),
           feed_.rows_taken(),
-          passed_.size() - free_.size(),
+          passed_.used(),
           reads_.under_way(),
           agreement_.under_way()};
 }
@@ -92,19 +92,7 @@ FleetStatus FleetStore::status() const {
 // --- what the ledger does
 
 StoreToken FleetStore::pass(Passed passed) {
-  if (free_.empty()) {
-    free_.push_back(passed_.size());
-    passed_.emplace_back();
-  }
-  const std::size_t index = free_.back();
-  free_.pop_back();
-  passed_[index] = std::move(passed);
-  return c_.ledger_ops.token(*this, index);
-}
-
-FleetStore::Passed FleetStore::taken(std::uint64_t tag) {
-  free_.push_back(tag);
-  return std::exchange(passed_[tag], {});
+  return c_.ledger_ops.token(*this, passed_.add(std::move(passed)));
 }
 
 FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
@@ -138,7 +126,7 @@ void FleetStore::apply(std::vector<Change> changes, Durability durability) {
 }
 
 void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) {
-  const Passed passed = taken(tag);
+  const Passed passed = passed_.take(tag);
   if (passed.ships) c_.recording.extract(passed.hlc);
   const bool changed =
       passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
@@ -176,13 +164,13 @@ void FleetStore::load_meta(FullKey key, StoreToken token) {
   c_.ledger.load_meta(std::move(key), pass(token));
 }
 void FleetStore::on_loaded(std::uint64_t tag, const Error& error, Row row) {
-  events_->on_loaded(taken(tag).token, error, std::move(row));
+  events_->on_loaded(passed_.take(tag).token, error, std::move(row));
 }
 void FleetStore::scan(ScanQuery query, StoreToken token) {
   c_.ledger.scan(std::move(query), pass(token));
 }
 void FleetStore::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
-  events_->on_scanned(taken(tag).token, error, std::move(page));
+  events_->on_scanned(passed_.take(tag).token, error, std::move(page));
 }
 void FleetStore::flush(int db, Hlc hlc, std::shared_ptr<const SlotSet> slots, StoreToken token) {
   c_.ledger.flush(db, hlc, std::move(slots), token == 0 ? 0 : pass(token));

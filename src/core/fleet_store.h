@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/slot_table.h"
 #include "core/fleet.h"
 #include "core/fleet_agreement.h"
 #include "core/fleet_feed.h"
@@ -88,7 +89,6 @@ class FleetStore final : public Store,
   };
   StoreToken pass(StoreToken token) { return pass(Passed{.token = token}); }
   StoreToken pass(Passed passed);
-  Passed taken(std::uint64_t tag);
   std::int64_t wait_ms(const Passed& passed, const RowMeta& before) const;
   Passed prepare(Mutation& mutation, StoreToken token, Durability durability);
 
@@ -124,8 +124,7 @@ class FleetStore final : public Store,
   BackupClient told_;
   std::int64_t told_us_ = 0;
   bool told_trust_ = false;
-  std::vector<Passed> passed_;
-  std::vector<std::size_t> free_;
+  SlotTable<Passed> passed_;
 };
 
 }  // namespace stayd

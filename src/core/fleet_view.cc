@@ -18,7 +18,8 @@ void FleetView::on_trust(Trust trust) {
   if (trust == Trust::out) pending_.clear();  // the next connection looks at every row
 }
 
-void FleetView::on_connection() {
+void FleetView::on_connection(std::uint64_t evictions) {
+  evictions_before_ = evictions;
   connected_us_ = c_.now.mono_us;
   beats_.clear();
   own_.fill(0);

@@ -38,7 +38,8 @@ class FleetView final : public FleetJudge, private ReplyHandler {
 
   // --- told by the shard
   void on_trust(Trust trust);
-  void on_connection();  // what was found in another memory says nothing of this one
+  // What was found in another memory says nothing of this one. `evictions`: so far.
+  void on_connection(std::uint64_t evictions);
   void found_own(int db, Hlc position) { own_[static_cast<std::size_t>(db)] = position; }
   void on_tick();
   // MGET of the others' heartbeats in a database. False: there are none to ask for.
@@ -46,6 +47,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   void on_beats(int db, const ReplyView& reply);
 
   // --- asked by the shard
+  std::uint64_t evictions_before() const { return evictions_before_; }  // this connection
   bool is_own(const RowMeta& row) const {
     return row.origin == 0 || host_of(row.origin) == host_of(store_.origin());
   }
@@ -95,6 +97,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   FleetViewEvents& events_;
   Trust trust_ = Trust::out;
   std::int64_t connected_us_ = 0;
+  std::uint64_t evictions_before_ = 0;
   std::array<Hlc, kDatabases> own_{};
   std::vector<std::uint64_t> asked_;  // hosts, in the order of the request under way
   std::map<std::pair<std::uint64_t, int>, Beat> beats_;

@@ -22,7 +22,7 @@ constexpr std::size_t kChunkBytes = 4u << 20;
 void Repairer::start(std::vector<FullKey> keys) {
   ++generation_;
   token_ = std::to_string(c_.random.next());
-  leased_us_ = c_.now.mono_us;
+  if (c_.fleet != nullptr) leased_us_ = c_.now.mono_us;
   parked_.clear();
   items_.clear();
   for (FullKey& key : keys) items_.push_back(Item{std::move(key)});

@@ -131,7 +131,6 @@ void Shard::on_upstream_up(const GateFacts& facts) {
     ++evictions_;
   }
   track_evictions(facts.run_id, facts.evicted_keys);
-  evictions_at_start_ = evictions_;
   last_beat_ok_us_ = c_.now.mono_us;
   if (facts.run_id != old_clients_run_id_) {  // ids of another process
     old_clients_.clear();
@@ -139,7 +138,7 @@ void Shard::on_upstream_up(const GateFacts& facts) {
   }
   old_clients_run_id_ = facts.run_id;
   remember_clients();
-  if (c_.fleet != nullptr) c_.fleet->on_connection();
+  if (c_.fleet != nullptr) c_.fleet->on_connection(evictions_);
   set_trust(Trust::suspect, "new connection");
   if (!c_.rules.new_connections_are_doubted) return become_trusted();
   // In a fleet others may have written rows that the scan has passed already.

@@ -256,7 +256,6 @@ class Shard final : public UpstreamEvents,
   // Adopted rows were last left to another stayd to be put back in this trust epoch (shared.cc).
   std::uint32_t left_out_epoch_ = 0;
   std::int64_t hearing_since_us_ = 0;
-  std::uint64_t evictions_at_start_ = 0;  // of this connection
   std::array<Hlc, kDatabases> flushed_{};
   std::uint64_t overflows_at_scan_ = 0;
   // The ledger's highest version when this process started; of a Cluster, when the first one did
