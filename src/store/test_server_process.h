@@ -15,6 +15,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -79,7 +80,10 @@ class ServerProcess {
   void run(const std::vector<std::string>& words) const {
     int status = 0;
     ::waitpid(spawn(words), &status, 0);
-    if (status != 0) throw std::runtime_error(words[0] + " failed: " + folder_ + "/log");
+    if (status == 0) return;
+    std::ostringstream log;
+    log << words[0] << " failed (" << status << "):\n" << std::ifstream(folder_ + "/log").rdbuf();
+    throw std::runtime_error(log.str());
   }
 
  protected:

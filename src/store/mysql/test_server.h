@@ -19,8 +19,10 @@ class MariadbServer : public DatabaseServer {
   explicit MariadbServer(std::vector<std::string> settings = {"--innodb-flush-log-at-trx-commit=0",
                                                               "--innodb-flush-method=nosync"})
       : DatabaseServer("mysql", dialect()), settings_(std::move(settings)) {
+    // Who starts beside it removes temporary tables of /tmp.
     run({"mariadb-install-db", "--no-defaults", "--datadir=" + folder_ + "/data",
-         "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"});
+         "--tmpdir=" + folder_, "--auth-root-authentication-method=normal", "--skip-test-db",
+         "--skip-name-resolve"});
     start();
     exec("CREATE USER stayd@localhost");
     exec("CREATE USER stayd@127.0.0.1 IDENTIFIED BY 'right'");
