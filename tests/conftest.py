@@ -12,10 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from lib.clusters import ClusterSet  # noqa: E402
+from lib.databases import PASSWORD  # noqa: E402
 from lib.failure_page import row_of  # noqa: E402
 from lib.faultproxy import FaultProxy  # noqa: E402
 from lib.own_network import OwnNetwork  # noqa: E402
-from lib.servers import RedisServer, StaydServer  # noqa: E402
+from lib.servers import RedisServer, StaydServer, stayd_binary  # noqa: E402
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -96,6 +97,40 @@ def make_stayd(folder, started):
         return server.start(wait=wait) if wait != "never" else server
 
     return make
+
+
+@pytest.fixture
+def start_database(folder, started):
+    """Starts a server of that kind, with the database `sessions`, as yet without tables."""
+
+    def start(kind, **settings):
+        server = kind(folder / kind.kind, **settings)
+        started.append(server)
+        server.start()
+        server.make_database()
+        return server
+
+    return start
+
+
+@pytest.fixture
+def run_backup(folder):
+    """Runs `stayd backup WORDS --url URL`; returns exit code, standard output and standard error."""
+    password_file = folder / "password"
+    password_file.write_text(PASSWORD + "\n")
+
+    def run(*words, url, options=("--password-file", password_file)):
+        argv = [stayd_binary(), "backup", *words, "--url", url, *options]
+        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+@pytest.fixture
+def backup(database, run_backup):
+    """The same on the fixture `database` of the test's file, unless another URL is given."""
+    return lambda *words, url=None, **more: run_backup(*words, url=url or database.url(), **more)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@
 
 #include "store/backup/memory/memory_backup.h"
 #include "store/mysql/test_server.h"
-#include "store/postgres/admin.h"
 #include "store/postgres/test_server.h"
 
 namespace stayd::test {
@@ -194,39 +193,28 @@ class MemoryBackupSubject : public BackupSubject {
 };
 
 // Of a database, by its own thread.
-template <class Kind>
-class PooledClient : public BackupClient {
+class DatabaseClient : public BackupClient {
  public:
-  explicit PooledClient(BackupOptions options) : backup_(std::move(options), waker_) {
-    backup_.set_events(&recorder);
-    backup_.start();
+  explicit DatabaseClient(BackupOptions options)
+      : backup_(open_backup(std::move(options), waker_)) {
+    backup_->set_events(&recorder);
+    backup_->start();
   }
-  Backup& backup() override { return backup_; }
+  Backup& backup() override { return *backup_; }
   void settle() override {
     waker_.wait();
-    backup_.deliver();
+    backup_->deliver();
   }
-  void deliver() { backup_.deliver(); }
+  BackupStatus status() {
+    backup_->deliver();
+    return backup_->status();
+  }
   // tidy: allow(clock) because the tests wait for a server
   std::int64_t mono_us() const override { return real_now().mono_us; }
 
  private:
   TestWaker waker_;
-  Kind backup_;
-};
-using PostgresClient = PooledClient<PostgresBackup>;
-using MysqlClient = PooledClient<MysqlBackup>;
-
-class PostgresBackupSubject : public BackupSubject {
- public:
-  static constexpr const char* kName = "postgres";
-  static constexpr bool kHints = true;
-  std::unique_ptr<BackupClient> connect() override {
-    return std::make_unique<PostgresClient>(shared_server().options(database_));
-  }
-
- private:
-  const std::string database_ = shared_server().make_database();
+  const std::unique_ptr<PooledBackup> backup_;
 };
 
 // Values are sealed under a master key made of `byte`; the ones made of `older` open as well.
@@ -237,58 +225,50 @@ inline BackupOptions sealed_options(BackupOptions out, char byte, const std::str
   return out;
 }
 
-inline BackupOptions sealed_backup(const std::string& database, char byte,
-                                   const std::string& older = "") {
-  return sealed_options(shared_server().options(database), byte, older);
-}
+class DatabaseSubject : public BackupSubject {
+ public:
+  std::unique_ptr<BackupClient> connect() override {
+    return std::make_unique<DatabaseClient>(options_);
+  }
 
-class SealedBackupSubject : public BackupSubject {
+ protected:
+  DatabaseSubject(DatabaseServer& server, bool sealed)
+      : options_(server.options(server.make_database())) {
+    if (!sealed) return;
+    options_ = sealed_options(options_, 'k');
+    EXPECT_TRUE(init_backup(options_));
+  }
+
+ private:
+  BackupOptions options_;
+};
+
+class PostgresSubject : public DatabaseSubject {
+ public:
+  static constexpr const char* kName = "postgres";
+  static constexpr bool kHints = true;
+  PostgresSubject() : DatabaseSubject(shared_postgres(), false) {}
+};
+class SealedPostgresSubject : public DatabaseSubject {
  public:
   static constexpr const char* kName = "sealed_postgres";
   static constexpr bool kHints = true;
-  SealedBackupSubject() {
-    PostgresAdmin admin(options_);
-    EXPECT_TRUE(admin.connect() && admin.init());
-  }
-  std::unique_ptr<BackupClient> connect() override {
-    return std::make_unique<PostgresClient>(options_);
-  }
-
- private:
-  const BackupOptions options_ = sealed_backup(shared_server().make_database(), 'k');
+  SealedPostgresSubject() : DatabaseSubject(shared_postgres(), true) {}
 };
-
-class MariadbBackupSubject : public BackupSubject {
+class MariadbSubject : public DatabaseSubject {
  public:
   static constexpr const char* kName = "mariadb";
   static constexpr bool kHints = false;
-  std::unique_ptr<BackupClient> connect() override {
-    return std::make_unique<MysqlClient>(shared_mariadb().options(database_));
-  }
-
- private:
-  const std::string database_ = shared_mariadb().make_database();
+  MariadbSubject() : DatabaseSubject(shared_mariadb(), false) {}
 };
-
-class SealedMariadbSubject : public BackupSubject {
+class SealedMariadbSubject : public DatabaseSubject {
  public:
   static constexpr const char* kName = "sealed_mariadb";
   static constexpr bool kHints = false;
-  SealedMariadbSubject() {
-    MysqlAdmin admin(options_);
-    EXPECT_TRUE(admin.connect() && admin.init());
-  }
-  std::unique_ptr<BackupClient> connect() override {
-    return std::make_unique<MysqlClient>(options_);
-  }
-
- private:
-  const BackupOptions options_ =
-      sealed_options(shared_mariadb().options(shared_mariadb().make_database()), 'k');
+  SealedMariadbSubject() : DatabaseSubject(shared_mariadb(), true) {}
 };
 
-using BackupSubjects =
-    ::testing::Types<MemoryBackupSubject, PostgresBackupSubject, SealedBackupSubject,
-                     MariadbBackupSubject, SealedMariadbSubject>;
+using BackupSubjects = ::testing::Types<MemoryBackupSubject, PostgresSubject, SealedPostgresSubject,
+                                        MariadbSubject, SealedMariadbSubject>;
 
 }  // namespace stayd::test

@@ -1,148 +1,108 @@
-// For tests: what the real databases have in common that they are run against. Each is a process of
-// the test's own in a temporary folder, killed at the end. As root it runs as another user, since
-// databases refuse to run as root.
+// For tests: a real database of the test's own, whichever it is, and what the tests of all of them
+// say to it in its own words. It is reached by unix socket (no password) and by TCP (by password).
 #pragma once
 
-#include <arpa/inet.h>
-#include <gtest/gtest.h>
-#include <pwd.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <fmt/format.h>
 
-#include <chrono>
-#include <filesystem>
-#include <fstream>
-#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <thread>
-#include <vector>
+#include <utility>
 
-#include "base/real_time.h"
-#include "store/test_support.h"
+#include "store/open_backup.h"
+#include "store/test_server_process.h"
 
 namespace stayd::test {
 
-// Polls; throws after `seconds`.
-inline void wait_for(const std::function<bool()>& condition, const char* what, int seconds = 20) {
-  // tidy: allow(clock) because the tests wait for a server
-  const std::int64_t until = real_now().mono_us + seconds * 1'000'000LL;
-  while (!condition()) {
-    // tidy: allow(clock) because the tests wait for a server
-    if (real_now().mono_us > until) throw std::runtime_error(std::string("still not: ") + what);
-    ::usleep(5'000);  // tidy: allow(sleep) because a server is polled
-  }
+inline Result<BackupAdmin::Made> init_backup(const BackupOptions& options) {
+  const std::unique_ptr<BackupAdmin> admin = open_backup_admin(options);
+  const Result<void> connected = admin->connect();
+  if (!connected) return connected.error();
+  return admin->init();
 }
 
-class DatabaseServer {
+// As the superuser. What it has begun is undone with it.
+class SqlSession {
  public:
-  explicit DatabaseServer(std::string user) : user_(std::move(user)), port_(free_port()) {
-    char folder[] = "/tmp/stayd-db-XXXXXX";
-    if (::mkdtemp(folder) == nullptr) throw std::runtime_error("no temporary folder");
-    folder_ = folder;
-    if (::geteuid() != 0) return;
-    const passwd* entry = ::getpwnam(user_.c_str());
-    if (entry == nullptr) throw std::runtime_error("no user " + user_);
-    [[maybe_unused]] const int given = ::chown(folder, entry->pw_uid, entry->pw_gid);
-  }
-  ~DatabaseServer() {
-    kill();
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  DatabaseServer(const DatabaseServer&) = delete;
-  DatabaseServer& operator=(const DatabaseServer&) = delete;
+  virtual ~SqlSession() = default;
+  // Of the last statement that returns rows, the first field. Throws if one fails.
+  virtual std::string exec(const std::string& sql) = 0;
+};
 
-  const std::string& folder() const { return folder_; }
-  int port() const { return port_; }
-  // SIGKILL; returns when all its processes are gone.
-  void kill() {
-    if (pid_ <= 0) return;
-    const std::vector<pid_t> all = processes();
-    for (const pid_t pid : all) ::kill(pid, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-    wait_for(
-        [&] { return std::ranges::none_of(all, [](pid_t pid) { return ::kill(pid, 0) == 0; }); },
-        "its processes are gone");
-  }
-  // The one that makes new processes first, then also what it has just made.
-  void freeze() {
-    ::kill(pid_, SIGSTOP);
-    for (int i = 0; i < 2; ++i) signal_all(SIGSTOP);
-  }
-  void thaw() { signal_all(SIGCONT); }
+// Texts of SQL, and parts of what stayd says.
+struct Dialect {
+  std::string system_database;
+  std::string rows, hosts, meta;  // tables
+  std::string key;                // a column of rows
+  std::string connections;        // of a stayd to the database whose quoted name follows
+  std::string hold_writes;        // whoever writes the rows that are there waits for this session
+  bool one_writer;                // at a time
+  std::string lock_rows;          // who reads them, too
+  std::string limit_connections;  // of stayd, to the number that follows
+  int no_limit;
+  std::string drop_schema;
+  std::string wrong_password, no_database, unreachable, read_only, too_many_connections, version;
+};
 
-  // Waits until it has ended; throws if it fails.
-  void run(const std::vector<std::string>& words) const {
-    int status = 0;
-    ::waitpid(spawn(words), &status, 0);
-    if (status != 0) throw std::runtime_error(words[0] + " failed: " + folder_ + "/log");
+class DatabaseServer : public ServerProcess {
+ public:
+  DatabaseServer(std::string user, Dialect dialect)
+      : ServerProcess(std::move(user)), sql(std::move(dialect)) {}
+  virtual void start() = 0;
+  virtual std::unique_ptr<SqlSession> connect(const std::string& database) const = 0;
+  std::string exec(const std::string& text, const std::string& database = "") const {
+    return connect(database.empty() ? sql.system_database : database)->exec(text);
   }
 
- protected:
-  // All of them end with this process.
-  pid_t spawn(std::vector<std::string> words) const {
-    std::vector<std::string> all{"setpriv", "--pdeathsig", "KILL"};
-    if (::geteuid() == 0) {
-      all.insert(all.end(), {"--reuid", user_, "--regid", user_, "--clear-groups"});
-    }
-    all.push_back("--");
-    all.insert(all.end(), words.begin(), words.end());
-    std::vector<char*> argv;
-    for (std::string& word : all) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const std::string log = folder_ + "/log";
-    const pid_t pid = ::fork();
-    if (pid == 0) {
-      ::setsid();
-      if (::freopen(log.c_str(), "a", stdout) == nullptr) ::_exit(126);
-      ::dup2(STDOUT_FILENO, STDERR_FILENO);
-      if (::chdir("/") != 0) ::_exit(126);
-      ::execvp(argv[0], argv.data());
-      ::_exit(127);
-    }
-    return pid;
+  // A new database of `stayd`'s, with the schema unless told otherwise.
+  std::string make_database(bool schema = true) {
+    const std::string name = "d" + std::to_string(++databases_);
+    create(name);
+    if (schema) init(name);
+    return name;
   }
-  // It and its children.
-  std::vector<pid_t> processes() const {
-    std::vector<pid_t> out{pid_};
-    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-      const std::string name = entry.path().filename();
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      std::string text;
-      std::getline(std::ifstream(entry.path() / "stat"), text);
-      const std::size_t end = text.rfind(')');
-      if (end == std::string::npos) continue;
-      if (std::atoi(text.c_str() + end + 4) == pid_) out.push_back(std::atoi(name.c_str()));
-    }
+  void init(const std::string& database) const {
+    const Result<BackupAdmin::Made> made = init_backup(options(database));
+    if (!made) throw std::runtime_error(made.error().message);
+  }
+  BackupOptions options(const std::string& database) const {
+    BackupOptions out;
+    out.url = url(database);
+    out.now = real_now;
     return out;
   }
-  void signal_all(int number) const {
-    for (const pid_t pid : processes()) ::kill(pid, number);
+  virtual std::string url(const std::string& database) const = 0;  // by unix socket
+  std::string tcp_url(const std::string& database, const std::string& password) const {
+    return tcp_url(database, password, port_);
   }
+  virtual std::string tcp_url(const std::string& database, const std::string& password,
+                              int port) const = 0;
 
-  const std::string user_;
-  const int port_;
-  std::string folder_;
-  pid_t pid_ = 0;
-  int databases_ = 0;
+  // How many a stayd has to this database, of which `which` is true.
+  std::string connections(const std::string& database, const std::string& which = "") const {
+    return exec(fmt::format("{}'{}'{}", sql.connections, database, which));
+  }
+  // Ends every connection of stayd's; returns when they are gone.
+  virtual void hang_up() const = 0;
+  virtual void set_read_only(const std::string& database, bool read_only) const = 0;
+  void limit_connections(int most) const {
+    exec(fmt::format("{} {}", sql.limit_connections, most));
+  }
+  virtual std::string bytes(const std::string& text) const = 0;  // a literal
+  // A row as a stayd would write it, in a transaction that the session ends.
+  virtual std::string begin_row(const std::string& name) const = 0;
+  // As if the rows had been numbered by a server that has done far more, where numbers are counted.
+  virtual void age(const std::string&) const {}
+  virtual std::string dump(const std::string& database) const = 0;  // the file
+  virtual void restore(const std::string& file, const std::string& database) const = 0;
+
+  const Dialect sql;
+
+ protected:
+  virtual void create(const std::string& database) const = 0;
 
  private:
-  static int free_port() {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    ::bind(fd, reinterpret_cast<sockaddr*>(&address), size);
-    ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-    ::close(fd);
-    return ntohs(address.sin_port);
-  }
+  int databases_ = 0;
 };
 
 }  // namespace stayd::test

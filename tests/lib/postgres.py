@@ -1,75 +1,43 @@
-"""A real PostgreSQL for tests, in a folder of its own: started and killed at will.
-
-It refuses to run as root, so there it runs as the user `postgres`. By unix socket everybody is trusted,
-by TCP the role `stayd` needs its password.
-"""
+"""A real PostgreSQL for tests. By unix socket everybody is trusted, by TCP the role `stayd` needs its
+password."""
 
 import os
-import shutil
 import signal
-import subprocess
 from pathlib import Path
 
-from .processes import Process, free_port, wait_until
+from .databases import PASSWORD, DatabaseServer
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
-PASSWORD = "stayd's own"
 
 
-def _as_user():
-    if os.geteuid() != 0:
-        return []
-    return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]
+class PostgresServer(DatabaseServer):
+    kind = user = "postgres"
+    tables, key = "stayd.", "key"
+    last_origin = 2**63 - 1  # 2^64 - 1, less 2^63
 
-
-class PostgresServer:
-    def __init__(self, folder, **settings):
-        self.folder = Path(folder)
-        self.port = free_port()
-        self.settings = {"fsync": "off", "max_connections": 30, **settings}
-        self.process = None
-        self.folder.mkdir(parents=True)
-        self.folder.parent.chmod(0o711)  # the server's user must get through
-        if os.geteuid() == 0:
-            shutil.chown(self.folder, "postgres", "postgres")
-        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-N", "-E", "UTF8")
+    def install(self):
+        self.settings = {"fsync": "off", "max_connections": 30, **self.settings}
+        self.run(BINARIES / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-N", "-E", "UTF8")
         hba = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
         (self.data / "pg_hba.conf").write_text(hba)
 
-    @property
-    def data(self):
-        return self.folder / "data"
-
-    def _run(self, program, *args):
-        argv = [*_as_user(), BINARIES / program, *args]
-        done = subprocess.run([str(a) for a in argv], cwd="/", capture_output=True, text=True)
-        assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
-        return done.stdout
-
-    def start(self):
+    def command(self):
         settings = {
             **self.settings,
             "port": self.port,
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": self.folder,
         }
-        argv = [*_as_user(), BINARIES / "postgres", "-D", self.data]
-        for key, value in settings.items():
-            argv += ["-c", f"{key}={value}"]
-        name = f"postgres {self.port}"
-        self.process = Process(name, argv, self.folder / "postgres.log", cwd="/").start()
-        wait_until(self._answers, 20, f"{name} answers")
-        return self
+        words = [word for key, value in settings.items() for word in ("-c", f"{key}={value}")]
+        return [BINARIES / "postgres", "-D", self.data, *words]
 
-    def _answers(self):
-        self.process.must_be_alive()
-        argv = [BINARIES / "pg_isready", "-q", "-h", self.folder, "-p", self.port]
-        return subprocess.run([str(a) for a in argv]).returncode == 0
+    def ping(self):
+        return [BINARIES / "pg_isready", "-q", "-h", self.folder, "-p", self.port]
 
     def sql(self, text, database="postgres"):
         """What psql prints, unaligned and without headings."""
         options = ["-h", self.folder, "-p", self.port, "-U", "postgres", "-d", database]
-        return self._run("psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *options, "-c", text).strip()
+        return self.run(BINARIES / "psql", "-XAtq", "-v", "ON_ERROR_STOP=1", *options, "-c", text).strip()
 
     def make_database(self, name="sessions"):
         """Owned by the role `stayd`, as docs/operating.md says; without the schema."""
@@ -82,6 +50,10 @@ class PostgresServer:
     def url(self, database="sessions", user="stayd"):
         """Without a password."""
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    @staticmethod
+    def bytes(data):
+        return rf"'\x{data.hex()}'::bytea"
 
     # -- faults ----------------------------------------------------------------------------------
 
@@ -97,14 +69,10 @@ class PostgresServer:
                 pids.append(int(stat.parent.name))
         return pids
 
-    def _signal(self, number):
-        for pid in self._pids():
+    def kill(self):
+        for pid in self._pids() if self.process and self.process.alive else ():
             try:
-                os.kill(pid, number)
+                os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-
-    def kill(self):
-        if self.process and self.process.alive:
-            self._signal(signal.SIGKILL)
-            self.process.kill()
+        super().kill()

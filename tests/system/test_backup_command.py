@@ -1,65 +1,63 @@
-"""`stayd backup` against a real PostgreSQL: the schema, what is in it, and what may go."""
+"""`stayd backup` against each real database: the schema, what is in it, and what may go."""
 
 import json
-import os
 import secrets
 import subprocess
 import time
 
 import pytest
 
-from lib.postgres import PASSWORD, PostgresServer
+from lib.mariadb import MariadbServer
+from lib.postgres import PostgresServer
 from lib.servers import stayd_binary
 
 
-@pytest.fixture
-def postgres(folder, started):
-    server = PostgresServer(folder / "postgres")
-    started.append(server)
-    server.start()
-    server.make_database()
-    return server
+@pytest.fixture(params=[PostgresServer, MariadbServer], ids=lambda kind: kind.kind)
+def database(request, start_database):
+    return start_database(request.param)
 
 
 @pytest.fixture
-def backup(postgres, folder):
-    """Runs `stayd backup WORDS`; returns exit code, standard output and standard error."""
-    password_file = folder / "password"
-    password_file.write_text(PASSWORD + "\n")
+def sql(database):
+    """In the database, with TABLE: and KEY for the names that stayd's tables and their keys have there."""
 
-    def run(*words, url=None, options=("--password-file", password_file)):
-        argv = [stayd_binary(), "backup", *words, "--url", url or postgres.url(), *options]
-        done = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=60)
-        return done.returncode, done.stdout, done.stderr
+    def run(text):
+        return database.sql(text.replace("TABLE:", database.tables).replace("KEY", database.key), "sessions")
 
     return run
 
 
-LAST_ORIGIN = 2**63 - 1  # 2^64 - 1, less 2^63
+def insert(database, *keys, state=1, expires_at_ms=0, tomb_until_ms=0, through_redis=True, text="text"):
+    """Rows as a stayd writes them."""
+    value = b"\1\1" + text.encode() if state == 1 else b""
+    fields = [0, state, through_redis, 7, 0, expires_at_ms, 0, tomb_until_ms, (1 << 48) + 5]
+    fields += [database.last_origin, *([len(value)] if database.kind == "mariadb" else [])]
+    fields += [database.bytes(value) if value else "NULL"]
+    rest = ", ".join(map(str, fields))
+    rows = [f"({key_of(database, key)}, {rest})" for key in keys]
+    database.sql(f"INSERT INTO {database.tables}rows VALUES {', '.join(rows)}", "sessions")
 
 
-def insert(postgres, key, state=1, expires_at_ms=0, tomb_until_ms=0, through_redis=True):
-    value = r"'\x0101'::bytea || 'text'" if state == 1 else "NULL"
-    postgres.sql(
-        "INSERT INTO stayd.rows VALUES (" + rf"'\x00'::bytea || '{key}', 0, {state}, {through_redis}, "
-        f"7, 0, {expires_at_ms}, 0, {tomb_until_ms}, (1::bigint << 48) + 5, {LAST_ORIGIN}, {value})",
-        "sessions",
-    )
+def key_of(database, name):
+    return database.bytes(b"\0" + name.encode())
 
 
-def test_init_can_be_said_again(backup, postgres):
+def test_init_can_be_said_again(backup, database, sql):
     code, out, err = backup("stats")
     assert code == 1 and 'run "stayd backup init"' in err, err
     assert backup("init") == (0, "the schema stayd has been made\n", "")
-    id_before = postgres.sql("SELECT id FROM stayd.meta", "sessions")
+    before = sql("SELECT * FROM TABLE:meta")
     code, out, err = backup("init")
     assert code == 0 and "already" in out, err
-    assert postgres.sql("SELECT id FROM stayd.meta", "sessions") == id_before
-    assert len(id_before) == 32
+    assert sql("SELECT * FROM TABLE:meta") == before
+    assert len(sql("SELECT id FROM TABLE:meta")) == 32
+    other_name = database.url().replace("mysql://", "mariadb://").replace("postgresql://", "postgres://")
+    assert other_name != database.url()
+    assert backup("stats", url=other_name)[0] == 0
 
 
-def test_init_at_the_same_time(backup, postgres, folder):
-    options = ["--url", postgres.url(), "--password-file", folder / "password"]
+def test_init_at_the_same_time(backup, database, folder):
+    options = ["--url", database.url(), "--password-file", folder / "password"]
     argv = [str(a) for a in [stayd_binary(), "backup", "init", *options]]
     both = [subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     texts = [one.communicate(timeout=60)[0] for one in both]
@@ -67,57 +65,19 @@ def test_init_at_the_same_time(backup, postgres, folder):
     assert sum("has been made" in text for text in texts) == 1, texts
 
 
-def test_a_later_schema_is_left_alone(backup, postgres):
+def test_a_later_schema_is_left_alone(backup, sql):
     backup("init")
-    postgres.sql("UPDATE stayd.meta SET version = 9", "sessions")
+    sql("UPDATE TABLE:meta SET version = 9")
     for words in (["init"], ["stats"], ["get", "k"], ["purge"]):
         code, out, err = backup(*words)
         assert code == 1 and "version 9" in err and "upgrade stayd" in err, err
 
 
-# As version 1 of the schema was.
-FIRST_SCHEMA = r"""
-SET ROLE stayd;
-CREATE SCHEMA stayd;
-CREATE TABLE stayd.meta (one boolean PRIMARY KEY DEFAULT true CHECK (one), version integer NOT NULL,
-  id text NOT NULL, era integer NOT NULL CHECK (era BETWEEN 1 AND 32767), home text NOT NULL);
-CREATE TABLE stayd.rows (key bytea PRIMARY KEY, incarnation bigint NOT NULL, state smallint NOT NULL,
-  confirmed boolean NOT NULL, hlc bigint NOT NULL, touched_hlc bigint NOT NULL,
-  expires_at_ms bigint NOT NULL, created_at_ms bigint NOT NULL, tomb_until_ms bigint NOT NULL,
-  change bigint NOT NULL, origin bytea NOT NULL, value bytea);
-CREATE INDEX rows_change ON stayd.rows (change, key);
-INSERT INTO stayd.meta (version, id, era, home) VALUES (1, 'first', 1, 'elsewhere');
-INSERT INTO stayd.rows SELECT '\x00'::bytea || key::bytea, 0, 1, confirmed, 7, 0, 0, 0, 0, 5, origin,
-  '\x010174657874' FROM (VALUES ('a', true, '18446744073709551615'::bytea), ('b', false, '0'),
-  ('c', true, '99999999999999999999'), ('d', true, 'host-1'), ('e', true, '\xff')) AS r(key, confirmed, origin);
-"""
-
-
-def test_an_older_schema_is_upgraded(backup, postgres):
-    postgres.sql(FIRST_SCHEMA, "sessions")
-    code, out, err = backup("stats")
-    assert code == 1 and "version 1" in err and 'run "stayd backup init"' in err, err
-    assert backup("init") == (0, "the schema stayd has been upgraded\n", "")
-    code, out, err = backup("init")
-    assert code == 0 and "already" in out, err
-    rows = {key: json.loads(backup("get", key, "--json")[1]) for key in "abcde"}
-    assert {row["value"] for row in rows.values()} == {"text"}
-    assert [rows[key]["origin"] for key in "abcde"] == [2**64 - 1, 0, 2**64 - 1, 0, 0]
-    assert (rows["a"]["through_redis"], rows["b"]["through_redis"]) == (True, False)
-    assert postgres.sql("SELECT id FROM stayd.meta", "sessions") == "first"
-    columns = "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
-    columns += "WHERE table_schema = 'stayd' ORDER BY 1, 2"
-    upgraded = postgres.sql(columns, "sessions")
-    postgres.sql("DROP SCHEMA stayd CASCADE", "sessions")
+def test_stats_and_get(backup, database):
     backup("init")
-    assert postgres.sql(columns, "sessions") == upgraded
-
-
-def test_stats_and_get(backup, postgres):
-    backup("init")
-    insert(postgres, "sess:1")
-    insert(postgres, "sess:2", expires_at_ms=1000, through_redis=False)
-    insert(postgres, "sess:3", state=2)
+    insert(database, "sess:1")
+    insert(database, "sess:2", expires_at_ms=1000, through_redis=False)
+    insert(database, "sess:3", state=2)
     code, out, err = backup("stats", "--json")
     assert code == 0, err
     stats = json.loads(out)
@@ -138,86 +98,82 @@ def test_stats_and_get(backup, postgres):
     assert json.loads(backup("get", "sess:3", "--json")[1])["state"] == "tomb"
     code, out, err = backup("get", "sess:9")
     assert code == 1 and 'knows no key "sess:9"' in err, err
+    code, out, err = backup("get", "it's \\")
+    assert code == 1 and "knows no key" in err, err
 
 
-def test_a_damaged_value_is_named(backup, postgres):
+def test_a_damaged_value_is_named(backup, database, sql):
     backup("init")
-    insert(postgres, "sess:1")
-    postgres.sql(r"UPDATE stayd.rows SET value = '\x01ff'", "sessions")
+    insert(database, "sess:1")
+    sql(f"UPDATE TABLE:rows SET value = {database.bytes(bytes([1, 255]))}")
     code, out, err = backup("get", "sess:1")
     assert code == 1 and "byte 1: type 255" in err, err
 
 
-def test_an_encrypted_one_wants_its_key(backup, postgres, folder):
+def test_an_encrypted_one_wants_its_key(backup, database, sql, folder):
     options = {}
     for name in ("right", "wrong"):
         keys = folder / name
         keys.write_text(secrets.token_hex(32) + "\n")
         options[name] = ("--password-file", folder / "password", "--encryption-key-file", keys)
     assert backup("init", options=options["right"])[0] == 0
-    insert(postgres, "sess:1")
+    insert(database, "sess:1")
     code, out, err = backup("get", "sess:1", options=options["right"])
     assert code == 0 and '"value":"text"' in out, err
     code, out, err = backup("get", "sess:1", options=options["wrong"])
     assert code == 1 and "its key ring does not open" in err, err
     code, out, err = backup("get", "sess:1")
     assert code == 1 and "no encryption key is given" in err, err
-    ring = postgres.sql("SELECT ring FROM stayd.keys", "sessions")
+    ring = sql("SELECT MD5(ring) FROM TABLE:keys")
     assert backup("init", options=options["wrong"])[0] == 1
-    assert postgres.sql("SELECT ring FROM stayd.keys", "sessions") == ring
+    assert sql("SELECT MD5(ring) FROM TABLE:keys") == ring
     assert backup("stats")[0] == 0
 
 
-def test_purge_takes_what_nobody_needs(backup, postgres):
+def test_purge_takes_what_nobody_needs(backup, database, sql):
     backup("init")
     now_ms = int(time.time() * 1000)
-    insert(postgres, "tomb-past", state=2, tomb_until_ms=now_ms - 1000)
-    insert(postgres, "tomb-future", state=2, tomb_until_ms=now_ms + 3_600_000)
-    insert(postgres, "tomb-never", state=2)
-    insert(postgres, "expired-lately", expires_at_ms=now_ms - 1000)
-    insert(postgres, "live")
-    postgres.sql(
-        r"INSERT INTO stayd.rows SELECT '\x00'::bytea || i::text::bytea, 0, 1, true, 7, 0, 1000, 0, 0,"
-        r" 1, 1, '\x010161' FROM generate_series(1, 2500) i",
-        "sessions",
-    )
-    postgres.sql(
-        "INSERT INTO stayd.hosts SELECT i, '', 1, true, 1, "
-        f"{now_ms} - i * 3600000::bigint FROM generate_series(0, 200, 40) i",
-        "sessions",
-    )
+    insert(database, "tomb-past", state=2, tomb_until_ms=now_ms - 1000)
+    insert(database, "tomb-future", state=2, tomb_until_ms=now_ms + 3_600_000)
+    insert(database, "tomb-never", state=2)
+    insert(database, "expired-lately", expires_at_ms=now_ms - 1000)
+    insert(database, "live")
+    for first in range(0, 2500, 500):
+        insert(database, *map(str, range(first, first + 500)), expires_at_ms=1000, text="a")
+    hosts = [f"({i}, '', 1, true, 1, {now_ms - i * 3_600_000})" for i in range(0, 201, 40)]
+    sql(f"INSERT INTO TABLE:hosts VALUES {', '.join(hosts)}")
     assert backup("purge") == (0, "2501 rows removed\n", "")
-    left = postgres.sql("SELECT convert_from(substr(key, 2), 'UTF8') FROM stayd.rows", "sessions")
-    assert set(left.split()) == {"tomb-future", "tomb-never", "expired-lately", "live"}
-    hosts = postgres.sql("SELECT instance FROM stayd.hosts", "sessions")
-    assert set(hosts.split()) == {"0", "40", "80", "120", "160"}
+    left = ", ".join(key_of(database, key) for key in ("tomb-future", "tomb-never", "expired-lately", "live"))
+    assert sql("SELECT COUNT(*) FROM TABLE:rows") == "4"
+    assert sql(f"SELECT COUNT(*) FROM TABLE:rows WHERE KEY IN ({left})") == "4"
+    assert set(sql("SELECT instance FROM TABLE:hosts").split()) == {"0", "40", "80", "120", "160"}
     assert backup("purge") == (0, "0 rows removed\n", "")
 
 
-def test_mistakes_are_named(backup, postgres, folder):
+# What it says of a wrong password, of a database that is not there (MariaDB tells nobody who has no
+# rights on it), of a URL that is none, and of a server that is not there.
+MISTAKES = {
+    "postgres": ("password authentication failed", 'database "nowhere" does not exist',
+                 "postgresql:/", "must begin with", "refused"),
+    "mariadb": ("Access denied", "see docs/operating.md for the rights it needs",
+                "mysql://127.0.0.1", "names no database", "Can't connect"),
+}
+
+
+def test_mistakes_are_named(backup, database, folder):
+    password, nowhere, bad_url, of_the_url, no_server = MISTAKES[database.kind]
     wrong = folder / "wrong"
     wrong.write_text("wrong")
     code, out, err = backup("init", options=("--password-file", wrong))
-    assert code == 1 and "password authentication failed" in err, err
+    assert code == 1 and password in err, err
     code, out, err = backup("init", options=("--password-file", folder / "nowhere"))
     assert code == 1 and "No such file" in err, err
-    code, out, err = backup("init", url=postgres.url("nowhere"))
-    assert code == 1 and 'database "nowhere" does not exist' in err, err
+    code, out, err = backup("init", url=database.url("nowhere"))
+    assert code == 1 and nowhere in err, err
     code, out, err = backup("init", url="oracle://nowhere/x")
     assert code == 1 and "must begin with" in err, err
-    code, out, err = backup("init", url="postgresql:/")
-    assert code == 1 and "must begin with" in err, err
-    postgres.kill()
+    code, out, err = backup("init", url=bad_url)
+    assert code == 1 and of_the_url in err, err
+    database.kill()
     code, out, err = backup("init")
-    assert code == 1 and "refused" in err, err
-
-
-def test_a_role_without_rights_is_told_so(backup, postgres):
-    backup("init")
-    postgres.sql("CREATE ROLE guest LOGIN PASSWORD 'guest'")
-    os.environ["PGPASSWORD"] = "guest"
-    try:
-        code, out, err = backup("stats", url=postgres.url(user="guest"), options=())
-    finally:
-        del os.environ["PGPASSWORD"]
-    assert code == 1 and "permission denied" in err and "docs/operating.md" in err, err
+    assert code == 1 and no_server in err, err

@@ -15,4 +15,23 @@ void set_stored(BackupRow& row, std::int64_t state, std::string_view value, Valu
   }
 }
 
+Result<std::vector<BackupRow>> rows_in_order(const std::vector<FullKey>& keys,
+                                             const std::map<FullKey, BackupRow>& found,
+                                             bool beyond) {
+  if (beyond) {
+    return make_error(Errc::limit, "backup: more than 64 MB of values: read fewer keys at once");
+  }
+  std::vector<BackupRow> rows;
+  rows.reserve(keys.size());
+  for (const FullKey& key : keys) {
+    const auto row = found.find(key);
+    if (row != found.end()) {
+      rows.push_back(row->second);
+    } else {
+      rows.emplace_back().key = key;
+    }
+  }
+  return rows;
+}
+
 }  // namespace stayd

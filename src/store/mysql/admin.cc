@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "store/backup/sealed_ring.h"
 #include "store/mysql/row_result.h"
 #include "store/mysql/statements.h"
@@ -157,7 +155,6 @@ Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t wall_ms) {
   if (!found) return found.error();
   std::vector<FullKey> keys;
   for (Rows& rows = found->at(0); rows.next();) keys.emplace_back(rows.bytes(0));
-  std::ranges::sort(keys);
   return keys;
 }
 

@@ -1,14 +1,12 @@
 #include "store/mysql/connection.h"
 
 #include <fmt/format.h>
-#include <poll.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <map>
 
 #include "store/backup/cursor_text.h"
 #include "store/backup/sealed_ring.h"
+#include "store/backup/sql_session.h"
 #include "store/mysql/statements.h"
 
 namespace stayd::mysql {
@@ -26,20 +24,6 @@ bool is_off(const std::string& value) {
   return value.empty() || value == "OFF" || value == "0";
 }
 
-std::optional<Error> check_version(std::int64_t version) {
-  if (version > kSchemaVersion) {
-    return make_error(Errc::newer_format,
-                      fmt::format("backup: the schema has version {}, this stayd knows {}: upgrade "
-                                  "stayd",
-                                  version, kSchemaVersion));
-  }
-  if (version == kSchemaVersion) return std::nullopt;
-  return make_error(Errc::unavailable,
-                    fmt::format("backup: the schema has version {}, this stayd needs {}: run "
-                                "\"stayd backup init\"",
-                                version, kSchemaVersion));
-}
-
 }  // namespace
 
 Result<Look> look_of(std::vector<Rows>& results) {
@@ -47,7 +31,8 @@ Result<Look> look_of(std::vector<Rows>& results) {
   if (!meta.next()) {
     return make_error(Errc::unavailable, "backup: stayd_meta is empty: run \"stayd backup init\"");
   }
-  if (const auto error = check_version(number_at(meta, LookColumn::version))) return *error;
+  if (const auto error = check_schema(number_at(meta, LookColumn::version), kSchemaVersion))
+    return *error;
   std::map<std::string, std::string> variables;
   for (Rows& rows = results.at(1); rows.next();) {
     variables.emplace(rows.bytes(0), rows.bytes(1));
@@ -130,27 +115,13 @@ Result<std::vector<Rows>> Connection::exec(std::string packet) {
 
 Result<void> Connection::until_done(Exchange::State state) {
   while (state == Exchange::State::waiting) {
-    const Result<void> ready = wait();
+    const Result<void> ready =
+        wait_for_server(options_, deadline_us_, cancel_fd_, exchange_->fd(), exchange_->events());
     if (!ready) return ready;
     state = exchange_->advance();
   }
   if (exchange_->error()) return exchange_->error()->error;
   return {};
-}
-
-Result<void> Connection::wait() {
-  for (;;) {
-    const std::int64_t left_us = deadline_us_ - options_.now().mono_us;
-    if (left_us <= 0) {
-      return make_error(Errc::timed_out, "backup: the server does not answer within the deadline");
-    }
-    pollfd waiting[] = {{exchange_->fd(), exchange_->events(), 0}, {cancel_fd_, POLLIN, 0}};
-    const int timeout_ms = static_cast<int>(std::min<std::int64_t>(left_us / 1000 + 1, 60'000));
-    const int ready = ::poll(waiting, 2, timeout_ms);
-    if (waiting[1].revents != 0) return make_error(Errc::unavailable, "backup: stopped");
-    if (ready > 0) return {};
-    if (ready < 0 && errno != EINTR) return make_error(Errc::io, "backup: poll() failed");
-  }
 }
 
 }  // namespace stayd::mysql

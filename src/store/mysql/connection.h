@@ -41,7 +41,6 @@ class Connection {
 
  private:
   Result<void> until_done(Exchange::State state);
-  Result<void> wait();
 
   const BackupOptions& options_;
   std::int64_t deadline_us_;

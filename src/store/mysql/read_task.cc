@@ -5,6 +5,7 @@
 #include <map>
 #include <utility>
 
+#include "store/backup/stored_value.h"
 #include "store/mysql/feed_cursor.h"
 #include "store/mysql/row_result.h"
 #include "store/mysql/statements.h"
@@ -23,48 +24,46 @@ std::string bytes_before(const char* from_alias, const char* order) {
       from_alias, order);
 }
 
-class ReadTask final : public Task {
+// One statement or several, in one packet.
+class OnePacket : public Task {
  public:
-  ReadTask(const ReadRequest& request, const BackupSession& session, Limits limits)
-      : keys_(request.keys), limits_(limits) {
-    values_.set_ring(session.ring);
-  }
-
-  Result<std::optional<std::string>> next(std::vector<Rows>& results) override {
-    if (sent_) {
+  Result<std::optional<std::string>> next(std::vector<Rows>& results) final {
+    if (std::exchange(sent_, true)) {
       take(results);
       return std::optional<std::string>();
     }
-    sent_ = true;
     std::string sql = statement();
     if (const auto error = check_packet(sql, limits_)) return *error;
     return std::optional(std::move(sql));
   }
 
+ protected:
+  explicit OnePacket(Limits limits) : limits_(limits) {}
+  virtual std::string statement() const = 0;
+  virtual void take(std::vector<Rows>& results) = 0;
+
+ private:
+  const Limits limits_;
+  bool sent_ = false;
+};
+
+class ReadTask final : public OnePacket {
+ public:
+  ReadTask(const ReadRequest& request, const BackupSession& session, Limits limits)
+      : OnePacket(limits), keys_(request.keys) {
+    values_.set_ring(session.ring);
+  }
+
   Result<BackupResult> finish() override {
-    if (beyond_) {
-      return make_error(Errc::limit, "backup: more than 64 MB of values: read fewer keys at once");
-    }
-    std::vector<BackupRow> rows;
-    rows.reserve(keys_.size());
-    for (const FullKey& key : keys_) {
-      const auto found = found_.find(key);
-      if (found != found_.end()) {
-        rows.push_back(found->second);
-      } else {
-        rows.emplace_back().key = key;
-      }
-    }
-    return BackupResult(std::move(rows));
+    Result<std::vector<BackupRow>> rows = rows_in_order(keys_, found_, beyond_);
+    if (!rows) return rows.error();
+    return BackupResult(std::move(*rows));
   }
 
  private:
-  std::string statement() const {
-    std::vector<FullKey> sorted = keys_;
-    std::ranges::sort(sorted);
-    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-    const std::string keys = key_list(sorted);
-    if (sorted.size() <= 1) {
+  std::string statement() const override {
+    const std::string keys = key_list(keys_);
+    if (keys_.size() <= 1) {
       return fmt::format("SELECT {}, r.value, 0 FROM stayd_rows r WHERE r.row_key IN {}",
                          kHeaderColumns, keys);
     }
@@ -75,7 +74,7 @@ class ReadTask final : public Task {
         kHeaderColumns, kMaxBackupBytes, bytes_before("q", "q.row_key"), keys);
   }
 
-  void take(std::vector<Rows>& results) {
+  void take(std::vector<Rows>& results) override {
     for (Rows& rows = results.at(0); rows.next();) {
       beyond_ |= rows.number<std::int64_t>(kBeyond) != 0;
       if (beyond_) return;
@@ -86,32 +85,21 @@ class ReadTask final : public Task {
   }
 
   const std::vector<FullKey>& keys_;
-  const Limits limits_;
   ValueCodec values_;
-  std::map<FullKey, BackupRow, std::less<>> found_;
-  bool sent_ = false, beyond_ = false;
+  std::map<FullKey, BackupRow> found_;
+  bool beyond_ = false;
 };
 
-class FeedTask final : public Task {
+class FeedTask final : public OnePacket {
  public:
-  FeedTask(const FeedRequest& request, const BackupSession& session)
-      : writable_(session.writable), limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)) {
+  FeedTask(const FeedRequest& request, const BackupSession& session, Limits limits)
+      : OnePacket(limits),
+        writable_(session.writable),
+        limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)) {
     auto position = parse_cursor(request.after);
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
     values_.set_ring(session.ring);
-  }
-
-  // Each statement sees what is committed when it begins: the hosts first, so that the rows lack
-  // nothing that an entry speaks of, and no change after the last one that we call complete.
-  Result<std::optional<std::string>> next(std::vector<Rows>& results) override {
-    if (sent_) {
-      take(results);
-      return std::optional<std::string>();
-    }
-    sent_ = true;
-    return std::optional(
-        fmt::format("{}; SELECT last_change FROM stayd_meta; {}", hosts(), statement()));
   }
 
   Result<BackupResult> finish() override {
@@ -135,7 +123,13 @@ class FeedTask final : public Task {
   }
 
  private:
-  std::string statement() const {
+  // Each statement sees what is committed when it begins: the hosts first, so that the rows lack
+  // nothing that an entry speaks of, and no change after the last one that we call complete.
+  std::string statement() const override {
+    return fmt::format("{}; SELECT last_change FROM stayd_meta; {}", hosts(), row_statement());
+  }
+
+  std::string row_statement() const {
     std::string after = fmt::format("q.change_no > {}", from_.change);
     if (from_.key) {
       after = fmt::format("q.change_no >= {0} AND (q.change_no > {0} OR q.row_key > {1})",
@@ -150,7 +144,7 @@ class FeedTask final : public Task {
         kMaxBackupBytes);
   }
 
-  void take(std::vector<Rows>& results) {
+  void take(std::vector<Rows>& results) override {
     BackupHosts& hosts = page_.hosts.emplace();
     for (Rows& rows = results.at(0); rows.next();) {
       hosts.clock_ms = rows.number<std::int64_t>(6);
@@ -170,7 +164,6 @@ class FeedTask final : public Task {
   std::uint64_t last_change_ = 0;
   std::size_t bytes_ = 0;
   FeedPage page_;
-  bool sent_ = false;
 };
 
 }  // namespace
@@ -193,7 +186,7 @@ Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
     return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, session, limits));
   }
   const auto& feed = std::get<FeedRequest>(operation.request);
-  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session));
+  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session, limits));
 }
 
 }  // namespace stayd::mysql

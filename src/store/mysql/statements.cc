@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "store/backup/backup.h"
 
 namespace stayd::mysql {
@@ -25,10 +27,12 @@ std::string quoted(std::string_view bytes) {
   return out;
 }
 
-std::string key_list(const std::vector<FullKey>& sorted) {
-  if (sorted.empty()) return "(NULL)";
+std::string key_list(std::vector<FullKey> keys) {
+  if (keys.empty()) return "(NULL)";
+  std::ranges::sort(keys);
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   std::string out = "(";
-  for (const FullKey& key : sorted) {
+  for (const FullKey& key : keys) {
     if (out.size() > 1) out += ',';
     append_quoted(out, key);
   }

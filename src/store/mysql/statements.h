@@ -31,8 +31,8 @@ inline constexpr const char* kHostColumns =
 // Bytes as a literal, whatever they are.
 void append_quoted(std::string& out, std::string_view bytes);
 std::string quoted(std::string_view bytes);
-// "(key, key)"; "(NULL)" where there is none.
-std::string key_list(const std::vector<FullKey>& sorted);
+// "(key, key)", ascending, each once; "(NULL)" where there is none.
+std::string key_list(std::vector<FullKey> keys);
 
 // Each is one or several statements, with ";" between them and none at the end.
 extern const char* const kSessionSettings;

@@ -1,42 +1,36 @@
-// For tests: a real MariaDB of the test's own, in a temporary folder, reached by unix socket (no
-// password) and TCP (by password). Killed at the end. As root it runs as `mysql`, since it refuses
-// to run as root.
+// For tests: a real MariaDB of the test's own.
 #pragma once
 
+#include <fmt/format.h>
 #include <mysql.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "store/mysql/admin.h"
-#include "store/mysql/mysql_backup.h"
+#include "store/mysql/exchange.h"
+#include "store/mysql/statements.h"
 #include "store/test_database_server.h"
 
 namespace stayd::test {
-
-using MysqlConnection = std::unique_ptr<MYSQL, void (*)(MYSQL*)>;
 
 class MariadbServer : public DatabaseServer {
  public:
   explicit MariadbServer(std::vector<std::string> settings = {"--innodb-flush-log-at-trx-commit=0",
                                                               "--innodb-flush-method=nosync"})
-      : DatabaseServer("mysql"), settings_(std::move(settings)) {
+      : DatabaseServer("mysql", dialect()), settings_(std::move(settings)) {
+    // Who starts beside it removes temporary tables of /tmp.
     run({"mariadb-install-db", "--no-defaults", "--datadir=" + folder_ + "/data",
-         "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"});
+         "--tmpdir=" + folder_, "--auth-root-authentication-method=normal", "--skip-test-db",
+         "--skip-name-resolve"});
     start();
     exec("CREATE USER stayd@localhost");
     exec("CREATE USER stayd@127.0.0.1 IDENTIFIED BY 'right'");
-  }
-  std::string url(const std::string& database) const {
-    return "mysql://stayd@/" + database + "?socket=" + folder_ + "/socket";
-  }
-  std::string tcp_url(const std::string& database, const std::string& password) const {
-    return "mysql://stayd:" + password + "@127.0.0.1:" + std::to_string(port_) + "/" + database +
-           "?ssl-mode=disabled";
+    // Who has no rights is not told that there is no such database.
+    exec("GRANT ALL ON nowhere.* TO stayd@127.0.0.1");
   }
 
-  void start() {
+  void start() override {
     std::vector<std::string> words{"/usr/sbin/mariadbd",
                                    "--no-defaults",
                                    "--datadir=" + folder_ + "/data",
@@ -51,68 +45,120 @@ class MariadbServer : public DatabaseServer {
                                    "--max-connections=60"};
     words.insert(words.end(), settings_.begin(), settings_.end());
     pid_ = spawn(words);
-    wait_for([this] { return connect("mysql", false) != nullptr; }, "MariaDB answers");
+    wait_for([this] { return Session(*this, "mysql").is_open(); }, "MariaDB answers");
   }
+  std::unique_ptr<SqlSession> connect(const std::string& database) const override {
+    return std::make_unique<Session>(*this, database);
+  }
+  std::string url(const std::string& database) const override {
+    return fmt::format("mysql://stayd@/{}?socket={}/socket", database, folder_);
+  }
+  std::string tcp_url(const std::string& database, const std::string& password,
+                      int port) const override {
+    return fmt::format("mysql://stayd:{}@127.0.0.1:{}/{}?ssl-mode=disabled", password, port,
+                       database);
+  }
+  using DatabaseServer::tcp_url;
 
-  // As root. `must`: throws if it fails; else nullptr.
-  MysqlConnection connect(const std::string& database, bool must = true) const {
-    MysqlConnection out(mysql_init(nullptr), mysql_close);
-    const std::string socket = folder_ + "/socket";
-    if (mysql_real_connect(out.get(), nullptr, "root", "", database.c_str(), 0, socket.c_str(),
-                           CLIENT_MULTI_STATEMENTS) != nullptr) {
-      return out;
-    }
-    if (must) throw std::runtime_error(mysql_error(out.get()));
-    return {nullptr, mysql_close};
+  void hang_up() const override {
+    const std::string list = "FROM information_schema.processlist WHERE ";
+    const std::string ids = exec("SELECT GROUP_CONCAT(id) " + list + "user = 'stayd'");
+    if (ids.empty()) return;
+    exec("KILL USER stayd");
+    wait_for([&] { return exec("SELECT COUNT(*) " + list + "id IN (" + ids + ")") == "0"; },
+             "they are gone");
   }
-  // Of the last statement that returns rows, the first field.
-  static std::string exec(MYSQL* connection, const std::string& sql) {
-    std::string out;
-    int code = mysql_real_query(connection, sql.data(), sql.size());
-    for (; code == 0; code = mysql_next_result(connection)) {
-      mysql::Rows rows(mysql_store_result(connection), 0);
-      if (rows.next()) out = rows.bytes(0);
-    }
-    if (code > 0) throw std::runtime_error(sql + ": " + mysql_error(connection));
-    return out;
+  void set_read_only(const std::string&, bool read_only) const override {
+    exec(fmt::format("SET GLOBAL read_only = {}", read_only ? 1 : 0));
   }
-  std::string exec(const std::string& sql, const std::string& database = "mysql") const {
-    return exec(connect(database).get(), sql);
+  std::string bytes(const std::string& text) const override { return mysql::quoted(text); }
+  std::string begin_row(const std::string& name) const override {
+    return std::string(mysql::kBegin) +
+           "; UPDATE stayd_meta SET last_change = last_change + 1; INSERT INTO stayd_rows SELECT "
+           "CONCAT(X'00', '" +
+           name + "'), 0, 1, 1, 5, 0, 0, 0, 0, last_change, 1, 3, X'010161' FROM stayd_meta";
   }
-  // A new database of `stayd`'s, with the schema unless told otherwise.
-  std::string make_database(bool schema = true) {
-    const std::string name = "d" + std::to_string(++databases_);
-    exec("CREATE DATABASE " + name);
-    for (const char* host : {"localhost", "127.0.0.1"}) {
-      exec("GRANT ALL ON " + name + ".* TO stayd@" + host);
-    }
-    if (schema) init(name);
-    return name;
+  std::string dump(const std::string& database) const override {
+    const std::string file = folder_ + "/" + database + ".sql";
+    run_tool("mariadb-dump", {"--result-file=" + file, database});
+    return file;
   }
-  void init(const std::string& database) const {
-    const BackupOptions options = this->options(database);
-    MysqlAdmin admin(options);
-    const Result<void> connected = admin.connect();
-    if (!connected) throw std::runtime_error(connected.error().message);
-    const auto made = admin.init();
-    if (!made) throw std::runtime_error(made.error().message);
+  // In a later second than the schema was made in: tables are told apart by that.
+  void restore(const std::string& file, const std::string& database) const override {
+    const std::string made = exec("SELECT NOW()");
+    wait_for([&] { return exec("SELECT NOW()") != made; }, "the next second");
+    run_tool("mariadb", {database, "-e", "source " + file});
   }
-  BackupOptions options(const std::string& database) const {
-    BackupOptions out;
-    out.url = url(database);
-    out.now = real_now;
-    return out;
-  }
-  // Ends every connection of `stayd`.
-  void hang_up() const { exec("KILL USER stayd"); }
 
  private:
+  class Session : public SqlSession {
+   public:
+    Session(const MariadbServer& server, const std::string& database)
+        : connection_(mysql_init(nullptr), mysql_close),
+          open_(mysql_real_connect(connection_.get(), nullptr, "root", "", database.c_str(), 0,
+                                   (server.folder_ + "/socket").c_str(),
+                                   CLIENT_MULTI_STATEMENTS) != nullptr) {}
+    bool is_open() const { return open_; }
+    std::string exec(const std::string& sql) override {
+      std::string out;
+      int code = mysql_real_query(connection_.get(), sql.data(), sql.size());
+      for (; code == 0; code = mysql_next_result(connection_.get())) {
+        mysql::Rows rows(mysql_store_result(connection_.get()), 0);
+        if (rows.next()) out = rows.bytes(0);
+      }
+      if (code > 0) throw std::runtime_error(sql + ": " + mysql_error(connection_.get()));
+      return out;
+    }
+
+   private:
+    const std::unique_ptr<MYSQL, void (*)(MYSQL*)> connection_;
+    const bool open_;
+  };
+
+  static Dialect dialect() {
+    return {.system_database = "mysql",
+            .rows = "stayd_rows",
+            .hosts = "stayd_hosts",
+            .meta = "stayd_meta",
+            .key = "row_key",
+            .connections =
+                "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'stayd' "
+                "AND db = ",
+            .hold_writes = "BEGIN; SELECT * FROM stayd_meta FOR UPDATE",
+            .one_writer = true,
+            .lock_rows = "LOCK TABLES stayd_rows WRITE",
+            .limit_connections = "ALTER USER stayd@localhost WITH MAX_USER_CONNECTIONS",
+            .no_limit = 0,
+            .drop_schema = "DROP TABLE stayd_meta, stayd_rows, stayd_hosts, stayd_keys",
+            .wrong_password = "Access denied for user 'stayd'",
+            .no_database = "create the database first",
+            .unreachable = "Can't connect",
+            .read_only = "read-only",
+            .too_many_connections = "max_user_connections",
+            .version = "version 3, this stayd knows 1"};
+  }
+  void run_tool(const std::string& name, const std::vector<std::string>& more) const {
+    std::vector<std::string> words{name, "--no-defaults", "-S", folder_ + "/socket", "-u", "root"};
+    words.insert(words.end(), more.begin(), more.end());
+    run(words);
+  }
+  void create(const std::string& database) const override {
+    exec("CREATE DATABASE " + database);
+    for (const char* host : {"localhost", "127.0.0.1"}) {
+      exec("GRANT ALL ON " + database + ".* TO stayd@" + host);
+    }
+  }
+
   const std::vector<std::string> settings_;
 };
 
-// One for all tests that do not break it.
-inline MariadbServer& shared_mariadb() {
+// One for all tests that do not break it, and one for those that do.
+inline DatabaseServer& shared_mariadb() {
   static MariadbServer server;
+  return server;
+}
+inline DatabaseServer& durable_mariadb() {
+  static MariadbServer server({});
   return server;
 }
 

@@ -143,8 +143,6 @@ class WriteTask final : public Task {
   std::vector<FullKey> keys() const {
     std::vector<FullKey> out;
     for (const BackupWrite& write : writes_) out.push_back(write.row.key);
-    std::ranges::sort(out);
-    out.erase(std::unique(out.begin(), out.end()), out.end());
     return out;
   }
 
@@ -227,10 +225,8 @@ class WriteTask final : public Task {
   std::string value_statement() const {
     std::vector<FullKey> wanted;
     for (const std::size_t index : wanted_) wanted.push_back(writes_[index].row.key);
-    std::ranges::sort(wanted);
-    wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
     return fmt::format("SELECT {}, r.value FROM stayd_rows r WHERE r.row_key IN {}", kHeaderColumns,
-                       key_list(wanted));
+                       key_list(std::move(wanted)));
   }
 
   void take_values(Rows& rows) {

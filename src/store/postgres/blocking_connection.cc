@@ -4,10 +4,10 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 
 #include "store/backup/sealed_ring.h"
+#include "store/backup/sql_session.h"
 #include "store/postgres/sql_error.h"
 #include "store/postgres/statements.h"
 
@@ -36,18 +36,8 @@ Result<BackupSession> session_of(const PGresult* result) {
   if (PQntuples(result) != 1) {
     return make_error(Errc::unavailable, "backup: stayd.meta is empty: run \"stayd backup init\"");
   }
-  const std::int64_t version = number_at(result, LookColumn::version);
-  if (version > kSchemaVersion) {
-    return make_error(Errc::newer_format,
-                      fmt::format("backup: the schema has version {}, this stayd knows {}: upgrade "
-                                  "stayd",
-                                  version, kSchemaVersion));
-  }
-  if (version < kSchemaVersion) {
-    return make_error(Errc::unavailable,
-                      fmt::format("backup: the schema has version {}, this stayd needs {}: run "
-                                  "\"stayd backup init\"",
-                                  version, kSchemaVersion));
+  if (const auto error = check_schema(number_at(result, LookColumn::version), kSchemaVersion)) {
+    return *error;
   }
   BackupSession out;
   out.writable = text_at(result, LookColumn::writable) == "t";
@@ -223,17 +213,7 @@ Result<PgResult> BlockingConnection::results(int sent) {
 }
 
 Result<void> BlockingConnection::wait(short events) {
-  for (;;) {
-    const std::int64_t left_us = deadline_us_ - options_.now().mono_us;
-    if (left_us <= 0) {
-      return make_error(Errc::timed_out, "backup: the server does not answer within the deadline");
-    }
-    pollfd waiting[] = {{PQsocket(connection_.get()), events, 0}, {cancel_fd_, POLLIN, 0}};
-    const int ready = ::poll(waiting, 2, static_cast<int>(left_us / 1000 + 1));
-    if (ready < 0 && errno != EINTR) return make_error(Errc::io, "backup: poll() failed");
-    if (waiting[1].revents != 0) return make_error(Errc::unavailable, "backup: stopping");
-    if (ready > 0) return {};
-  }
+  return wait_for_server(options_, deadline_us_, cancel_fd_, PQsocket(connection_.get()), events);
 }
 
 Error BlockingConnection::failed(const PGresult* result) const {

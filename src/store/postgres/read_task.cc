@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "store/backup/stored_value.h"
 #include "store/postgres/feed_cursor.h"
 #include "store/postgres/statements.h"
 #include "store/postgres/task.h"
@@ -36,26 +37,15 @@ class ReadTask final : public Task {
   }
 
   Result<BackupResult> finish() override {
-    if (beyond_) {
-      return make_error(Errc::limit, "backup: more than 64 MB of values: read fewer keys at once");
-    }
-    std::vector<BackupRow> rows;
-    rows.reserve(keys_.size());
-    for (const FullKey& key : keys_) {
-      const auto found = found_.find(key);
-      if (found != found_.end()) {
-        rows.push_back(found->second);
-      } else {
-        rows.emplace_back().key = key;
-      }
-    }
-    return BackupResult(std::move(rows));
+    Result<std::vector<BackupRow>> rows = rows_in_order(keys_, found_, beyond_);
+    if (!rows) return rows.error();
+    return BackupResult(std::move(*rows));
   }
 
  private:
   const std::vector<FullKey>& keys_;
   ValueCodec values_;
-  std::map<FullKey, BackupRow, std::less<>> found_;
+  std::map<FullKey, BackupRow> found_;
   bool beyond_ = false;
 };
 
@@ -173,23 +163,16 @@ class FeedTask final : public Task {
 
 }  // namespace
 
-std::unique_ptr<Task> make_read_task(const ReadRequest& operation, const BackupSession& session) {
-  return std::make_unique<ReadTask>(operation, session);
-}
-
-std::unique_ptr<Task> make_feed_task(const FeedRequest& operation, const BackupSession& session) {
-  return std::make_unique<FeedTask>(operation, session);
-}
-
 Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
                                         const BackupSession& session) {
   if (const auto* write = std::get_if<WriteRequest>(&operation.request)) {
     return make_write_task(*write, session);
   }
   if (const auto* read = std::get_if<ReadRequest>(&operation.request)) {
-    return make_read_task(*read, session);
+    return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, session));
   }
-  return make_feed_task(std::get<FeedRequest>(operation.request), session);
+  const auto& feed = std::get<FeedRequest>(operation.request);
+  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session));
 }
 
 }  // namespace stayd

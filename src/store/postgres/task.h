@@ -41,8 +41,6 @@ class Task {
 // Errors: limit. `operation` outlives the task.
 Result<std::unique_ptr<Task>> make_write_task(const WriteRequest& operation,
                                               const BackupSession& session);
-std::unique_ptr<Task> make_read_task(const ReadRequest& operation, const BackupSession& session);
-std::unique_ptr<Task> make_feed_task(const FeedRequest& operation, const BackupSession& session);
 Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
                                         const BackupSession& session);
 
