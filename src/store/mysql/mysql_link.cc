@@ -39,7 +39,8 @@ State MysqlLink::advance() {
 
 State MysqlLink::run(State state) {
   while (state == State::done) {
-    if (doing_ == Doing::undo) return end();
+    // What could not be undone goes with the connection: nobody may find it inside a transaction.
+    if (doing_ == Doing::undo) return exchange_->error() ? State::lost : end();
     if (const auto& error = exchange_->error()) {
       state = give_up(*error);
     } else if (doing_ == Doing::task) {
