@@ -14,7 +14,7 @@
 
 namespace stayd {
 
-// What the session said of itself and of the data.
+// What the session said of itself and of the data, when it was opened or looked at.
 struct BackupSession {
   std::string epoch;
   std::int64_t era_base = 0;  // another one: the data has moved

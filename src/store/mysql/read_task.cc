@@ -95,7 +95,7 @@ class ReadTask final : public Task {
 class FeedTask final : public Task {
  public:
   FeedTask(const FeedRequest& request, const BackupSession& session)
-      : writable_(session.writable), limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)) {
+      : limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)) {
     auto position = parse_cursor(request.after);
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
@@ -104,14 +104,16 @@ class FeedTask final : public Task {
 
   // Each statement sees what is committed when it begins: the hosts first, so that the rows lack
   // nothing that an entry speaks of, and no change after the last one that we call complete.
+  // Whether it is a standby is asked each time: it may have taken over since this connection was
+  // opened.
   Result<std::optional<std::string>> next(std::vector<Rows>& results) override {
     if (sent_) {
       take(results);
       return std::optional<std::string>();
     }
     sent_ = true;
-    return std::optional(
-        fmt::format("{}; SELECT last_change FROM stayd_meta; {}", hosts(), statement()));
+    return std::optional(fmt::format(
+        "{}; SELECT last_change, @@global.read_only FROM stayd_meta; {}", hosts(), statement()));
   }
 
   Result<BackupResult> finish() override {
@@ -119,7 +121,7 @@ class FeedTask final : public Task {
     if (from_.change > last_change_) again = FeedCursor();
     if (again) return BackupResult(FeedPage());
     page_.more = page_.rows.size() > limit_ || bytes_ >= kMaxBackupBytes;
-    if (page_.more || !writable_) page_.hosts.reset();
+    if (page_.more || read_only_) page_.hosts.reset();
     if (page_.rows.size() > limit_) page_.rows.pop_back();
     CursorPosition next{from_.epoch, last_change_, std::nullopt};
     if (page_.more) {
@@ -156,21 +158,23 @@ class FeedTask final : public Task {
       hosts.clock_ms = rows.number<std::int64_t>(6);
       if (!rows.is_null(0)) hosts.hosts.push_back(host_of(rows));
     }
-    if (results.at(1).next()) last_change_ = results[1].number<std::uint64_t>(0);
+    if (Rows& meta = results.at(1); meta.next()) {
+      last_change_ = meta.number<std::uint64_t>(0);
+      read_only_ = is_on(meta.bytes(1));
+    }
     for (Rows& rows = results.at(2); rows.next();) {
       page_.rows.push_back(row_of(rows, values_));
       bytes_ += rows.bytes(kHeaderColumnCount).size();
     }
   }
 
-  const bool writable_;
   const std::size_t limit_;
   ValueCodec values_;
   CursorPosition from_;
   std::uint64_t last_change_ = 0;
   std::size_t bytes_ = 0;
   FeedPage page_;
-  bool sent_ = false;
+  bool sent_ = false, read_only_ = true;
 };
 
 }  // namespace

@@ -35,6 +35,10 @@ std::string key_list(const std::vector<FullKey>& sorted) {
   return out + ")";
 }
 
+bool is_on(std::string_view variable) {
+  return !variable.empty() && variable != "OFF" && variable != "0";
+}
+
 #define STAYD_CLOCK_MS "CAST(FLOOR(UNIX_TIMESTAMP(SYSDATE(6)) * 1000) AS SIGNED)"
 const char* const kClockMs = STAYD_CLOCK_MS;
 

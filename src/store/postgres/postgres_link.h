@@ -14,7 +14,9 @@ namespace stayd {
 class PostgresLink final : public BackupLink {
  public:
   PostgresLink(PgConnection connection, BackupSession session)
-      : BackupLink(std::move(session)), pipeline_(std::move(connection)) {}
+      : BackupLink(std::move(session)),
+        pipeline_(std::move(connection)),
+        writable_(this->session().writable) {}
 
   int fd() const override { return pipeline_.fd(); }
   bool wants_to_write() const override { return pipeline_.wants_to_write(); }
@@ -35,6 +37,7 @@ class PostgresLink final : public BackupLink {
 
   Pipeline pipeline_;
   std::unique_ptr<Task> task_;
+  bool writable_;  // when it was looked last
   bool listens_ = false;
   bool hinted_ = false;
 };
