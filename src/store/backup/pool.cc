@@ -75,9 +75,10 @@ void Pool::run() {
   while (take_inbox()) {
     take_opened();
     expire();
+    drop_surplus();
     assign();
     remove_gone();
-    connector_.want(options_.connections - static_cast<int>(links_.size()));
+    connector_.want(missing());
     publish();
     wait();
   }
@@ -100,6 +101,7 @@ bool Pool::take_inbox() {
 void Pool::take_opened() {
   for (Connector::Opened& opened : connector_.take()) {
     tried_ = true;
+    opened_us_ = mono_us();
     if (!opened.link) {
       status_now_.error = opened.error.message;
       if (links_.empty()) down(opened.error);
@@ -118,6 +120,23 @@ void Pool::take_opened() {
     links_.push_back(std::make_unique<Link>(Link{std::move(opened.link)}));
   }
   if (!links_.empty() && !links_[0]->watch) links_[0]->watch = true;
+}
+
+int Pool::missing() const {
+  const int missing = options_.connections - static_cast<int>(links_.size());
+  const bool reopen = status_now_.up && !status_now_.writable &&
+                      mono_us() - opened_us_ >= options_.reopen_interval_us;
+  return missing == 0 && reopen ? 1 : missing;
+}
+
+// One that has nothing to do, rather than the watch, and not the last one opened.
+void Pool::drop_surplus() {
+  if (static_cast<int>(links_.size()) <= options_.connections) return;
+  const auto idle = [](const std::unique_ptr<Link>& link) { return link->connection->idle(); };
+  const auto found = std::find_if(links_.rbegin() + 1, links_.rend(), idle);
+  if (found == links_.rend()) return;
+  (*found)->gone = true;
+  remove_gone();
 }
 
 // Whatever has waited too long, in the queue or for an answer.
