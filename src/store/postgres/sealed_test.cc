@@ -116,5 +116,14 @@ TEST_F(SealedBackup, ExchangedValuesDoNotOpen) {
   }
 }
 
+// A stayd without a key took that for a beginning encryption, and connected again for ever.
+TEST_F(SealedBackup, ALostRingIsSaid) {
+  ASSERT_TRUE(init(sealed_backup(database_, 'k')));
+  sql("DELETE FROM stayd.keys");
+  EXPECT_NE(refusal(shared_server().options(database_)).find("stayd.keys is empty"),
+            std::string::npos);
+  EXPECT_NE(refusal(sealed_backup(database_, 'k')).find("stayd.keys is empty"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace stayd::test
