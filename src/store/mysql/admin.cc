@@ -16,11 +16,11 @@ using mysql::Rows;
 constexpr std::int64_t kPatienceUs = 600'000'000;  // counting a big table takes its time
 
 // What nobody needs any more; of `r`.
-std::string gone(std::int64_t wall_ms) {
+std::string gone(std::int64_t clock_ms) {
   return fmt::format(
       "((r.state = 2 AND r.tomb_until_ms <> 0 AND r.tomb_until_ms < {}) OR "
       "(r.state = 1 AND r.expires_at_ms <> 0 AND r.expires_at_ms < {}))",
-      wall_ms, wall_ms - kPurgeExpiredMs);
+      clock_ms, clock_ms - kPurgeExpiredMs);
 }
 
 }  // namespace
@@ -151,9 +151,9 @@ Result<std::optional<BackupRow>> MysqlAdmin::get(const FullKey& key) {
   return std::optional<BackupRow>(mysql::row_of(found->at(0), values));
 }
 
-Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t wall_ms) {
+Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t clock_ms) {
   Result<std::vector<Rows>> found = connection_.exec(fmt::format(
-      "SELECT r.row_key FROM stayd_rows r WHERE {} LIMIT {}", gone(wall_ms), kPurgeBatch));
+      "SELECT r.row_key FROM stayd_rows r WHERE {} LIMIT {}", gone(clock_ms), kPurgeBatch));
   if (!found) return found.error();
   std::vector<FullKey> keys;
   for (Rows& rows = found->at(0); rows.next();) keys.emplace_back(rows.bytes(0));
@@ -162,18 +162,19 @@ Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t wall_ms) {
 }
 
 // Looked for without holding up anybody; removed as writes are made, one transaction at a time.
-Result<std::int64_t> MysqlAdmin::purge(std::int64_t wall_ms) {
+Result<std::int64_t> MysqlAdmin::purge() {
   const Result<mysql::Look> seen = look();
   if (!seen) return seen.error();
   if (!seen->session.writable) {
     return make_error(Errc::unavailable, "backup: the server is read-only");
   }
-  const Result<std::vector<FullKey>> keys = purgeable(wall_ms);
+  const std::int64_t clock_ms = seen->session.clock_ms;
+  const Result<std::vector<FullKey>> keys = purgeable(clock_ms);
   if (!keys) return keys.error();
   const Result<std::vector<Rows>> purged =
       connection_.exec(fmt::format("{}; DELETE r FROM stayd_rows r WHERE r.row_key IN {} AND {}; "
                                    "DELETE FROM stayd_hosts WHERE seen_ms < {} - {}; {}",
-                                   mysql::kBegin, mysql::key_list(*keys), gone(wall_ms),
+                                   mysql::kBegin, mysql::key_list(*keys), gone(clock_ms),
                                    mysql::kClockMs, kPurgeHostMs, mysql::kCommit));
   if (!purged) return purged.error();
   // Rows that have changed meanwhile are left; that is no reason to stop.
