@@ -9,6 +9,9 @@
 
 namespace stayd {
 
+// Why a refused write does not show the value that is there.
+inline constexpr const char* kLeftOut = "left out: more than 64 MB of values in one answer";
+
 // 1: live, 2: a tombstone. A value that does not decode becomes `unreadable`; so does another
 // state, as a live row's. `row.key` is set; the record's expiry comes afterwards.
 void set_stored(BackupRow& row, std::int64_t state, std::string_view value, ValueCodec& values);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "store/backup/apply_write.h"
+#include "store/backup/stored_value.h"
 #include "store/mysql/row_result.h"
 #include "store/mysql/statements.h"
 #include "store/mysql/task.h"
@@ -37,6 +38,8 @@ constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 struct Held {
   BackupRow row;
   bool value_there = false;        // the value is the one in the database
+  std::size_t bytes_there = 0;     // ... and so long
+  bool wanted = false;             // ... and is to be shown
   std::size_t value_from = kNone;  // ... or the one of this write
   bool changed = false;
 };
@@ -131,8 +134,8 @@ class WriteTask final : public Task {
     std::string sql = kBegin;
     if (!writes_.empty()) {
       sql += fmt::format(
-          "; SELECT {} FROM stayd_rows r FORCE INDEX (PRIMARY) WHERE r.row_key IN {} "
-          "FOR UPDATE",
+          "; SELECT {}, r.value_bytes FROM stayd_rows r FORCE INDEX (PRIMARY) "
+          "WHERE r.row_key IN {} FOR UPDATE",
           kHeaderColumns, key_list(keys()));
     }
     if (const auto error = check_packet(sql, limits_)) return *error;
@@ -164,6 +167,7 @@ class WriteTask final : public Task {
         Held& held = held_[FullKey(rows.bytes(0))];
         held.row = header_of(rows);
         held.value_there = held.row.state == RowState::live;
+        held.bytes_there = rows.number<std::uint64_t>(kHeaderColumnCount);
       }
     }
     for (std::size_t i = 0; i < writes_.size(); ++i) apply(i, change);
@@ -181,9 +185,9 @@ class WriteTask final : public Task {
     out.incarnation = applied.row.incarnation;
     if (applied.outcome != BackupOutcome::applied) {
       all_applied_ = false;
-      if (held.value_there) wanted_.push_back(index);
       out.change = applied.row.change;
       out.current = std::move(applied.row);
+      if (held.value_there) want_value(held, index);
       return;
     }
     held.row = std::move(applied.row);
@@ -193,6 +197,16 @@ class WriteTask final : public Task {
     if (write.kind == BackupWrite::Kind::touch) return;
     held.value_there = false;
     held.value_from = index;
+  }
+
+  void want_value(Held& held, std::size_t index) {
+    if (!held.wanted && wanted_bytes_ >= kMaxBackupBytes) {
+      results_[index].current.unreadable = kLeftOut;
+      return;
+    }
+    if (!held.wanted) wanted_bytes_ += held.bytes_there;
+    held.wanted = true;
+    wanted_.push_back(index);
   }
 
   void make_packets(std::uint64_t change) {
@@ -280,6 +294,7 @@ class WriteTask final : public Task {
   std::vector<Literal> literals_;    // of each write
   std::map<FullKey, Held> held_;     // by key: everybody writes in that order
   std::vector<std::size_t> wanted_;  // writes whose `current` needs the value that is there
+  std::size_t wanted_bytes_ = 0;
   std::vector<BackupWritten> results_;
   std::vector<std::string> packets_;
   std::size_t sent_ = 0;
