@@ -144,7 +144,8 @@ class FeedTask final : public Task {
                           from_.change, quoted(*from_.key));
     }
     return fmt::format(
-        "SELECT {0}, r.value FROM (SELECT p.row_key, {1} FROM (SELECT q.row_key, q.change_no, "
+        "SELECT {0}, r.value, b.bytes_before + r.value_bytes FROM (SELECT p.row_key, {1} FROM "
+        "(SELECT q.row_key, q.change_no, "
         "q.value_bytes FROM stayd_rows q FORCE INDEX (stayd_rows_change) WHERE {2} "
         "ORDER BY q.change_no, q.row_key LIMIT {3}) p) b STRAIGHT_JOIN stayd_rows r "
         "ON r.row_key = b.row_key WHERE b.bytes_before < {4} ORDER BY r.change_no, r.row_key",
@@ -164,7 +165,7 @@ class FeedTask final : public Task {
     }
     for (Rows& rows = results.at(2); rows.next();) {
       page_.rows.push_back(row_of(rows, values_));
-      bytes_ += rows.bytes(kHeaderColumnCount).size();
+      bytes_ = rows.number<std::uint64_t>(kBeyond);  // as the server counts, which has cut there
     }
   }
 
