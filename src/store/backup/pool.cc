@@ -160,6 +160,7 @@ void Pool::assign() {
     if (tried_) down(make_error(Errc::unavailable, status_now_.error));
     return;
   }
+  assigned_us_ = mono_us();
   for (auto& link : links_) {
     if (!link->gone && link->connection->idle()) assign_to(*link);
   }
@@ -176,11 +177,10 @@ void Pool::assign_to(Link& link) {
 bool Pool::take_next(const Link& link, BackupOperation& out) {
   const bool urgent_only = link.watch && links_.size() > 1;
   const bool no_bulk = bulk_writes() >= driver_->parallel_writes();
-  const std::int64_t now = mono_us();
   for (auto* queue : {&urgent_, &queue_}) {
     if (queue == &queue_ && urgent_only) break;
     const auto next = std::ranges::find_if(*queue, [&](const BackupOperation& one) {
-      return one.not_before_us <= now && !(no_bulk && is_bulk(one));
+      return one.not_before_us <= assigned_us_ && !(no_bulk && is_bulk(one));
     });
     if (next == queue->end()) continue;
     out = std::move(*next);
@@ -236,7 +236,7 @@ int Pool::timeout_ms() const {
   for (const auto* queue : {&urgent_, &queue_}) {
     for (const BackupOperation& one : *queue) {
       until = std::min(until, one.deadline_us);
-      if (one.not_before_us > now) until = std::min(until, one.not_before_us);
+      if (one.not_before_us > assigned_us_) until = std::min(until, one.not_before_us);
     }
   }
   for (const auto& link : links_) {

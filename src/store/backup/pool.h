@@ -103,8 +103,9 @@ class Pool {
   BackupStatus status_now_;
   bool hint_wanted_ = false;  // rows were removed, and nobody was told yet
   std::int64_t hinted_us_ = 0;
-  bool tried_ = false;          // a connection has been opened, or has failed to
-  std::int64_t opened_us_ = 0;  // when that was
+  bool tried_ = false;            // a connection has been opened, or has failed to
+  std::int64_t opened_us_ = 0;    // when that was
+  std::int64_t assigned_us_ = 0;  // which retries were due is judged by this
 
   // Shared.
   mutable std::mutex mutex_;

@@ -55,7 +55,7 @@ State MysqlLink::run(State state) {
 
 State MysqlLink::next_packet() {
   Result<std::optional<std::string>> next = task_->next(exchange_->results());
-  if (!next) return give_up({.error = next.error()});
+  if (!next) return give_up({.error = next.error(), .read_only = task_->read_only});
   return *next ? exchange_->start(std::move(**next)) : end();
 }
 

@@ -26,6 +26,8 @@ class Task {
   virtual Result<BackupResult> finish() = 0;
   // What it has begun must be undone if it is given up.
   virtual bool in_transaction() const { return false; }
+  // An error of next() was that the server is read-only.
+  bool read_only = false;
   // Set by finish(): the operation is to be done again with this.
   std::optional<FeedCursor> again;
 };

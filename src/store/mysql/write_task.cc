@@ -157,7 +157,8 @@ class WriteTask final : public Task {
       return make_error(Errc::unavailable,
                         "backup: stayd_meta is empty: run \"stayd backup init\"");
     }
-    if (meta.bytes(1) != "0" && meta.bytes(1) != "OFF") {  // some users may write all the same
+    read_only = is_on(meta.bytes(1));
+    if (read_only) {  // some users may write all the same
       return make_error(Errc::unavailable, "backup: the server is read-only");
     }
     const auto change = meta.number<std::uint64_t>(0);
