@@ -99,10 +99,10 @@ class WriteTask final : public Task {
       literals_.back().sql = quoted(value);
       // With the rest of its statement.
       if (literals_.back().sql.size() + 2 * write.row.key.size() + 2048 >= limits_.max_packet) {
-        return make_error(Errc::limit,
-                          fmt::format("backup: a value of {} bytes, of which a statement is made, "
-                                      "and the server's max_allowed_packet is {}: raise it",
-                                      value.size(), limits_.max_packet));
+        return make_error(
+            Errc::limit, fmt::format("backup: row {}: a value of {} bytes, of which a statement is "
+                                     "made, and the server's max_allowed_packet is {}: raise it",
+                                     literals_.size() - 1, value.size(), limits_.max_packet));
       }
     }
     if (bytes <= kMaxBackupBytes) return {};
