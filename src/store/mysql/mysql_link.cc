@@ -10,7 +10,8 @@ namespace stayd {
 using State = BackupLink::State;
 
 Result<bool> MysqlLink::start(const BackupOperation& operation) {
-  Result<std::unique_ptr<mysql::Task>> task = mysql::make_task(operation, session(), limits_);
+  Result<std::unique_ptr<mysql::Task>> task =
+      mysql::make_task(operation, session(), values_, limits_);
   if (!task) return task.error();
   task_ = std::move(*task);
   std::vector<mysql::Rows> none;

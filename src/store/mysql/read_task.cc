@@ -25,10 +25,8 @@ std::string bytes_before(const char* from_alias, const char* order) {
 
 class ReadTask final : public Task {
  public:
-  ReadTask(const ReadRequest& request, const BackupSession& session, Limits limits)
-      : keys_(request.keys), limits_(limits) {
-    values_.set_ring(session.ring);
-  }
+  ReadTask(const ReadRequest& request, ValueCodec& values, Limits limits)
+      : keys_(request.keys), limits_(limits), values_(values) {}
 
   Result<std::optional<std::string>> next(std::vector<Rows>& results) override {
     if (sent_) {
@@ -87,19 +85,18 @@ class ReadTask final : public Task {
 
   const std::vector<FullKey>& keys_;
   const Limits limits_;
-  ValueCodec values_;
+  ValueCodec& values_;
   std::map<FullKey, BackupRow, std::less<>> found_;
   bool sent_ = false, beyond_ = false;
 };
 
 class FeedTask final : public Task {
  public:
-  FeedTask(const FeedRequest& request, const BackupSession& session)
-      : limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)) {
+  FeedTask(const FeedRequest& request, const BackupSession& session, ValueCodec& values)
+      : limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)), values_(values) {
     auto position = parse_cursor(request.after);
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
-    values_.set_ring(session.ring);
   }
 
   // Each statement sees what is committed when it begins: the hosts first, so that the rows lack
@@ -170,7 +167,7 @@ class FeedTask final : public Task {
   }
 
   const std::size_t limit_;
-  ValueCodec values_;
+  ValueCodec& values_;
   CursorPosition from_;
   std::uint64_t last_change_ = 0;
   std::size_t bytes_ = 0;
@@ -190,15 +187,16 @@ std::optional<Error> check_packet(const std::string& packet, Limits limits) {
 }
 
 Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
-                                        const BackupSession& session, Limits limits) {
+                                        const BackupSession& session, ValueCodec& values,
+                                        Limits limits) {
   if (const auto* write = std::get_if<WriteRequest>(&operation.request)) {
-    return make_write_task(write->batch, session, limits);
+    return make_write_task(write->batch, values, limits);
   }
   if (const auto* read = std::get_if<ReadRequest>(&operation.request)) {
-    return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, session, limits));
+    return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, values, limits));
   }
   const auto& feed = std::get<FeedRequest>(operation.request);
-  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session));
+  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session, values));
 }
 
 }  // namespace stayd::mysql

@@ -82,10 +82,12 @@ class Packets {
 
 class WriteTask final : public Task {
  public:
-  WriteTask(const BackupBatch& batch, const BackupSession& session, Limits limits)
-      : batch_(batch), writes_(batch.writes), limits_(limits), results_(batch.writes.size()) {
-    values_.set_ring(session.ring);
-  }
+  WriteTask(const BackupBatch& batch, ValueCodec& values, Limits limits)
+      : batch_(batch),
+        writes_(batch.writes),
+        limits_(limits),
+        values_(values),
+        results_(batch.writes.size()) {}
 
   // Values become SQL before the transaction begins, which holds up everybody else's.
   Result<void> build() {
@@ -291,7 +293,7 @@ class WriteTask final : public Task {
   const BackupBatch& batch_;
   const std::vector<BackupWrite>& writes_;
   const Limits limits_;
-  ValueCodec values_;
+  ValueCodec& values_;
   std::vector<Literal> literals_;    // of each write
   std::map<FullKey, Held> held_;     // by key: everybody writes in that order
   std::vector<std::size_t> wanted_;  // writes whose `current` needs the value that is there
@@ -304,9 +306,9 @@ class WriteTask final : public Task {
 
 }  // namespace
 
-Result<std::unique_ptr<Task>> make_write_task(const BackupBatch& batch,
-                                              const BackupSession& session, Limits limits) {
-  auto task = std::make_unique<WriteTask>(batch, session, limits);
+Result<std::unique_ptr<Task>> make_write_task(const BackupBatch& batch, ValueCodec& values,
+                                              Limits limits) {
+  auto task = std::make_unique<WriteTask>(batch, values, limits);
   const Result<void> built = task->build();
   if (!built) return built.error();
   return std::unique_ptr<Task>(std::move(task));

@@ -30,7 +30,7 @@ class HintTask final : public Task {
 }  // namespace
 
 Result<bool> PostgresLink::start(const BackupOperation& operation) {
-  Result<std::unique_ptr<Task>> task = make_task(operation, session());
+  Result<std::unique_ptr<Task>> task = make_task(operation, session(), values_);
   if (!task) return task.error();
   return begin(std::move(*task));
 }

@@ -16,7 +16,9 @@ class PostgresLink final : public BackupLink {
   PostgresLink(PgConnection connection, BackupSession session)
       : BackupLink(std::move(session)),
         pipeline_(std::move(connection)),
-        writable_(this->session().writable) {}
+        writable_(this->session().writable) {
+    values_.set_ring(this->session().ring);
+  }
 
   int fd() const override { return pipeline_.fd(); }
   bool wants_to_write() const override { return pipeline_.wants_to_write(); }
@@ -36,6 +38,7 @@ class PostgresLink final : public BackupLink {
   bool begin(std::unique_ptr<Task> task);
 
   Pipeline pipeline_;
+  ValueCodec values_;  // of all its tasks, in front of which it stands
   std::unique_ptr<Task> task_;
   bool writable_;  // when it was looked last
   bool listens_ = false;

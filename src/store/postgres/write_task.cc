@@ -98,12 +98,12 @@ class Columns {
 
 class WriteTask final : public Task {
  public:
-  WriteTask(const WriteRequest& operation, const BackupSession& session)
+  WriteTask(const WriteRequest& operation, const BackupSession& session, ValueCodec& values)
       : batch_(operation.batch),
         writes_(batch_.writes),
         era_base_(session.era_base),
+        values_(values),
         results_(writes_.size()) {
-    values_.set_ring(session.ring);
     for (BackupWritten& result : results_) result.outcome = BackupOutcome::superseded;
   }
 
@@ -249,7 +249,7 @@ class WriteTask final : public Task {
   const BackupBatch& batch_;
   const std::vector<BackupWrite>& writes_;
   const std::int64_t era_base_;
-  ValueCodec values_;
+  ValueCodec& values_;
   std::vector<Part> parts_;  // beside executions_, which are more
   std::vector<BackupWritten> results_;
   std::size_t value_bytes_ = 0;
@@ -258,8 +258,8 @@ class WriteTask final : public Task {
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_write_task(const WriteRequest& operation,
-                                              const BackupSession& session) {
-  auto task = std::make_unique<WriteTask>(operation, session);
+                                              const BackupSession& session, ValueCodec& values) {
+  auto task = std::make_unique<WriteTask>(operation, session, values);
   const Result<void> built = task->build();
   if (!built) return built.error();
   return std::unique_ptr<Task>(std::move(task));
