@@ -47,8 +47,10 @@ class ReadTask final : public Task {
     rows.reserve(keys_.size());
     for (const FullKey& key : keys_) {
       const auto found = found_.find(key);
-      if (found != found_.end()) {
+      if (found != found_.end() && repeats_) {
         rows.push_back(found->second);
+      } else if (found != found_.end()) {
+        rows.push_back(std::move(found->second));
       } else {
         rows.emplace_back().key = key;
       }
@@ -57,10 +59,11 @@ class ReadTask final : public Task {
   }
 
  private:
-  std::string statement() const {
+  std::string statement() {
     std::vector<FullKey> sorted = keys_;
     std::ranges::sort(sorted);
     sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+    repeats_ = sorted.size() < keys_.size();
     const std::string keys = key_list(sorted);
     if (sorted.size() <= 1) {
       return fmt::format("SELECT {}, r.value, 0 FROM stayd_rows r WHERE r.row_key IN {}",
@@ -87,7 +90,7 @@ class ReadTask final : public Task {
   const Limits limits_;
   ValueCodec& values_;
   std::map<FullKey, BackupRow, std::less<>> found_;
-  bool sent_ = false, beyond_ = false;
+  bool sent_ = false, beyond_ = false, repeats_ = false;  // a key is named again
 };
 
 class FeedTask final : public Task {

@@ -34,6 +34,22 @@ constexpr std::size_t kPacketBytes = 4 << 20;
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+// Without the value, which its literal stands for.
+BackupWrite head_of(const BackupWrite& write) {
+  const BackupRow& row = write.row;
+  BackupWrite out{write.kind, {}, write.expected};
+  out.row.incarnation = row.incarnation;
+  out.row.state = row.state;
+  out.row.hlc = row.hlc;
+  out.row.origin = row.origin;
+  out.row.touched_hlc = row.touched_hlc;
+  out.row.record.expires_at_ms = row.record.expires_at_ms;
+  out.row.created_at_ms = row.created_at_ms;
+  out.row.tomb_until_ms = row.tomb_until_ms;
+  out.row.through_redis = row.through_redis;
+  return out;
+}
+
 // A key of the batch: the row as the writes so far have made it.
 struct Held {
   BackupRow row;
@@ -53,24 +69,31 @@ class Packets {
     const std::size_t most = std::min(limits_.max_packet, kPacketBytes);
     const bool fits = !all_.empty() && all_.back().size() + statement.size() + 8 < most;
     if (!fits) all_.emplace_back();
-    if (!all_.back().empty()) all_.back() += "; ";
+    if (all_.back().empty()) {
+      all_.back() = std::move(statement);
+      return;
+    }
+    all_.back() += "; ";
     all_.back() += statement;
   }
-  // A row of `head` VALUES (row), (row) `tail`, which end() closes.
-  void add_row(const char* head, const char* tail, const std::string& row) {
+  // A row of `head` VALUES (columns,value), (columns,value) `tail`, which end_rows() closes.
+  void add_row(const char* head, const char* tail, std::string_view columns,
+               std::string_view value) {
     const std::size_t most = std::min(limits_.max_packet, kPacketBytes);
-    if (rows_.empty() || rows_.size() + row.size() + std::string_view(tail).size() + 8 > most) {
-      end_rows(tail);
-      rows_ = head;
-      rows_ += row;
-    } else {
-      rows_ += ',';
-      rows_ += row;
-    }
+    const std::size_t more = columns.size() + value.size() + std::string_view(tail).size() + 8;
+    const bool fits = !rows_.empty() && rows_.size() + more <= most;
+    if (!fits) end_rows(tail);
+    rows_ += fits ? "," : head;
+    rows_ += '(';
+    rows_ += columns;
+    rows_ += ',';
+    rows_ += value;
+    rows_ += ')';
   }
   void end_rows(const char* tail) {
-    if (!rows_.empty()) add(rows_ + tail);
-    rows_.clear();
+    if (rows_.empty()) return;
+    rows_ += tail;
+    add(std::exchange(rows_, {}));
   }
   std::vector<std::string> take() { return std::move(all_); }
 
@@ -89,7 +112,8 @@ class WriteTask final : public Task {
         values_(values),
         results_(batch.writes.size()) {}
 
-  // Values become SQL before the transaction begins, which holds up everybody else's.
+  // Values become SQL before the transaction begins, which holds up everybody else's: in it each is
+  // copied once more, into its packet.
   Result<void> build() {
     std::size_t bytes = 0;
     for (const BackupWrite& write : writes_) {
@@ -182,7 +206,7 @@ class WriteTask final : public Task {
   void apply(std::size_t index, std::uint64_t change) {
     const BackupWrite& write = writes_[index];
     Held& held = held_.at(write.row.key);
-    AppliedWrite applied = apply_write(held.row, write);
+    AppliedWrite applied = apply_write(held.row, head_of(write));
     BackupWritten& out = results_[index];
     out.outcome = applied.outcome;
     out.incarnation = applied.row.incarnation;
@@ -191,6 +215,8 @@ class WriteTask final : public Task {
       out.change = applied.row.change;
       out.current = std::move(applied.row);
       if (held.value_there) want_value(held, index);
+      const bool earlier = held.value_from != kNone && out.current.state == RowState::live;
+      if (earlier) out.current.record.value = writes_[held.value_from].row.record.value;
       return;
     }
     held.row = std::move(applied.row);
@@ -229,7 +255,8 @@ class WriteTask final : public Task {
     for (const bool touches : {false, true}) {
       for (const auto& [key, held] : held_) {
         if (!held.changed || touches != (held.value_from == kNone)) continue;
-        packets.add_row(kInsert, touches ? kTouch : kReplace, values_of(held));
+        packets.add_row(kInsert, touches ? kTouch : kReplace, columns_of(held),
+                        literal_of(held).sql);
         any = true;
       }
       packets.end_rows(touches ? kTouch : kReplace);
@@ -266,14 +293,18 @@ class WriteTask final : public Task {
     }
   }
 
-  std::string values_of(const Held& held) const {
-    const BackupRow& row = held.row;
+  const Literal& literal_of(const Held& held) const {
     static const Literal null;
-    const Literal& value = held.value_from == kNone ? null : literals_[held.value_from];
-    return fmt::format("({},{},{},{},{},{},{},{},{},{},{},{},{})", quoted(row.key), row.incarnation,
+    return held.value_from == kNone ? null : literals_[held.value_from];
+  }
+
+  // All but the value.
+  std::string columns_of(const Held& held) const {
+    const BackupRow& row = held.row;
+    return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", quoted(row.key), row.incarnation,
                        static_cast<int>(row.state), row.through_redis ? 1 : 0, row.hlc,
                        row.touched_hlc, row.record.expires_at_ms, row.created_at_ms,
-                       row.tomb_until_ms, row.change, row.origin, value.bytes, value.sql);
+                       row.tomb_until_ms, row.change, row.origin, literal_of(held).bytes);
   }
 
   // What decides comes last: the assignments see each other.

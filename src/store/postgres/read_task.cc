@@ -18,6 +18,7 @@ class ReadTask final : public Task {
     std::vector<std::string_view> sorted(keys_.begin(), keys_.end());
     std::ranges::sort(sorted);
     sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+    repeats_ = sorted.size() < keys_.size();
     ArrayParam keys(ArrayParam::Type::bytea);
     for (const std::string_view key : sorted) keys.add_bytes(key);
     Params params;
@@ -43,8 +44,10 @@ class ReadTask final : public Task {
     rows.reserve(keys_.size());
     for (const FullKey& key : keys_) {
       const auto found = found_.find(key);
-      if (found != found_.end()) {
+      if (found != found_.end() && repeats_) {
         rows.push_back(found->second);
+      } else if (found != found_.end()) {
+        rows.push_back(std::move(found->second));
       } else {
         rows.emplace_back().key = key;
       }
@@ -56,7 +59,7 @@ class ReadTask final : public Task {
   const std::vector<FullKey>& keys_;
   ValueCodec& values_;
   std::map<FullKey, BackupRow, std::less<>> found_;
-  bool beyond_ = false;
+  bool beyond_ = false, repeats_ = false;  // a key is named again
 };
 
 class FeedTask final : public Task {
