@@ -67,11 +67,16 @@ Result<void> MysqlAdmin::create() {
 
 Result<BackupAdmin::Made> MysqlAdmin::init() {
   // Two of these at once: the second one finds what the first one made. Held until we hang up.
-  Result<std::vector<Rows>> locked =
-      connection_.exec("SELECT GET_LOCK(CONCAT('stayd ', MD5(DATABASE())), 60)");
+  Result<std::vector<Rows>> locked = connection_.exec(
+      fmt::format("SELECT GET_LOCK(CONCAT('stayd ', MD5(DATABASE())), {})", init_patience_s));
   if (!locked) return locked.error();
-  if (!locked->at(0).next() || locked->at(0).bytes(0) != "1") {
-    return make_error(Errc::busy, "backup: somebody else has been at \"init\" for a minute");
+  Rows& lock = locked->at(0);
+  if (!lock.next() || lock.is_null(0)) {
+    return make_error(Errc::unavailable, "backup: the server gives no lock (GET_LOCK)");
+  }
+  if (lock.bytes(0) != "1") {
+    return make_error(Errc::busy, fmt::format("backup: somebody else has been at \"init\" for {} s",
+                                              init_patience_s));
   }
   const Result<bool> there = has_schema();
   if (!there) return there.error();

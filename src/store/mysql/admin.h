@@ -19,6 +19,8 @@ class MysqlAdmin final : public BackupAdmin {
   Result<Stats> stats(std::int64_t wall_ms) override;
   Result<std::optional<BackupRow>> get(const FullKey& key) override;
   Result<std::int64_t> purge() override;
+  // init() waits so long for another one's.
+  int init_patience_s = 60;
 
  private:
   Result<mysql::Look> look();
