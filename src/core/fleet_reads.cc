@@ -21,7 +21,7 @@ void FleetReads::load(const FullKey& key, Told told) {
   Read& read = at->second;
   (read.begun ? read.next : read.told).push_back(std::move(told));
   if (!added) return;
-  if (!c_.can_read()) return begin(key, false);
+  if (!c_.can_read() || !fits_backup(key)) return begin(key, false);
   if (!shipper_.knows(key) || shipper_.contested(key)) return begin(key, true);
   ship(key);
 }
@@ -46,10 +46,15 @@ void FleetReads::submit() {
     const auto count = std::min(to_ask_.size(), kMaxBackupBatch);
     std::vector<FullKey> keys(to_ask_.end() - static_cast<std::ptrdiff_t>(count), to_ask_.end());
     to_ask_.resize(to_ask_.size() - count);
-    asked_.emplace(++last_, keys);
-    c_.backup.read(std::move(keys), c_.backup_ops.token(*this, last_),
-                   c_.in(c_.options.deadline_ms));
+    ask({std::move(keys), c_.in(c_.options.deadline_ms)});
   }
+}
+
+void FleetReads::ask(Asked asked) {
+  const std::int64_t deadline_us = asked.deadline_us;
+  std::vector<FullKey> keys = asked.keys;
+  asked_.emplace(++last_, std::move(asked));
+  c_.backup.read(std::move(keys), c_.backup_ops.token(*this, last_), deadline_us);
 }
 
 void FleetReads::on_loaded(std::uint64_t tag, const Error& error, Row row) {
@@ -62,7 +67,13 @@ void FleetReads::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 }
 
 void FleetReads::on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) {
-  const std::vector<FullKey> keys = std::move(asked_.extract(tag).mapped());
+  const Asked asked = std::move(asked_.extract(tag).mapped());
+  const std::vector<FullKey>& keys = asked.keys;
+  if (error.code == Errc::limit && keys.size() > 1) {  // too much at once
+    const auto middle = keys.begin() + static_cast<std::ptrdiff_t>(keys.size() / 2);
+    ask({{keys.begin(), middle}, asked.deadline_us});
+    return ask({{middle, keys.end()}, asked.deadline_us});
+  }
   for (std::size_t i = 0; i < keys.size(); ++i) {
     Read& read = reads_.at(keys[i]);
     read.asked = true;

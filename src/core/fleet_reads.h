@@ -44,7 +44,13 @@ class FleetReads final : private StoreClient, private BackupClient {
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
   void on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) override;
 
+  struct Asked {
+    std::vector<FullKey> keys;
+    std::int64_t deadline_us = 0;
+  };
+
   void ship(const FullKey& key);
+  void ask(Asked asked);
   void begin(const FullKey& key, bool ask);
   bool ship_what_was_found(const FullKey& key, Read& read);
   void join(const FullKey& key);
@@ -55,7 +61,7 @@ class FleetReads final : private StoreClient, private BackupClient {
   std::map<std::uint64_t, FullKey> loads_;  // under way, by number
   std::uint64_t last_ = 0;
   std::vector<FullKey> to_ask_;
-  std::map<std::uint64_t, std::vector<FullKey>> asked_;
+  std::map<std::uint64_t, Asked> asked_;
 };
 
 }  // namespace stayd

@@ -7,7 +7,8 @@ namespace stayd {
 
 namespace {
 constexpr std::size_t kMaxShipments = 4;
-constexpr std::int64_t kAgainMs = 200;  // after a failure
+constexpr std::int64_t kAgainMs = 200;       // after a failure
+constexpr std::int64_t kTooLargeMs = 5'000;  // somebody may raise the database's limit
 constexpr std::int64_t kVerdictMs = 20;
 constexpr std::int64_t kSaveUs = 1'000'000;
 constexpr const char* kShippedTo = "shipped_to";
@@ -25,6 +26,7 @@ void FleetShipper::start() {
 
 void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
                            bool through_redis) {
+  if (!fits_backup(key)) return;
   if (keys_.size() >= c_.options.max_unshipped && !keys_.contains(key)) return start();
   const std::int64_t due_us = c_.in(put_off_ms);
   const auto [at, added] = keys_.try_emplace(key);
@@ -221,14 +223,26 @@ void FleetShipper::send(std::uint64_t number) {
 void FleetShipper::on_written(std::uint64_t tag, const Error& error,
                               std::vector<BackupWritten> results) {
   const Shipment shipment = std::move(shipments_.extract(tag).mapped());
+  const bool too_large = error.code == Errc::limit;
+  if (too_large && shipment.keys.size() > 1) return halve(shipment);
   for (std::size_t i = 0; i < shipment.keys.size(); ++i) {
     if (!error.message.empty()) {
-      put_off(shipment.keys[i], kAgainMs);
+      put_off(shipment.keys[i], too_large ? kTooLargeMs : kAgainMs);
     } else {
       on_result(shipment.keys[i], results[i]);
     }
   }
   gather();
+}
+
+// One row that the backup does not take keeps no other one back.
+void FleetShipper::halve(const Shipment& whole) {
+  const auto middle = whole.keys.begin() + static_cast<std::ptrdiff_t>(whole.keys.size() / 2);
+  for (const auto& [from, to] :
+       {std::pair(whole.keys.begin(), middle), std::pair(middle, whole.keys.end())}) {
+    shipments_[++last_shipment_].keys.assign(from, to);
+    send(last_shipment_);
+  }
 }
 
 void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {

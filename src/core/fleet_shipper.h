@@ -3,6 +3,9 @@
 //   changed() ─▶ due ─▶ row read from the ledger ─▶ backup, on condition ─▶ ledger: shipped
 //                                                      └─ another's row is there: judged
 //
+// Rows whose key is too long for the backup are left out; a batch that is too large for it is sent
+// again in halves.
+//
 // Holds back the reports of logins and logouts until the backup has them, or for a while. Bounded:
 // beyond max_unshipped keys it forgets which, and goes through the ledger again.
 // Loop thread only.
@@ -19,6 +22,11 @@
 #include "core/key_table.h"
 
 namespace stayd {
+
+// Rows under longer keys are the ledger's alone.
+inline bool fits_backup(const FullKey& key) {
+  return key.size() <= kMaxBackupKeyBytes;
+}
 
 class FleetShipper final : private StoreClient, private BackupClient {
  public:
@@ -84,6 +92,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void scan();
   void gather();
   void send(std::uint64_t number);
+  void halve(const Shipment& whole);
   static bool is_shipped(const RowMeta& row);
   static bool is_touch(const Row& row);
   BackupWrite write_of(const FullKey& key, const Row& row) const;

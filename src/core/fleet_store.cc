@@ -134,7 +134,8 @@ void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyRe
   const bool through_redis = c_.judge != nullptr && c_.judge->trusts_redis();
   shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before), through_redis);
   const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
-  const bool told_later = passed.token != 0 && (passed.tomb || created) && c_.can_write();
+  const bool told_later =
+      passed.token != 0 && (passed.tomb || created) && c_.can_write() && fits_backup(passed.key);
   if (!told_later) return report(passed.token, error, result);
   shipper_.ship_now(
       passed.key, c_.options.told_after_ms,

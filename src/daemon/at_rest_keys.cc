@@ -89,6 +89,7 @@ std::optional<Finding> check_at_rest(const Config& config) {
   const std::string master = master_key_id(at_rest->keys.front());
   const std::string now =
       *sealed_under == master ? ""
+      : !reader               ? " from the next start on; there is no ledger yet"
       : sealed_under->empty()
           ? " from the next start or SIGHUP on; the ledger is in clear"
           : fmt::format(" from the next start or SIGHUP on; it is {} now", *sealed_under);

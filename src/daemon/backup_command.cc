@@ -77,7 +77,7 @@ int get(BackupAdmin& admin, const CommandLine& line, Terminal terminal) {
 int purge(BackupAdmin& admin, Terminal terminal) {
   std::int64_t removed = 0;
   for (std::int64_t last = BackupAdmin::kPurgeBatch; last == BackupAdmin::kPurgeBatch;) {
-    const Result<std::int64_t> batch = admin.purge(real_now().wall_ms);
+    const Result<std::int64_t> batch = admin.purge();
     if (!batch) return failed(batch.error(), terminal);
     last = *batch;
     removed += last;

@@ -6,6 +6,7 @@
 #include "core/policy.h"
 #include "daemon/at_rest_keys.h"
 #include "daemon/commands.h"
+#include "daemon/log.h"
 #include "daemon/row_text.h"
 #include "store/ledger/reader.h"
 
@@ -31,7 +32,8 @@ int list(const LedgerReader& reader, const CommandLine& line, Terminal terminal)
   int exit_code = 0;
   reader.for_each([&](const FullKey& key, const Result<Row>& row) {
     if (!row) {
-      terminal.err << fmt::format("stayd: {}\n", row.error().message);
+      terminal.err << fmt::format("stayd: key {} in database {}: {}\n", json_quoted(key_of(key)),
+                                  db_of(key), row.error().message);
       exit_code = 1;
       return true;
     }

@@ -37,8 +37,9 @@ class BackupAdmin {
   virtual Result<std::optional<BackupRow>> get(const FullKey& key) = 0;
 
   // Removes one batch of tombstones past their time and rows expired for longer than an hour; how
-  // many. Less than kPurgeBatch: there are no more. And hosts that were not seen for a week.
-  virtual Result<std::int64_t> purge(std::int64_t wall_ms) = 0;
+  // many. Less than kPurgeBatch: there are no more. And hosts that were not seen for a week. All by
+  // the database's clock.
+  virtual Result<std::int64_t> purge() = 0;
   static constexpr std::int64_t kPurgeBatch = 1000;
 };
 

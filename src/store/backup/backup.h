@@ -57,7 +57,7 @@ struct BackupRow {
   // Number of the change that made the row what it is: later changes have higher ones or the same,
   // in the order of the feed. Given by the backup; ignored in what is written.
   std::uint64_t change = 0;
-  // Why the value could not be decoded, though there is one: then `record` holds no value, and
+  // Why there is a value and it is not here (damaged, or too many): `record` holds no value, and
   // nobody may take the row for more than its versions say. Ignored in what is written.
   std::string unreadable;
 
@@ -99,7 +99,7 @@ struct BackupWritten {
   BackupOutcome outcome = BackupOutcome::applied;
   std::uint64_t change = 0;       // of the row as it is now; 0: none
   std::uint32_t incarnation = 0;  // of the row as it is now, or would be
-  BackupRow current;              // filled unless applied: what is there instead
+  BackupRow current;              // filled unless applied: what is there, kMaxBackupBytes of it
 };
 
 // What a stayd says of itself: its entry in the host table.

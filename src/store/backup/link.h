@@ -14,7 +14,7 @@
 
 namespace stayd {
 
-// What the session said of itself and of the data.
+// What the session said of itself and of the data, when it was opened or looked at.
 struct BackupSession {
   std::string epoch;
   std::int64_t era_base = 0;  // another one: the data has moved
@@ -73,7 +73,9 @@ class BackupDriver {
  public:
   virtual ~BackupDriver() = default;
   // On the connector's thread, which it blocks until the connection stands, at most until
-  // `options.connect_timeout_us` or until `cancel_fd` can be read.
+  // `options.connect_timeout_us` or until `cancel_fd` can be read. But for the host's name, which
+  // the databases' libraries look up themselves, and for `options.password()`: these take as long
+  // as they take.
   virtual Result<std::unique_ptr<BackupLink>> open(int cancel_fd) = 0;
   virtual bool has_hints() const = 0;
   // Writes without a logout that are under way at a time: where the database does one after the

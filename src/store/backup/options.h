@@ -28,6 +28,9 @@ struct BackupOptions {
   std::int64_t connect_timeout_us = 5'000'000;  // with everything until it can be used
   std::int64_t look_interval_us = 1'000'000;    // is it there, which epoch, what time is it
   std::int64_t look_deadline_us = 2'000'000;
+  // While the server takes no writes: a connection is opened anew so often, and so finds the one
+  // that a name or an address leads to since. Those that stand would never notice.
+  std::int64_t reopen_interval_us = 3'000'000;
   // Full jitter: between nothing and a bound that doubles from the first to the last.
   std::int64_t first_backoff_us = 50'000;
   std::int64_t last_backoff_us = 5'000'000;

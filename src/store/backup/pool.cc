@@ -75,9 +75,10 @@ void Pool::run() {
   while (take_inbox()) {
     take_opened();
     expire();
+    drop_surplus();
     assign();
     remove_gone();
-    connector_.want(options_.connections - static_cast<int>(links_.size()));
+    connector_.want(missing());
     publish();
     wait();
   }
@@ -100,6 +101,7 @@ bool Pool::take_inbox() {
 void Pool::take_opened() {
   for (Connector::Opened& opened : connector_.take()) {
     tried_ = true;
+    opened_us_ = mono_us();
     if (!opened.link) {
       status_now_.error = opened.error.message;
       if (links_.empty()) down(opened.error);
@@ -118,6 +120,23 @@ void Pool::take_opened() {
     links_.push_back(std::make_unique<Link>(Link{std::move(opened.link)}));
   }
   if (!links_.empty() && !links_[0]->watch) links_[0]->watch = true;
+}
+
+int Pool::missing() const {
+  const int missing = options_.connections - static_cast<int>(links_.size());
+  const bool reopen = status_now_.up && !status_now_.writable &&
+                      mono_us() - opened_us_ >= options_.reopen_interval_us;
+  return missing == 0 && reopen ? 1 : missing;
+}
+
+// One that has nothing to do, rather than the watch, and not the last one opened.
+void Pool::drop_surplus() {
+  if (static_cast<int>(links_.size()) <= options_.connections) return;
+  const auto idle = [](const std::unique_ptr<Link>& link) { return link->connection->idle(); };
+  const auto found = std::find_if(links_.rbegin() + 1, links_.rend(), idle);
+  if (found == links_.rend()) return;
+  (*found)->gone = true;
+  remove_gone();
 }
 
 // Whatever has waited too long, in the queue or for an answer.
@@ -141,6 +160,7 @@ void Pool::assign() {
     if (tried_) down(make_error(Errc::unavailable, status_now_.error));
     return;
   }
+  assigned_us_ = mono_us();
   for (auto& link : links_) {
     if (!link->gone && link->connection->idle()) assign_to(*link);
   }
@@ -157,11 +177,10 @@ void Pool::assign_to(Link& link) {
 bool Pool::take_next(const Link& link, BackupOperation& out) {
   const bool urgent_only = link.watch && links_.size() > 1;
   const bool no_bulk = bulk_writes() >= driver_->parallel_writes();
-  const std::int64_t now = mono_us();
   for (auto* queue : {&urgent_, &queue_}) {
     if (queue == &queue_ && urgent_only) break;
     const auto next = std::ranges::find_if(*queue, [&](const BackupOperation& one) {
-      return one.not_before_us <= now && !(no_bulk && is_bulk(one));
+      return one.not_before_us <= assigned_us_ && !(no_bulk && is_bulk(one));
     });
     if (next == queue->end()) continue;
     out = std::move(*next);
@@ -217,7 +236,7 @@ int Pool::timeout_ms() const {
   for (const auto* queue : {&urgent_, &queue_}) {
     for (const BackupOperation& one : *queue) {
       until = std::min(until, one.deadline_us);
-      if (one.not_before_us > now) until = std::min(until, one.not_before_us);
+      if (one.not_before_us > assigned_us_) until = std::min(until, one.not_before_us);
     }
   }
   for (const auto& link : links_) {

@@ -7,6 +7,9 @@
 // which data it has, and what time it is. Where there are others it does only that and logouts,
 // which so never wait behind bulk.
 //
+// While the server is read-only, a new connection replaces one that stands, every few seconds: it
+// may lead to another server.
+//
 // A connection whose operation has not been answered by its deadline is closed: a late answer would
 // belong to someone else. post(), take(), status() and stop() are the engine loop's, everything
 // else runs on the thread.
@@ -59,6 +62,8 @@ class Pool {
   void run();
   bool take_inbox();
   void take_opened();
+  int missing() const;
+  void drop_surplus();
   void expire();
   void assign();
   void assign_to(Link& link);
@@ -98,7 +103,9 @@ class Pool {
   BackupStatus status_now_;
   bool hint_wanted_ = false;  // rows were removed, and nobody was told yet
   std::int64_t hinted_us_ = 0;
-  bool tried_ = false;  // a connection has been opened, or has failed to
+  bool tried_ = false;            // a connection has been opened, or has failed to
+  std::int64_t opened_us_ = 0;    // when that was
+  std::int64_t assigned_us_ = 0;  // which retries were due is judged by this
 
   // Shared.
   mutable std::mutex mutex_;

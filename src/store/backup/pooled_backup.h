@@ -3,6 +3,9 @@
 // Thread rule: made, used and closed on the engine loop; a thread of its own does the work
 // (pool.h). Results arrive from deliver(), which the loop calls after `waker.wake()`.
 //
+// The destructor waits for that thread, and for the connection that is being opened: while a name
+// is looked up or a password is asked for, as long as that takes (link.h).
+//
 // Failures: what cannot be done is reported (backup.h); connections are opened again and again,
 // with growing pauses. While there is none, operations are refused at once with `unavailable`; more
 // than kMaxBackupQueue at a time with `limit`.

@@ -12,15 +12,17 @@ Result<std::shared_ptr<const KeyRing>> open_backup_ring(const std::string& bytes
   if (bytes.empty() && masters.empty()) return std::shared_ptr<const KeyRing>();
   if (bytes.empty()) {
     return make_error(Errc::invalid,
-                      "backup: values are in clear, and an encryption key is given: give it to "
-                      "stayd backup init too");
+                      "backup: values are in clear, and an encryption key is given ([at_rest]): "
+                      "give it to \"stayd backup init --encryption-key-file\" too");
   }
   Result<KeyRing> ring = KeyRing::unwrap(bytes, masters, kRingOwner);
   if (ring) return std::make_shared<const KeyRing>(std::move(*ring));
-  return make_error(ring.error().code, std::string("backup: it is encrypted, and ") +
-                                           (masters.empty() ? "no encryption key is given: "
-                                                            : "its key ring does not open: ") +
-                                           ring.error().message);
+  return make_error(ring.error().code,
+                    std::string("backup: it is encrypted, and ") +
+                        (masters.empty() ? "no encryption key is given ([at_rest], or "
+                                           "--encryption-key-file of stayd backup): "
+                                         : "its key ring does not open: ") +
+                        ring.error().message);
 }
 
 Result<std::optional<std::string>> wrap_backup_ring(const std::string& bytes,

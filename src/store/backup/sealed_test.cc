@@ -115,5 +115,18 @@ TEST_P(SealedBackup, ExchangedValuesDoNotOpen) {
   }
 }
 
+class SealedPostgres : public SealedTest {
+ protected:
+  SealedPostgres() : SealedTest(shared_postgres()) {}
+};
+
+// A stayd without a key took that for a beginning encryption, and connected again for ever.
+TEST_F(SealedPostgres, ALostRingIsSaid) {
+  ASSERT_TRUE(init_backup(sealed('k')));
+  sql("DELETE FROM stayd.keys");
+  EXPECT_NE(refusal(server_.options(database_)).find("stayd.keys is empty"), std::string::npos);
+  EXPECT_NE(refusal(sealed('k')).find("stayd.keys is empty"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace stayd::test

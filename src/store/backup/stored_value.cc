@@ -16,7 +16,7 @@ void set_stored(BackupRow& row, std::int64_t state, std::string_view value, Valu
 }
 
 Result<std::vector<BackupRow>> rows_in_order(const std::vector<FullKey>& keys,
-                                             const std::map<FullKey, BackupRow>& found,
+                                             std::map<FullKey, BackupRow> found, bool repeats,
                                              bool beyond) {
   if (beyond) {
     return make_error(Errc::limit, "backup: more than 64 MB of values: read fewer keys at once");
@@ -25,10 +25,12 @@ Result<std::vector<BackupRow>> rows_in_order(const std::vector<FullKey>& keys,
   rows.reserve(keys.size());
   for (const FullKey& key : keys) {
     const auto row = found.find(key);
-    if (row != found.end()) {
+    if (row == found.end()) {
+      rows.emplace_back().key = key;
+    } else if (repeats) {
       rows.push_back(row->second);
     } else {
-      rows.emplace_back().key = key;
+      rows.push_back(std::move(row->second));
     }
   }
   return rows;

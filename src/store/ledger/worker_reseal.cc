@@ -120,8 +120,10 @@ Result<Worker::ResealStep> Worker::gather_reseal(std::string& from) {
       continue;
     }
     if (!is_damage(repacked.error())) return repacked.error();
-    ++step.skipped;  // it stays as it is: a read will name it
-    note_error(repacked.error());
+    ++step.skipped;  // it stays as it is
+    // Pages and logs name no keys: they are what a cookie carries.
+    const Error& error = repacked.error();
+    note_error(make_error(error.code, error.message + " (\"stayd ledger ls\" names its key)"));
   }
   if (!it->status().ok()) return to_error(it->status(), "cannot walk over the rows");
   step.ends = true;

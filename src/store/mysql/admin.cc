@@ -14,11 +14,11 @@ using mysql::Rows;
 constexpr std::int64_t kPatienceUs = 600'000'000;  // counting a big table takes its time
 
 // What nobody needs any more; of `r`.
-std::string gone(std::int64_t wall_ms) {
+std::string gone(std::int64_t clock_ms) {
   return fmt::format(
       "((r.state = 2 AND r.tomb_until_ms <> 0 AND r.tomb_until_ms < {}) OR "
       "(r.state = 1 AND r.expires_at_ms <> 0 AND r.expires_at_ms < {}))",
-      wall_ms, wall_ms - kPurgeExpiredMs);
+      clock_ms, clock_ms - kPurgeExpiredMs);
 }
 
 }  // namespace
@@ -65,11 +65,16 @@ Result<void> MysqlAdmin::create() {
 
 Result<BackupAdmin::Made> MysqlAdmin::init() {
   // Two of these at once: the second one finds what the first one made. Held until we hang up.
-  Result<std::vector<Rows>> locked =
-      connection_.exec("SELECT GET_LOCK(CONCAT('stayd ', MD5(DATABASE())), 60)");
+  Result<std::vector<Rows>> locked = connection_.exec(
+      fmt::format("SELECT GET_LOCK(CONCAT('stayd ', MD5(DATABASE())), {})", init_patience_s));
   if (!locked) return locked.error();
-  if (!locked->at(0).next() || locked->at(0).bytes(0) != "1") {
-    return make_error(Errc::busy, "backup: somebody else has been at \"init\" for a minute");
+  Rows& lock = locked->at(0);
+  if (!lock.next() || lock.is_null(0)) {
+    return make_error(Errc::unavailable, "backup: the server gives no lock (GET_LOCK)");
+  }
+  if (lock.bytes(0) != "1") {
+    return make_error(Errc::busy, fmt::format("backup: somebody else has been at \"init\" for {} s",
+                                              init_patience_s));
   }
   const Result<bool> there = has_schema();
   if (!there) return there.error();
@@ -149,9 +154,9 @@ Result<std::optional<BackupRow>> MysqlAdmin::get(const FullKey& key) {
   return std::optional<BackupRow>(mysql::row_of(found->at(0), values));
 }
 
-Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t wall_ms) {
+Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t clock_ms) {
   Result<std::vector<Rows>> found = connection_.exec(fmt::format(
-      "SELECT r.row_key FROM stayd_rows r WHERE {} LIMIT {}", gone(wall_ms), kPurgeBatch));
+      "SELECT r.row_key FROM stayd_rows r WHERE {} LIMIT {}", gone(clock_ms), kPurgeBatch));
   if (!found) return found.error();
   std::vector<FullKey> keys;
   for (Rows& rows = found->at(0); rows.next();) keys.emplace_back(rows.bytes(0));
@@ -159,18 +164,19 @@ Result<std::vector<FullKey>> MysqlAdmin::purgeable(std::int64_t wall_ms) {
 }
 
 // Looked for without holding up anybody; removed as writes are made, one transaction at a time.
-Result<std::int64_t> MysqlAdmin::purge(std::int64_t wall_ms) {
+Result<std::int64_t> MysqlAdmin::purge() {
   const Result<mysql::Look> seen = look();
   if (!seen) return seen.error();
   if (!seen->session.writable) {
     return make_error(Errc::unavailable, "backup: the server is read-only");
   }
-  const Result<std::vector<FullKey>> keys = purgeable(wall_ms);
+  const std::int64_t clock_ms = seen->session.clock_ms;
+  const Result<std::vector<FullKey>> keys = purgeable(clock_ms);
   if (!keys) return keys.error();
   const Result<std::vector<Rows>> purged =
       connection_.exec(fmt::format("{}; DELETE r FROM stayd_rows r WHERE r.row_key IN {} AND {}; "
                                    "DELETE FROM stayd_hosts WHERE seen_ms < {} - {}; {}",
-                                   mysql::kBegin, mysql::key_list(*keys), gone(wall_ms),
+                                   mysql::kBegin, mysql::key_list(*keys), gone(clock_ms),
                                    mysql::kClockMs, kPurgeHostMs, mysql::kCommit));
   if (!purged) return purged.error();
   // Rows that have changed meanwhile are left; that is no reason to stop.

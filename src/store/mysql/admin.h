@@ -18,14 +18,16 @@ class MysqlAdmin final : public BackupAdmin {
   Result<Made> init() override;
   Result<Stats> stats(std::int64_t wall_ms) override;
   Result<std::optional<BackupRow>> get(const FullKey& key) override;
-  Result<std::int64_t> purge(std::int64_t wall_ms) override;
+  Result<std::int64_t> purge() override;
+  // init() waits so long for another one's.
+  int init_patience_s = 60;
 
  private:
   Result<mysql::Look> look();
   Result<bool> has_schema();
   Result<void> create();
   Result<void> make_ring();
-  Result<std::vector<FullKey>> purgeable(std::int64_t wall_ms);
+  Result<std::vector<FullKey>> purgeable(std::int64_t clock_ms);
 
   const BackupOptions& options_;
   mysql::Connection connection_;

@@ -20,10 +20,6 @@ std::int64_t number_at(const Rows& rows, LookColumn column) {
   return rows.number<std::int64_t>(static_cast<unsigned>(column));
 }
 
-bool is_off(const std::string& value) {
-  return value.empty() || value == "OFF" || value == "0";
-}
-
 }  // namespace
 
 Result<Look> look_of(std::vector<Rows>& results) {
@@ -42,7 +38,7 @@ Result<Look> look_of(std::vector<Rows>& results) {
   out.actual_home = fmt::format("{}.{}", uuid.empty() ? variables["server_id"] : uuid,
                                 text_at(meta, LookColumn::made));
   out.home = text_at(meta, LookColumn::home);
-  out.session.writable = is_off(variables["read_only"]) && is_off(variables["super_read_only"]);
+  out.session.writable = !is_on(variables["read_only"]) && !is_on(variables["super_read_only"]);
   out.session.clock_ms = number_at(meta, LookColumn::clock_ms);
   out.session.has_ring = number_at(meta, LookColumn::has_ring) != 0;
   out.session.era_base = number_at(meta, LookColumn::era);

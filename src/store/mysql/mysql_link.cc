@@ -10,7 +10,8 @@ namespace stayd {
 using State = BackupLink::State;
 
 Result<bool> MysqlLink::start(const BackupOperation& operation) {
-  Result<std::unique_ptr<mysql::Task>> task = mysql::make_task(operation, session(), limits_);
+  Result<std::unique_ptr<mysql::Task>> task =
+      mysql::make_task(operation, session(), values_, limits_);
   if (!task) return task.error();
   task_ = std::move(*task);
   std::vector<mysql::Rows> none;
@@ -39,7 +40,8 @@ State MysqlLink::advance() {
 
 State MysqlLink::run(State state) {
   while (state == State::done) {
-    if (doing_ == Doing::undo) return end();
+    // What could not be undone goes with the connection: nobody may find it inside a transaction.
+    if (doing_ == Doing::undo) return exchange_->error() ? State::lost : end();
     if (const auto& error = exchange_->error()) {
       state = give_up(*error);
     } else if (doing_ == Doing::task) {
@@ -54,7 +56,7 @@ State MysqlLink::run(State state) {
 
 State MysqlLink::next_packet() {
   Result<std::optional<std::string>> next = task_->next(exchange_->results());
-  if (!next) return give_up({.error = next.error()});
+  if (!next) return give_up({.error = next.error(), .read_only = task_->read_only});
   return *next ? exchange_->start(std::move(**next)) : end();
 }
 

@@ -16,7 +16,9 @@ namespace stayd {
 class MysqlLink final : public BackupLink {
  public:
   MysqlLink(std::unique_ptr<mysql::Exchange> exchange, BackupSession session, mysql::Limits limits)
-      : BackupLink(std::move(session)), exchange_(std::move(exchange)), limits_(limits) {}
+      : BackupLink(std::move(session)), exchange_(std::move(exchange)), limits_(limits) {
+    values_.set_ring(this->session().ring);
+  }
 
   int fd() const override { return exchange_->fd(); }
   // What has ended within its start is asked for at once.
@@ -42,6 +44,7 @@ class MysqlLink final : public BackupLink {
 
   const std::unique_ptr<mysql::Exchange> exchange_;
   const mysql::Limits limits_;
+  ValueCodec values_;  // of all its tasks, in front of which it stands
   std::unique_ptr<mysql::Task> task_;
   Doing doing_ = Doing::nothing;
   std::optional<SqlError> error_;

@@ -39,7 +39,7 @@ class OnePacket : public Task {
 
  protected:
   explicit OnePacket(Limits limits) : limits_(limits) {}
-  virtual std::string statement() const = 0;
+  virtual std::string statement() = 0;
   virtual void take(std::vector<Rows>& results) = 0;
 
  private:
@@ -49,21 +49,24 @@ class OnePacket : public Task {
 
 class ReadTask final : public OnePacket {
  public:
-  ReadTask(const ReadRequest& request, const BackupSession& session, Limits limits)
-      : OnePacket(limits), keys_(request.keys) {
-    values_.set_ring(session.ring);
-  }
+  ReadTask(const ReadRequest& request, ValueCodec& values, Limits limits)
+      : OnePacket(limits), keys_(request.keys), values_(values) {}
 
   Result<BackupResult> finish() override {
-    Result<std::vector<BackupRow>> rows = rows_in_order(keys_, found_, beyond_);
+    Result<std::vector<BackupRow>> rows =
+        rows_in_order(keys_, std::move(found_), repeats_, beyond_);
     if (!rows) return rows.error();
     return BackupResult(std::move(*rows));
   }
 
  private:
-  std::string statement() const override {
-    const std::string keys = key_list(keys_);
-    if (keys_.size() <= 1) {
+  std::string statement() override {
+    std::vector<FullKey> sorted = keys_;
+    std::ranges::sort(sorted);
+    sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+    repeats_ = sorted.size() < keys_.size();
+    const std::string keys = key_list(sorted);
+    if (sorted.size() <= 1) {
       return fmt::format("SELECT {}, r.value, 0 FROM stayd_rows r WHERE r.row_key IN {}",
                          kHeaderColumns, keys);
     }
@@ -85,21 +88,21 @@ class ReadTask final : public OnePacket {
   }
 
   const std::vector<FullKey>& keys_;
-  ValueCodec values_;
+  ValueCodec& values_;
   std::map<FullKey, BackupRow> found_;
-  bool beyond_ = false;
+  bool beyond_ = false, repeats_ = false;  // a key is named again
 };
 
 class FeedTask final : public OnePacket {
  public:
-  FeedTask(const FeedRequest& request, const BackupSession& session, Limits limits)
+  FeedTask(const FeedRequest& request, const BackupSession& session, ValueCodec& values,
+           Limits limits)
       : OnePacket(limits),
-        writable_(session.writable),
-        limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)) {
+        limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)),
+        values_(values) {
     auto position = parse_cursor(request.after);
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
-    values_.set_ring(session.ring);
   }
 
   Result<BackupResult> finish() override {
@@ -107,7 +110,7 @@ class FeedTask final : public OnePacket {
     if (from_.change > last_change_) again = FeedCursor();
     if (again) return BackupResult(FeedPage());
     page_.more = page_.rows.size() > limit_ || bytes_ >= kMaxBackupBytes;
-    if (page_.more || !writable_) page_.hosts.reset();
+    if (page_.more || read_only_) page_.hosts.reset();
     if (page_.rows.size() > limit_) page_.rows.pop_back();
     CursorPosition next{from_.epoch, last_change_, std::nullopt};
     if (page_.more) {
@@ -125,8 +128,11 @@ class FeedTask final : public OnePacket {
  private:
   // Each statement sees what is committed when it begins: the hosts first, so that the rows lack
   // nothing that an entry speaks of, and no change after the last one that we call complete.
-  std::string statement() const override {
-    return fmt::format("{}; SELECT last_change FROM stayd_meta; {}", hosts(), row_statement());
+  // Whether it is a standby is asked each time: it may have taken over since this connection was
+  // opened.
+  std::string statement() override {
+    return fmt::format("{}; SELECT last_change, @@global.read_only FROM stayd_meta; {}", hosts(),
+                       row_statement());
   }
 
   std::string row_statement() const {
@@ -136,7 +142,8 @@ class FeedTask final : public OnePacket {
                           from_.change, quoted(*from_.key));
     }
     return fmt::format(
-        "SELECT {0}, r.value FROM (SELECT p.row_key, {1} FROM (SELECT q.row_key, q.change_no, "
+        "SELECT {0}, r.value, b.bytes_before + r.value_bytes FROM (SELECT p.row_key, {1} FROM "
+        "(SELECT q.row_key, q.change_no, "
         "q.value_bytes FROM stayd_rows q FORCE INDEX (stayd_rows_change) WHERE {2} "
         "ORDER BY q.change_no, q.row_key LIMIT {3}) p) b STRAIGHT_JOIN stayd_rows r "
         "ON r.row_key = b.row_key WHERE b.bytes_before < {4} ORDER BY r.change_no, r.row_key",
@@ -150,20 +157,23 @@ class FeedTask final : public OnePacket {
       hosts.clock_ms = rows.number<std::int64_t>(6);
       if (!rows.is_null(0)) hosts.hosts.push_back(host_of(rows));
     }
-    if (results.at(1).next()) last_change_ = results[1].number<std::uint64_t>(0);
+    if (Rows& meta = results.at(1); meta.next()) {
+      last_change_ = meta.number<std::uint64_t>(0);
+      read_only_ = is_on(meta.bytes(1));
+    }
     for (Rows& rows = results.at(2); rows.next();) {
       page_.rows.push_back(row_of(rows, values_));
-      bytes_ += rows.bytes(kHeaderColumnCount).size();
+      bytes_ = rows.number<std::uint64_t>(kBeyond);  // as the server counts, which has cut there
     }
   }
 
-  const bool writable_;
   const std::size_t limit_;
-  ValueCodec values_;
+  ValueCodec& values_;
   CursorPosition from_;
   std::uint64_t last_change_ = 0;
   std::size_t bytes_ = 0;
   FeedPage page_;
+  bool read_only_ = true;
 };
 
 }  // namespace
@@ -178,15 +188,16 @@ std::optional<Error> check_packet(const std::string& packet, Limits limits) {
 }
 
 Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
-                                        const BackupSession& session, Limits limits) {
+                                        const BackupSession& session, ValueCodec& values,
+                                        Limits limits) {
   if (const auto* write = std::get_if<WriteRequest>(&operation.request)) {
-    return make_write_task(write->batch, session, limits);
+    return make_write_task(write->batch, values, limits);
   }
   if (const auto* read = std::get_if<ReadRequest>(&operation.request)) {
-    return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, session, limits));
+    return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, values, limits));
   }
   const auto& feed = std::get<FeedRequest>(operation.request);
-  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session, limits));
+  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session, values, limits));
 }
 
 }  // namespace stayd::mysql

@@ -39,6 +39,10 @@ std::string key_list(std::vector<FullKey> keys) {
   return out + ")";
 }
 
+bool is_on(std::string_view variable) {
+  return !variable.empty() && variable != "OFF" && variable != "0";
+}
+
 #define STAYD_CLOCK_MS "CAST(FLOOR(UNIX_TIMESTAMP(SYSDATE(6)) * 1000) AS SIGNED)"
 const char* const kClockMs = STAYD_CLOCK_MS;
 

@@ -48,6 +48,7 @@ inline constexpr int kMaxPauseSeconds = 2;
 // read-only.
 extern const char* const kBegin;
 inline constexpr std::size_t kBeginResults = 3;
+bool is_on(std::string_view variable);
 extern const char* const kCommit;
 extern const char* const kUndo;
 

@@ -9,6 +9,7 @@
 
 #include "store/backup/link.h"
 #include "store/mysql/exchange.h"
+#include "store/value_codec.h"
 
 namespace stayd::mysql {
 
@@ -26,15 +27,18 @@ class Task {
   virtual Result<BackupResult> finish() = 0;
   // What it has begun must be undone if it is given up.
   virtual bool in_transaction() const { return false; }
+  // An error of next() was that the server is read-only.
+  bool read_only = false;
   // Set by finish(): the operation is to be done again with this.
   std::optional<FeedCursor> again;
 };
 
-// `operation` outlives the task. Errors: limit.
-Result<std::unique_ptr<Task>> make_write_task(const BackupBatch& batch,
-                                              const BackupSession& session, Limits limits);
+// `operation` and `values` outlive the task. Errors: limit.
+Result<std::unique_ptr<Task>> make_write_task(const BackupBatch& batch, ValueCodec& values,
+                                              Limits limits);
 Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
-                                        const BackupSession& session, Limits limits);
+                                        const BackupSession& session, ValueCodec& values,
+                                        Limits limits);
 
 // limit: it is larger than the server takes.
 std::optional<Error> check_packet(const std::string& packet, Limits limits);

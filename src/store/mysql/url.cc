@@ -92,7 +92,8 @@ Result<void> set_option(Target& out, std::string_view text) {
   if (name == "ssl-cert") return set(out.certificate, value);
   if (name == "ssl-key") return set(out.key, value);
   if (name == "socket") return set(out.socket, value);
-  return wrong(fmt::format("there is no option \"{}\"", name));
+  // It is not shown: a piece of a password may have come to stand here.
+  return wrong("an option is none of these options: ssl-mode, ssl-ca, ssl-cert, ssl-key, socket");
 }
 
 Result<void> set_options(Target& out, std::string_view text) {
@@ -113,6 +114,13 @@ Result<Target> parse_url(std::string_view text) {
   if (!is_url(text)) return wrong("it begins with neither \"mysql://\" nor \"mariadb://\"");
   text.remove_prefix(text.find("//") + 2);
   Target out;
+  // Of whatever else a password holds, nothing ends it.
+  const std::size_t at = text.rfind('@');
+  if (at != std::string_view::npos) {
+    const Result<void> user = set_user(out, text.substr(0, at));
+    if (!user) return user.error();
+    text.remove_prefix(at + 1);
+  }
   const std::size_t question = text.find('?');
   if (question != std::string_view::npos) {
     const Result<void> options = set_options(out, text.substr(question + 1));
@@ -125,11 +133,8 @@ Result<Target> parse_url(std::string_view text) {
     return wrong("it names no database");
   const Result<void> database = set(out.database, path);
   if (!database) return database.error();
-  std::string_view host = authority;
-  const Result<void> user = set_user(out, take_until(host, '@'));
-  if (!user) return user.error();
-  if (!host.empty()) {
-    const Result<void> there = set_host(out, host);
+  if (!authority.empty()) {
+    const Result<void> there = set_host(out, authority);
     if (!there) return there.error();
   }
   if (out.host.empty() == out.socket.empty()) return wrong("it names either a host or a socket");

@@ -3,9 +3,11 @@
 //   mysql://user:password@host:port/database?ssl-mode=...&ssl-ca=...&ssl-cert=...&ssl-key=...
 //   mysql://user@/database?socket=/run/mysqld/mysqld.sock
 //
-// `mariadb://` means the same. %XX stands for a byte. ssl-mode: `required`, which is the default
-// over TCP (encrypted, whoever the server is), `verify_identity` (and it must be the host, by
-// ssl-ca or the system's authorities), `disabled`. By socket there is no TLS.
+// `mariadb://` means the same. %XX stands for a byte. The last "@" ends the password, so that one
+// that holds an "@", "/" or "?" may stand as it is; an "@" behind it is written %40. ssl-mode:
+// `required`, which is the default over TCP (encrypted, whoever the server is), `verify_identity`
+// (and it must be the host, by ssl-ca or the system's authorities), `disabled`. By socket there is
+// no TLS.
 #pragma once
 
 #include <cstdint>

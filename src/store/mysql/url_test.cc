@@ -40,6 +40,24 @@ TEST(MysqlUrl, HasDefaults) {
   EXPECT_EQ(parse_url("mysql://[fe80::2]/d")->port, 3306);
 }
 
+// A password that was pasted as it is: the last "@" ends it.
+TEST(MysqlUrl, APasswordMayHoldWhatEndsOtherParts) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"mysql://u:pa?ss@h/d?ssl-mode=disabled", "pa?ss"},
+      {"mysql://u:p@ss@h/d", "p@ss"},
+      {"mysql://u:p/ss@h/d", "p/ss"},
+      {"mysql://u:a:b@h/d", "a:b"},
+  };
+  for (const auto& [url, password] : cases) {
+    const auto target = parse_url(url);
+    ASSERT_TRUE(target) << url << ": " << target.error().message;
+    EXPECT_EQ(target->password, password);
+    EXPECT_EQ(target->user, "u");
+    EXPECT_EQ(target->host, "h");
+    EXPECT_EQ(target->database, "d");
+  }
+}
+
 TEST(MysqlUrl, WhatIsWrongIsSaidWithoutThePassword) {
   const std::pair<const char*, const char*> cases[] = {
       {"postgresql://u@h/d", "neither \"mysql://\" nor \"mariadb://\""},
@@ -52,8 +70,14 @@ TEST(MysqlUrl, WhatIsWrongIsSaidWithoutThePassword) {
       {"mysql://u:secret@[::1/d", "without an address"},
       {"mysql://u:secret@[::1]x/d", "neither \":PORT\" nor"},
       {"mysql://u:secret@h/d?ssl-mode=prefer", "ssl-mode is"},
-      {"mysql://u:secret@h/d?charset=utf8", "no option \"charset\""},
+      {"mysql://u:secret@h/d?charset=utf8", "of these options: ssl-mode"},
       {"mysql://u:secret%2@h/d", "two hexadecimal digits"},
+      // Not written as they should be, and for that no reason to be shown.
+      {"mysql://u:se?secret@h:0/d", "the port is no number"},
+      {"mysql://u:se?secret@h", "names no database"},
+      {"mysql://u:p@secret:1@h:0/d", "the port is no number"},
+      {"mysql://u:se/secret=1@h", "names no database"},
+      {"mysql://u@h/d?secret=1", "of these options: ssl-mode"},
       {"mysql://u:secret@h/d%00", "two hexadecimal digits"},
   };
   for (const auto& [url, message] : cases) {

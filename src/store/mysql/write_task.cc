@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "store/backup/apply_write.h"
+#include "store/backup/stored_value.h"
 #include "store/mysql/row_result.h"
 #include "store/mysql/statements.h"
 #include "store/mysql/task.h"
@@ -33,10 +34,28 @@ constexpr std::size_t kPacketBytes = 4 << 20;
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+// Without the value, which its literal stands for.
+BackupWrite head_of(const BackupWrite& write) {
+  const BackupRow& row = write.row;
+  BackupWrite out{write.kind, {}, write.expected};
+  out.row.incarnation = row.incarnation;
+  out.row.state = row.state;
+  out.row.hlc = row.hlc;
+  out.row.origin = row.origin;
+  out.row.touched_hlc = row.touched_hlc;
+  out.row.record.expires_at_ms = row.record.expires_at_ms;
+  out.row.created_at_ms = row.created_at_ms;
+  out.row.tomb_until_ms = row.tomb_until_ms;
+  out.row.through_redis = row.through_redis;
+  return out;
+}
+
 // A key of the batch: the row as the writes so far have made it.
 struct Held {
   BackupRow row;
   bool value_there = false;        // the value is the one in the database
+  std::size_t bytes_there = 0;     // ... and so long
+  bool wanted = false;             // ... and is to be shown
   std::size_t value_from = kNone;  // ... or the one of this write
   bool changed = false;
 };
@@ -50,24 +69,31 @@ class Packets {
     const std::size_t most = std::min(limits_.max_packet, kPacketBytes);
     const bool fits = !all_.empty() && all_.back().size() + statement.size() + 8 < most;
     if (!fits) all_.emplace_back();
-    if (!all_.back().empty()) all_.back() += "; ";
+    if (all_.back().empty()) {
+      all_.back() = std::move(statement);
+      return;
+    }
+    all_.back() += "; ";
     all_.back() += statement;
   }
-  // A row of `head` VALUES (row), (row) `tail`, which end() closes.
-  void add_row(const char* head, const char* tail, const std::string& row) {
+  // A row of `head` VALUES (columns,value), (columns,value) `tail`, which end_rows() closes.
+  void add_row(const char* head, const char* tail, std::string_view columns,
+               std::string_view value) {
     const std::size_t most = std::min(limits_.max_packet, kPacketBytes);
-    if (rows_.empty() || rows_.size() + row.size() + std::string_view(tail).size() + 8 > most) {
-      end_rows(tail);
-      rows_ = head;
-      rows_ += row;
-    } else {
-      rows_ += ',';
-      rows_ += row;
-    }
+    const std::size_t more = columns.size() + value.size() + std::string_view(tail).size() + 8;
+    const bool fits = !rows_.empty() && rows_.size() + more <= most;
+    if (!fits) end_rows(tail);
+    rows_ += fits ? "," : head;
+    rows_ += '(';
+    rows_ += columns;
+    rows_ += ',';
+    rows_ += value;
+    rows_ += ')';
   }
   void end_rows(const char* tail) {
-    if (!rows_.empty()) add(rows_ + tail);
-    rows_.clear();
+    if (rows_.empty()) return;
+    rows_ += tail;
+    add(std::exchange(rows_, {}));
   }
   std::vector<std::string> take() { return std::move(all_); }
 
@@ -79,12 +105,15 @@ class Packets {
 
 class WriteTask final : public Task {
  public:
-  WriteTask(const BackupBatch& batch, const BackupSession& session, Limits limits)
-      : batch_(batch), writes_(batch.writes), limits_(limits), results_(batch.writes.size()) {
-    values_.set_ring(session.ring);
-  }
+  WriteTask(const BackupBatch& batch, ValueCodec& values, Limits limits)
+      : batch_(batch),
+        writes_(batch.writes),
+        limits_(limits),
+        values_(values),
+        results_(batch.writes.size()) {}
 
-  // Values become SQL before the transaction begins, which holds up everybody else's.
+  // Values become SQL before the transaction begins, which holds up everybody else's: in it each is
+  // copied once more, into its packet.
   Result<void> build() {
     std::size_t bytes = 0;
     for (const BackupWrite& write : writes_) {
@@ -96,10 +125,10 @@ class WriteTask final : public Task {
       literals_.back().sql = quoted(value);
       // With the rest of its statement.
       if (literals_.back().sql.size() + 2 * write.row.key.size() + 2048 >= limits_.max_packet) {
-        return make_error(Errc::limit,
-                          fmt::format("backup: a value of {} bytes, of which a statement is made, "
-                                      "and the server's max_allowed_packet is {}: raise it",
-                                      value.size(), limits_.max_packet));
+        return make_error(
+            Errc::limit, fmt::format("backup: row {}: a value of {} bytes, of which a statement is "
+                                     "made, and the server's max_allowed_packet is {}: raise it",
+                                     literals_.size() - 1, value.size(), limits_.max_packet));
       }
     }
     if (bytes <= kMaxBackupBytes) return {};
@@ -131,8 +160,8 @@ class WriteTask final : public Task {
     std::string sql = kBegin;
     if (!writes_.empty()) {
       sql += fmt::format(
-          "; SELECT {} FROM stayd_rows r FORCE INDEX (PRIMARY) WHERE r.row_key IN {} "
-          "FOR UPDATE",
+          "; SELECT {}, r.value_bytes FROM stayd_rows r FORCE INDEX (PRIMARY) "
+          "WHERE r.row_key IN {} FOR UPDATE",
           kHeaderColumns, key_list(keys()));
     }
     if (const auto error = check_packet(sql, limits_)) return *error;
@@ -152,7 +181,8 @@ class WriteTask final : public Task {
       return make_error(Errc::unavailable,
                         "backup: stayd_meta is empty: run \"stayd backup init\"");
     }
-    if (meta.bytes(1) != "0" && meta.bytes(1) != "OFF") {  // some users may write all the same
+    read_only = is_on(meta.bytes(1));
+    if (read_only) {  // some users may write all the same
       return make_error(Errc::unavailable, "backup: the server is read-only");
     }
     const auto change = meta.number<std::uint64_t>(0);
@@ -162,6 +192,7 @@ class WriteTask final : public Task {
         Held& held = held_[FullKey(rows.bytes(0))];
         held.row = header_of(rows);
         held.value_there = held.row.state == RowState::live;
+        held.bytes_there = rows.number<std::uint64_t>(kHeaderColumnCount);
       }
     }
     for (std::size_t i = 0; i < writes_.size(); ++i) apply(i, change);
@@ -173,15 +204,17 @@ class WriteTask final : public Task {
   void apply(std::size_t index, std::uint64_t change) {
     const BackupWrite& write = writes_[index];
     Held& held = held_.at(write.row.key);
-    AppliedWrite applied = apply_write(held.row, write);
+    AppliedWrite applied = apply_write(held.row, head_of(write));
     BackupWritten& out = results_[index];
     out.outcome = applied.outcome;
     out.incarnation = applied.row.incarnation;
     if (applied.outcome != BackupOutcome::applied) {
       all_applied_ = false;
-      if (held.value_there) wanted_.push_back(index);
       out.change = applied.row.change;
       out.current = std::move(applied.row);
+      if (held.value_there) want_value(held, index);
+      const bool earlier = held.value_from != kNone && out.current.state == RowState::live;
+      if (earlier) out.current.record.value = writes_[held.value_from].row.record.value;
       return;
     }
     held.row = std::move(applied.row);
@@ -191,6 +224,16 @@ class WriteTask final : public Task {
     if (write.kind == BackupWrite::Kind::touch) return;
     held.value_there = false;
     held.value_from = index;
+  }
+
+  void want_value(Held& held, std::size_t index) {
+    if (!held.wanted && wanted_bytes_ >= kMaxBackupBytes) {
+      results_[index].current.unreadable = kLeftOut;
+      return;
+    }
+    if (!held.wanted) wanted_bytes_ += held.bytes_there;
+    held.wanted = true;
+    wanted_.push_back(index);
   }
 
   void make_packets(std::uint64_t change) {
@@ -210,7 +253,8 @@ class WriteTask final : public Task {
     for (const bool touches : {false, true}) {
       for (const auto& [key, held] : held_) {
         if (!held.changed || touches != (held.value_from == kNone)) continue;
-        packets.add_row(kInsert, touches ? kTouch : kReplace, values_of(held));
+        packets.add_row(kInsert, touches ? kTouch : kReplace, columns_of(held),
+                        literal_of(held).sql);
         any = true;
       }
       packets.end_rows(touches ? kTouch : kReplace);
@@ -245,14 +289,18 @@ class WriteTask final : public Task {
     }
   }
 
-  std::string values_of(const Held& held) const {
-    const BackupRow& row = held.row;
+  const Literal& literal_of(const Held& held) const {
     static const Literal null;
-    const Literal& value = held.value_from == kNone ? null : literals_[held.value_from];
-    return fmt::format("({},{},{},{},{},{},{},{},{},{},{},{},{})", quoted(row.key), row.incarnation,
+    return held.value_from == kNone ? null : literals_[held.value_from];
+  }
+
+  // All but the value.
+  std::string columns_of(const Held& held) const {
+    const BackupRow& row = held.row;
+    return fmt::format("{},{},{},{},{},{},{},{},{},{},{},{}", quoted(row.key), row.incarnation,
                        static_cast<int>(row.state), row.through_redis ? 1 : 0, row.hlc,
                        row.touched_hlc, row.record.expires_at_ms, row.created_at_ms,
-                       row.tomb_until_ms, row.change, row.origin, value.bytes, value.sql);
+                       row.tomb_until_ms, row.change, row.origin, literal_of(held).bytes);
   }
 
   // What decides comes last: the assignments see each other.
@@ -272,10 +320,11 @@ class WriteTask final : public Task {
   const BackupBatch& batch_;
   const std::vector<BackupWrite>& writes_;
   const Limits limits_;
-  ValueCodec values_;
+  ValueCodec& values_;
   std::vector<Literal> literals_;    // of each write
   std::map<FullKey, Held> held_;     // by key: everybody writes in that order
   std::vector<std::size_t> wanted_;  // writes whose `current` needs the value that is there
+  std::size_t wanted_bytes_ = 0;
   std::vector<BackupWritten> results_;
   std::vector<std::string> packets_;
   std::size_t sent_ = 0;
@@ -284,9 +333,9 @@ class WriteTask final : public Task {
 
 }  // namespace
 
-Result<std::unique_ptr<Task>> make_write_task(const BackupBatch& batch,
-                                              const BackupSession& session, Limits limits) {
-  auto task = std::make_unique<WriteTask>(batch, session, limits);
+Result<std::unique_ptr<Task>> make_write_task(const BackupBatch& batch, ValueCodec& values,
+                                              Limits limits) {
+  auto task = std::make_unique<WriteTask>(batch, values, limits);
   const Result<void> built = task->build();
   if (!built) return built.error();
   return std::unique_ptr<Task>(std::move(task));

@@ -105,12 +105,12 @@ Result<std::optional<BackupRow>> PostgresAdmin::get(const FullKey& key) {
   return std::optional<BackupRow>(row_of(found->get(), 0, values));
 }
 
-Result<std::int64_t> PostgresAdmin::purge(std::int64_t wall_ms) {
+Result<std::int64_t> PostgresAdmin::purge() {
   const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
   // What somebody is writing just now is left for the next time.
-  Params params = with(wall_ms);
-  params.add_int8(wall_ms - kPurgeExpiredMs);
+  Params params = with(seen->clock_ms);
+  params.add_int8(seen->clock_ms - kPurgeExpiredMs);
   params.add_int8(kPurgeBatch);
   params.add_int8(kPurgeHostMs);
   const Result<PgResult> purged = connection_.exec(

@@ -18,7 +18,7 @@ class PostgresAdmin final : public BackupAdmin {
   Result<Made> init() override;
   Result<Stats> stats(std::int64_t wall_ms) override;
   Result<std::optional<BackupRow>> get(const FullKey& key) override;
-  Result<std::int64_t> purge(std::int64_t wall_ms) override;
+  Result<std::int64_t> purge() override;
 
  private:
   Result<BackupSession> session();

@@ -108,20 +108,27 @@ Result<BackupSession> BlockingConnection::set_up() {
   return session;
 }
 
-Result<std::string> BlockingConnection::ring_bytes() {
+Result<std::optional<std::string>> BlockingConnection::ring_bytes() {
   const Result<PgResult> there = exec("SELECT to_regclass('stayd.keys') IS NOT NULL");
   if (!there) return there.error();
-  if (PQgetvalue(there->get(), 0, 0)[0] != 't') return std::string();
+  if (PQgetvalue(there->get(), 0, 0)[0] != 't') return std::optional<std::string>();
   const Result<PgResult> found = exec("SELECT ring FROM stayd.keys", Params());
   if (!found) return found.error();
-  if (PQntuples(found->get()) == 0) return std::string();
-  return std::string(bytes_at(found->get(), 0, 0));
+  if (PQntuples(found->get()) == 0) return std::optional(std::string());
+  return std::optional(std::string(bytes_at(found->get(), 0, 0)));
 }
 
 Result<std::shared_ptr<const KeyRing>> BlockingConnection::ring() {
-  const Result<std::string> bytes = ring_bytes();
+  const Result<std::optional<std::string>> bytes = ring_bytes();
   if (!bytes) return bytes.error();
-  return open_backup_ring(*bytes, options_.master_keys);
+  // It is made and filled in one transaction: somebody has emptied it, or restored it without rows.
+  if (*bytes && (*bytes)->empty()) {
+    return make_error(
+        Errc::invalid,
+        "backup: stayd.keys is empty, its row has been lost: put it back from a dump, "
+        "or drop the table if nothing was ever encrypted");
+  }
+  return open_backup_ring(bytes->value_or(""), options_.master_keys);
 }
 
 Result<void> BlockingConnection::make_ring() {
@@ -129,9 +136,9 @@ Result<void> BlockingConnection::make_ring() {
       "CREATE TABLE IF NOT EXISTS stayd.keys (one boolean PRIMARY KEY DEFAULT true CHECK (one), "
       "ring bytea NOT NULL)");
   if (!table) return table.error();
-  const Result<std::string> bytes = ring_bytes();
+  const Result<std::optional<std::string>> bytes = ring_bytes();
   if (!bytes) return bytes.error();
-  Result<std::optional<std::string>> next = wrap_backup_ring(*bytes, options_.master_keys);
+  auto next = wrap_backup_ring(bytes->value_or(""), options_.master_keys);
   if (!next) return next.error();
   if (!*next) return {};
   Params params;

@@ -5,6 +5,7 @@
 #include <libpq-fe.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -51,7 +52,8 @@ class BlockingConnection {
   Result<void> wait(short events);
   Result<BackupSession> look();
   Result<void> prepare();
-  Result<std::string> ring_bytes();  // empty: there is none
+  // nullopt: there is no table for it; empty: nothing in it.
+  Result<std::optional<std::string>> ring_bytes();
   Error failed(const PGresult* result) const;
 
   const BackupOptions& options_;

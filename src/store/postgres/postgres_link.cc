@@ -30,14 +30,14 @@ class HintTask final : public Task {
 }  // namespace
 
 Result<bool> PostgresLink::start(const BackupOperation& operation) {
-  Result<std::unique_ptr<Task>> task = make_task(operation, session());
+  Result<std::unique_ptr<Task>> task = make_task(operation, session(), values_);
   if (!task) return task.error();
   return begin(std::move(*task));
 }
 
 bool PostgresLink::start_look() {
   // A standby tells nobody.
-  const bool listen = !listens_ && session().writable;
+  const bool listen = !listens_ && writable_;
   listens_ |= listen;
   hinted_ |= listen;  // what others were told of before, this one was not
   return begin(std::make_unique<LookTask>(listen));
@@ -58,7 +58,9 @@ std::optional<SqlError> PostgresLink::error() const {
 }
 
 Result<BackupSession> PostgresLink::looked() {
-  return static_cast<LookTask&>(*task_).session;
+  Result<BackupSession> session = static_cast<LookTask&>(*task_).session;
+  if (session) writable_ = session->writable;
+  return session;
 }
 
 bool PostgresLink::take_hint() {

@@ -14,7 +14,11 @@ namespace stayd {
 class PostgresLink final : public BackupLink {
  public:
   PostgresLink(PgConnection connection, BackupSession session)
-      : BackupLink(std::move(session)), pipeline_(std::move(connection)) {}
+      : BackupLink(std::move(session)),
+        pipeline_(std::move(connection)),
+        writable_(this->session().writable) {
+    values_.set_ring(this->session().ring);
+  }
 
   int fd() const override { return pipeline_.fd(); }
   bool wants_to_write() const override { return pipeline_.wants_to_write(); }
@@ -34,7 +38,9 @@ class PostgresLink final : public BackupLink {
   bool begin(std::unique_ptr<Task> task);
 
   Pipeline pipeline_;
+  ValueCodec values_;  // of all its tasks, in front of which it stands
   std::unique_ptr<Task> task_;
+  bool writable_;  // when it was looked last
   bool listens_ = false;
   bool hinted_ = false;
 };

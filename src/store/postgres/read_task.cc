@@ -14,11 +14,12 @@ namespace {
 
 class ReadTask final : public Task {
  public:
-  ReadTask(const ReadRequest& operation, const BackupSession& session) : keys_(operation.keys) {
-    values_.set_ring(session.ring);
+  ReadTask(const ReadRequest& operation, ValueCodec& values)
+      : keys_(operation.keys), values_(values) {
     std::vector<std::string_view> sorted(keys_.begin(), keys_.end());
     std::ranges::sort(sorted);
     sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+    repeats_ = sorted.size() < keys_.size();
     ArrayParam keys(ArrayParam::Type::bytea);
     for (const std::string_view key : sorted) keys.add_bytes(key);
     Params params;
@@ -37,27 +38,28 @@ class ReadTask final : public Task {
   }
 
   Result<BackupResult> finish() override {
-    Result<std::vector<BackupRow>> rows = rows_in_order(keys_, found_, beyond_);
+    Result<std::vector<BackupRow>> rows =
+        rows_in_order(keys_, std::move(found_), repeats_, beyond_);
     if (!rows) return rows.error();
     return BackupResult(std::move(*rows));
   }
 
  private:
   const std::vector<FullKey>& keys_;
-  ValueCodec values_;
+  ValueCodec& values_;
   std::map<FullKey, BackupRow> found_;
-  bool beyond_ = false;
+  bool beyond_ = false, repeats_ = false;  // a key is named again
 };
 
 class FeedTask final : public Task {
  public:
-  FeedTask(const FeedRequest& operation, const BackupSession& session)
+  FeedTask(const FeedRequest& operation, const BackupSession& session, ValueCodec& values)
       : era_base_(static_cast<std::uint64_t>(session.era_base)),
-        limit_(std::clamp<std::size_t>(operation.limit, 1, 100'000)) {
+        limit_(std::clamp<std::size_t>(operation.limit, 1, 100'000)),
+        values_(values) {
     auto position = parse_cursor(operation.after);
     if (position && position->epoch == session.epoch) from_ = std::move(*position);
     from_.epoch = session.epoch;
-    values_.set_ring(session.ring);
     // In a snapshot of its own, before that of the rows: so the rows lack nothing that an entry
     // speaks of.
     if (!from_.target) {
@@ -154,7 +156,7 @@ class FeedTask final : public Task {
 
   const std::uint64_t era_base_;
   const std::size_t limit_;
-  ValueCodec values_;
+  ValueCodec& values_;
   CursorPosition from_;
   std::string snapshot_;
   std::size_t bytes_ = 0;
@@ -164,15 +166,15 @@ class FeedTask final : public Task {
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
-                                        const BackupSession& session) {
+                                        const BackupSession& session, ValueCodec& values) {
   if (const auto* write = std::get_if<WriteRequest>(&operation.request)) {
-    return make_write_task(*write, session);
+    return make_write_task(*write, session, values);
   }
   if (const auto* read = std::get_if<ReadRequest>(&operation.request)) {
-    return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, session));
+    return std::unique_ptr<Task>(std::make_unique<ReadTask>(*read, values));
   }
   const auto& feed = std::get<FeedRequest>(operation.request);
-  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session));
+  return std::unique_ptr<Task>(std::make_unique<FeedTask>(feed, session, values));
 }
 
 }  // namespace stayd

@@ -181,12 +181,26 @@ std::string change() {
       set, since, joined, kChange, replaces("w"), kWritten);
 }
 
-// Within the writing transaction: the rows of the batch that it has not written; $3: all the same.
-std::string unwritten() {
+// Rows of `from`. Values beyond `limit` bytes in all are left out (but not the first), and the last
+// column says so.
+std::string rows_within(const char* limit, const std::string& from) {
   return fmt::format(
-      "SELECT {} FROM unnest($2::bytea[]) AS w(key) JOIN stayd.rows r USING (key) "
-      "WHERE $3::boolean OR r.change <> {}",
-      kRowColumns, kChange);
+      "SELECT r.key, r.incarnation, r.state, r.through_redis, r.hlc, r.touched_hlc, "
+      "r.expires_at_ms, "
+      "r.created_at_ms, r.tomb_until_ms, r.change, r.origin, "
+      "CASE WHEN NOT r.beyond THEN r.value END, r.beyond FROM (SELECT r.*, "
+      "sum(coalesce(octet_length(r.value), 0)) OVER (ORDER BY r.key ROWS UNBOUNDED PRECEDING) "
+      "- coalesce(octet_length(r.value), 0) >= {} AS beyond FROM {}) r",
+      limit, from);
+}
+
+// Within the writing transaction: the rows of the batch that it has not written; $3: all the same;
+// values of $4 bytes.
+std::string unwritten() {
+  return rows_within("$4::bigint",
+                     fmt::format("unnest($2::bytea[]) AS w(key) JOIN stayd.rows r USING (key) "
+                                 "WHERE $3::boolean OR r.change <> {}",
+                                 kChange));
 }
 
 // The last of a batch that is to be written together: an error, which undoes it, unless all $3 keys
@@ -219,16 +233,8 @@ std::string hosts() {
       kHostColumns, kClockMs);
 }
 
-// Values beyond $2 bytes in all are left out (but not the first), and the last column says so.
 std::string read() {
-  return fmt::format(
-      "SELECT r.key, r.incarnation, r.state, r.through_redis, r.hlc, r.touched_hlc, "
-      "r.expires_at_ms, "
-      "r.created_at_ms, r.tomb_until_ms, r.change, r.origin, "
-      "CASE WHEN NOT r.beyond THEN r.value END, r.beyond FROM (SELECT r.*, "
-      "sum(coalesce(octet_length(r.value), 0)) OVER (ORDER BY r.key ROWS UNBOUNDED PRECEDING) "
-      "- coalesce(octet_length(r.value), 0) >= $2::bigint AS beyond "
-      "FROM stayd.rows r WHERE r.key = ANY($1::bytea[])) r");
+  return rows_within("$2::bigint", "stayd.rows r WHERE r.key = ANY($1::bytea[])");
 }
 
 // $1 changes that were under way at the last snapshot, from ($2, $3) on; all from ($4, $5) on;

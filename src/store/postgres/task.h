@@ -12,6 +12,7 @@
 #include "store/postgres/blocking_connection.h"
 #include "store/postgres/params.h"
 #include "store/postgres/sql_error.h"
+#include "store/value_codec.h"
 
 namespace stayd {
 
@@ -38,10 +39,10 @@ class Task {
   std::vector<Execution> executions_;
 };
 
-// Errors: limit. `operation` outlives the task.
+// Errors: limit. `operation` and `values` outlive the task.
 Result<std::unique_ptr<Task>> make_write_task(const WriteRequest& operation,
-                                              const BackupSession& session);
+                                              const BackupSession& session, ValueCodec& values);
 Result<std::unique_ptr<Task>> make_task(const BackupOperation& operation,
-                                        const BackupSession& session);
+                                        const BackupSession& session, ValueCodec& values);
 
 }  // namespace stayd

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "store/backup/apply_write.h"
+#include "store/backup/stored_value.h"
 #include "store/postgres/statements.h"
 #include "store/postgres/task.h"
 #include "store/record_codec.h"
@@ -97,19 +98,19 @@ class Columns {
 
 class WriteTask final : public Task {
  public:
-  WriteTask(const WriteRequest& operation, const BackupSession& session)
+  WriteTask(const WriteRequest& operation, const BackupSession& session, ValueCodec& values)
       : batch_(operation.batch),
         writes_(batch_.writes),
         era_base_(session.era_base),
+        values_(values),
         results_(writes_.size()) {
-    values_.set_ring(session.ring);
     for (BackupWritten& result : results_) result.outcome = BackupOutcome::superseded;
   }
 
   Result<void> build() {
     const std::vector<Indices> rounds = split();
     for (std::size_t i = 0; i < rounds.size(); ++i) {
-      const Result<void> added = add_round(rounds[i], i == 0);
+      const Result<void> added = add_round(rounds[i], i == 0, kMaxBackupBytes / rounds.size());
       if (!added) return added;
     }
     if (batch_.host) add_host(*batch_.host);
@@ -129,6 +130,8 @@ class WriteTask final : public Task {
         written.incarnation = static_cast<std::uint32_t>(int8_at(result, row, 2));
       } else if (written.outcome != BackupOutcome::applied) {
         written.current = row_of(result, row, values_);
+        const bool live = written.current.state == RowState::live;
+        if (live && bool_at(result, row, kRowColumnCount)) written.current.unreadable = kLeftOut;
       }
     }
   }
@@ -181,7 +184,8 @@ class WriteTask final : public Task {
     return rounds;
   }
 
-  Result<void> add_round(const Indices& round, bool first) {
+  // `shown`: so many bytes of values that are there instead.
+  Result<void> add_round(const Indices& round, bool first, std::size_t shown) {
     for (const Step step : {Step::put, Step::create, Step::change}) {
       Columns columns(values_);
       Indices of_step;
@@ -200,6 +204,7 @@ class WriteTask final : public Task {
     params.add_int8(era_base_);
     params.add(keys_of(round));
     params.add_bool(!first);
+    params.add_int8(static_cast<std::int64_t>(shown));
     add(Step::unwritten, round, std::move(params));
     return {};
   }
@@ -244,7 +249,7 @@ class WriteTask final : public Task {
   const BackupBatch& batch_;
   const std::vector<BackupWrite>& writes_;
   const std::int64_t era_base_;
-  ValueCodec values_;
+  ValueCodec& values_;
   std::vector<Part> parts_;  // beside executions_, which are more
   std::vector<BackupWritten> results_;
   std::size_t value_bytes_ = 0;
@@ -253,8 +258,8 @@ class WriteTask final : public Task {
 }  // namespace
 
 Result<std::unique_ptr<Task>> make_write_task(const WriteRequest& operation,
-                                              const BackupSession& session) {
-  auto task = std::make_unique<WriteTask>(operation, session);
+                                              const BackupSession& session, ValueCodec& values) {
+  auto task = std::make_unique<WriteTask>(operation, session, values);
   const Result<void> built = task->build();
   if (!built) return built.error();
   return std::unique_ptr<Task>(std::move(task));

@@ -8,6 +8,14 @@
 
 namespace stayd {
 
+namespace {
+
+Error too_large() {
+  return make_error(Errc::limit, "backup: too many bytes of values at once");
+}
+
+}  // namespace
+
 void MemoryBackup::run(Now now) {
   depart(now.mono_us);
   arrive(now);
@@ -90,14 +98,23 @@ void MemoryBackup::execute(Operation& operation, std::int64_t wall_ms) {
   if (!reachable()) {
     operation.error = make_error(Errc::unavailable, "backup: down");
   } else if (const auto* batch = std::get_if<BackupBatch>(&operation.request)) {
-    if (database_.read_only) {
+    std::size_t bytes = 0;
+    for (const BackupWrite& write : batch->writes) bytes += write.row.record.memory_bytes();
+    if (bytes > database_.max_bytes) {
+      operation.error = too_large();
+    } else if (database_.read_only) {
       operation.error = make_error(Errc::unavailable, "backup: takes no writes");
     } else {
       operation.result = database_.write(*batch, wall_ms);
     }
   } else if (const auto* keys = std::get_if<std::vector<FullKey>>(&operation.request)) {
     auto& rows = std::get<std::vector<BackupRow>>(operation.result);
-    for (const FullKey& key : *keys) rows.push_back(database_.read(key));
+    std::size_t bytes = 0;
+    for (const FullKey& key : *keys) {
+      rows.push_back(database_.read(key));
+      bytes += rows.back().record.memory_bytes();
+    }
+    if (bytes > database_.max_bytes && keys->size() > 1) operation.error = too_large();
   } else {
     const Page& page = std::get<Page>(operation.request);
     operation.result = database_.feed(page.after, page.limit, wall_ms);

@@ -18,6 +18,7 @@ class MemoryDatabase {
   bool down = false;       // refuses, at once
   bool frozen = false;     // answers nothing; what has arrived meanwhile is done afterwards
   bool read_only = false;  // refuses writes
+  std::size_t max_bytes = kMaxBackupBytes;  // of the values of one operation
   std::int64_t clock_offset_ms = 0;
 
   // `wall_ms` is the time, and with `clock_offset_ms` what the backup takes for it. `batch` passes
