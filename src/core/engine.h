@@ -239,6 +239,7 @@ class Engine final : public CallHandler,
   void note_making(Call& call);
   Store::RowsRead rows_of(const Call& call);
   void run_again(Call& call);
+  void owe_change(const Mutation& mutation, const RowMeta& before);
   void owe_agreed(Call& call);
 
   // --- engine_standin.cc: Redis is not asked

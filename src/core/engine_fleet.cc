@@ -34,6 +34,14 @@ void Engine::run_again(Call& call) {
   load_rows(call);
 }
 
+// Until the backup has it, the row is what it was: S stays below it, if Redis lacks that one too.
+void Engine::owe_change(const Mutation& mutation, const RowMeta& before) {
+  if (c_.fleet == nullptr) return shard_.owe(mutation.key, mutation.hlc);
+  const bool lacks = before.hlc != 0 && c_.fleet->is_own(before) &&
+                     !c_.fleet->here(mutation.key, before);
+  c_.debts.add_agreed(mutation.key, lacks ? before.hlc : mutation.hlc, mutation.hlc);
+}
+
 // The backup has what the call has written. A repair may have read the rows before that, and have
 // taken the debts for paid.
 void Engine::owe_agreed(Call& call) {

@@ -204,7 +204,7 @@ void Engine::run_standin(Call& call) {
     mutation.from_client = true;
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
-    const Hlc before = row.meta.hlc;
+    const RowMeta before = row.meta;
     const bool provisional = row.meta.provisional && row.meta.state == RowState::live &&
                              !c_.placed.contains(mutation.key);
     // A logout holds whatever Redis has, and so does what comes after it.
@@ -213,11 +213,7 @@ void Engine::run_standin(Call& call) {
                                             !adopter_.complete() && !writes_whole_value(call)));
     update_meta(row, mutation);
     forget_unwritten(call, mutation);
-    if (c_.fleet == nullptr) {
-      shard_.owe(mutation.key, mutation.hlc);
-    } else {
-      c_.debts.add_agreed(mutation.key, before == 0 ? mutation.hlc : before, mutation.hlc);
-    }
+    owe_change(mutation, before);
   }
   cap_records(call, effects);
   if (logout) ++c_.counters.logouts;

@@ -1,6 +1,7 @@
 #include "core/fleet_view.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
@@ -104,7 +105,7 @@ bool FleetView::all_shipped_since(std::int64_t mono_us) const {
 void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) {
   events_.on_foreign_row(key);
   pending_.erase(key);
-  if (trust_ == Trust::out) return;
+  if (trust_ == Trust::out || theirs.origin == store_.origin()) return;
   const bool is_here =
       is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))] : here(key, theirs);
   if (is_here) return;
@@ -116,6 +117,8 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool throu
 }
 
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
+  const auto beat = beats_.find({host_of(row.origin), db_of(key)});
+  fprintf(stderr, "%ld OWE by %lx %s row %lu of %lx own %d through? pos %lu changed %ld ago own_ %lu\n", c_.now.mono_us/1000, store_.origin() >> 44, std::string(key_of(key)).c_str(), row.hlc, row.origin >> 44, is_own(row), beat == beats_.end() ? 0 : beat->second.position, beat == beats_.end() ? -1 : c_.now.mono_us - beat->second.changed_us, own_[0]);
   c_.debts.add_foreign(key, row.hlc);
 }
 
