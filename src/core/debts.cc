@@ -1,3 +1,4 @@
+#include <cstdio>
 #include "core/debts.h"
 
 #include <algorithm>
@@ -25,6 +26,7 @@ void Debts::add_agreed(const FullKey& key, Hlc hlc, Hlc now) {
 }
 
 void Debts::add(const FullKey& key, Debt debt) {
+  fprintf(stderr, "DEBT %s %lu own %d until %lu\n", key.c_str() + 1 , debt.hlc, debt.own, debt.until);
   const auto it = by_key_.find(key);
   if (it != by_key_.end()) {
     it->second.hlc = std::max(it->second.hlc, debt.hlc);

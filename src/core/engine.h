@@ -237,6 +237,7 @@ class Engine final : public CallHandler,
 
   // --- engine_fleet.cc: stayds share a backup
   void note_making(Call& call);
+  void drop_leases(const Call& call);
   Store::RowsRead rows_of(const Call& call);
   void run_again(Call& call);
   void owe_change(const Mutation& mutation, const RowMeta& before);

@@ -90,6 +90,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void on_result(const FullKey& key, const BackupWritten& result);
   void settle(const FullKey& key, Version base);
   void contest(const FullKey& key, const BackupRow& there);
+  void ship_again_from(const FullKey& key, const RowMeta& theirs);
   void take_theirs(const FullKey& key, BackupRow there);
   void go_on_top(const FullKey& key, const BackupRow& there);
   void rebase(const FullKey& key, RowMeta ours, Version there);

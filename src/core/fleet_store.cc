@@ -110,8 +110,8 @@ FleetStore::Passed FleetStore::taken(std::uint64_t tag) {
 FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
                                        Durability durability) {
   Passed passed{.token = token};
-  if (!is_shipped(mutation.kind)) return passed;
   mutation.origin = c_.options.origin;
+  if (!is_shipped(mutation.kind)) return passed;
   passed.key = mutation.key;
   passed.hlc = mutation.hlc;
   passed.ships = true;

@@ -1,6 +1,7 @@
 #include "core/fleet_view.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
@@ -10,7 +11,7 @@ namespace stayd {
 namespace {
 constexpr std::int64_t kAtWorkUs = 3'000'000;   // after its last heartbeat (R12)
 constexpr std::int64_t kPendingUs = 1'000'000;  // two heartbeats, and what they take
-constexpr std::int64_t kVerdictUs = 500'000;
+constexpr std::int64_t kVerdictUs = 1'000'000;
 }  // namespace
 
 void FleetView::on_trust(Trust trust) {
@@ -116,6 +117,8 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool throu
 }
 
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
+  const auto beat = beats_.find({host_of(row.origin), db_of(key)});
+  fprintf(stderr, "%ld OWE by %lx %s row %lu of %lx own %d through? pos %lu changed %ld ago own_ %lu\n", c_.now.mono_us/1000, store_.origin() >> 44, std::string(key_of(key)).c_str(), row.hlc, row.origin >> 44, is_own(row), beat == beats_.end() ? 0 : beat->second.position, beat == beats_.end() ? -1 : c_.now.mono_us - beat->second.changed_us, own_[0]);
   c_.debts.add_foreign(key, row.hlc);
 }
 
@@ -142,6 +145,7 @@ Verdict FleetView::judge(const FullKey& key, const RowMeta& ours, const RowMeta&
     if (!is_here || ours.unshipped != Unshipped::whole) return Verdict::theirs;
     const auto has = redis_has(key, theirs.version());
     if (!has) return Verdict::wait;
+    fprintf(stderr, "   redis has %d\n", *has);
     return *has ? Verdict::ours : Verdict::theirs;  // ours was a new session, or from before
   }
   if (!is_here) return later ? Verdict::theirs : Verdict::ours;

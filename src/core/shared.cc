@@ -68,8 +68,8 @@ void Shard::set_shared(bool shared) {
 }
 
 bool Shard::was_lost(std::string_view full_key, const RowMeta& meta, std::uint64_t evicted_keys) {
-  // B6: another stayd's row that was here and was not evicted has been removed since.
-  if (c_.fleet != nullptr && !c_.fleet->is_own(meta)) {
+  // B6: a row that was here, whoever's it is, and was not evicted has been removed since.
+  if (c_.fleet != nullptr) {
     const bool evicted = evictions_ != evictions_at_start_ || evicted_since(c_.mark, evicted_keys);
     return evicted || !c_.fleet->here(FullKey(full_key), meta);
   }
