@@ -1,4 +1,3 @@
-#include <cstdio>
 #include "core/debts.h"
 
 #include <algorithm>
@@ -8,6 +7,11 @@ namespace stayd {
 Hlc Debts::version(std::string_view key) const {
   const auto it = by_key_.find(key);
   return it == by_key_.end() ? 0 : it->second.until;
+}
+
+bool Debts::is_own(std::string_view key) const {
+  const auto it = by_key_.find(key);
+  return it != by_key_.end() && it->second.own;
 }
 
 void Debts::add(const FullKey& key, Hlc hlc) {
@@ -26,7 +30,6 @@ void Debts::add_agreed(const FullKey& key, Hlc hlc, Hlc now) {
 }
 
 void Debts::add(const FullKey& key, Debt debt) {
-  fprintf(stderr, "DEBT %s %lu own %d until %lu\n", key.c_str() + 1 , debt.hlc, debt.own, debt.until);
   const auto it = by_key_.find(key);
   if (it != by_key_.end()) {
     it->second.hlc = std::max(it->second.hlc, debt.hlc);

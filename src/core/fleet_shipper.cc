@@ -1,7 +1,6 @@
 #include "core/fleet_shipper.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <charconv>
 
 namespace stayd {
@@ -270,7 +269,6 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
   }
   const RowMeta theirs = meta_of(there);
   const RowMeta& ours = entry.row.meta;
-  fprintf(stderr, "%ld CONTEST at %lx %s ours state %d inc %u hlc %lu uns %d; theirs state %d inc %u hlc %lu\n", c_.now.mono_us/1000, c_.options.origin >> 44, std::string(key_of(key)).c_str(), (int)ours.state, ours.incarnation, ours.hlc, (int)ours.unshipped, (int)theirs.state, theirs.incarnation, theirs.hlc);
   // Agreed upon since, and made of ours.
   const bool own = host_of(theirs.origin) == host_of(c_.options.origin);
   if (own && theirs.version() > ours.version()) return take_theirs(key, there);
@@ -307,7 +305,6 @@ void FleetShipper::ship_again_from(const FullKey& key, const RowMeta& theirs) {
 }
 
 void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {
-  fprintf(stderr, "   theirs\n");
   Key& entry = keys_.at(key);
   const RowMeta theirs = meta_of(there);
   const bool through_redis = there.through_redis;
@@ -319,7 +316,6 @@ void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {
 }
 
 void FleetShipper::go_on_top(const FullKey& key, const BackupRow& there) {
-  fprintf(stderr, "   on top\n");
   Key& entry = keys_.at(key);
   RowMeta ours = entry.row.meta;
   // The backup takes no version that is older than what it has in one incarnation.

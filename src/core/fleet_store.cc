@@ -6,7 +6,7 @@ namespace stayd {
 
 namespace {
 
-constexpr std::int64_t kTellUs = 1'000'000;
+constexpr std::int64_t kTellUs = 250'000;
 
 constexpr const char* kEpoch = "backup_epoch";
 

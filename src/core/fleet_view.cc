@@ -1,7 +1,6 @@
 #include "core/fleet_view.h"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
@@ -117,8 +116,6 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool throu
 }
 
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
-  const auto beat = beats_.find({host_of(row.origin), db_of(key)});
-  fprintf(stderr, "%ld OWE by %lx %s row %lu of %lx own %d through? pos %lu changed %ld ago own_ %lu\n", c_.now.mono_us/1000, store_.origin() >> 44, std::string(key_of(key)).c_str(), row.hlc, row.origin >> 44, is_own(row), beat == beats_.end() ? 0 : beat->second.position, beat == beats_.end() ? -1 : c_.now.mono_us - beat->second.changed_us, own_[0]);
   c_.debts.add_foreign(key, row.hlc);
 }
 
@@ -145,7 +142,6 @@ Verdict FleetView::judge(const FullKey& key, const RowMeta& ours, const RowMeta&
     if (!is_here || ours.unshipped != Unshipped::whole) return Verdict::theirs;
     const auto has = redis_has(key, theirs.version());
     if (!has) return Verdict::wait;
-    fprintf(stderr, "   redis has %d\n", *has);
     return *has ? Verdict::ours : Verdict::theirs;  // ours was a new session, or from before
   }
   if (!is_here) return later ? Verdict::theirs : Verdict::ours;

@@ -1,4 +1,3 @@
-#include <cstdio>
 // Shard: the heartbeat key of each database, which tells whether Redis' memory is still the one
 // that was judged (R11), and what a flush through stayd does to it (R18).
 #include <string>
@@ -17,7 +16,6 @@ constexpr int kGoodBeats = 3;  // half-open -> closed
 }
 
 void Shard::send_heartbeats() {
-  if (c_.fleet != nullptr && trusted() && position() + (700ull << 16) < c_.hlc.last()) fprintf(stderr, "%ld LAG %ld ms: last %lu ledger %lu held %lu debts %zu lowest %lu\n", c_.now.mono_us/1000, long((c_.hlc.last() - position()) >> 16), c_.hlc.last(), c_.store.highest_hlc(), held_.empty() ? 0 : held_.begin()->first, c_.debts.size(), c_.debts.lowest());
   last_beat_sent_us_ = c_.now.mono_us;
   beat_at_ = {position(), c_.hlc.last()};
   const auto deadline = c_.deadline_us(c_.options.heartbeat_deadline_ms);

@@ -24,6 +24,10 @@ void Repairer::start(std::vector<FullKey> keys) {
   leased_us_ = c_.now.mono_us;
   parked_.clear();
   items_.clear();
+  if (c_.fleet != nullptr) {  // a host's own lease is no obstacle to a second of the same key
+    std::ranges::sort(keys);
+    keys.erase(std::ranges::unique(keys).begin(), keys.end());
+  }
   for (FullKey& key : keys) items_.push_back(Item{std::move(key)});
   unfinished_ = waiting_ = items_.size();
   leasing_ = true;
@@ -87,8 +91,8 @@ void Repairer::load_rows() {
   leasing_ = false;
   bytes_ = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) {
-    if (c_.fleet != nullptr && items_[i].held) {
-      compare(i);
+    if (c_.fleet != nullptr && items_[i].leased) {
+      items_[i].held ? compare(i) : park(i);
     } else {
       load_row(i);
     }

@@ -23,12 +23,15 @@ constexpr std::int64_t kParkedUs = 8'000'000;
 constexpr std::int64_t kDiffersUs = 1'000'000;
 constexpr std::int64_t kExpirySlackMs = 1000;  // an expiry in whole seconds
 
-bool holds(const Record& held, const Row& row, std::int64_t wall_ms) {
+// `touched`: others may have put its expiry off, and will tell within a minute.
+bool holds(const Record& held, const Row& row, bool touched, std::int64_t wall_ms) {
   if (!row.meta.live_at(wall_ms)) return !held.exists();
   if (held.value != row.record.value) return false;
-  if (held.expires_at_ms == 0) return true;
-  return row.meta.expires_at_ms != 0 &&
-         held.expires_at_ms + kExpirySlackMs >= row.meta.expires_at_ms;
+  const std::int64_t there_ms = held.expires_at_ms;
+  const std::int64_t here_ms = row.meta.expires_at_ms;
+  if (there_ms == 0 || here_ms == 0) return there_ms == here_ms || (touched && there_ms == 0);
+  const std::int64_t later_ms = there_ms - here_ms;
+  return later_ms >= -kExpirySlackMs && (touched || later_ms <= kExpirySlackMs);
 }
 
 }  // namespace
@@ -55,7 +58,7 @@ void Repairer::on_compared(std::size_t index, std::string_view frame) {
   const auto held = parse_read_back(ReplyView(frame), c_.redis_offset_ms);
   if (!held) return finish(index, RepairOutcome::refused);
   const Row row = std::exchange(item.row, {});
-  if (holds(*held, row, c_.now.wall_ms)) {
+  if (holds(*held, row, !c_.debts.is_own(item.key), c_.now.wall_ms)) {
     differs_since_us_.erase(item.key);
     release(item);
     return finish(index, RepairOutcome::confirmed);
