@@ -343,5 +343,27 @@ TEST_F(MysqlFaults, TheClocksAreCompared) {
               1.0 + static_cast<double>(client.backup().status().clock_error_ms));
 }
 
+// It would write in clear for as long as its connections last.
+TEST_F(MysqlFaults, WhoIsConnectedWithoutAKeyIsRefusedFromThenOn) {
+  BackupOptions options = server().options(database_);
+  options.look_interval_us = 10'000;
+  MysqlClient client(options);
+  client.write_one(put_row(live_row(key("a"), 1, "in clear")));
+  const BackupOptions sealed = sealed_options(server().options(database_), 'k');
+  MysqlAdmin admin(sealed);
+  ASSERT_TRUE(admin.connect());
+  ASSERT_TRUE(admin.init());
+  Hlc hlc = 1;
+  const std::int64_t limit_us = real_now().mono_us + 20'000'000;
+  const auto told = [&client] { return client.backup().status().error; };
+  while (told().find("no encryption key is given") == std::string::npos) {
+    ASSERT_LT(real_now().mono_us, limit_us) << told();
+    client.write({put_row(live_row(key("a"), ++hlc, "in clear"))});
+  }
+  EXPECT_TRUE(client.write({put_row(live_row(key("late"), 1, "in clear"))}).empty());
+  EXPECT_EQ(server().exec("SELECT COUNT(*) FROM stayd_rows WHERE row_key LIKE '%late'", database_),
+            "0");
+}
+
 }  // namespace
 }  // namespace stayd::test
