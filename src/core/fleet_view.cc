@@ -91,6 +91,12 @@ Hlc FleetView::all_here_to(int db) const {
   return lowest;
 }
 
+bool FleetView::has_company() const {
+  return std::ranges::any_of(beats_, [this](const auto& beat) {
+    return at_work(beat.first.first, beat.first.second);
+  });
+}
+
 bool FleetView::all_shipped_since(std::int64_t mono_us) const {
   const std::uint64_t own = host_of(store_.origin());
   return std::ranges::all_of(store_.hosts(), [&](const FleetHostSeen& host) {

@@ -57,6 +57,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   Hlc all_here_to(int db) const;
   // The feed has been read to its end since the connection stood, or the backup is out.
   bool has_heard() const;
+  bool has_company() const;  // others are at work in this Redis
   // All who are at work in this Redis have shipped what they had made then (Now::mono_us).
   bool all_shipped_since(std::int64_t mono_us) const;
 

@@ -58,7 +58,8 @@ void Repairer::on_compared(std::size_t index, std::string_view frame) {
   const auto held = parse_read_back(ReplyView(frame), c_.redis_offset_ms);
   if (!held) return finish(index, RepairOutcome::refused);
   const Row row = std::exchange(item.row, {});
-  if (holds(*held, row, !c_.debts.is_own(item.key), c_.now.wall_ms)) {
+  const bool touched = c_.fleet->has_company() && !c_.debts.is_own(item.key);
+  if (holds(*held, row, touched, c_.now.wall_ms)) {
     differs_since_us_.erase(item.key);
     release(item);
     return finish(index, RepairOutcome::confirmed);
