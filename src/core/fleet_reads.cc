@@ -98,13 +98,13 @@ void FleetReads::join(const FullKey& key) {
     if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
       c_.judge->on_foreign(key, read.row.meta, through_redis);
       c_.ledger.apply_one(merge, 0, Durability::written);
+    } else if (there == read.row.meta.version()) {  // it came there, and the ledger was not told
+      read.row.meta.incarnation = merge.merged->incarnation;
     } else if (is_newer(*merge.merged, read.row.meta) ||
                both_buried(*merge.merged, read.row.meta)) {  // and ours is being judged
       Row theirs;
       apply(merge, theirs, c_.now.wall_ms);
       read.row = std::move(theirs);
-    } else if (there == read.row.meta.version()) {  // it came there, and the ledger was not told
-      read.row.meta.incarnation = merge.merged->incarnation;
     }
   }
   if (!read.alone) read.row.meta.base = there;  // what is made of the row replaces that
