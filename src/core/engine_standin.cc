@@ -90,12 +90,12 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   } else if (op.kind == SubKind::meta) {
     const FullKey& key = call.keys[op.key_index];
     row.meta.stale = row.meta.stale || c_.unrecorded.behind(key, row.meta.hlc);
-    if (c_.unwritten_tombs.contains(key)) row.meta.state = RowState::tomb;
+    if (c_.tomb_over(key, row.meta.hlc) != 0) row.meta.state = RowState::tomb;
     call.metas[op.key_index] = row.meta;
   } else {
     row.meta.stale = row.meta.stale || c_.unrecorded.behind(call.keys[op.key_index], row.meta.hlc);
-    const auto tomb = c_.unwritten_tombs.find(call.keys[op.key_index]);
-    if (tomb != c_.unwritten_tombs.end()) bury(row, tomb->second);
+    const Hlc tomb = c_.tomb_over(call.keys[op.key_index], row.meta.hlc);
+    if (tomb != 0) bury(row, tomb);
     working_[call.keys[op.key_index]] = std::move(row);
   }
   if (call.waiting == 0) advance(call);

@@ -119,7 +119,7 @@ void Repairer::on_loaded(std::uint64_t tag, const Error& error, Row row) {
 void Repairer::write_row(std::size_t index, const Row& row) {
   Item& item = items_[index];
   item.hlc = std::max(row.meta.hlc, item.owed);
-  const bool buried = c_.unwritten_tombs.contains(item.key);
+  const bool buried = c_.tomb_over(item.key, row.meta.hlc) != 0;
   if (row.meta.state == RowState::absent && !buried) return finish(index, RepairOutcome::confirmed);
   const bool behind = (row.meta.stale || c_.unrecorded.behind(item.key, row.meta.hlc)) && !buried &&
                       !c_.other_memory && c_.rules.stale_rows_do_not_repair;
