@@ -49,7 +49,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
     return at != keys_.end() && at->second.judged_us != 0;
   }
   std::size_t unshipped() const { return keys_.size(); }
-  // Every version of ours up to this one is in the backup.
+  // Every version of ours up to this one is in the backup, but for expiry that was put off.
   Hlc shipped_to() const;
 
  private:
@@ -61,6 +61,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   struct Key {
     bool through_redis = true;  // all of it
     Hlc first = 0;              // the lowest version that may be unshipped
+    bool touched = false;       // which is of expiry that was put off, and there is no other
     std::int64_t due_us = 0;
     bool under_way = false;
     bool again = false;          // changed since it was read
@@ -80,6 +81,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void on_written(std::uint64_t tag, const Error& error,
                   std::vector<BackupWritten> results) override;
 
+  Hlc shipped_to(bool with_touches) const;
   Hlc shipped_to_saved() const;
   void scan();
   void gather();
