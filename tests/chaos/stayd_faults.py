@@ -49,13 +49,14 @@ class Supervisor(threading.Thread):
                 if not self.may_end:
                     self.problems.append(f"stayd has ended by itself:\n{self.last_words()}")
             self.stayd.prefix, self.start_prefix = self.start_prefix, ()
-            told_to_end = self.told_to_end
+            told_to_end, may_not_start = self.told_to_end, self.may_not_start
             try:
                 self.stayd.start(wait="live")
             except (AssertionError, OSError) as error:
                 # Meant to fail, or on a full disk: the next start will be good, or the run is not.
-                meant = self.stayd.prefix or self.told_to_end > told_to_end or self.may_not_start
-                if not (meant or self.world_is_full()):
+                meant = self.stayd.prefix or self.told_to_end > told_to_end
+                # Then, or by now: what kept it from starting may have gone since it looked.
+                if not (meant or may_not_start or self.may_not_start or self.world_is_full()):
                     self.problems.append(str(error))
                 self.stayd.kill()
                 continue

@@ -111,11 +111,19 @@ class SentinelSet:
         wait_until(
             lambda: all(s.knows() == (2, 2) for s in self.sentinels), timeout, "the Sentinels know all"
         )
-        named = lambda: {s.primary_port() for s in self.sentinels}  # noqa: E731
-        wait_until(lambda: len(named()) == 1, timeout, "the Sentinels agree")
-        self.primary = self.redis_at(named().pop())
+        wait_until(self._follow, timeout, "the Sentinels agree")
+        # They may yet name another one: a failover was under way.
+        in_step = lambda: self._follow() and all(map(self._in_step, self.replicas))  # noqa: E731
+        wait_until(in_step, timeout, "the replicas are in step")
+
+    def _follow(self):
+        """Whether all Sentinels name one primary: which one that is, and which are its replicas."""
+        named = {sentinel.primary_port() for sentinel in self.sentinels}
+        if len(named) != 1:
+            return False
+        self.primary = self.redis_at(named.pop())
         self.replicas = [redis for redis in self.redises if redis is not self.primary]
-        wait_until(lambda: all(map(self._in_step, self.replicas)), timeout, "the replicas are in step")
+        return True
 
     def _in_step(self, replica):
         """With the primary that is named."""

@@ -244,6 +244,7 @@ void Pool::wait() {
 }
 
 void Pool::advance(Link& link) {
+  if (link.gone) return;  // the look of another one has seen to that in this turn
   const BackupLink::State state = link.connection->advance();
   hinted_ |= link.connection->take_hint();
   if (state == BackupLink::State::lost) return lost(link, link.connection->lost_error());
