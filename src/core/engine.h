@@ -317,11 +317,6 @@ class Engine final : public CallHandler,
   void on_ledger_page(Call& call, ScanPage page);
 
   // --- engine_pinned.cc: WATCH, and commands that may block
-  struct Watch {
-    bool in_redis = false;  // else in the versions below
-    bool in_doubt = false;  // the keys are watched in different places
-    std::vector<std::pair<FullKey, Hlc>> keys;
-  };
   void submit_pinned(Call& call);
   void send_pinned(Call& call, std::string_view request, std::uint32_t replies,
                    std::int64_t deadline_us);

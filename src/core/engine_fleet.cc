@@ -14,9 +14,9 @@ namespace {
 // After it the key holds something, unless it did not before.
 bool leaves_the_key(const Call& call) {
   static constexpr std::array<std::string_view, 21> kSuch{
-      "append",  "decr",   "decrby", "expire",    "expireat", "getset", "hincrby", "hincrbyfloat",
-      "hmset",   "hset",   "hsetnx", "incr",      "incrby",   "incrbyfloat",       "pexpire",
-      "persist", "psetex", "sadd",   "set",       "setex",    "setnx"};
+      "append",       "decr",    "decrby", "expire", "expireat", "getset", "hincrby",
+      "hincrbyfloat", "hmset",   "hset",   "hsetnx", "incr",     "incrby", "incrbyfloat",
+      "pexpire",      "persist", "psetex", "sadd",   "set",      "setex",  "setnx"};
   return call.block.empty() && std::ranges::find(kSuch, call.spec->name) != kSuch.end();
 }
 
@@ -65,8 +65,8 @@ void Engine::run_again(Call& call) {
 // Until the backup has it, the row is what it was: S stays below it, if Redis lacks that one too.
 void Engine::owe_change(const Mutation& mutation, const RowMeta& before) {
   if (c_.fleet == nullptr) return shard_.owe(mutation.key, mutation.hlc);
-  const bool lacks = before.hlc != 0 && c_.fleet->is_own(before) &&
-                     !c_.fleet->here(mutation.key, before);
+  const bool lacks =
+      before.hlc != 0 && c_.fleet->is_own(before) && !c_.fleet->here(mutation.key, before);
   c_.debts.add_agreed(mutation.key, lacks ? before.hlc : mutation.hlc, mutation.hlc);
 }
 

@@ -75,7 +75,8 @@ void FleetReads::on_read(std::uint64_t tag, const Error& error, std::vector<Back
 // Of an earlier life, which the shipper has not come across yet.
 bool FleetReads::ship_what_was_found(const FullKey& key, Read& read) {
   const RowMeta& row = read.row.meta;
-  const bool found = row.unshipped > Unshipped::touch && !row.stale && row.origin != c_.options.origin;
+  const bool found =
+      row.unshipped > Unshipped::touch && !row.stale && row.origin != c_.options.origin;
   if (!found || read.alone || read.shipped || shipper_.contested(key)) return false;
   read.shipped = true;
   if (!shipper_.knows(key)) shipper_.changed(key, row.hlc, 0, false);

@@ -92,9 +92,8 @@ Hlc FleetView::all_here_to(int db) const {
 }
 
 bool FleetView::has_company() const {
-  return std::ranges::any_of(beats_, [this](const auto& beat) {
-    return at_work(beat.first.first, beat.first.second);
-  });
+  return std::ranges::any_of(
+      beats_, [this](const auto& beat) { return at_work(beat.first.first, beat.first.second); });
 }
 
 bool FleetView::all_shipped_since(std::int64_t mono_us) const {

@@ -57,11 +57,11 @@ class Repairer final : private ReplyHandler, private StoreClient {
     bool refused = false;
     bool done = false;
     bool provisional = false;
-    bool behind = false;  // the row is, and was written before Redis lost its memory
-    bool asking = false;  // whether Redis holds a value of its own
-    bool vacant = false;  // it does not
-    std::string token;    // of a fleet: the lease's, and what Redis held then
-    bool held = false;    // something
+    bool behind = false;     // the row is, and was written before Redis lost its memory
+    bool asking = false;     // whether Redis holds a value of its own
+    bool vacant = false;     // it does not
+    std::string token;       // of a fleet: the lease's, and what Redis held then
+    bool held = false;       // something
     bool comparing = false;  // with `row`, read before
     Row row;
   };

@@ -1,5 +1,5 @@
-// Repairer of a fleet (B8): others write to this Redis, and what they have written may not be in the
-// backup yet.
+// Repairer of a fleet (B8): others write to this Redis, and what they have written may not be in
+// the backup yet.
 //
 //   lease, digest ─▶ nothing is held ──────────────────────────────────▶ row read exactly, written
 //                 ─▶ something ─▶ row read exactly, then what is held ─▶ the same: paid
@@ -104,8 +104,7 @@ bool Repairer::write_exactly(std::size_t index, const Row& row) {
     finish(index, RepairOutcome::lost);
     return true;
   }
-  const bool live =
-      row.meta.live_at(c_.now.wall_ms) && c_.tomb_over(item.key, row.meta.hlc) == 0;
+  const bool live = row.meta.live_at(c_.now.wall_ms) && c_.tomb_over(item.key, row.meta.hlc) == 0;
   bytes_ += row.record.memory_bytes();
   append_repair(request_, key_of(item.key), lease_key(c_.place, key_of(item.key)), item.token,
                 live ? row.record : Record{}, live ? c_.redis_time(row.meta.expires_at_ms) : 0,
