@@ -343,8 +343,9 @@ class Engine final : public CallHandler,
     if (slot_events_ != nullptr) slot_events_->on_slot_elsewhere();
   }
   void on_push(std::string_view frame) override;
-  void on_foreign_row(const FullKey& key) override { on_adopted(key); }  // FleetViewEvents
-  void on_adopted(const FullKey& key) override {
+  void on_foreign_row(const FullKey& key) override { forget_what_was(key); }  // FleetViewEvents
+  void on_adopted(const FullKey& key) override;
+  void forget_what_was(const FullKey& key) {
     c_.cache.erase(key);
     absences_.forget(key);
   }

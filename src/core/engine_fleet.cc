@@ -56,6 +56,11 @@ Store::RowsRead Engine::rows_of(const Call& call) {
   return out;
 }
 
+void Engine::on_adopted(const FullKey& key) {
+  forget_what_was(key);
+  if (c_.fleet != nullptr) c_.fleet->on_read_back(key);
+}
+
 // Another stayd has changed a row since it was read.
 void Engine::run_again(Call& call) {
   if (!call.locks_held) c_.keys.lock(call);

@@ -308,7 +308,7 @@ void FleetShipper::ship_again_from(const FullKey& key, const RowMeta& theirs) {
   ours.incarnation = std::max(ours.incarnation, theirs.incarnation);
   entry.judged_us = 0;
   rebase(key, ours, theirs.version());
-  put_off(key, kAgainMs);
+  put_off(key, 0);
 }
 
 void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {

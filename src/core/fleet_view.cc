@@ -23,6 +23,8 @@ void FleetView::on_connection() {
   beats_.clear();
   own_.fill(0);
   pending_.clear();
+  has_.clear();
+  read_back_.clear();
   store_.poll();
 }
 
@@ -150,8 +152,25 @@ Verdict FleetView::judge(const FullKey& key, const RowMeta& ours, const RowMeta&
     return *has ? Verdict::ours : Verdict::theirs;  // ours was a new session, or from before
   }
   if (!is_here) return later ? Verdict::theirs : Verdict::ours;
+  return is_read_back(key, theirs.version()) ? Verdict::read_back : Verdict::wait;
+}
+
+// Until it is, the ledger's row is from before theirs and must not go on top of it.
+bool FleetView::is_read_back(const FullKey& key, Version about) {
+  ReadBack& one = read_back_[key];
+  if (one.done && one.about == about) {
+    read_back_.erase(key);
+    return true;
+  }
+  if (one.about == about && c_.now.mono_us - one.since_us < kVerdictUs) return false;
+  one = {about, false, c_.now.mono_us};
   events_.on_read_back_wanted(key);
-  return Verdict::read_back;
+  return false;
+}
+
+void FleetView::on_read_back(const FullKey& key) {
+  const auto at = read_back_.find(key);
+  if (at != read_back_.end()) at->second.done = true;
 }
 
 std::optional<bool> FleetView::redis_has(const FullKey& key, Version about) {

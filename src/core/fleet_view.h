@@ -61,6 +61,9 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   // All who are at work in this Redis have shipped what they had made then (Now::mono_us).
   bool all_shipped_since(std::int64_t mono_us) const;
 
+  // What was wanted of Redis stands in the ledger.
+  void on_read_back(const FullKey& key);
+
   // FleetJudge
   Verdict judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
                 std::int64_t asked_us) override;
@@ -84,6 +87,12 @@ class FleetView final : public FleetJudge, private ReplyHandler {
     std::uint64_t number = 0;
     std::optional<bool> has;
   };
+  struct ReadBack {
+    Version about;  // another's row, which Redis has executed before it was asked
+    bool done = false;
+    std::int64_t since_us = 0;
+  };
+  bool is_read_back(const FullKey& key, Version about);
   std::optional<bool> redis_has(const FullKey& key, Version about);
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -101,6 +110,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   std::map<std::pair<std::uint64_t, int>, Beat> beats_;
   KeyMap<Pending> pending_;
   KeyMap<Asked> has_;
+  KeyMap<ReadBack> read_back_;
   std::uint64_t last_asked_ = 0;
 };
 
