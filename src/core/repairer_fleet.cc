@@ -46,6 +46,7 @@ void Repairer::ask_what_is_held(std::size_t index, Row row) {
   item.hlc = std::max(row.meta.hlc, item.owed);
   const bool known = !row.alone || c_.fleet->is_own(row.meta);
   if (!known || row.meta.stale) return park(index);
+  if (c_.tomb_over(item.key, row.meta.hlc) != 0) row = Row{};  // a logout, in memory only
   item.row = std::move(row);
   request_.clear();
   append_read_back(request_, key_of(item.key));
