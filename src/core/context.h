@@ -112,6 +112,11 @@ struct CoreContext {
   // What another Redis holds counts again when that one is used (docs/adr/0015).
   bool one_of_several() const { return !options.region.empty(); }
   std::string canary_name() const { return canary_key(place, instance, options.region); }
+  // 0: no logout that the ledger could not take is later than a row of this version.
+  Hlc tomb_over(std::string_view key, Hlc row_version) const {
+    const auto at = unwritten_tombs.find(key);
+    return at == unwritten_tombs.end() || at->second < row_version ? 0 : at->second;
+  }
   bool up() const { return upstream != nullptr && upstream->up(); }
   std::int64_t deadline_us(std::int64_t ms) const { return now.mono_us + ms * 1000; }
   // An absolute expiry on our clock, as Redis' clock must be told it; one near 2^63 ms as it is.

@@ -9,6 +9,11 @@ Hlc Debts::version(std::string_view key) const {
   return it == by_key_.end() ? 0 : it->second.until;
 }
 
+bool Debts::is_own(std::string_view key) const {
+  const auto it = by_key_.find(key);
+  return it != by_key_.end() && it->second.own;
+}
+
 void Debts::add(const FullKey& key, Hlc hlc) {
   add(key, Debt{hlc, true, hlc});
 }

@@ -25,6 +25,7 @@ class Debts {
   bool complete() const { return complete_; }
   bool has(std::string_view key) const { return !by_key_.empty() && by_key_.contains(key); }
   Hlc version(std::string_view key) const;
+  bool is_own(std::string_view key) const;  // of a fleet: of our own making, at least in part
 
   // The row of `key` is now at `hlc` and Redis has not confirmed it.
   void add(const FullKey& key, Hlc hlc);

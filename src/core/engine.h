@@ -238,8 +238,10 @@ class Engine final : public CallHandler,
 
   // --- engine_fleet.cc: stayds share a backup
   void note_making(Call& call);
+  void drop_leases(const Call& call);
   Store::RowsRead rows_of(const Call& call);
   void run_again(Call& call);
+  void owe_change(const Mutation& mutation, const RowMeta& before);
   void owe_agreed(Call& call);
 
   // --- engine_standin.cc: Redis is not asked
@@ -316,11 +318,6 @@ class Engine final : public CallHandler,
   void on_ledger_page(Call& call, ScanPage page);
 
   // --- engine_pinned.cc: WATCH, and commands that may block
-  struct Watch {
-    bool in_redis = false;  // else in the versions below
-    bool in_doubt = false;  // the keys are watched in different places
-    std::vector<std::pair<FullKey, Hlc>> keys;
-  };
   void submit_pinned(Call& call);
   void send_pinned(Call& call, std::string_view request, std::uint32_t replies,
                    std::int64_t deadline_us);
@@ -347,8 +344,9 @@ class Engine final : public CallHandler,
     if (slot_events_ != nullptr) slot_events_->on_slot_elsewhere();
   }
   void on_push(std::string_view frame) override;
-  void on_foreign_row(const FullKey& key) override { on_adopted(key); }  // FleetViewEvents
-  void on_adopted(const FullKey& key) override {
+  void on_foreign_row(const FullKey& key) override { forget_what_was(key); }  // FleetViewEvents
+  void on_adopted(const FullKey& key) override;
+  void forget_what_was(const FullKey& key) {
     c_.cache.erase(key);
     absences_.forget(key);
   }

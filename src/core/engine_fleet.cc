@@ -1,10 +1,26 @@
 // Engine: what it does beside when stayds share a backup (docs/adr/0016).
 #include <algorithm>
+#include <array>
 
 #include "core/engine.h"
 #include "core/fleet_view.h"
+#include "core/side_keys.h"
+#include "resp/request_parser.h"
 
 namespace stayd {
+
+namespace {
+
+// After it the key holds something, unless it did not before.
+bool leaves_the_key(const Call& call) {
+  static constexpr std::array<std::string_view, 21> kSuch{
+      "append",       "decr",    "decrby", "expire", "expireat", "getset", "hincrby",
+      "hincrbyfloat", "hmset",   "hset",   "hsetnx", "incr",     "incrby", "incrbyfloat",
+      "pexpire",      "persist", "psetex", "sadd",   "set",      "setex",  "setnx"};
+  return call.block.empty() && std::ranges::find(kSuch, call.spec->name) != kSuch.end();
+}
+
+}  // namespace
 
 void Engine::join(FleetStore& store) {
   fleet_.reset(new FleetView(c_, store, *this));  // NOLINT: a private base
@@ -17,6 +33,18 @@ void Engine::note_making(Call& call) {
   if (c_.fleet == nullptr || call.made_from != 0) return;
   call.made_from = call.hlc;
   c_.making.insert(call.hlc);
+  if (!leaves_the_key(call)) drop_leases(call);
+}
+
+// Ahead of what may remove a key: whoever has read the row before writes it no more (B8).
+void Engine::drop_leases(const Call& call) {
+  Args unlink{"UNLINK"};
+  std::vector<std::string> names;
+  for (const FullKey& key : call.keys) names.push_back(lease_key(c_.place, key_of(key)));
+  for (const std::string& name : names) unlink.push_back(name);
+  std::string request;
+  append_request(request, unlink);
+  if (!names.empty()) c_.upstream->send(request, call.db, swallow_, 0, command_deadline_us(), 1);
 }
 
 Store::RowsRead Engine::rows_of(const Call& call) {
@@ -28,10 +56,23 @@ Store::RowsRead Engine::rows_of(const Call& call) {
   return out;
 }
 
+void Engine::on_adopted(const FullKey& key) {
+  forget_what_was(key);
+  if (c_.fleet != nullptr) c_.fleet->on_read_back(key);
+}
+
 // Another stayd has changed a row since it was read.
 void Engine::run_again(Call& call) {
   if (!call.locks_held) c_.keys.lock(call);
   load_rows(call);
+}
+
+// Until the backup has it, the row is what it was: S stays below it, if Redis lacks that one too.
+void Engine::owe_change(const Mutation& mutation, const RowMeta& before) {
+  if (c_.fleet == nullptr) return shard_.owe(mutation.key, mutation.hlc);
+  const bool lacks =
+      before.hlc != 0 && c_.fleet->is_own(before) && !c_.fleet->here(mutation.key, before);
+  c_.debts.add_agreed(mutation.key, lacks ? before.hlc : mutation.hlc, mutation.hlc);
 }
 
 // The backup has what the call has written. A repair may have read the rows before that, and have

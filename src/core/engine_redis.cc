@@ -195,15 +195,7 @@ void Engine::send_removal(Call& call) {
   if (!c_.up() || !shard_.trusted())
     return on_upstream_lost(reinterpret_cast<std::uintptr_t>(&call));
   c_.keys.add_in_flight(call);
-  if (c_.fleet != nullptr) {  // whoever has read the row before the logout writes it no more (B8)
-    Args leases{"UNLINK"};
-    std::vector<std::string> names;
-    for (const FullKey& key : call.keys) names.push_back(lease_key(c_.place, key_of(key)));
-    for (const std::string& name : names) leases.push_back(name);
-    request_.clear();
-    append_request(request_, leases);
-    c_.upstream->send(request_, call.db, swallow_, 0, command_deadline_us(), 1);
-  }
+  if (c_.fleet != nullptr) drop_leases(call);
   // Its keys stay locked: where Redis denies it, nothing must have run behind it on what is there.
   c_.upstream->send(call.raw, call.db, *this, reinterpret_cast<std::uintptr_t>(&call),
                     command_deadline_us(), 1, order_of(call));

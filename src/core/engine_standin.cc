@@ -90,12 +90,12 @@ void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   } else if (op.kind == SubKind::meta) {
     const FullKey& key = call.keys[op.key_index];
     row.meta.stale = row.meta.stale || c_.unrecorded.behind(key, row.meta.hlc);
-    if (c_.unwritten_tombs.contains(key)) row.meta.state = RowState::tomb;
+    if (c_.tomb_over(key, row.meta.hlc) != 0) row.meta.state = RowState::tomb;
     call.metas[op.key_index] = row.meta;
   } else {
     row.meta.stale = row.meta.stale || c_.unrecorded.behind(call.keys[op.key_index], row.meta.hlc);
-    const auto tomb = c_.unwritten_tombs.find(call.keys[op.key_index]);
-    if (tomb != c_.unwritten_tombs.end()) bury(row, tomb->second);
+    const Hlc tomb = c_.tomb_over(call.keys[op.key_index], row.meta.hlc);
+    if (tomb != 0) bury(row, tomb);
     working_[call.keys[op.key_index]] = std::move(row);
   }
   if (call.waiting == 0) advance(call);
@@ -204,7 +204,7 @@ void Engine::run_standin(Call& call) {
     mutation.from_client = true;
     logout = logout || mutation.kind == Mutation::Kind::tomb;
     Row& row = working_[mutation.key];
-    const Hlc before = row.meta.hlc;
+    const RowMeta before = row.meta;
     const bool provisional = row.meta.provisional && row.meta.state == RowState::live &&
                              !c_.placed.contains(mutation.key);
     // A logout holds whatever Redis has, and so does what comes after it.
@@ -213,11 +213,7 @@ void Engine::run_standin(Call& call) {
                                             !adopter_.complete() && !writes_whole_value(call)));
     update_meta(row, mutation);
     forget_unwritten(call, mutation);
-    if (c_.fleet == nullptr) {
-      shard_.owe(mutation.key, mutation.hlc);
-    } else {
-      c_.debts.add_agreed(mutation.key, before == 0 ? mutation.hlc : before, mutation.hlc);
-    }
+    owe_change(mutation, before);
   }
   cap_records(call, effects);
   if (logout) ++c_.counters.logouts;

@@ -1,6 +1,7 @@
 #include "core/fleet_agreement.h"
 
 #include <algorithm>
+#include <ranges>
 #include <utility>
 
 #include "session/apply.h"
@@ -45,6 +46,12 @@ void FleetAgreement::write(std::uint64_t number) {
   if (one.keys.empty()) {  // told later, as everything is
     return c_.ledger.load_meta(first, c_.ledger_ops.token(*this, number << 20));
   }
+  send(number);
+}
+
+void FleetAgreement::send(std::uint64_t number) {
+  const Change& one = under_way_.at(number);
+  if (one.keys.empty()) return finish(number);
   BackupBatch batch{.together = true};
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     BackupWrite write;
@@ -79,12 +86,31 @@ void FleetAgreement::run(Change& one) const {
   }
 }
 
+// Tombstones that the backup has had of their incarnation already: of what the ledger could not
+// take, it was not known. True: nothing else was in the way.
+bool FleetAgreement::drop_what_is_buried(Change& one, const std::vector<BackupWritten>& results) {
+  std::vector<std::size_t> buried;
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].outcome == BackupOutcome::applied) continue;
+    ++refused;
+    const BackupRow& there = results[i].current;
+    const bool same = there.state == RowState::tomb && one.rows[i].meta.state == RowState::tomb &&
+                      there.incarnation == one.rows[i].meta.incarnation;
+    if (same && there.version() == one.bases[i]) buried.push_back(i);
+  }
+  if (buried.size() != refused) return false;
+  for (const std::size_t i : buried | std::views::reverse) one.drop(i);
+  return true;
+}
+
 void FleetAgreement::on_written(std::uint64_t tag, const Error& error,
                                 std::vector<BackupWritten> results) {
   if (!error.message.empty()) return finish_alone(tag);
   Change& one = under_way_.at(tag);
   const auto applied = [](const BackupWritten& r) { return r.outcome == BackupOutcome::applied; };
   if (std::ranges::all_of(results, applied)) return take(tag);
+  if (drop_what_is_buried(one, results)) return send(tag);
   for (std::size_t i = 0; i < results.size(); ++i) {
     if (applied(results[i])) continue;
     const FullKey& key = one.keys[i];

@@ -48,6 +48,14 @@ class FleetAgreement final : private StoreClient, private BackupClient {
     std::vector<ApplyResult> results;
     std::size_t left = 0;  // of the keys: to be taken
     Error error;
+
+    void drop(std::size_t i) {
+      const auto at = static_cast<std::ptrdiff_t>(i);
+      keys.erase(keys.begin() + at);
+      rows.erase(rows.begin() + at);
+      bases.erase(bases.begin() + at);
+      read.erase(read.begin() + at);
+    }
   };
 
   void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
@@ -56,7 +64,9 @@ class FleetAgreement final : private StoreClient, private BackupClient {
                   std::vector<BackupWritten> results) override;
 
   void write(std::uint64_t number);
+  void send(std::uint64_t number);
   void run(Change& one) const;
+  static bool drop_what_is_buried(Change& one, const std::vector<BackupWritten>& results);
   void take(std::uint64_t number);
   Change end(std::uint64_t number);
   void finish(std::uint64_t number);

@@ -88,6 +88,44 @@ TEST_F(FleetAgreementTest, WhatNoChangeHasChangedIsNotDecided) {
   EXPECT_EQ(database.read(key).record.expires_at_ms, kWallMs + 50'000);
 }
 
+// A logout that the ledger could not take holds in memory: the row in hand does not tell that the
+// backup has its tombstone. The command ran again and again, for as long as the backup was up.
+TEST_F(FleetAgreementTest, ASecondTombstoneOfAnIncarnationIsAnsweredAtOnce) {
+  pass(5);
+  a.put(key, "v1");
+  pass(400);
+  a.tomb(key);
+  pass(400);
+  const Version first = database.read(key).version();
+  Row read = a.row(key);
+  read.meta.unshipped = Unshipped::part;
+  Mutation tomb;
+  tomb.kind = Mutation::Kind::tomb;
+  tomb.key = key;
+  tomb.tomb_until_ms = kWallMs + 1'000'000;
+  tomb.hlc = a.clock.next(now.wall_ms);
+  a.fleet.apply_agreed({{std::move(tomb), 501}}, {{key, read}}, Durability::synced);
+  pass(20);
+  EXPECT_EQ(a.recorder.applied.at(501).outcome, ApplyOutcome::applied);
+  EXPECT_EQ(database.read(key).version(), first);
+}
+
+// Redis held nothing of what was in doubt: nobody has logged out, and a fence does not count it.
+TEST_F(FleetAgreementTest, AProvisionalTombstoneStaysSoWhenItIsReadExactly) {
+  pass(5);
+  Mutation tomb;
+  tomb.kind = Mutation::Kind::tomb;
+  tomb.provisional = true;
+  tomb.key = key;
+  tomb.tomb_until_ms = kWallMs + 1'000'000;
+  a.change(std::move(tomb), Durability::written);
+  pass(400);
+  ASSERT_EQ(there(), "tomb");
+  const StoreToken told = a.load_exact(key);
+  pass(5);
+  EXPECT_TRUE(a.recorder.loaded.at(told).meta.provisional);
+}
+
 TEST_F(FleetAgreementTest, WhatTheBackupDoesNotAnswerIsDecidedAloneAndShippedLater) {
   pass(5);
   a.put(key, "v1");

@@ -85,10 +85,12 @@ void FleetReads::on_read(std::uint64_t tag, const Error& error, std::vector<Back
 
 // Of an earlier life, which the shipper has not come across yet.
 bool FleetReads::ship_what_was_found(const FullKey& key, Read& read) {
-  const bool found = read.row.meta.unshipped > Unshipped::touch && !read.row.meta.stale;
+  const RowMeta& row = read.row.meta;
+  const bool found =
+      row.unshipped > Unshipped::touch && !row.stale && row.origin != c_.options.origin;
   if (!found || read.alone || read.shipped || shipper_.contested(key)) return false;
   read.shipped = true;
-  if (!shipper_.knows(key)) shipper_.changed(key, read.row.meta.hlc, 0, false);
+  if (!shipper_.knows(key)) shipper_.changed(key, row.hlc, 0, false);
   ship(key);
   return true;
 }
@@ -108,13 +110,13 @@ void FleetReads::join(const FullKey& key) {
     if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
       c_.judge->on_foreign(key, read.row.meta, through_redis);
       c_.ledger.apply_one(merge, 0, Durability::written);
+    } else if (there == read.row.meta.version()) {  // it came there, and the ledger was not told
+      read.row.meta.incarnation = merge.merged->incarnation;
     } else if (is_newer(*merge.merged, read.row.meta) ||
                both_buried(*merge.merged, read.row.meta)) {  // and ours is being judged
       Row theirs;
       apply(merge, theirs, c_.now.wall_ms);
       read.row = std::move(theirs);
-    } else if (there == read.row.meta.version()) {  // it came there, and the ledger was not told
-      read.row.meta.incarnation = merge.merged->incarnation;
     }
   }
   if (!read.alone) read.row.meta.base = there;  // what is made of the row replaces that

@@ -33,7 +33,9 @@ void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
   Key& entry = at->second;
   entry.through_redis = entry.through_redis && through_redis;
   entry.again = entry.under_way;
-  if (added || entry.first == 0) entry.first = hlc;
+  const bool touch = put_off_ms > c_.options.ship_after_ms;
+  if (added || entry.first == 0 || (entry.touched && !touch)) entry.first = hlc;
+  entry.touched = touch && (entry.touched || added);
   if (!added && entry.due_us <= due_us) return;
   entry.due_us = due_us;
   if (!entry.under_way) due_.emplace(due_us, key);
@@ -67,13 +69,18 @@ Hlc FleetShipper::shipped_to_saved() const {
 }
 
 Hlc FleetShipper::shipped_to() const {
+  return shipped_to(false);
+}
+
+Hlc FleetShipper::shipped_to(bool with_touches) const {
   if (scanning_) return shipped_to_saved();
   Hlc lowest = c_.clock.last() + 1;
   if (!c_.recording.empty()) lowest = std::min(lowest, *c_.recording.begin());
   const Hlc unrecorded = c_.judge == nullptr ? 0 : c_.judge->unrecorded_from();
   if (unrecorded != 0) lowest = std::min(lowest, unrecorded);
   for (const auto& [key, entry] : keys_) {
-    if (entry.first != 0) lowest = std::min(lowest, entry.first);
+    const bool counts = entry.first != 0 && (with_touches || !entry.touched);
+    if (counts) lowest = std::min(lowest, entry.first);
   }
   return lowest - 1;
 }
@@ -84,7 +91,7 @@ void FleetShipper::on_tick() {
   gather();
   if (!scanning_ && c_.now.mono_us - saved_us_ > kSaveUs) {
     saved_us_ = c_.now.mono_us;
-    c_.ledger.put_fact(kShippedTo, std::to_string(shipped_to()));
+    c_.ledger.put_fact(kShippedTo, std::to_string(shipped_to(true)));
   }
 }
 
@@ -305,10 +312,17 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
       return go_on_top(key, there);
     case Verdict::read_back:
       // What Redis says comes with a version of its own, and is on top of theirs.
-      entry.judged_us = 0;
-      rebase(key, entry.row.meta, theirs.version());
-      return put_off(key, kAgainMs);
+      return ship_again_from(key, theirs);
   }
+}
+
+void FleetShipper::ship_again_from(const FullKey& key, const RowMeta& theirs) {
+  Key& entry = keys_.at(key);
+  RowMeta ours = entry.row.meta;
+  ours.incarnation = std::max(ours.incarnation, theirs.incarnation);
+  entry.judged_us = 0;
+  rebase(key, ours, theirs.version());
+  put_off(key, 0);
 }
 
 void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {

@@ -57,7 +57,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
     return at != keys_.end() && at->second.judged_us != 0;
   }
   std::size_t unshipped() const { return keys_.size(); }
-  // Every version of ours up to this one is in the backup.
+  // Every version of ours up to this one is in the backup, but for expiry that was put off.
   Hlc shipped_to() const;
 
  private:
@@ -69,6 +69,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   struct Key {
     bool through_redis = true;  // all of it
     Hlc first = 0;              // the lowest version that may be unshipped
+    bool touched = false;       // which is of expiry that was put off, and there is no other
     std::int64_t due_us = 0;
     bool under_way = false;
     bool again = false;          // changed since it was read
@@ -88,6 +89,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void on_written(std::uint64_t tag, const Error& error,
                   std::vector<BackupWritten> results) override;
 
+  Hlc shipped_to(bool with_touches) const;
   Hlc shipped_to_saved() const;
   void scan();
   void gather();
@@ -99,6 +101,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void on_result(const FullKey& key, const BackupWritten& result);
   void settle(const FullKey& key, Version base);
   void contest(const FullKey& key, const BackupRow& there);
+  void ship_again_from(const FullKey& key, const RowMeta& theirs);
   void take_theirs(const FullKey& key, BackupRow there);
   void go_on_top(const FullKey& key, const BackupRow& there);
   void rebase(const FullKey& key, RowMeta ours, Version there);

@@ -6,7 +6,7 @@ namespace stayd {
 
 namespace {
 
-constexpr std::int64_t kTellUs = 1'000'000;
+constexpr std::int64_t kTellUs = 250'000;
 
 constexpr const char* kEpoch = "backup_epoch";
 
@@ -98,8 +98,8 @@ StoreToken FleetStore::pass(Passed passed) {
 FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
                                        Durability durability) {
   Passed passed{.token = token};
-  if (!is_shipped(mutation.kind)) return passed;
   mutation.origin = c_.options.origin;
+  if (!is_shipped(mutation.kind)) return passed;
   passed.key = mutation.key;
   passed.hlc = mutation.hlc;
   passed.ships = true;

@@ -10,7 +10,7 @@ namespace stayd {
 namespace {
 constexpr std::int64_t kAtWorkUs = 3'000'000;   // after its last heartbeat (R12)
 constexpr std::int64_t kPendingUs = 1'000'000;  // two heartbeats, and what they take
-constexpr std::int64_t kVerdictUs = 500'000;
+constexpr std::int64_t kVerdictUs = 1'000'000;
 }  // namespace
 
 void FleetView::on_trust(Trust trust) {
@@ -18,12 +18,13 @@ void FleetView::on_trust(Trust trust) {
   if (trust == Trust::out) pending_.clear();  // the next connection looks at every row
 }
 
-void FleetView::on_connection(std::uint64_t evictions) {
-  evictions_before_ = evictions;
+void FleetView::on_connection() {
   connected_us_ = c_.now.mono_us;
   beats_.clear();
   own_.fill(0);
   pending_.clear();
+  has_.clear();
+  read_back_.clear();
   store_.poll();
 }
 
@@ -92,6 +93,11 @@ Hlc FleetView::all_here_to(int db) const {
   return lowest;
 }
 
+bool FleetView::has_company() const {
+  return std::ranges::any_of(
+      beats_, [this](const auto& beat) { return at_work(beat.first.first, beat.first.second); });
+}
+
 bool FleetView::all_shipped_since(std::int64_t mono_us) const {
   const std::uint64_t own = host_of(store_.origin());
   return std::ranges::all_of(store_.hosts(), [&](const FleetHostSeen& host) {
@@ -105,7 +111,7 @@ bool FleetView::all_shipped_since(std::int64_t mono_us) const {
 void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) {
   events_.on_foreign_row(key);
   pending_.erase(key);
-  if (trust_ == Trust::out) return;
+  if (trust_ == Trust::out || theirs.origin == store_.origin()) return;
   const bool is_here =
       is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))] : here(key, theirs);
   if (is_here) return;
@@ -146,8 +152,25 @@ Verdict FleetView::judge(const FullKey& key, const RowMeta& ours, const RowMeta&
     return *has ? Verdict::ours : Verdict::theirs;  // ours was a new session, or from before
   }
   if (!is_here) return later ? Verdict::theirs : Verdict::ours;
+  return is_read_back(key, theirs.version()) ? Verdict::read_back : Verdict::wait;
+}
+
+// Until it is, the ledger's row is from before theirs and must not go on top of it.
+bool FleetView::is_read_back(const FullKey& key, Version about) {
+  ReadBack& one = read_back_[key];
+  if (one.done && one.about == about) {
+    read_back_.erase(key);
+    return true;
+  }
+  if (one.about == about && c_.now.mono_us - one.since_us < kVerdictUs) return false;
+  one = {about, false, c_.now.mono_us};
   events_.on_read_back_wanted(key);
-  return Verdict::read_back;
+  return false;
+}
+
+void FleetView::on_read_back(const FullKey& key) {
+  const auto at = read_back_.find(key);
+  if (at != read_back_.end()) at->second.done = true;
 }
 
 std::optional<bool> FleetView::redis_has(const FullKey& key, Version about) {

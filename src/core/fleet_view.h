@@ -38,8 +38,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
 
   // --- told by the shard
   void on_trust(Trust trust);
-  // What was found in another memory says nothing of this one. `evictions`: so far.
-  void on_connection(std::uint64_t evictions);
+  void on_connection();  // what was found in another memory says nothing of this one
   void found_own(int db, Hlc position) { own_[static_cast<std::size_t>(db)] = position; }
   void on_tick();
   // MGET of the others' heartbeats in a database. False: there are none to ask for.
@@ -47,7 +46,6 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   void on_beats(int db, const ReplyView& reply);
 
   // --- asked by the shard
-  std::uint64_t evictions_before() const { return evictions_before_; }  // this connection
   bool is_own(const RowMeta& row) const {
     return row.origin == 0 || host_of(row.origin) == host_of(store_.origin());
   }
@@ -59,8 +57,12 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   Hlc all_here_to(int db) const;
   // The feed has been read to its end since the connection stood, or the backup is out.
   bool has_heard() const;
+  bool has_company() const;  // others are at work in this Redis
   // All who are at work in this Redis have shipped what they had made then (Now::mono_us).
   bool all_shipped_since(std::int64_t mono_us) const;
+
+  // What was wanted of Redis stands in the ledger.
+  void on_read_back(const FullKey& key);
 
   // FleetJudge
   Verdict judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
@@ -85,6 +87,12 @@ class FleetView final : public FleetJudge, private ReplyHandler {
     std::uint64_t number = 0;
     std::optional<bool> has;
   };
+  struct ReadBack {
+    Version about;  // another's row, which Redis has executed before it was asked
+    bool done = false;
+    std::int64_t since_us = 0;
+  };
+  bool is_read_back(const FullKey& key, Version about);
   std::optional<bool> redis_has(const FullKey& key, Version about);
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -97,12 +105,12 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   FleetViewEvents& events_;
   Trust trust_ = Trust::out;
   std::int64_t connected_us_ = 0;
-  std::uint64_t evictions_before_ = 0;
   std::array<Hlc, kDatabases> own_{};
   std::vector<std::uint64_t> asked_;  // hosts, in the order of the request under way
   std::map<std::pair<std::uint64_t, int>, Beat> beats_;
   KeyMap<Pending> pending_;
   KeyMap<Asked> has_;
+  KeyMap<ReadBack> read_back_;
   std::uint64_t last_asked_ = 0;
 };
 

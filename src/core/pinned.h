@@ -5,12 +5,22 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "base/types.h"
 #include "core/upstream.h"
 
 namespace stayd {
 
 inline constexpr std::size_t kMaxPinned = 64;  // Redis connections held for single clients
+
+// What a client watches, and where: by its own connection to Redis, or as versions of rows.
+struct Watch {
+  bool in_redis = false;  // else in the versions below
+  bool in_doubt = false;  // the keys are watched in different places
+  std::vector<std::pair<FullKey, Hlc>> keys;
+};
 
 class Pinned {
  public:

@@ -14,7 +14,6 @@ namespace {
 // Longer than any healthy chunk; a repair never holds the connection against its own heartbeat.
 constexpr std::int64_t kRepairDeadlineMs = 1000;
 constexpr std::int64_t kFleetLeaseMs = 10'000;
-constexpr std::int64_t kParkedUs = 8'000'000;
 // The heartbeat stands behind a chunk and must still be answered in time.
 constexpr std::size_t kChunkBytes = 4u << 20;
 }  // namespace
@@ -25,6 +24,10 @@ void Repairer::start(std::vector<FullKey> keys) {
   if (c_.fleet != nullptr) leased_us_ = c_.now.mono_us;
   parked_.clear();
   items_.clear();
+  if (c_.fleet != nullptr) {  // a host's own lease is no obstacle to a second of the same key
+    std::ranges::sort(keys);
+    keys.erase(std::ranges::unique(keys).begin(), keys.end());
+  }
   for (FullKey& key : keys) items_.push_back(Item{std::move(key)});
   unfinished_ = waiting_ = items_.size();
   leasing_ = true;
@@ -61,6 +64,7 @@ void Repairer::on_upstream_reply(std::uint64_t tag, std::string_view frame) {
     return;
   }
   if (item.done) return;
+  if (item.comparing) return on_compared(index, frame);
   if (refused) return finish(index, RepairOutcome::refused);
   if (item.asking) return on_existence(index, frame);
   if (frame[0] != ':') return finish(index, RepairOutcome::lost);
@@ -87,8 +91,8 @@ void Repairer::load_rows() {
   leasing_ = false;
   bytes_ = 0;
   for (std::size_t i = 0; i < items_.size(); ++i) {
-    if (c_.fleet != nullptr && items_[i].held) {
-      parked_.push_back(i);  // what is overwritten must be known to the backup first (B8)
+    if (c_.fleet != nullptr && items_[i].leased) {
+      items_[i].held ? compare(i) : park(i);
     } else {
       load_row(i);
     }
@@ -102,51 +106,20 @@ void Repairer::load_row(std::size_t index) {
   c_.store.load_exact(items_[index].key, token);
 }
 
-void Repairer::on_tick() {
-  if (parked_.empty()) return;
-  const bool late = c_.now.mono_us - leased_us_ > kParkedUs || !c_.up();
-  if (!late && !c_.fleet->all_shipped_since(leased_us_)) return;
-  for (const std::size_t index : std::exchange(parked_, {})) {
-    late ? finish(index, RepairOutcome::lost) : load_row(index);
-  }
-}
-
-// Of a fleet: onto what was there when the lease was taken, or not at all.
-bool Repairer::write_exactly(std::size_t index, const Row& row) {
-  Item& item = items_[index];
-  if (c_.fleet == nullptr) return false;
-  if (!item.leased) {
-    finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::leased);
-    return true;
-  }
-  const bool known = !row.alone || c_.fleet->is_own(row.meta);
-  if (item.held && !known) {  // the others know what it is, and nobody can ask them
-    finish(index, RepairOutcome::lost);
-    return true;
-  }
-  const bool live = row.meta.live_at(c_.now.wall_ms) && !c_.unwritten_tombs.contains(item.key);
-  bytes_ += row.record.memory_bytes();
-  append_repair(request_, key_of(item.key), lease_key(c_.place, key_of(item.key)), item.token,
-                live ? row.record : Record{}, live ? c_.redis_time(row.meta.expires_at_ms) : 0,
-                false, true);
-  c_.upstream->send(request_, db_of(item.key), *this, tag(index),
-                    c_.deadline_us(kRepairDeadlineMs));
-  return true;
-}
-
 void Repairer::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   if (tag >> 16 != generation_ || items_.empty()) return;
   const std::size_t index = tag & 0xffff;
   if (items_[index].done) return;
   if (!c_.up()) return finish(index, RepairOutcome::lost);
   if (!error.message.empty()) return finish(index, RepairOutcome::refused);
+  if (items_[index].comparing) return ask_what_is_held(index, std::move(row));
   write_row(index, row);
 }
 
 void Repairer::write_row(std::size_t index, const Row& row) {
   Item& item = items_[index];
   item.hlc = std::max(row.meta.hlc, item.owed);
-  const bool buried = c_.unwritten_tombs.contains(item.key);
+  const bool buried = c_.tomb_over(item.key, row.meta.hlc) != 0;
   if (row.meta.state == RowState::absent && !buried) return finish(index, RepairOutcome::confirmed);
   const bool behind = (row.meta.stale || c_.unrecorded.behind(item.key, row.meta.hlc)) && !buried &&
                       !c_.other_memory && c_.rules.stale_rows_do_not_repair;

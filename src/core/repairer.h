@@ -57,11 +57,13 @@ class Repairer final : private ReplyHandler, private StoreClient {
     bool refused = false;
     bool done = false;
     bool provisional = false;
-    bool behind = false;  // the row is, and was written before Redis lost its memory
-    bool asking = false;  // whether Redis holds a value of its own
-    bool vacant = false;  // it does not
-    std::string token;    // of a fleet: the lease's, and what Redis held then
-    bool held = false;    // something
+    bool behind = false;     // the row is, and was written before Redis lost its memory
+    bool asking = false;     // whether Redis holds a value of its own
+    bool vacant = false;     // it does not
+    std::string token;       // of a fleet: the lease's, and what Redis held then
+    bool held = false;       // something
+    bool comparing = false;  // with `row`, read before
+    Row row;
   };
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
@@ -70,6 +72,11 @@ class Repairer final : private ReplyHandler, private StoreClient {
 
   void load_rows();
   void load_row(std::size_t index);
+  void compare(std::size_t index);  // repairer_fleet.cc
+  void ask_what_is_held(std::size_t index, Row row);
+  void on_compared(std::size_t index, std::string_view frame);
+  void park(std::size_t index);
+  void release(const Item& item);
   bool write_exactly(std::size_t index, const Row& row);
   void write_row(std::size_t index, const Row& row);
   void ask_for_another(std::size_t index);
@@ -81,6 +88,8 @@ class Repairer final : private ReplyHandler, private StoreClient {
   CoreContext& c_;
   RepairEvents& events_;
   std::vector<Item> items_;
+  KeyMap<std::int64_t> differs_since_us_;  // of a fleet: Redis from what is owed
+  ReplySink swallow_;
   std::string token_;
   std::string request_;
   std::uint64_t generation_ = 0;

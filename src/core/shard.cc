@@ -138,7 +138,7 @@ void Shard::on_upstream_up(const GateFacts& facts) {
   }
   old_clients_run_id_ = facts.run_id;
   remember_clients();
-  if (c_.fleet != nullptr) c_.fleet->on_connection(evictions_);
+  if (c_.fleet != nullptr) c_.fleet->on_connection();
   set_trust(Trust::suspect, "new connection");
   if (!c_.rules.new_connections_are_doubted) return become_trusted();
   // In a fleet others may have written rows that the scan has passed already.

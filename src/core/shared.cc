@@ -68,11 +68,10 @@ void Shard::set_shared(bool shared) {
 }
 
 bool Shard::was_lost(std::string_view full_key, const RowMeta& meta, std::uint64_t evicted_keys) {
-  // B6: another stayd's row that was here and was not evicted has been removed since.
-  if (c_.fleet != nullptr && !c_.fleet->is_own(meta)) {
-    const bool evicted =
-        evictions_ != c_.fleet->evictions_before() || evicted_since(c_.mark, evicted_keys);
-    return evicted || !c_.fleet->here(FullKey(full_key), meta);
+  // B6: a row that was here, whoever's it is, and was not evicted has been removed since. Of one
+  // that the feed has brought nobody here knows since when it was.
+  if (c_.fleet != nullptr) {
+    return evicted_since(meta.mark, evicted_keys) || !c_.fleet->here(FullKey(full_key), meta);
   }
   // The key went with its slot, whose move was given up.
   if (c_.redirected.lately(full_key)) return true;

@@ -31,6 +31,11 @@ void live_row(Row& row, Record record, bool begins, std::int64_t wall_ms) {
 void note_unshipped(RowMeta& row, const Mutation& mutation, std::int64_t expired_at_ms,
                     bool begins) {
   using Kind = Mutation::Kind;
+  // Of this host's Redis alone: the others have nothing to hear of.
+  if (mutation.kind == Kind::stale || mutation.kind == Kind::doubt ||
+      mutation.kind == Kind::placed) {
+    return;
+  }
   Unshipped what = Unshipped::part;
   const bool put_off = later_expiry(expired_at_ms, row.expires_at_ms) == row.expires_at_ms;
   if (mutation.kind == Kind::expiry && put_off) what = Unshipped::touch;
