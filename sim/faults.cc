@@ -163,6 +163,7 @@ void Faults::heal() {
     redis.denied.clear();
   }
   world_.backup.down = world_.backup.frozen = world_.backup.read_only = false;
+  world_.users.end_all_without_backup();
   if (Sentinels* sentinels = world_.servers.sentinels()) sentinels->heal();
   if (Names* names = world_.servers.names()) names->heal();
   for (const auto& one : world_.instances) {

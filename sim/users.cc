@@ -131,12 +131,20 @@ bool Users::excused(const UnderWay& one) const {
   if (only_redis_can) return true;
   const EngineStatus status = one.at->status_of(one.key);
   const bool known = status.adoption_settled && !unreadable(one);
-  return !known || (options_.fleet && without_backup());
+  // W7: the row may be in the backup alone.
+  const bool has_row = one.at->disk().rows().contains(one.key);
+  return !known || (options_.fleet && without_backup() && !has_row);
 }
 
 void Users::end_without_backup() {
   --without_backup_;
   backup_back_us_ = scheduler_.now_us();
+}
+
+void Users::end_all_without_backup() {
+  if (without_backup_ == 0) return;
+  without_backup_ = 1;
+  end_without_backup();
 }
 
 // It is noticed a while later that it is back.

@@ -68,6 +68,7 @@ class Users final : private CallSink {
   // A fault keeps somebody from the backup: what has no row may be unknown (W7).
   void begin_without_backup() { ++without_backup_; }
   void end_without_backup();
+  void end_all_without_backup();
   // A stayd has been killed: what was under way there is in doubt.
   void on_kill(const Instance& instance);
 

@@ -228,6 +228,7 @@ bool World::heal_and_check() {
   }
   if (!in_step()) users.fail({}, "out of step again without a fault: " + out_of_step());
   compare();
+  if (options.fleet && !users.failed()) compare_backup();
   return !users.failed();
 }
 

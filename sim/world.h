@@ -116,6 +116,8 @@ class World {
   void compare();
   void compare_key(const FullKey& key);
   void compare_roaming(const FullKey& key);
+  void compare_backup();  // world_backup.cc
+  void compare_in_backup(const FullKey& key, const Row& row);
 
   // By stayd; of a Cluster some slots' rows, as stayd has divided them: the rest may follow.
   std::map<const Instance*, SlotSet> ends_lost_;       // by a power cut; until Redis is the truth

@@ -206,7 +206,9 @@ ApplyOutcome apply_merge(Mutation& mutation, Row& row) {
   const RowMeta& there = *mutation.merged;
   const bool known = before.state != RowState::absent;
   if (known && mutation.kind == Mutation::Kind::merge) {
-    const bool made_from_it = mutation.base != Version{} && mutation.base == before.version();
+    // Decided here, with the key locked: whatever is older was read for it, also where the ledger
+    // could not take what came between.
+    const bool made_from_it = mutation.base != Version{} && before.version() < there.version();
     if (before.unshipped > Unshipped::touch && !made_from_it) return ApplyOutcome::superseded;
     const bool same = before.base == there.version() && before.state == there.state &&
                       before.incarnation == there.incarnation;
