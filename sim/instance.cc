@@ -212,7 +212,8 @@ void Instance::kill() {
 void Instance::pause(std::int64_t duration_us) {
   if (!alive() || paused()) return;
   note("stayd is paused for " + std::to_string(duration_us / kMs) + " ms");
-  paused_until_us_ = scheduler_.now_us() + duration_us;
+  paused_from_us_ = scheduler_.now_us();
+  paused_until_us_ = paused_from_us_ + duration_us;
   disturbed_us_ = paused_until_us_;
   scheduler_.at(paused_until_us_, [this, life = life_] {
     if (life != life_) return;

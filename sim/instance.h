@@ -62,6 +62,7 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   void pause(std::int64_t duration_us);
   bool paused() const { return paused_until_us_ > scheduler_.now_us(); }
   std::int64_t paused_until_us() const { return paused_until_us_; }  // 0: it does not stand still
+  std::int64_t paused_from_us() const { return paused_from_us_; }    // the last time
   // When the process last stood still, or its disk was slow: no promise of speed before that.
   std::int64_t disturbed_us() const { return disturbed_us_; }
   void note_disturbance() { disturbed_us_ = std::max(disturbed_us_, scheduler_.now_us()); }
@@ -168,6 +169,7 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   bool asks_ = false;                         // ... and has asked for it
   bool adopted_ = false;                      // when it was killed
   std::uint64_t life_ = 0;
+  std::int64_t paused_from_us_ = 0;
   std::int64_t paused_until_us_ = 0;
   std::int64_t disturbed_us_ = 0;
   std::int64_t slow_until_us_ = 0;

@@ -133,7 +133,7 @@ bool Users::excused(const UnderWay& one) const {
   const bool known = status.adoption_settled && !unreadable(one);
   // W7: the row may be in the backup alone.
   const bool has_row = one.at->disk().rows().contains(one.key);
-  return !known || (options_.fleet && without_backup() && !has_row);
+  return !known || (options_.fleet && without_backup(one) && !has_row);
 }
 
 void Users::end_without_backup() {
@@ -147,9 +147,13 @@ void Users::end_all_without_backup() {
   end_without_backup();
 }
 
-// It is noticed a while later that it is back.
-bool Users::without_backup() const {
-  return without_backup_ > 0 || scheduler_.now_us() - backup_back_us_ < 2 * kSecond;
+// That it is back is noticed within two seconds, if stayd does not stand still then.
+bool Users::without_backup(const UnderWay& one) const {
+  std::int64_t noticed_us = backup_back_us_ + 2 * kSecond;
+  if (one.at->paused_from_us() < noticed_us) {
+    noticed_us = std::max(noticed_us, one.at->disturbed_us() + 2 * kSecond);
+  }
+  return without_backup_ > 0 || one.asked_us < noticed_us;
 }
 
 void Users::check_time(const UnderWay& one) {

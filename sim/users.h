@@ -116,7 +116,6 @@ class Users final : private CallSink {
   std::set<FullKey> loosen_under_way(const Instance& instance, std::string_view why);
 
  private:
-  bool without_backup() const;
   struct Session {
     Habit habit;
     FullKey key;
@@ -142,6 +141,7 @@ class Users final : private CallSink {
   bool excused(const UnderWay& one, Excuse what) const {
     return one.asked_us <= one.at->excused_until_us(what);
   }
+  bool without_backup(const UnderWay& one) const;
   bool excused(const UnderWay& one) const;
   bool unreadable(const UnderWay& one) const {
     return excused(one, Excuse::unreadable) || one.at->disk().ever_unreadable.contains(one.key);

@@ -182,6 +182,21 @@ TEST(ApplyFleet, ATouchOfAnotherHostPutsOffTheExpiry) {
   EXPECT_EQ(apply(touched, row, kNow), ApplyOutcome::superseded);
 }
 
+// It was decided alone, what came after it the backup has, and a full ledger has not: a logout that
+// was agreed to upon that was lost, and the session answered again.
+TEST(ApplyFleet, WhatWasAgreedToEndsWhatIsOlderAndUnshipped) {
+  for (const Hlc unshipped : {Hlc{3}, Hlc{9}}) {
+    Row row;
+    apply(ours(put(unshipped, "alone")), row, kNow);
+    ASSERT_GT(row.meta.unshipped, Unshipped::touch);
+    Mutation logout = theirs(Kind::merge, 7, nullptr);
+    logout.base = {5, kOurs};  // read from the backup
+    const bool older = unshipped < 7;
+    EXPECT_EQ(apply(logout, row, kNow), older ? ApplyOutcome::applied : ApplyOutcome::superseded);
+    EXPECT_EQ(row.meta.state, older ? RowState::tomb : RowState::live) << "put on top of it since";
+  }
+}
+
 TEST(ApplyFleet, ATouchThatIsShippedLeavesTheBase) {
   Row row;
   apply(theirs(Kind::merge, 1, "v"), row, kNow);

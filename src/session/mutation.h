@@ -39,7 +39,8 @@ struct Mutation {
     forget,    // drop the row and its history: nothing is known of the key any more
     // Of a fleet (docs/adr/0016); `hlc` is 0, as no version is made:
     merge,  // the backup's row, `merged` with `record`: taken where it is newer and nothing of the
-            // row is unshipped; a touch of ours stays on top of it
+            // row is unshipped; a touch of ours stays on top of it. With a `base`: it was agreed to
+            // here, upon that, and ends what is older and unshipped as well
     replace,  // the same, whatever of ours is unshipped
     shipped,  // the backup has our row `merged`, as its version `base` (of a touch: on top of it);
               // the base of a row that was made from another one since stays as it is
