@@ -111,7 +111,9 @@ bool FleetView::all_shipped_since(std::int64_t mono_us) const {
 void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) {
   events_.on_foreign_row(key);
   pending_.erase(key);
-  if (trust_ == Trust::out || theirs.origin == store_.origin()) return;
+  if (trust_ == Trust::out) return;
+  // A write of this life that the ledger could not take: without Redis it was made, and is owed.
+  if (theirs.origin == store_.origin() && through_redis) return;
   const bool is_here =
       is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))] : here(key, theirs);
   if (is_here) return;
