@@ -52,6 +52,7 @@ BackupRow backup_row(const FullKey& key, const Row& row) {
   if (row.meta.state == RowState::live) out.record = row.record;
   out.record.expires_at_ms = row.meta.expires_at_ms;
   out.created_at_ms = row.meta.created_at_ms;
+  out.through_redis = row.meta.through_redis;
   out.tomb_until_ms = row.meta.state == RowState::tomb ? row.meta.tomb_until_ms : 0;
   return out;
 }
@@ -66,6 +67,7 @@ RowMeta meta_of(const BackupRow& row) {
   out.expires_at_ms = row.record.expires_at_ms;
   out.created_at_ms = row.created_at_ms;
   out.tomb_until_ms = row.tomb_until_ms;
+  out.through_redis = row.through_redis;
   return out;
 }
 

@@ -71,8 +71,9 @@ class FleetJudge {
   virtual Verdict judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
                         std::int64_t asked_us) = 0;
   // The ledger holds another stayd's row now. Before anything that is asked later is answered.
-  // `through_redis`: its host's Redis has executed it.
-  virtual void on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) = 0;
+  virtual void on_foreign(const FullKey& key, const RowMeta& theirs) = 0;
+  // What has been made of the key with this version, Redis has executed while it was trusted.
+  virtual bool made_through_redis(const FullKey&, Hlc) const { return false; }
   // Versions from here on may be in Redis and not in the ledger yet; 0: there are none.
   virtual Hlc unrecorded_from() const { return 0; }
   virtual bool trusts_redis() const { return false; }

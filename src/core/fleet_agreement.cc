@@ -123,9 +123,8 @@ void FleetAgreement::on_written(std::uint64_t tag, const Error& error,
     c_.clock.witness(results[i].current.hlc);
     if (!results[i].current.unreadable.empty()) continue;  // the next exact read is alone
     const RowMeta theirs = meta_of(results[i].current);
-    const bool through_redis = results[i].current.through_redis;
     c_.ledger.apply_one(merge_of(std::move(results[i].current), false), 0, Durability::written);
-    c_.judge->on_foreign(key, theirs, through_redis);
+    c_.judge->on_foreign(key, theirs);
   }
   end(tag).answer.outpaced();
 }
@@ -174,7 +173,7 @@ void FleetAgreement::finish_alone(std::uint64_t number) {
   Hlc first = c_.clock.last();
   for (const Store::Change& change : one.changes) first = std::min(first, change.mutation.hlc);
   one.answer.record(std::move(one.changes));
-  for (const FullKey& key : one.keys) shipper_.changed(key, first, 0, false);
+  for (const FullKey& key : one.keys) shipper_.changed(key, first, 0);
 }
 
 }  // namespace stayd

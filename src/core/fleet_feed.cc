@@ -89,7 +89,7 @@ void FleetFeed::take(std::vector<BackupRow> rows) {
     c_.clock.witness(row.hlc);
     ++to_apply_;
     const std::uint64_t row_tag = generation_ << 20 | page_.size();
-    page_.push_back({row.key, meta_of(row), row.through_redis});
+    page_.push_back({row.key, meta_of(row)});
     c_.ledger.apply_one(merge_of(std::move(row), false), c_.ledger_ops.token(*this, row_tag),
                         Durability::written);
   }
@@ -105,7 +105,7 @@ void FleetFeed::on_applied(std::uint64_t tag, const Error& error, const ApplyRes
   } else if (result.outcome == ApplyOutcome::applied) {
     ++rows_taken_;
     looked_us_ = 0;
-    c_.judge->on_foreign(foreign.key, foreign.meta, foreign.through_redis);
+    c_.judge->on_foreign(foreign.key, foreign.meta);
   } else if (result.before.unshipped != Unshipped::nothing && !result.before.stale &&
              foreign.meta.version() != result.before.base) {
     miss(foreign.key);

@@ -47,7 +47,6 @@ class FleetFeed final : private StoreClient, private BackupClient {
   struct Foreign {
     FullKey key;
     RowMeta meta;
-    bool through_redis = false;
   };
   FleetContext& c_;
   FleetShipper& shipper_;

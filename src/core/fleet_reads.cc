@@ -90,7 +90,7 @@ bool FleetReads::ship_what_was_found(const FullKey& key, Read& read) {
       row.unshipped > Unshipped::touch && !row.stale && row.origin != c_.options.origin;
   if (!found || read.alone || read.shipped || shipper_.contested(key)) return false;
   read.shipped = true;
-  if (!shipper_.knows(key)) shipper_.changed(key, row.hlc, 0, false);
+  if (!shipper_.knows(key)) shipper_.changed(key, row.hlc, 0);
   ship(key);
   return true;
 }
@@ -105,10 +105,9 @@ void FleetReads::join(const FullKey& key) {
   const Version there = read.there.version();
   if (read.there.state != RowState::absent && read.error.message.empty()) {
     c_.clock.witness(read.there.hlc);
-    const bool through_redis = read.there.through_redis;
     const Mutation merge = merge_of(std::move(read.there), false);
     if (apply(merge, read.row, c_.now.wall_ms) == ApplyOutcome::applied) {
-      c_.judge->on_foreign(key, read.row.meta, through_redis);
+      c_.judge->on_foreign(key, read.row.meta);
       c_.ledger.apply_one(merge, 0, Durability::written);
     } else if (there == read.row.meta.version()) {  // it came there, and the ledger was not told
       read.row.meta.incarnation = merge.merged->incarnation;

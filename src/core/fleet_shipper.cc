@@ -24,14 +24,12 @@ void FleetShipper::start() {
 
 // --- what is unshipped
 
-void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms,
-                           bool through_redis) {
+void FleetShipper::changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms) {
   if (!fits_backup(key)) return;
   if (keys_.size() >= c_.options.max_unshipped && !keys_.contains(key)) return start();
   const std::int64_t due_us = c_.in(put_off_ms);
   const auto [at, added] = keys_.try_emplace(key);
   Key& entry = at->second;
-  entry.through_redis = entry.through_redis && through_redis;
   entry.again = entry.under_way;
   const bool touch = put_off_ms > c_.options.ship_after_ms;
   if (added || entry.first == 0 || (entry.touched && !touch)) entry.first = hlc;
@@ -133,7 +131,7 @@ void FleetShipper::on_scanned(std::uint64_t tag, const Error& error, ScanPage pa
   scan_under_way_ = false;
   if (!error.message.empty()) return;
   for (const ScanEntry& entry : page.entries) {
-    if (!is_shipped(entry.meta) && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0, false);
+    if (!is_shipped(entry.meta) && !entry.meta.stale) changed(entry.key, entry.meta.hlc, 0);
     if (tag != scan_) return;  // too many again
   }
   scanned_ = page.next;
@@ -190,7 +188,6 @@ bool FleetShipper::is_touch(const Row& row) {
 BackupWrite FleetShipper::write_of(const FullKey& key, const Row& row) const {
   BackupWrite write;
   write.row = backup_row(key, row);
-  write.row.through_redis = keys_.at(key).through_redis;
   if (is_touch(row)) {
     write.kind = BackupWrite::Kind::touch;
     write.row.record.value = {};
@@ -285,7 +282,7 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
   Key& entry = keys_.at(key);
   if (is_touch(entry.row)) {  // stays on top of what is there
     c_.ledger.apply_one(merge_of(there, false), 0, Durability::written);
-    c_.judge->on_foreign(key, meta_of(there), there.through_redis);
+    c_.judge->on_foreign(key, meta_of(there));
     return put_off(key, 0);
   }
   const RowMeta theirs = meta_of(there);
@@ -328,11 +325,10 @@ void FleetShipper::ship_again_from(const FullKey& key, const RowMeta& theirs) {
 void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {
   Key& entry = keys_.at(key);
   const RowMeta theirs = meta_of(there);
-  const bool through_redis = there.through_redis;
   entry.judged_us = 0;
   if (entry.again) return put_off(key, 0);  // it is not what was judged any more
   c_.ledger.apply_one(merge_of(std::move(there), true), 0, Durability::written);
-  c_.judge->on_foreign(key, theirs, through_redis);
+  c_.judge->on_foreign(key, theirs);
   done(key);
 }
 

@@ -41,8 +41,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   void on_tick();
 
   // The ledger's row has changed, and has version `hlc`, which may wait for so long.
-  // `through_redis`: Redis has executed it.
-  void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms, bool through_redis);
+  void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms);
   // At once. `told` is called exactly once, later; after `wait_ms` at the latest. `logout`: a
   // client waits to be told that it is logged out.
   void ship_now(const FullKey& key, std::int64_t wait_ms, Told told, bool logout = false);
@@ -67,8 +66,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
     bool logout = false;
   };
   struct Key {
-    bool through_redis = true;  // all of it
-    Hlc first = 0;              // the lowest version that may be unshipped
+    Hlc first = 0;        // the lowest version that may be unshipped
     bool touched = false;       // which is of expiry that was put off, and there is no other
     std::int64_t due_us = 0;
     bool under_way = false;

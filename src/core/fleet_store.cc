@@ -102,6 +102,8 @@ FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
   if (!is_shipped(mutation.kind)) return passed;
   passed.key = mutation.key;
   passed.hlc = mutation.hlc;
+  mutation.through_redis =
+      c_.judge != nullptr && c_.judge->made_through_redis(mutation.key, mutation.hlc);
   passed.ships = true;
   c_.recording.insert(mutation.hlc);
   passed.tomb = mutation.kind == Mutation::Kind::tomb && durability == Durability::synced;
@@ -131,8 +133,7 @@ void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyRe
   const bool changed =
       passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
   if (!changed) return report(passed.token, error, result);
-  const bool through_redis = c_.judge != nullptr && c_.judge->trusts_redis();
-  shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before), through_redis);
+  shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before));
   const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
   const bool told_later =
       passed.token != 0 && (passed.tomb || created) && c_.can_write() && fits_backup(passed.key);

@@ -28,7 +28,7 @@ class FleetTestJudge final : public FleetJudge {
     last_theirs = theirs;
     return verdict;
   }
-  void on_foreign(const FullKey& key, const RowMeta& theirs, bool) override {
+  void on_foreign(const FullKey& key, const RowMeta& theirs) override {
     foreign[key] = theirs;
   }
 

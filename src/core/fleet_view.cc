@@ -14,6 +14,7 @@ constexpr std::int64_t kVerdictUs = 1'000'000;
 }  // namespace
 
 void FleetView::on_trust(Trust trust) {
+  if (trust == Trust::trusted && trust_ != trust) trusted_from_ = c_.hlc.last();
   trust_ = trust;
   if (trust == Trust::out) pending_.clear();  // the next connection looks at every row
 }
@@ -61,34 +62,50 @@ void FleetView::on_beats(int db, const ReplyView& reply) {
       continue;
     }
     Beat& beat = beats_[{asked_[i], db}];
-    if (beat.count != canary->count) beat.changed_us = c_.now.mono_us;
-    beat.count = canary->count;
-    beat.position = std::max(beat.position, canary->position);  // had it once, and is the same
+    if (beat.told.count != canary->count) beat.changed_us = c_.now.mono_us;
+    const Hlc had = beat.told.position;  // once, and it is the same memory
+    beat.told = *canary;
+    beat.told.position = std::max(had, canary->position);
   }
 }
 
-bool FleetView::at_work(std::uint64_t host, int db) const {
+const FleetView::Beat* FleetView::beat_of(std::uint64_t host, int db) const {
   const auto at = beats_.find({host, db});
-  return at != beats_.end() && c_.now.mono_us - at->second.changed_us < kAtWorkUs;
+  return at == beats_.end() ? nullptr : &at->second;
+}
+
+bool FleetView::at_work(std::uint64_t host, int db) const {
+  const Beat* beat = beat_of(host, db);
+  return beat != nullptr && c_.now.mono_us - beat->changed_us < kAtWorkUs;
+}
+
+// Its maker has sent it to this memory, and will tell by when.
+bool FleetView::may_come(const FullKey& key, const RowMeta& row) const {
+  const std::uint64_t host = host_of(row.origin);
+  if (!row.through_redis || is_own(row) || !at_work(host, db_of(key))) return false;
+  const Beat* beat = beat_of(host, db_of(key));
+  return row.hlc > beat->told.from;
 }
 
 bool FleetView::here(const FullKey& key, const RowMeta& row) const {
   const int db = db_of(key);
-  const std::uint64_t host = host_of(row.origin);
   if (is_own(row)) {
     if (trust_ == Trust::trusted) return !c_.debts.has(key);
     return row.hlc <= own_[static_cast<std::size_t>(db)];
   }
-  const auto at = beats_.find({host, db});
-  return at != beats_.end() && row.hlc <= at->second.position;
+  const Beat* beat = beat_of(host_of(row.origin), db);
+  if (beat == nullptr) return false;
+  const Canary& told = beat->told;
+  if (row.hlc <= told.position) return true;
+  return row.through_redis && told.from < row.hlc && row.hlc <= told.to;
 }
 
 Hlc FleetView::all_here_to(int db) const {
   Hlc lowest = own_[static_cast<std::size_t>(db)];
   for (const FleetHostSeen& host : store_.hosts()) {
     if (host.entry.instance == host_of(store_.origin())) continue;
-    const auto at = beats_.find({host.entry.instance, db});
-    lowest = std::min(lowest, at == beats_.end() ? 0 : at->second.position);
+    const Beat* beat = beat_of(host.entry.instance, db);
+    lowest = std::min(lowest, beat == nullptr ? 0 : beat->told.position);
   }
   return lowest;
 }
@@ -108,19 +125,17 @@ bool FleetView::all_shipped_since(std::int64_t mono_us) const {
 
 // --- rows of others
 
-void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) {
+void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs) {
   events_.on_foreign_row(key);
   pending_.erase(key);
   if (trust_ == Trust::out) return;
   // A write of this life that the ledger could not take: without Redis it was made, and is owed.
-  if (theirs.origin == store_.origin() && through_redis) return;
+  if (theirs.origin == store_.origin() && theirs.through_redis) return;
   const bool is_here =
       is_own(theirs) ? theirs.hlc <= own_[static_cast<std::size_t>(db_of(key))] : here(key, theirs);
   if (is_here) return;
   if (c_.debts.has(key)) return c_.debts.add_foreign(key, theirs.hlc);
-  const bool decides =
-      through_redis && !is_own(theirs) && at_work(host_of(theirs.origin), db_of(key));
-  if (!decides) return owe(key, theirs);
+  if (!may_come(key, theirs)) return owe(key, theirs);
   pending_[key] = {theirs, c_.now.mono_us};
 }
 
@@ -134,7 +149,7 @@ void FleetView::on_tick() {
   for (const auto& [key, pending] : pending_) {
     const bool is_here = here(key, pending.row);
     const bool late = c_.now.mono_us - pending.since_us > kPendingUs ||
-                      !at_work(host_of(pending.row.origin), db_of(key));
+                      !may_come(key, pending.row);
     if (!is_here && late) owe(key, pending.row);
     if (is_here || late) ended.push_back(key);
   }

@@ -55,6 +55,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   bool pending(std::string_view key) const { return pending_.contains(key); }
   // Rows up to here are here, whoever's they are.
   Hlc all_here_to(int db) const;
+  Hlc trusted_from() const { return trusted_from_; }
   // The feed has been read to its end since the connection stood, or the backup is out.
   bool has_heard() const;
   bool has_company() const;  // others are at work in this Redis
@@ -67,14 +68,16 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   // FleetJudge
   Verdict judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
                 std::int64_t asked_us) override;
-  void on_foreign(const FullKey& key, const RowMeta& theirs, bool through_redis) override;
+  void on_foreign(const FullKey& key, const RowMeta& theirs) override;
+  bool made_through_redis(const FullKey& key, Hlc hlc) const override {
+    return trust_ == Trust::trusted && hlc > trusted_from_ && !c_.debts.has(key);
+  }
   Hlc unrecorded_from() const override { return c_.making.empty() ? 0 : *c_.making.begin(); }
   bool trusts_redis() const override { return trust_ == Trust::trusted; }
 
  private:
   struct Beat {
-    Hlc position = 0;
-    std::uint64_t count = 0;
+    Canary told;
     std::int64_t changed_us = 0;  // when it was seen to have another count
   };
   struct Pending {
@@ -97,13 +100,16 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   void on_upstream_reply(std::uint64_t tag, std::string_view frame) override;
   void on_upstream_lost(std::uint64_t tag) override;
 
+  const Beat* beat_of(std::uint64_t host, int db) const;
   bool at_work(std::uint64_t host, int db) const;
+  bool may_come(const FullKey& key, const RowMeta& row) const;
   void owe(const FullKey& key, const RowMeta& row);
 
   CoreContext& c_;
   FleetStore& store_;
   FleetViewEvents& events_;
   Trust trust_ = Trust::out;
+  Hlc trusted_from_ = 0;  // what was made through Redis since is in this memory
   std::int64_t connected_us_ = 0;
   std::array<Hlc, kDatabases> own_{};
   std::vector<std::uint64_t> asked_;  // hosts, in the order of the request under way

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "core/fleet_view.h"
 #include "core/lua.h"
 #include "core/shard.h"
 #include "core/shard_tags.h"
@@ -26,7 +27,12 @@ void Shard::send_heartbeats() {
     // The first one in a database is written whatever has become of that since it was first used:
     // it vouches for nothing.
     const Hlc at = last_written_[db].empty() ? 0 : position();
-    const Canary next{epoch_, beats_, at, c_.now.wall_ms, vouched_place(), told_top()};
+    Canary next{epoch_, beats_, at, c_.now.wall_ms, vouched_place(), told_top()};
+    if (c_.fleet != nullptr) {
+      const bool vouches = trusted() && at != 0;
+      next.to = vouches ? reached() : c_.hlc.last();
+      next.from = vouches ? c_.fleet->trusted_from() : next.to;
+    }
     pending_write_[db] = next.text();
     request.clear();
     append_heartbeat(request, canary_name(), last_written_[db], pending_write_[db]);

@@ -380,6 +380,7 @@ void Shard::become_trusted() {
   c_.other_memory = unmet_ = false;
   met_.insert(c_.options.region);
   set_trust(Trust::trusted, "");
+  if (c_.fleet != nullptr) send_heartbeats();  // the others may rely on it from now on
 }
 
 }  // namespace stayd

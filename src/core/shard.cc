@@ -250,14 +250,20 @@ void Shard::release_position(Hlc hlc) {
 
 Hlc Shard::position() const {
   if (trust_ != Trust::trusted && c_.rules.s_waits_for_reconcile) return reconcile_position_;
+  Hlc at = reached();
+  if (c_.rules.s_waits_for_debts && !c_.debts.empty()) {
+    at = std::min(at, std::max<Hlc>(1, c_.debts.lowest()) - 1);
+  }
+  return at;
+}
+
+// What of this life has been sent to this memory up to here is in it.
+Hlc Shard::reached() const {
   // Never ahead of what the ledger has written: versions that were merely handed out die with us,
   // and after a kill -9 the ledger must not look as if it had lost its tail.
   Hlc at = c_.hlc.last();
   if (c_.rules.s_waits_for_ledger) at = std::min(at, c_.store.highest_hlc());
   if (c_.rules.s_waits_for_calls && !held_.empty()) at = std::min(at, held_.begin()->first - 1);
-  if (c_.rules.s_waits_for_debts && !c_.debts.empty()) {
-    at = std::min(at, std::max<Hlc>(1, c_.debts.lowest()) - 1);
-  }
   return at;
 }
 

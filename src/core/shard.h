@@ -177,6 +177,7 @@ class Shard final : public UpstreamEvents,
   void set_shared(bool shared);
   void on_heartbeat(int db, std::string_view frame);
   Hlc position() const;
+  Hlc reached() const;
   // The version of the place that a heartbeat of now vouches for.
   std::uint64_t vouched_place() const {
     return trust_ == Trust::trusted ? c_.place.version() : reconcile_place_;

@@ -49,6 +49,7 @@ void stamp(Row& row, const Mutation& mutation, bool begins) {
   if (!mutation.unconfirmed || row.meta.hlc == 0) row.meta.mark = mutation.mark;
   row.meta.hlc = mutation.hlc;
   row.meta.origin = mutation.origin;
+  row.meta.through_redis = mutation.through_redis;
   row.meta.adopted = mutation.only_if_unknown;
   row.meta.provisional =
       mutation.provisional ||

@@ -62,6 +62,7 @@ struct Mutation {
   // Of a fleet.
   std::uint64_t origin = 0;  // who makes `hlc`
   bool from_client = false;  // not adopted, read back or put back
+  bool through_redis = false;  // a trusted Redis has executed it
   // A put: a trusted Redis had nothing, so it is a new session whatever the row says (B2).
   bool creates = false;
   Version base;

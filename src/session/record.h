@@ -133,6 +133,8 @@ struct RowMeta {
   std::uint64_t origin = 0;  // who made `hlc`
   Version base;              // of the backup's row that this one is, or was made from; 0: none
   Unshipped unshipped = Unshipped::nothing;
+  // This version was made by a command that its maker's Redis has executed, while trusted (B11).
+  bool through_redis = false;
 
   Version version() const { return {hlc, origin}; }
   bool live_at(std::int64_t wall_ms) const {

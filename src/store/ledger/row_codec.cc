@@ -15,8 +15,10 @@ constexpr std::uint8_t kFlagProvisional = 2;
 constexpr std::uint8_t kFlagAdopted = 4;
 constexpr std::uint8_t kFlags = kFlagStale | kFlagProvisional | kFlagAdopted;
 constexpr int kUnshippedShift = 3;  // two bits
-constexpr std::uint8_t kFleetFlags = kFlags | 3 << kUnshippedShift;
+constexpr std::uint8_t kUnshipped = 3 << kUnshippedShift;
 constexpr std::uint8_t kFlagHashed = 32;
+constexpr std::uint8_t kFlagThroughRedis = 64;
+constexpr std::uint8_t kFleetFlags = kFlags | kUnshipped | kFlagThroughRedis;
 constexpr std::size_t kElementsOffset = 60;
 constexpr std::size_t kOriginOffset = 68;
 
@@ -61,7 +63,8 @@ RowHeader encode_row_header(const StoredRow& row) {
   *out++ =
       static_cast<char>((meta.stale ? kFlagStale : 0) | (meta.provisional ? kFlagProvisional : 0) |
                         (meta.adopted ? kFlagAdopted : 0) | (row.hashed ? kFlagHashed : 0) |
-                        static_cast<int>(meta.unshipped) << kUnshippedShift);
+                        static_cast<int>(meta.unshipped) << kUnshippedShift |
+                        (fleet && meta.through_redis ? kFlagThroughRedis : 0));
   out = put_little(out, meta.incarnation);
   out = put_little(out, meta.hlc);
   out = put_little(out, meta.expires_at_ms);
@@ -131,7 +134,8 @@ Result<StoredRow> decode_row_header(std::string_view bytes) {
   row.generation = get_little<std::uint64_t>(in + 52);
   row.elements = get_little<std::uint64_t>(in + kElementsOffset);
   if (fleet) {
-    row.meta.unshipped = static_cast<Unshipped>((flags & kFleetFlags) >> kUnshippedShift);
+    row.meta.unshipped = static_cast<Unshipped>((flags & kUnshipped) >> kUnshippedShift);
+    row.meta.through_redis = (flags & kFlagThroughRedis) != 0;
     row.meta.origin = get_little<std::uint64_t>(in + kOriginOffset);
     row.meta.base.hlc = get_little<std::uint64_t>(in + kOriginOffset + 8);
     row.meta.base.origin = get_little<std::uint64_t>(in + kOriginOffset + 16);
