@@ -1,6 +1,9 @@
 #include "core/fleet_view.h"
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#define DBG(...) if (getenv("K") && key.find(getenv("K"))!=std::string::npos) fprintf(stderr, __VA_ARGS__)
 
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
@@ -127,6 +130,7 @@ bool FleetView::all_shipped_since(std::int64_t mono_us) const {
 
 void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs) {
   events_.on_foreign_row(key);
+  DBG("%ld host %lx on_foreign state %d hlc %lu inc %u through %d trust %d here %d may %d debt %d\n", c_.now.mono_us/1000, (long)store_.origin(), (int)theirs.state, theirs.hlc, theirs.incarnation, theirs.through_redis, (int)trust_, here(key,theirs), may_come(key,theirs), c_.debts.has(key));
   pending_.erase(key);
   if (trust_ == Trust::out) return;
   // A write of this life that the ledger could not take: without Redis it was made, and is owed.
@@ -140,6 +144,7 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs) {
 }
 
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
+  DBG("%ld host %lx owes %lu\n", c_.now.mono_us/1000, (long)store_.origin(), row.hlc);
   c_.debts.add_foreign(key, row.hlc);
 }
 
@@ -159,17 +164,25 @@ void FleetView::on_tick() {
 Verdict FleetView::judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
                          std::int64_t asked_us) {
   const bool later = theirs.version() > ours.version();
+  DBG("%ld host %lx judge ours %d inc %u %lu/%d theirs %d inc %u %lu\n", c_.now.mono_us/1000, (long)store_.origin(), (int)ours.state, ours.incarnation, ours.hlc, (int)ours.unshipped, (int)theirs.state, theirs.incarnation, theirs.hlc);
   if (trust_ != Trust::trusted) return later ? Verdict::theirs : Verdict::ours;
-  const bool is_here = here(key, theirs);
-  if (!is_here && c_.now.mono_us - asked_us < kVerdictUs) return Verdict::wait;
-  if (theirs.state == RowState::tomb) {
-    if (!is_here || ours.unshipped != Unshipped::whole) return Verdict::theirs;
-    const auto has = redis_has(key, theirs.version());
-    if (!has) return Verdict::wait;
-    return *has ? Verdict::ours : Verdict::theirs;  // ours was a new session, or from before
+  const bool in_redis = here(key, theirs) || may_come(key, theirs);
+  const bool waited = c_.now.mono_us - asked_us >= kVerdictUs;
+  if (theirs.state == RowState::live) {
+    if (in_redis) return is_read_back(key, theirs.version()) ? Verdict::read_back : Verdict::wait;
+    if (!waited) return Verdict::wait;
+    return later ? Verdict::theirs : Verdict::ours;
   }
-  if (!is_here) return later ? Verdict::theirs : Verdict::ours;
-  return is_read_back(key, theirs.version()) ? Verdict::read_back : Verdict::wait;
+  // Nothing but a whole value, by order of a client, can have come after a removal: the rest found
+  // the key there.
+  if (ours.unshipped != Unshipped::whole) return Verdict::theirs;
+  if (!in_redis) return waited ? Verdict::theirs : Verdict::wait;
+  const auto has = redis_has(key, theirs.version());
+  if (!has) return Verdict::wait;
+  if (!*has) return Verdict::theirs;
+  // A tombstone is in the backup before it is in Redis.
+  if (here(key, theirs)) return Verdict::ours;
+  return waited ? Verdict::theirs : Verdict::wait;
 }
 
 // Until it is, the ledger's row is from before theirs and must not go on top of it.
