@@ -257,6 +257,18 @@ void World::compare_roaming(const FullKey& key) {
   if (!history.may_be(record, wall_ms, "Redis")) users.fail(key, history.why());
 }
 
+// In a fleet an expiry that was only raised may be known to the stayd alone that has done it.
+std::int64_t World::latest_expiry(const FullKey& key, const Row& row) const {
+  std::int64_t latest_ms = row.meta.expires_at_ms;
+  if (!options.fleet) return latest_ms;
+  for (const auto& one : instances) {
+    const auto theirs = one->disk().rows().find(key);
+    if (theirs == one->disk().rows().end() || theirs->second.meta.state != RowState::live) continue;
+    latest_ms = later_expiry(latest_ms, theirs->second.meta.expires_at_ms);
+  }
+  return latest_ms;
+}
+
 // A stayd answers for the sessions whose commands come to it: there its ledger and Redis agree.
 // What it has merely taken over from Redis may be older.
 void World::compare_key(const FullKey& key) {
@@ -294,8 +306,10 @@ void World::compare_key(const FullKey& key) {
     if (held->second.value != row.record.value) {
       return users.fail(key, "Redis and the ledger hold different values");
     }
-    const auto difference = expiry_in_redis(key, held->second) - expiry_in_ledger(key, row.record);
-    const bool one_never = (held->second.expires_at_ms == 0) != (row.record.expires_at_ms == 0);
+    Record known_here = row.record;
+    known_here.expires_at_ms = latest_expiry(key, row);
+    const auto difference = expiry_in_redis(key, held->second) - expiry_in_ledger(key, known_here);
+    const bool one_never = (held->second.expires_at_ms == 0) != (known_here.expires_at_ms == 0);
     if (one_never || std::abs(difference) > expiry_slack_ms()) {
       return users.fail(
           key, "Redis and the ledger differ in expiry by " + std::to_string(difference) + " ms");

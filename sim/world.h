@@ -115,6 +115,7 @@ class World {
   bool wait_in_step(std::int64_t limit_us);
   void compare();
   void compare_key(const FullKey& key);
+  std::int64_t latest_expiry(const FullKey& key, const Row& row) const;
   void compare_roaming(const FullKey& key);
   void compare_backup();  // world_backup.cc
   void compare_in_backup(const FullKey& key, const Row& row);

@@ -176,8 +176,8 @@ void Engine::on_verified(Call& call) {
       healed = true;
       continue;
     }
-    if (!live || (c_.fleet != nullptr && c_.fleet->pending(call.keys[i]))) continue;
     const RowMeta& meta = call.metas[i];
+    if (!live || (c_.fleet != nullptr && c_.fleet->awaits(call.keys[i], meta))) continue;
     if (was_lost(call, i)) {
       ++c_.counters.lost_keys_healed;
       shard_.owe(call.keys[i], meta.hlc);

@@ -99,11 +99,11 @@ FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
                                        Durability durability) {
   Passed passed{.token = token};
   mutation.origin = c_.options.origin;
+  mutation.through_redis =
+      c_.judge != nullptr && c_.judge->made_through_redis(mutation.key, mutation.hlc);
   if (!is_shipped(mutation.kind)) return passed;
   passed.key = mutation.key;
   passed.hlc = mutation.hlc;
-  mutation.through_redis =
-      c_.judge != nullptr && c_.judge->made_through_redis(mutation.key, mutation.hlc);
   passed.ships = true;
   c_.recording.insert(mutation.hlc);
   passed.tomb = mutation.kind == Mutation::Kind::tomb && durability == Durability::synced;

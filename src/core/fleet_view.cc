@@ -143,6 +143,13 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs) {
   pending_[key] = {theirs, c_.now.mono_us};
 }
 
+bool FleetView::awaits(const FullKey& key, const RowMeta& row) {
+  if (pending_.contains(key)) return true;
+  if (trust_ != Trust::trusted || here(key, row) || !may_come(key, row)) return false;
+  pending_[key] = {row, c_.now.mono_us};
+  return true;
+}
+
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
   DBG("%ld host %lx owes %lu\n", c_.now.mono_us/1000, (long)store_.origin(), row.hlc);
   c_.debts.add_foreign(key, row.hlc);

@@ -52,7 +52,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   // This memory has the row, or had it and knows what became of it.
   bool here(const FullKey& key, const RowMeta& row) const;
   // Another's row of this key may be here: Redis decides until its host's heartbeat tells.
-  bool pending(std::string_view key) const { return pending_.contains(key); }
+  bool awaits(const FullKey& key, const RowMeta& row);
   // Rows up to here are here, whoever's they are.
   Hlc all_here_to(int db) const;
   Hlc trusted_from() const { return trusted_from_; }
