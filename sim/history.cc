@@ -134,10 +134,12 @@ int KeyHistory::ask(Operation operation, int client, std::int64_t now_ms) {
   const int id = static_cast<int>(asked_.size());
   line(now_ms, "#" + std::to_string(id) + " client " + std::to_string(client) + " asks  " +
                    operation.text());
+  steps_.push_back(step_of(operation.commands, ""));
+  steps_.back().asked_ms = now_ms;
   asked_.push_back({std::move(operation), client, now_ms, false});
   pending_.push_back(id);
   ++open_;
-  if (loose_) pending_.clear();
+  if (loose_ || lags()) pending_.clear();
   if (pending_.size() > kMaxPending) given_up_ = true;
   return id;
 }
@@ -153,8 +155,14 @@ bool KeyHistory::answer_text(int id, std::string text, std::int64_t now_ms) {
   }
   line(now_ms, "#" + std::to_string(id) + " is told  " + text.substr(0, 100));
   --open_;
+  Step& step = steps_[static_cast<std::size_t>(id)];
+  const std::int64_t asked_ms = step.asked_ms;
+  step = step_of(operation.commands, text);
+  step.asked_ms = asked_ms;
+  step.answered_ms = now_ms;
   if (given_up_) return true;
   if (loose_) return answer_loosely(id, text, now_ms);
+  if (lags()) return answer_lagging(id, text, now_ms);
   std::vector<World> kept;
   std::vector<std::string> possible;
   const auto reached = closure(now_ms);
@@ -197,6 +205,21 @@ void KeyHistory::loosen(std::string_view why, std::int64_t now_ms) {
   worlds_ = {World{}};
 }
 
+void KeyHistory::follow_with_lag(std::int64_t lag_ms, std::string_view why, std::int64_t now_ms) {
+  if (loose_ || lags()) return;
+  line(now_ms, "-- followed with a lag: " + std::string(why));
+  lag_ms_ = lag_ms;
+  pending_.clear();
+  worlds_ = {World{}};
+}
+
+void KeyHistory::unsure_since(std::int64_t since_ms) {
+  for (Step& step : steps_) {
+    const bool done = step.answered_ms != kNotAnswered && step.answered_ms >= since_ms;
+    if (done && step.does != Step::Does::removes) step.answered_ms = kNotAnswered;
+  }
+}
+
 bool KeyHistory::may_be_fenced() const {
   return std::any_of(worlds_.begin(), worlds_.end(),
                      [](const World& world) { return world.state.grave != KeyState::Grave::none; });
@@ -209,6 +232,31 @@ bool KeyHistory::answer_loosely(int id, const std::string& text, std::int64_t no
   why_ = "#" + std::to_string(id) + " was told " + text + ", which nobody wrote";
   line(now_ms, "IMPOSSIBLE: " + why_);
   return false;
+}
+
+bool KeyHistory::impossible(Wrong wrong, std::string why, std::int64_t now_ms) {
+  wrong_ = wrong;
+  why_ = std::move(why);
+  line(now_ms, "IMPOSSIBLE: " + why_);
+  return false;
+}
+
+bool KeyHistory::answer_lagging(int id, const std::string& text, std::int64_t now_ms) {
+  if (!answer_loosely(id, text, now_ms)) return false;
+  const Asked& asked = asked_[static_cast<std::size_t>(id)];
+  const std::string& name = asked.operation.commands[0][0];
+  const bool value = name == "GET" || name == "HGETALL";
+  if (asked.operation.block || (!value && name != "EXISTS" && name != "EXPIRE")) return true;
+  const Lagging lagging{steps_, lag_ms_, slack_ms_};
+  const std::string told = "#" + std::to_string(id) + " was told " + text + ", and ";
+  if (text == "nil" || text == "{}" || text == ":0") {
+    const std::string why = lagging.may_be_absent(asked.asked_ms, now_ms);
+    return why.empty() || impossible(Wrong::false_logout, told + why, now_ms);
+  }
+  const std::string why = lagging.may_be_present(asked.asked_ms, now_ms);
+  if (!why.empty()) return impossible(Wrong::resurrection, told + why, now_ms);
+  const std::string old = value ? lagging.may_hold(text, asked.asked_ms) : "";
+  return old.empty() || impossible(Wrong::old_value, told + old, now_ms);
 }
 
 Wrong KeyHistory::judge(const std::string& told, const std::vector<std::string>& possible) const {
@@ -274,6 +322,8 @@ void KeyHistory::in_doubt(int id, std::string_view note, std::int64_t now_ms) {
 void KeyHistory::done(int id, std::int64_t now_ms) {
   line(now_ms, "#" + std::to_string(id) + " done");
   --open_;
+  steps_[static_cast<std::size_t>(id)].answered_ms = now_ms;
+  if (lags()) return;
   std::vector<World> kept;
   for (const World& world : closure(now_ms)) {
     const auto place = std::lower_bound(world.done.begin(), world.done.end(), id);
@@ -290,6 +340,8 @@ void KeyHistory::done(int id, std::int64_t now_ms) {
 bool KeyHistory::refused(int id, std::string_view note, std::int64_t now_ms) {
   line(now_ms, "#" + std::to_string(id) + " refused: " + std::string(note));
   --open_;
+  steps_[static_cast<std::size_t>(id)].does = Step::Does::nothing;
+  if (lags()) return true;
   std::erase(pending_, id);
   const bool writes = asked_[static_cast<std::size_t>(id)].operation.writes();
   std::vector<World> kept;
@@ -317,6 +369,16 @@ void KeyHistory::note(std::string text, std::int64_t now_ms) {
 bool KeyHistory::may_be(const std::optional<Record>& record, std::int64_t now_ms,
                         std::string_view where) {
   if (given_up_ || loose_) return true;
+  if (lags()) {
+    const Lagging lagging{steps_, lag_ms_, slack_ms_};
+    const bool present = record && record->exists();
+    const std::string why = present ? lagging.may_be_present(now_ms, now_ms)
+                                    : lagging.may_be_absent(now_ms, now_ms);
+    if (why.empty()) return true;
+    const std::string what = present ? " holds a value that " : " holds nothing of what ";
+    return impossible(present ? Wrong::resurrection : Wrong::false_logout,
+                      std::string(where) + what + why, now_ms);
+  }
   std::string allowed;
   for (const World& world : closure(now_ms)) {
     const KeyState& state = world.state;

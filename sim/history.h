@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "session/record.h"
+#include "sim/lagging.h"
 #include "sim/spec.h"
 
 namespace stayd::sim {
@@ -64,6 +65,12 @@ class KeyHistory {
   // what a documented window leaves open; `why` says which.
   void loosen(std::string_view why, std::int64_t now_ms);
   bool loose() const { return loose_; }
+  // From now on only what is older than `lag_ms` is held against an answer (lagging.h).
+  void follow_with_lag(std::int64_t lag_ms, std::string_view why, std::int64_t now_ms);
+  bool lags() const { return lag_ms_ != 0; }
+  // What was answered since then may be lost: with the stayd that has done it.
+  void unsure_since(std::int64_t since_ms);
+  std::int64_t last_asked_ms() const { return asked_.empty() ? 0 : asked_.back().asked_ms; }
   // Whether a logout may have left a fence (R8), which only the ledger knows.
   bool may_be_fenced() const;
   // I10: how far expiry may stray where the clocks of hosts differ by more than usual.
@@ -98,10 +105,13 @@ class KeyHistory {
   std::vector<World> closure(std::int64_t now_ms) const;
   void line(std::int64_t now_ms, std::string text);
   bool answer_loosely(int id, const std::string& text, std::int64_t now_ms);
+  bool answer_lagging(int id, const std::string& text, std::int64_t now_ms);
+  bool impossible(Wrong wrong, std::string why, std::int64_t now_ms);
   Wrong judge(const std::string& told, const std::vector<std::string>& possible) const;
   bool was_written(const std::string& told) const;
 
   std::vector<Asked> asked_;
+  std::vector<Step> steps_;  // of them
   std::vector<int> pending_;
   std::vector<World> worlds_{World{}};
   std::vector<std::string> lines_;
@@ -110,6 +120,7 @@ class KeyHistory {
   std::string at_first_;  // a string's value before the first operation
   std::int64_t slack_ms_ = kExpirySlackMs;
   bool loose_ = false;
+  std::int64_t lag_ms_ = 0;
   bool given_up_ = false;
   int open_ = 0;
 };

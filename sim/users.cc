@@ -10,6 +10,7 @@ namespace stayd::sim {
 namespace {
 
 constexpr int kStranger = 99;                       // as a client
+constexpr std::int64_t kUnshippedMs = 300;           // W5: what a stayd takes along
 constexpr std::int64_t kTombRetryUs = 2 * kSecond;  // tombstones are tried again each second
 
 }  // namespace
@@ -75,6 +76,7 @@ int Users::submit(Instance& at, const FullKey& key, Operation operation, int cli
   const int id = history(key).ask(std::move(operation), client, scheduler_.wall_ms());
   mine->operation = id;
   note_roaming(key);
+  note_apart(key);
   under_way_[&call] = std::move(mine);
   at.submit(call);
   return id;
@@ -193,6 +195,7 @@ void Users::on_reply(Call& call, std::string_view reply) {
   last_reply_ = normalise(reply);
   check_time(*mine);
   note_roaming(mine->key);
+  note_apart(mine->key);
   if (last_reply_[0] == '-') {
     on_error(*mine);
     return mine->then("");
@@ -267,6 +270,10 @@ void Users::on_kill(const Instance& instance) {
     KeyHistory& history = this->history(mine->key);
     history.in_doubt(mine->operation, "stayd was killed", scheduler_.wall_ms());
     mine->then("");
+  }
+  const std::int64_t unshipped_ms = scheduler_.wall_ms() - kUnshippedMs;
+  for (auto& [key, history] : histories_) {
+    if (options_.fleet) history.unsure_since(unshipped_ms);
   }
   const auto unwritable_until_us =
       std::max(instance.excused_until_us(Excuse::unwritable), instance.disturbed_us());

@@ -66,7 +66,7 @@ class Users final : private CallSink {
   void start();
   void stop() { stopped_ = true; }  // no new commands
   // A fault keeps somebody from the backup: what has no row may be unknown (W7).
-  void begin_without_backup() { ++without_backup_; }
+  void begin_without_backup();
   void end_without_backup();
   void end_all_without_backup();
   // A stayd has been killed: what was under way there is in doubt.
@@ -151,6 +151,10 @@ class Users final : private CallSink {
   void check_time(const UnderWay& one);
   bool calm() const;
   void note_roaming(const FullKey& key);
+  bool roams_in_fleet(const FullKey& key) const;
+  void note_apart(const FullKey& key);
+  void follow_with_lag(const FullKey& key);
+  bool lately_without_backup() const;
   Instance& choose_instance(const FullKey& key);
   int ask_then(const FullKey& key, Operation operation, int client,
                std::function<void(const std::string&)> then) {
@@ -187,6 +191,8 @@ class Users final : private CallSink {
   std::string violation_;
   FullKey violated_key_;
   std::string last_reply_;
+  bool apart_ = false;           // the stayds of a fleet do not all trust Redis
+  std::int64_t apart_us_ = -1;   // or did not then
   int without_backup_ = 0;           // faults that keep somebody from it
   std::int64_t backup_back_us_ = 0;  // the last one has ended
 };
