@@ -23,7 +23,7 @@ void add_set(Step& step, const Words& words) {
 void add(Step& step, const Words& words) {
   const std::string& name = words[0];
   if (name == "SET" || name == "SETEX") return add_set(step, words);
-  if (name == "DEL" || name == "UNLINK") {
+  if (name == "DEL" || name == "UNLINK" || name == "GETDEL") {
     step = {};
     step.does = Step::Does::removes;
   } else if (name == "HSET") {
@@ -43,7 +43,8 @@ void add(Step& step, const Words& words) {
 Step step_of(const std::vector<Words>& commands, std::string_view told) {
   Step step;
   for (const Words& words : commands) add(step, words);
-  const bool did_nothing = told == "nil" || (step.does == Step::Does::touches && told == ":0");
+  const bool did_nothing = (told == "nil" && step.does == Step::Does::writes) ||
+                           (step.does == Step::Does::touches && told == ":0");
   if (commands.size() == 1 && did_nothing) step.does = Step::Does::nothing;
   return step;
 }

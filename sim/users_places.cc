@@ -60,7 +60,9 @@ void Users::note_roaming(const FullKey& key) {
 void Users::note_apart(const FullKey& key) {
   if (!options_.fleet || instances_.size() == 1) return;
   const bool together = !redis_is_split() && std::ranges::all_of(instances_, [](const auto& one) {
-    return one->alive() && one->status().shard.trust == Trust::trusted;
+    if (!one->alive()) return false;
+    const ShardStatus shard = one->status().shard;
+    return shard.trust == Trust::trusted && shard.writes_closed && shard.debts == 0;
   });
   if (!together) apart_us_ = scheduler_.now_us();
   if (!together && !apart_) {  // and what was done just now the others may not know
