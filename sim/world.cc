@@ -210,6 +210,8 @@ void World::settle() {
 bool World::heal_and_check() {
   pass(kNoticeUs);
   if (users.failed()) return false;
+  // What several stayds of a fleet write many times a second, and owe, stays owed meanwhile.
+  if (options.fleet && instances.size() > 1) users.stop();
   if (!wait_in_step(kHealLimitUs)) {
     users.fail({}, "15 s after the last fault: not TRUSTED, or debts left: " + out_of_step());
     return false;
