@@ -72,14 +72,15 @@ void Users::note_apart(const FullKey& key) {
     }
   }
   apart_ = !together;
-  if (apart_us_ >= 0 && scheduler_.now_us() - apart_us_ < kTogetherUs) follow_with_lag(key);
+  const bool lately = apart_us_ >= 0 && scheduler_.now_us() - apart_us_ < kTogetherUs;
+  if (lately || lately_without_backup()) follow_with_lag(key);
 }
 
 void Users::begin_without_backup() {
   ++without_backup_;
   const std::int64_t since_ms = scheduler_.wall_ms() - kLagMs;
   for (auto& [known, history] : histories_) {  // what of it has not been shipped, nobody else has
-    if (history.lags() && history.last_asked_ms() >= since_ms) follow_with_lag(known);
+    if (history.last_asked_ms() >= since_ms) follow_with_lag(known);
   }
 }
 
@@ -96,7 +97,7 @@ void Users::follow_with_lag(const FullKey& key) {
   const bool counted = name.starts_with("lock:") || name.starts_with("count:");
   if (counted || lately_without_backup()) {
     return loosen(key, counted ? "W18: counted while a stayd does not trust Redis"
-                               : "W7: a stayd has neither Redis nor the backup");
+                               : "W2: without the backup the others are not told");
   }
   one.follow_with_lag(kLagMs, "a stayd does not trust Redis", scheduler_.wall_ms());
 }

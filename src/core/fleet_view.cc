@@ -113,6 +113,11 @@ Hlc FleetView::all_here_to(int db) const {
   return lowest;
 }
 
+bool FleetView::is_left_to_maker(const RowMeta& row, int db) const {
+  if (is_own(row)) return false;
+  return at_work(host_of(row.origin), db) || c_.now.mono_us - connected_us_ < kAtWorkUs;
+}
+
 bool FleetView::has_company() const {
   return std::ranges::any_of(
       beats_, [this](const auto& beat) { return at_work(beat.first.first, beat.first.second); });

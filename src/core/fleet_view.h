@@ -58,6 +58,8 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   Hlc trusted_from() const { return trusted_from_; }
   // The feed has been read to its end since the connection stood, or the backup is out.
   bool has_heard() const;
+  // Another's row that its maker will write, if it has to be.
+  bool is_left_to_maker(const RowMeta& row, int db) const;
   bool has_company() const;  // others are at work in this Redis
   // All who are at work in this Redis have shipped what they had made then (Now::mono_us).
   bool all_shipped_since(std::int64_t mono_us) const;

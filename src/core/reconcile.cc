@@ -286,7 +286,11 @@ void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
   std::vector<FullKey> keys;
   for (ScanEntry& entry : page.entries) {
     if (c_.fleet != nullptr) {
-      if (!c_.fleet->here(entry.key, entry.meta)) keys.push_back(std::move(entry.key));
+      if (c_.fleet->here(entry.key, entry.meta)) continue;
+      const bool own = c_.fleet->is_own(entry.meta);
+      own ? c_.debts.add(entry.key, entry.meta.hlc)
+          : c_.debts.add_foreign(entry.key, entry.meta.hlc);
+      keys.push_back(std::move(entry.key));
     } else if (!c_.shared || !entry.meta.adopted) {
       keys.push_back(std::move(entry.key));
     } else if (std::exchange(left_out_epoch_, epoch_) != epoch_) {

@@ -106,6 +106,12 @@ bool Repairer::write_exactly(std::size_t index, const Row& row) {
     finish(index, item.refused ? RepairOutcome::refused : RepairOutcome::leased);
     return true;
   }
+  // Its maker knows what has become of it, and nobody can ask.
+  if (row.alone && c_.fleet->is_left_to_maker(row.meta, db_of(item.key))) {
+    release(item);
+    finish(index, RepairOutcome::leased);
+    return true;
+  }
   const bool known = !row.alone || c_.fleet->is_own(row.meta);
   if (item.held && !known) {  // the others know what it is, and nobody can ask them
     DBG("%ld unknown alone %d\n", c_.now.mono_us/1000, row.alone);
