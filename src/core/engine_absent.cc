@@ -164,6 +164,7 @@ void Engine::on_verified(Call& call) {
     ++c_.counters.replies_from_redis;
     return complete(call, call.held);
   }
+  if (c_.fleet != nullptr) c_.fleet->note_evicted(call.evicted_keys);
   bool healed = false;
   bool any_gone = false;
   bool lacked = false;

@@ -14,6 +14,7 @@ namespace {
 constexpr std::int64_t kAtWorkUs = 3'000'000;   // after its last heartbeat (R12)
 constexpr std::int64_t kPendingUs = 1'000'000;  // two heartbeats, and what they take
 constexpr std::int64_t kVerdictUs = 1'000'000;
+constexpr std::int64_t kEvictedUs = 2'000'000;  // what may be pending, and what that takes
 }  // namespace
 
 void FleetView::on_trust(Trust trust) {
@@ -29,6 +30,7 @@ void FleetView::on_connection() {
   pending_.clear();
   has_.clear();
   read_back_.clear();
+  evicted_keys_ = kUnknownCount;
   store_.poll();
 }
 
@@ -60,8 +62,9 @@ void FleetView::on_beats(int db, const ReplyView& reply) {
   ReplyView element;
   for (std::size_t i = 0; i < asked_.size() && elements.next(element); ++i) {
     const auto canary = Canary::parse(element.text());
-    if (!canary) {
-      beats_.erase({asked_[i], db});
+    if (!canary) {  // evicted, perhaps: whose it is may be at work all the same
+      const auto at = beats_.find({asked_[i], db});
+      if (at != beats_.end()) at->second.told = {};
       continue;
     }
     Beat& beat = beats_[{asked_[i], db}];
@@ -126,8 +129,9 @@ bool FleetView::has_company() const {
 bool FleetView::all_shipped_since(std::int64_t mono_us) const {
   const std::uint64_t own = host_of(store_.origin());
   return std::ranges::all_of(store_.hosts(), [&](const FleetHostSeen& host) {
-    if (host.entry.instance == own || !at_work(host.entry.instance, 0)) return true;
-    return host.shipped_since(mono_us);
+    const std::int64_t told_us = host.read_us - host.told_ago_ms * 1000;
+    const bool lives = c_.now.mono_us - told_us < kAtWorkUs || at_work(host.entry.instance, 0);
+    return host.entry.instance == own || !lives || host.shipped_since(mono_us);
   });
 }
 
@@ -148,7 +152,13 @@ void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs) {
   pending_[key] = {theirs, c_.now.mono_us};
 }
 
+void FleetView::note_evicted(std::uint64_t evicted_keys) {
+  if (evicted_keys != evicted_keys_ && evicted_keys_ != kUnknownCount) evicted_us_ = c_.now.mono_us;
+  evicted_keys_ = evicted_keys;
+}
+
 bool FleetView::awaits(const FullKey& key, const RowMeta& row) {
+  if (evicted_us_ != 0 && c_.now.mono_us - evicted_us_ < kEvictedUs) return false;
   if (pending_.contains(key)) return true;
   if (trust_ != Trust::trusted || here(key, row) || !may_come(key, row)) return false;
   pending_[key] = {row, c_.now.mono_us};

@@ -51,6 +51,8 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   }
   // This memory has the row, or had it and knows what became of it.
   bool here(const FullKey& key, const RowMeta& row) const;
+  // What Redis counts: what it has evicted it does not decide.
+  void note_evicted(std::uint64_t evicted_keys);
   // Another's row of this key may be here: Redis decides until its host's heartbeat tells.
   bool awaits(const FullKey& key, const RowMeta& row);
   // Rows up to here are here, whoever's they are.
@@ -111,6 +113,9 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   FleetStore& store_;
   FleetViewEvents& events_;
   Trust trust_ = Trust::out;
+  static constexpr std::uint64_t kUnknownCount = ~std::uint64_t{0};
+  std::uint64_t evicted_keys_ = kUnknownCount;
+  std::int64_t evicted_us_ = 0;  // that it was seen to count more
   Hlc trusted_from_ = 0;  // what was made through Redis since is in this memory
   std::int64_t connected_us_ = 0;
   std::array<Hlc, kDatabases> own_{};

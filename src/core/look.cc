@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "core/fleet_view.h"
 #include "core/shard.h"
 #include "core/shard_tags.h"
 #include "resp/reply.h"
@@ -61,6 +62,7 @@ void Shard::track_evictions(const std::string& run_id, std::uint64_t evicted_key
   last_evicted_keys_ = evicted_keys;
   evictions_run_id_ = run_id;
   c_.mark.evicted_keys = evictions_;
+  if (c_.fleet != nullptr) c_.fleet->note_evicted(evictions_);
   c_.store.put_fact("evictions", std::to_string(evictions_));
   c_.store.put_fact("evicted_keys", std::to_string(evicted_keys));
   c_.store.put_fact("evictions_run_id", run_id);
