@@ -1,6 +1,7 @@
 #include "core/fleet_view.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #define DBG(...) if (getenv("K") && key.find(getenv("K"))!=std::string::npos) fprintf(stderr, __VA_ARGS__)
@@ -21,6 +22,9 @@ void FleetView::on_trust(Trust trust) {
   if (trust == Trust::trusted && trust_ != trust) trusted_from_ = c_.hlc.last();
   trust_ = trust;
   if (trust == Trust::out) pending_.clear();  // the next connection looks at every row
+  if (trust == Trust::suspect) {  // what this memory had once it may have lost
+    for (auto& [of, beat] : beats_) beat.told = {};
+  }
 }
 
 void FleetView::on_connection() {
@@ -30,6 +34,7 @@ void FleetView::on_connection() {
   pending_.clear();
   has_.clear();
   read_back_.clear();
+  others_.clear();
   evicted_keys_ = kUnknownCount;
   store_.poll();
 }
@@ -41,11 +46,18 @@ bool FleetView::has_heard() const {
 
 // --- heartbeats
 
+void FleetView::note_other(std::string_view instance) {
+  std::uint64_t host = 0;
+  std::from_chars(instance.data(), instance.data() + instance.size(), host);
+  if (host != 0 && host != host_of(store_.origin())) others_.insert(host);
+}
+
 bool FleetView::append_beats(std::string& request) {
-  asked_.clear();
+  std::set<std::uint64_t> hosts = others_;
   for (const FleetHostSeen& host : store_.hosts()) {
-    if (host.entry.instance != host_of(store_.origin())) asked_.push_back(host.entry.instance);
+    if (host.entry.instance != host_of(store_.origin())) hosts.insert(host.entry.instance);
   }
+  asked_.assign(hosts.begin(), hosts.end());
   if (asked_.empty()) return false;
   std::vector<std::string> names;
   for (const std::uint64_t host : asked_) {
@@ -128,6 +140,12 @@ bool FleetView::has_company() const {
 
 bool FleetView::all_shipped_since(std::int64_t mono_us) const {
   const std::uint64_t own = host_of(store_.origin());
+  const bool unknown = std::ranges::any_of(others_, [&](std::uint64_t host) {
+    return at_work(host, 0) && std::ranges::none_of(store_.hosts(), [&](const auto& known) {
+             return known.entry.instance == host;
+           });
+  });
+  if (unknown) return false;
   return std::ranges::all_of(store_.hosts(), [&](const FleetHostSeen& host) {
     const std::int64_t told_us = host.read_us - host.told_ago_ms * 1000;
     const bool lives = c_.now.mono_us - told_us < kAtWorkUs || at_work(host.entry.instance, 0);

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,8 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   void on_connection();  // what was found in another memory says nothing of this one
   void found_own(int db, Hlc position) { own_[static_cast<std::size_t>(db)] = position; }
   void on_tick();
+  // Its name in this Redis: it may have no backup, and then nothing else tells of it.
+  void note_other(std::string_view instance);
   // MGET of the others' heartbeats in a database. False: there are none to ask for.
   bool append_beats(std::string& request);
   void on_beats(int db, const ReplyView& reply);
@@ -119,6 +122,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   Hlc trusted_from_ = 0;  // what was made through Redis since is in this memory
   std::int64_t connected_us_ = 0;
   std::array<Hlc, kDatabases> own_{};
+  std::set<std::uint64_t> others_;    // that this Redis has heard of
   std::vector<std::uint64_t> asked_;  // hosts, in the order of the request under way
   std::map<std::pair<std::uint64_t, int>, Beat> beats_;
   KeyMap<Pending> pending_;

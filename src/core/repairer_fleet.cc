@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cstdio> //DBG
 #include <cstdlib> //DBG
-#define DBG(...) if (getenv("R") && c_.now.mono_us>62000000) fprintf(stderr, __VA_ARGS__)
+#define DBG(...) if (getenv("R") && c_.now.mono_us>atol(getenv("R"))*1000) fprintf(stderr, __VA_ARGS__)
 #include <utility>
 
 #include "core/fleet_view.h"
@@ -25,6 +25,7 @@ constexpr std::int64_t kRepairDeadlineMs = 1000;
 constexpr std::int64_t kParkedUs = 8'000'000;
 constexpr std::int64_t kDiffersUs = 1'000'000;
 constexpr std::int64_t kExpirySlackMs = 1000;  // an expiry in whole seconds
+constexpr std::int64_t kEarlierMs = 200;
 
 // `touched`: others may have put its expiry off, and will tell within a minute.
 bool holds(const Record& held, const Row& row, bool touched, std::int64_t wall_ms) {
@@ -34,7 +35,7 @@ bool holds(const Record& held, const Row& row, bool touched, std::int64_t wall_m
   const std::int64_t here_ms = row.meta.expires_at_ms;
   if (there_ms == 0 || here_ms == 0) return there_ms == here_ms || (touched && there_ms == 0);
   const std::int64_t later_ms = there_ms - here_ms;
-  return later_ms >= -kExpirySlackMs && (touched || later_ms <= kExpirySlackMs);
+  return later_ms >= -kEarlierMs && (touched || later_ms <= kExpirySlackMs);
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ void Shard::on_instances(const ReplyView& instances) {
       own = true;
     } else {
       others = true;
+      if (c_.fleet != nullptr) c_.fleet->note_other(instance.text());
       others_seen_us_ = std::max(others_seen_us_, c_.now.mono_us - age_ms * 1000);
     }
   }
