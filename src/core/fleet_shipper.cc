@@ -273,8 +273,19 @@ void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
 void FleetShipper::settle(const FullKey& key, Version base) {
   Key& entry = keys_.at(key);
   entry.judged_us = 0;
-  c_.ledger.apply_one(shipped_of(key, entry.row.meta, base), 0, Durability::written);
-  done(key);
+  record(key, shipped_of(key, entry.row.meta, base));
+}
+
+// What has become of a key is in the ledger before it is forgotten here.
+void FleetShipper::record(const FullKey& key, Mutation mutation) {
+  recorded_.emplace(++last_recorded_, key);
+  c_.ledger.apply_one(std::move(mutation), c_.ledger_ops.token(*this, last_recorded_),
+                      Durability::written);
+}
+
+void FleetShipper::on_applied(std::uint64_t tag, const Error& error, const ApplyResult&) {
+  const FullKey key = std::move(recorded_.extract(tag).mapped());
+  error.message.empty() ? done(key) : put_off(key, kAgainMs);
 }
 
 // Another stayd has been there since.
@@ -327,9 +338,8 @@ void FleetShipper::take_theirs(const FullKey& key, BackupRow there) {
   const RowMeta theirs = meta_of(there);
   entry.judged_us = 0;
   if (entry.again) return put_off(key, 0);  // it is not what was judged any more
-  c_.ledger.apply_one(merge_of(std::move(there), true), 0, Durability::written);
+  record(key, merge_of(std::move(there), true));
   c_.judge->on_foreign(key, theirs);
-  done(key);
 }
 
 void FleetShipper::go_on_top(const FullKey& key, const BackupRow& there) {

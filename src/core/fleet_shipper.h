@@ -81,7 +81,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
     std::size_t to_load = 0;
   };
 
-  void on_applied(std::uint64_t, const Error&, const ApplyResult&) override {}
+  void on_applied(std::uint64_t tag, const Error& error, const ApplyResult&) override;
   void on_loaded(std::uint64_t tag, const Error& error, Row row) override;
   void on_scanned(std::uint64_t tag, const Error& error, ScanPage page) override;
   void on_written(std::uint64_t tag, const Error& error,
@@ -98,6 +98,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   BackupWrite write_of(const FullKey& key, const Row& row) const;
   void on_result(const FullKey& key, const BackupWritten& result);
   void settle(const FullKey& key, Version base);
+  void record(const FullKey& key, Mutation mutation);
   void contest(const FullKey& key, const BackupRow& there);
   void ship_again_from(const FullKey& key, const RowMeta& theirs);
   void take_theirs(const FullKey& key, BackupRow there);
@@ -114,6 +115,8 @@ class FleetShipper final : private StoreClient, private BackupClient {
   std::multimap<std::int64_t, FullKey> due_;  // may hold a key that is not due any more
   std::map<std::uint64_t, Shipment> shipments_;
   std::uint64_t last_shipment_ = 0;
+  std::map<std::uint64_t, FullKey> recorded_;  // in the ledger, by number: what came of a shipment
+  std::uint64_t last_recorded_ = 0;
   std::uint64_t scan_ = 0;  // the last one's number
   bool scanning_ = false;
   bool scan_under_way_ = false;
