@@ -228,6 +228,10 @@ void Users::on_reply(Call& call, std::string_view reply) {
   } else if (!history.answer(mine->operation, reply, scheduler_.wall_ms())) {
     fail(mine->key, history.why());
   }
+  const bool unshipped = unreadable(*mine) || excused(*mine, Excuse::unwritable);
+  if (mine->writes && unshipped && roams_in_fleet(mine->key) && !history.loose()) {
+    loosen(mine->key, "W5: what the ledger does not have, or cannot read, is not shipped");
+  }
   if (mine->writes && excused(*mine, Excuse::unwritable)) {
     // The next outage may show an older value, until it has been read back. Logouts hold in memory.
     if (logout) {

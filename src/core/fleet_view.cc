@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <cstdlib>
-#define DBG(...) if (getenv("K") && key.find(getenv("K"))!=std::string::npos) fprintf(stderr, __VA_ARGS__)
 
 #include "core/side_keys.h"
 #include "resp/request_parser.h"
@@ -102,7 +99,7 @@ bool FleetView::may_come(const FullKey& key, const RowMeta& row) const {
   const std::uint64_t host = host_of(row.origin);
   if (!row.through_redis || is_own(row) || !at_work(host, db_of(key))) return false;
   const Beat* beat = beat_of(host, db_of(key));
-  return row.hlc > beat->told.from;
+  return beat->told.to != 0 && row.hlc > beat->told.from;
 }
 
 bool FleetView::here(const FullKey& key, const RowMeta& row) const {
@@ -157,7 +154,6 @@ bool FleetView::all_shipped_since(std::int64_t mono_us) const {
 
 void FleetView::on_foreign(const FullKey& key, const RowMeta& theirs) {
   events_.on_foreign_row(key);
-  DBG("%ld host %lx on_foreign state %d hlc %lu inc %u through %d trust %d here %d may %d debt %d\n", c_.now.mono_us/1000, (long)store_.origin(), (int)theirs.state, theirs.hlc, theirs.incarnation, theirs.through_redis, (int)trust_, here(key,theirs), may_come(key,theirs), c_.debts.has(key));
   pending_.erase(key);
   if (trust_ == Trust::out) return;
   // A write of this life that the ledger could not take: without Redis it was made, and is owed.
@@ -184,7 +180,6 @@ bool FleetView::awaits(const FullKey& key, const RowMeta& row) {
 }
 
 void FleetView::owe(const FullKey& key, const RowMeta& row) {
-  DBG("%ld host %lx owes %lu\n", c_.now.mono_us/1000, (long)store_.origin(), row.hlc);
   c_.debts.add_foreign(key, row.hlc);
 }
 
@@ -204,7 +199,6 @@ void FleetView::on_tick() {
 Verdict FleetView::judge(const FullKey& key, const RowMeta& ours, const RowMeta& theirs,
                          std::int64_t asked_us) {
   const bool later = theirs.version() > ours.version();
-  DBG("%ld host %lx judge ours %d inc %u %lu/%d theirs %d inc %u %lu\n", c_.now.mono_us/1000, (long)store_.origin(), (int)ours.state, ours.incarnation, ours.hlc, (int)ours.unshipped, (int)theirs.state, theirs.incarnation, theirs.hlc);
   if (trust_ != Trust::trusted) return later ? Verdict::theirs : Verdict::ours;
   const bool in_redis = here(key, theirs) || may_come(key, theirs);
   const bool waited = c_.now.mono_us - asked_us >= kVerdictUs;

@@ -4,8 +4,6 @@
 //              │                                                      ▲     ──▶ three heartbeats
 //              └── the memory is provably the one we left ────────────┘     ──▶ TRUSTED
 #include <algorithm>
-#include <cstdio> //DBG
-#include <cstdlib> //DBG
 
 #include "core/fleet_view.h"
 #include "core/lua.h"
@@ -305,7 +303,6 @@ void Shard::on_scanned(std::uint64_t tag, const Error& error, ScanPage page) {
 }
 
 void Shard::on_repaired(const FullKey& key, Hlc hlc, RepairOutcome outcome) {
-  if (getenv("R") && c_.now.mono_us>atol(getenv("R"))*1000) fprintf(stderr,"%ld host %lx repaired %s %lu outcome %d debt version %lu own %d\n",c_.now.mono_us/1000,(long)c_.fleet->store().origin(),std::string(key_of(key)).c_str(),hlc,(int)outcome,c_.debts.version(key),c_.debts.is_own(key)); //DBG
   if (!c_.place.owns(key_of(key))) return;  // its slot has gone while the ledger was asked
   const bool moved_on = c_.debts.version(key) > hlc;  // written again while this was under way
   switch (outcome) {

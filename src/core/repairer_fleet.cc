@@ -6,9 +6,6 @@
 //                       differs ─▶ given a second: others may have written it just now
 //                       differs still ─▶ parked until all have shipped ─▶ row read exactly, written
 #include <algorithm>
-#include <cstdio> //DBG
-#include <cstdlib> //DBG
-#define DBG(...) if (getenv("R") && c_.now.mono_us>atol(getenv("R"))*1000) fprintf(stderr, __VA_ARGS__)
 #include <utility>
 
 #include "core/fleet_view.h"
@@ -49,7 +46,6 @@ void Repairer::ask_what_is_held(std::size_t index, Row row) {
   Item& item = items_[index];
   item.hlc = std::max(row.meta.hlc, item.owed);
   const bool known = !row.alone || c_.fleet->is_own(row.meta);
-  if (!known || row.meta.stale) DBG("%ld host %lx park %s known %d stale %d\n",c_.now.mono_us/1000,(long)c_.fleet->store().origin(), std::string(key_of(item.key)).c_str(), known, row.meta.stale);
   if (!known || row.meta.stale) return park(index);
   if (c_.tomb_over(item.key, row.meta.hlc) != 0) row = Row{};  // a logout, in memory only
   item.row = std::move(row);
@@ -71,7 +67,6 @@ void Repairer::on_compared(std::size_t index, std::string_view frame) {
     return finish(index, RepairOutcome::confirmed);
   }
   const auto since_us = differs_since_us_.try_emplace(item.key, c_.now.mono_us).first->second;
-  DBG("%ld host %lx differs %s there exists %d until %ld here live %d hlc %lu until %ld origin %lx touched %d since %ld\n", c_.now.mono_us/1000, (long)c_.fleet->store().origin(), std::string(key_of(item.key)).c_str(), held->exists(), held->expires_at_ms, (int)row.meta.state, row.meta.hlc, row.meta.expires_at_ms, (long)row.meta.origin, touched, since_us/1000);
   if (c_.now.mono_us - since_us > kDiffersUs) return park(index);
   release(item);
   finish(index, RepairOutcome::leased);
@@ -93,7 +88,6 @@ void Repairer::on_tick() {
   if (parked_.empty()) return;
   const bool late = c_.now.mono_us - leased_us_ > kParkedUs || !c_.up();
   if (!late && !c_.fleet->all_shipped_since(leased_us_)) return;
-  DBG("%ld host %lx unpark late %d n %zu\n", c_.now.mono_us/1000, (long)c_.fleet->store().origin(), late, parked_.size());
   for (const std::size_t index : std::exchange(parked_, {})) {
     late ? finish(index, RepairOutcome::lost) : load_row(index);
   }
@@ -115,7 +109,6 @@ bool Repairer::write_exactly(std::size_t index, const Row& row) {
   }
   const bool known = !row.alone || c_.fleet->is_own(row.meta);
   if (item.held && !known) {  // the others know what it is, and nobody can ask them
-    DBG("%ld unknown alone %d\n", c_.now.mono_us/1000, row.alone);
     finish(index, RepairOutcome::lost);
     return true;
   }
