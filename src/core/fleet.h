@@ -22,6 +22,7 @@ namespace stayd {
 struct FleetOptions {
   // Of this process: never used by another one, nor by an earlier process of this ledger. Not 0.
   std::uint64_t origin = 1;
+  std::string name;                      // of the host, for people
   std::int64_t ship_after_ms = 100;      // values, at most so long after they were acknowledged
   std::int64_t touch_after_ms = 60'000;  // expiry that was put off; an eighth of what is left of it
                                          // if that is less

@@ -54,6 +54,7 @@ void FleetStore::tell_of_itself() {
   told_trust_ = trusts;
   BackupHost host;
   host.instance = host_of(c_.options.origin);
+  host.name = c_.options.name;
   host.trusts_redis = trusts;
   host.shipped_to = shipper_.shipped_to();
   host.hlc = c_.clock.next(c_.now.wall_ms);
@@ -79,8 +80,11 @@ FleetStatus FleetStore::status() const {
   BackupStatus backup = c_.status;
   backup.up = c_.can_read();
   backup.writable = c_.can_write();
+  const FleetShipper::Backlog backlog = shipper_.backlog();
   return {backup,
           shipper_.unshipped(),
+          backlog.put_off,
+          backlog.oldest,
           shipper_.shipped_to(),
           feed_.read_at_us(),
           feed_.rows_taken(),

@@ -30,6 +30,8 @@ namespace stayd {
 struct FleetStatus {
   BackupStatus backup;
   std::size_t unshipped = 0;
+  std::size_t put_off = 0;   // of these: nothing but expiry that may wait
+  Hlc oldest_unshipped = 0;  // of the others; 0: none
   Hlc shipped_to = 0;
   std::int64_t feed_read_us = 0;  // Now::mono_us; 0: never to its end
   std::uint64_t rows_taken = 0;

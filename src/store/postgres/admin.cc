@@ -50,7 +50,7 @@ Result<PostgresAdmin::Made> PostgresAdmin::init() {
   }
   const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
-  if (!options_.master_keys.empty()) {
+  if (!options_.keys().empty()) {
     const Result<void> ring = connection_.make_ring();
     if (!ring) return ring.error();
   }
