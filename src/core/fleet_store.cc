@@ -25,7 +25,8 @@ FleetStore::FleetStore(Store& ledger, Backup& backup, FleetOptions options, HlcC
       shipper_(c_, [this](const FullKey& key) { feed_.look(key); }),
       reads_(c_, shipper_),
       agreement_(c_, shipper_),
-      feed_(c_, shipper_) {
+      feed_(c_, shipper_),
+      restored_(c_) {
   ledger.set_events(&c_.ledger_ops);
   backup.set_events(this);
 }
@@ -34,6 +35,7 @@ void FleetStore::start(Now now) {
   c_.now = now;
   feed_.start();
   shipper_.start();
+  restored_.start();
   c_.backup.start();
 }
 
@@ -41,6 +43,8 @@ void FleetStore::on_tick(Now now) {
   c_.now = now;
   feed_.on_tick();
   shipper_.on_tick();
+  look_for_restore();
+  restored_.on_tick();
   tell_of_itself();
   submit();
 }
@@ -58,7 +62,8 @@ void FleetStore::tell_of_itself() {
   host.trusts_redis = trusts;
   host.shipped_to = shipper_.shipped_to();
   host.hlc = c_.clock.next(c_.now.wall_ms);
-  c_.backup.write({.host = std::move(host)}, c_.backup_ops.token(told_, 0),
+  const Hlc entry = host.hlc;
+  c_.backup.write({.host = std::move(host)}, c_.backup_ops.token(restored_.entries(), entry),
                   c_.in(c_.options.ship_deadline_ms));
 }
 
@@ -73,7 +78,18 @@ void FleetStore::on_status(const BackupStatus& status) {
   const std::string known = c_.ledger.fact(kEpoch);
   if (known == status.epoch) return;
   c_.ledger.put_fact(kEpoch, status.epoch);
-  if (!known.empty()) feed_.restart();
+  if (!known.empty()) on_restored();
+}
+
+void FleetStore::look_for_restore() {
+  if (restored_.has_gone_back(feed_.hosts(), feed_.hosts_read_us())) on_restored();
+}
+
+// What the feed has shown says nothing any more, and what was shipped may not be there.
+void FleetStore::on_restored() {
+  ++c_.counters.backup_restores;
+  feed_.restart();
+  restored_.begin();
 }
 
 FleetStatus FleetStore::status() const {
@@ -90,7 +106,8 @@ FleetStatus FleetStore::status() const {
           feed_.rows_taken(),
           passed_.used(),
           reads_.under_way(),
-          agreement_.under_way()};
+          agreement_.under_way(),
+          restored_.under_way()};
 }
 
 // --- what the ledger does

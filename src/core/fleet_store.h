@@ -23,6 +23,7 @@
 #include "core/fleet_agreement.h"
 #include "core/fleet_feed.h"
 #include "core/fleet_reads.h"
+#include "core/fleet_restored.h"
 #include "core/fleet_shipper.h"
 
 namespace stayd {
@@ -38,6 +39,7 @@ struct FleetStatus {
   std::size_t passed = 0;
   std::size_t reads = 0;       // exact ones, under way
   std::size_t agreements = 0;  // likewise
+  bool restoring = false;      // the ledger's rows are being written to it once more
 };
 
 class FleetStore final : public Store,
@@ -115,15 +117,16 @@ class FleetStore final : public Store,
   void on_hint() override { feed_.on_hint(); }
   void on_status(const BackupStatus& status) override;
   void tell_of_itself();
+  void look_for_restore();
+  void on_restored();
 
   FleetContext c_;
   FleetShipper shipper_;
   FleetReads reads_;
   FleetAgreement agreement_;
   FleetFeed feed_;
+  FleetRestored restored_;
   StoreEvents* events_ = nullptr;
-  // BackupClient of the entries in the host table, whose answers say nothing.
-  BackupClient told_;
   std::int64_t told_us_ = 0;
   bool told_trust_ = false;
   SlotTable<Passed> passed_;

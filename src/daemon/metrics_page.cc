@@ -219,6 +219,9 @@ void add_backup(Page& page, const BackupFacts& backup) {
              number(fleet.reads));
   page.gauge("stayd_backup_queue", "Operations that wait for a connection to the backup",
              number(fleet.backup.queued));
+  page.gauge("stayd_backup_restoring",
+             "1 while every row of the ledger is written to a restored backup",
+             number(fleet.restoring));
   page.gauge("stayd_backup_other_hosts", "Other stayds that were seen on this backup lately",
              number(backup.others.size()));
 }

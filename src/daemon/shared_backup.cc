@@ -26,11 +26,35 @@ std::string host_name() {
 
 }  // namespace
 
+Result<std::string> backup_password(const BackupConfig& config, int cancel_fd) {
+  const auto named = [](std::string_view key, Result<std::string> result) {
+    if (result) return result;
+    return Result<std::string>(make_error(
+        result.error().code, fmt::format("[backup] {}: {}", key, result.error().message)));
+  };
+  if (!config.password_file.empty()) {
+    return named("password_file", read_password_file(config.password_file));
+  }
+  if (!config.password_command.empty()) {
+    PasswordCommandLimits limits;
+    limits.cancel_fd = cancel_fd;
+    return named("password_command", run_password_command(config.password_command, limits));
+  }
+  return config.password;
+}
+
 SharedBackup::SharedBackup(const BackupConfig& config, MasterKeys keys, Parts parts)
     : place_(config.place), parts_(parts), config_(config), keys_(std::move(keys)) {
   BackupOptions options;
   options.url = config.url;
-  options.password = [this] { return password(); };
+  options.password = [this] {
+    BackupConfig now;
+    {
+      const std::lock_guard lock(mutex_);
+      now = config_;
+    }
+    return backup_password(now, cancel_.fd());
+  };
   options.master_keys = [this] {
     const std::lock_guard lock(mutex_);
     return keys_;
@@ -57,28 +81,6 @@ void SharedBackup::start(Now now) {
   store_->start(now);
 }
 
-Result<std::string> SharedBackup::password() {
-  BackupConfig config;
-  {
-    const std::lock_guard lock(mutex_);
-    config = config_;
-  }
-  const auto named = [](std::string_view key, Result<std::string> result) {
-    if (result) return result;
-    return Result<std::string>(make_error(
-        result.error().code, fmt::format("[backup] {}: {}", key, result.error().message)));
-  };
-  if (!config.password_file.empty()) {
-    return named("password_file", read_password_file(config.password_file));
-  }
-  if (!config.password_command.empty()) {
-    PasswordCommandLimits limits;
-    limits.cancel_fd = cancel_.fd();
-    return named("password_command", run_password_command(config.password_command, limits));
-  }
-  return config.password;
-}
-
 void SharedBackup::take_up_password(const BackupConfig& fresh) {
   const std::lock_guard lock(mutex_);
   config_ = fresh;
@@ -100,6 +102,13 @@ BackupFacts SharedBackup::facts(Now now) const {
   BackupFacts out;
   out.place = place_;
   out.fleet = store_->status();
+  // What changes without an event; the store knows better whether it answers.
+  BackupStatus& status = out.fleet.backup;
+  const bool up = status.up, writable = status.writable;
+  status = backup_->status();
+  status.up = up;
+  status.writable = writable;
+  if (!up && status.error.empty()) status.error = "backup: it does not answer";
   if (out.fleet.oldest_unshipped != 0) {
     out.oldest_unshipped_ms =
         std::max<std::int64_t>(0, now.wall_ms - hlc_wall_ms(out.fleet.oldest_unshipped));

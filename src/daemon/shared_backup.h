@@ -27,6 +27,10 @@
 
 namespace stayd {
 
+// As the configuration says; empty: the URL's, or none. Runs a command, until `cancel_fd` can be
+// read. Errors: with the setting's name.
+Result<std::string> backup_password(const BackupConfig& config, int cancel_fd);
+
 class SharedBackup {
  public:
   struct Parts {
@@ -53,7 +57,6 @@ class SharedBackup {
   BackupFacts facts(Now now) const;
 
  private:
-  Result<std::string> password();  // on the thread that opens connections
   void tell_of_state(const BackupStatus& status);
   void tell_of_others(const BackupFacts& facts);
 
@@ -68,7 +71,7 @@ class SharedBackup {
   HlcClock clock_;
   std::unique_ptr<FleetStore> store_;
   // What was told last.
-  std::string told_ = "connecting";
+  std::string told_ = "out: backup: connecting";
   bool told_others_ = false;
   std::uint64_t told_restores_ = 0;
 };

@@ -104,6 +104,7 @@ json::object backup_object(const BackupFacts& backup) {
           {"rows_taken", fleet.rows_taken},
           {"reads", fleet.reads},
           {"agreements", fleet.agreements},
+          {"restoring", fleet.restoring},
           {"others", strings(backup.others)}};
 }
 

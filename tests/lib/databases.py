@@ -5,6 +5,7 @@ They refuse to run as root, so there each runs as a user of its own.
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -53,6 +54,17 @@ class DatabaseServer:
         self.process.must_be_alive()
         return subprocess.run(self.as_user(*self.ping()), capture_output=True).returncode == 0
 
+    def pids(self):
+        return [self.process.pid]
+
     def kill(self):
         if self.process and self.process.alive:
             self.process.kill()
+
+    def freeze(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGCONT)

@@ -1,10 +1,8 @@
 """stayd with a shared backup in front of a real Redis: `[backup]` of the configuration."""
 
-import time
-
 import pytest
 
-from lib.databases import PASSWORD
+from lib.backups import Shop, wait_shipped
 from lib.mariadb import MariadbServer
 from lib.postgres import PostgresServer
 from lib.processes import wait_until
@@ -15,41 +13,82 @@ def database(request, start_database):
     return start_database(request.param)
 
 
-@pytest.fixture
-def backup_options(database, backup, folder):
-    """Flags of a stayd that uses the fixture `database`, which has been prepared."""
-    code, _, err = backup("init")
-    assert code == 0, err
-    return {"backup.url": database.url(), "backup.password_file": folder / "password"}
-
-
-def wait_shipped(stayd, timeout=10):
-    def shipped():
-        state = stayd.status()["backup"]
-        return state["writable"] and state["unshipped"] == state["put_off"]
-
-    wait_until(shipped, timeout, "the backup has every row")
-
-
 def test_sessions_survive_the_loss_of_host_and_redis(make_redis, make_stayd, backup_options):
     redis = make_redis()
     first = make_stayd(redis.url, options=backup_options)
     first.wait_trusted()
-    with first.client() as client:
-        for i in range(300):
-            assert client.call("SET", f"sess:{i}", f"value {i}", "EX", 3600) == "OK"
-        assert client.call("HSET", "cart", "a", "1", "b", "2") == 2
-        for i in range(0, 300, 3):
-            assert client.call("DEL", f"sess:{i}") == 1
+    with Shop(first) as shop:
+        for _ in range(100):
+            shop.visit()
+        assert shop.client.call("HSET", "cart", "a", "1", "b", "2") == 2
     wait_shipped(first)
     first.kill()
     redis.restart_empty()
     second = make_stayd(redis.url, options=backup_options)  # with a ledger of its own
     second.wait_trusted()
+    shop.check(second)
     with second.client() as client:
-        for i in range(300):
-            want = None if i % 3 == 0 else f"value {i}".encode()
-            assert client.call("GET", f"sess:{i}") == want, i
         assert client.call("HGETALL", "cart") == [b"a", b"1", b"b", b"2"]
         assert 3500 < client.call("TTL", "sess:1") <= 3600
-    wait_until(lambda: len(redis.keys()) == 201, 10, "Redis has them too")
+    wait_until(lambda: len(redis.keys()) == len(shop.live) + 1, 10, "Redis has them too")
+    shop.check(redis)
+
+
+def test_sessions_of_before_the_backup_are_shipped(redis, make_stayd, backup_options):
+    redis.call("SET", "sess:old", "older than the ledger")
+    stayd = make_stayd(redis.url)
+    stayd.wait_trusted()
+    stayd.wait_adopted()
+    with Shop(stayd) as shop:
+        for _ in range(30):
+            shop.visit()
+    stayd.stop()
+    stayd.options |= backup_options
+    stayd.start()
+    stayd.wait_trusted()
+    shop.check(stayd)
+    wait_shipped(stayd)
+    stayd.kill()
+    redis.restart_empty()
+    other = make_stayd(redis.url, options=backup_options)
+    other.wait_trusted()
+    shop.check(other)
+    assert other.call("GET", "sess:old") == b"older than the ledger"
+
+
+def test_an_orderly_end_ships_everything(redis, make_stayd, backup_options):
+    stayd = make_stayd(redis.url, options=backup_options)
+    stayd.wait_trusted()
+    with Shop(stayd) as shop:
+        for _ in range(50):
+            shop.visit()
+    assert stayd.stop() == 0
+    redis.restart_empty()
+    other = make_stayd(redis.url, options=backup_options)
+    other.wait_trusted()
+    shop.check(other)
+
+
+def test_killed_in_the_middle_of_writes(redis, make_stayd, backup_options):
+    stayd = make_stayd(redis.url, options=backup_options)
+    stayd.wait_trusted()
+    with Shop(stayd) as shop:
+        for _ in range(40):
+            shop.visit()
+        for i in range(200):  # some are under way when it dies
+            shop.client.send("SET", f"late:{i}", "x", "EX", 3600)
+        acknowledged = 0
+        while acknowledged < 60:
+            assert shop.client.read() == "OK"
+            acknowledged += 1
+        stayd.kill()
+    stayd.start()
+    stayd.wait_trusted()
+    wait_shipped(stayd)
+    stayd.kill()
+    redis.restart_empty()
+    other = make_stayd(redis.url, options=backup_options)
+    other.wait_trusted()
+    shop.check(other)
+    for i in range(acknowledged):
+        assert other.call("GET", f"late:{i}") == b"x", i

@@ -112,6 +112,16 @@ Result<void> MysqlAdmin::make_ring() {
   return {};
 }
 
+Result<BackupAdmin::State> MysqlAdmin::state() {
+  const Result<mysql::Look> seen = look();
+  if (!seen) return seen.error();
+  const Result<std::string> bytes = connection_.ring_bytes();
+  if (!bytes) return bytes.error();
+  const auto ring = open_backup_ring(*bytes, options_.keys());
+  if (!ring) return ring.error();
+  return State{seen->session.writable, seen->session.clock_ms, *ring != nullptr};
+}
+
 Result<BackupAdmin::Stats> MysqlAdmin::stats(std::int64_t wall_ms) {
   const Result<mysql::Look> seen = look();
   if (!seen) return seen.error();

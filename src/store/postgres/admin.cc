@@ -65,6 +65,14 @@ Result<BackupSession> PostgresAdmin::session() {
   return session_of(seen->get());
 }
 
+Result<PostgresAdmin::State> PostgresAdmin::state() {
+  const Result<BackupSession> seen = session();
+  if (!seen) return seen.error();
+  const auto ring = connection_.ring();
+  if (!ring) return ring.error();
+  return State{seen->writable, seen->clock_ms, *ring != nullptr};
+}
+
 Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {
   const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
