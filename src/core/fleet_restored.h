@@ -53,9 +53,9 @@ class FleetRestored final : private StoreClient, private BackupClient {
   Entries entries_;
   Hlc saved_ = 0;  // of `confirmed`
   bool under_way_ = false;
-  bool busy_ = false;             // an answer is awaited
+  bool busy_ = false;               // an answer is awaited
   std::int64_t not_before_us_ = 0;  // after a failure
-  std::uint64_t generation_ = 0;  // of begin()
+  std::uint64_t generation_ = 0;    // of begin()
   RowState state_ = RowState::tomb;
   ScanPage page_;
   std::size_t to_load_ = 0;

@@ -7,6 +7,7 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kTellUs = 250'000;
+constexpr std::int64_t kFarMs = 1000;
 
 constexpr const char* kEpoch = "backup_epoch";
 
@@ -172,7 +173,11 @@ std::int64_t FleetStore::wait_ms(const Passed& passed, const RowMeta& before) co
       later_expiry(*passed.expires_at_ms, before.expires_at_ms) != before.expires_at_ms;
   if (!put_off) return c_.options.ship_after_ms;
   const std::int64_t left_ms = before.expires_at_ms - c_.now.wall_ms;
-  return std::clamp<std::int64_t>(left_ms / 8, 0, c_.options.touch_after_ms);
+  const auto wait_ms = std::clamp<std::int64_t>(left_ms / 8, 0, c_.options.touch_after_ms);
+  // What is put off by more than that would be lost with this host, for no fewer shipments.
+  const bool far = *passed.expires_at_ms == 0 ||
+                   *passed.expires_at_ms - before.expires_at_ms > std::max(wait_ms, kFarMs);
+  return far ? c_.options.ship_after_ms : wait_ms;
 }
 
 void FleetStore::report(StoreToken token, const Error& error, const ApplyResult& result) {

@@ -39,7 +39,7 @@ class DatabaseServer:
         return [str(a) for a in [*(root if os.geteuid() == 0 else []), *argv]]
 
     def run(self, *argv):
-        done = subprocess.run(self.as_user(*argv), cwd="/", capture_output=True, text=True)
+        done = subprocess.run(self.as_user(*argv), cwd="/", capture_output=True, text=True, errors="replace")
         assert done.returncode == 0, f"{argv[0]}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -60,6 +60,20 @@ class DatabaseServer:
     def kill(self):
         if self.process and self.process.alive:
             self.process.kill()
+
+    def copy_files(self):
+        """The data folder as it is, kept; restore_files() goes back to it. Each restarts the server."""
+        self.kill()
+        copy = self.folder / "copy"
+        self.run("cp", "-a", self.data, copy)
+        self.start()
+        return copy
+
+    def restore_files(self, copy):
+        self.kill()
+        self.run("rm", "-rf", self.data)
+        self.run("cp", "-a", copy, self.data)
+        self.start()
 
     def freeze(self):
         for pid in self.pids():

@@ -9,6 +9,7 @@ class MariadbServer(DatabaseServer):
     kind = "mariadb"
     user = "mysql"
     tables, key = "stayd_", "row_key"
+    keeps_commits = {"innodb_flush_log_at_trx_commit": 2}  # settings with which a kill -9 loses nothing
     last_origin = 2**64 - 1
 
     def install(self):

@@ -13,6 +13,7 @@ BINARIES = Path("/usr/lib/postgresql/15/bin")
 class PostgresServer(DatabaseServer):
     kind = user = "postgres"
     tables, key = "stayd.", "key"
+    keeps_commits = {}  # settings with which a kill -9 loses nothing
     last_origin = 2**63 - 1  # 2^64 - 1, less 2^63
 
     def install(self):

@@ -10,7 +10,7 @@ from lib.processes import wait_until
 
 @pytest.fixture(params=[PostgresServer, MariadbServer], ids=["postgres", "mariadb"])
 def database(request, start_database):
-    return start_database(request.param)
+    return start_database(request.param, **request.param.keeps_commits)
 
 
 def test_sessions_survive_the_loss_of_host_and_redis(make_redis, make_stayd, backup_options):

@@ -16,7 +16,7 @@ GENEROUS_S = 0.75 * SLACK
 
 @pytest.fixture(params=[PostgresServer, MariadbServer], ids=["postgres", "mariadb"])
 def database(request, start_database):
-    return start_database(request.param)
+    return start_database(request.param, **request.param.keeps_commits)
 
 
 FAULTS = {

@@ -14,7 +14,7 @@ from lib.processes import wait_until
 
 @pytest.fixture(params=[PostgresServer, MariadbServer], ids=["postgres", "mariadb"])
 def database(request, start_database):
-    return start_database(request.param)
+    return start_database(request.param, **request.param.keeps_commits)
 
 
 def options_of(database, folder):

@@ -21,7 +21,8 @@ class BackupAdmin {
   // is there.
   virtual Result<Made> init() = 0;
 
-  // What a server would find: the schema, whether the key ring opens. Errors as a server tells them.
+  // What a server would find: the schema, whether the key ring opens. Errors as a server tells
+  // them.
   struct State {
     bool writable = false;
     std::int64_t clock_ms = 0;
