@@ -43,6 +43,11 @@ constexpr std::uint64_t host_of(std::uint64_t origin) {
 }
 // Of a process that is about to start on this ledger, which gets a host's number if it has none.
 std::uint64_t next_origin(Store& ledger, Random& random);
+// Of a process without a backup: what it changes in a ledger that has had one is not marked as
+// unshipped.
+void note_life_without_backup(Store& ledger);
+// Whether there was such a one since this was asked last.
+bool take_life_without_backup(Store& ledger);
 
 // What becomes of ours and another stayd's change of one key (B4).
 enum class Verdict : std::uint8_t {

@@ -19,7 +19,8 @@ void FleetRestored::start() {
   const std::string text = c_.ledger.fact(kConfirmed);
   std::from_chars(text.data(), text.data() + text.size(), entries_.confirmed);
   saved_ = entries_.confirmed;
-  if (c_.ledger.fact(kUnderWay) == "under way") begin();
+  const bool unmarked = take_life_without_backup(c_.ledger);
+  if (unmarked || c_.ledger.fact(kUnderWay) == "under way") begin();
 }
 
 // --- how it is seen
@@ -55,6 +56,7 @@ void FleetRestored::begin() {
   state_ = RowState::tomb;
   page_ = {};
   writes_.clear();
+  metas_.clear();
 }
 
 void FleetRestored::on_tick() {
@@ -100,6 +102,7 @@ void FleetRestored::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   const bool live = row.meta.state == RowState::live && !row.meta.stale && row.record.exists();
   if (error.message.empty() && (live || row.meta.state == RowState::tomb)) {
     writes_.push_back({.row = backup_row(page_.entries[tag & 0xfffff].key, row), .expected = {}});
+    metas_.push_back(row.meta);
   }
   if (--to_load_ == 0) page_done();
 }
@@ -136,11 +139,16 @@ void FleetRestored::on_written(std::uint64_t tag, const Error& error,
     not_before_us_ = c_.in(kAgainMs);
     return;
   }
-  for (const BackupWritten& one : results) {
-    if (one.outcome == BackupOutcome::applied) ++c_.counters.backup_shipped;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (results[i].outcome != BackupOutcome::applied) continue;
+    ++c_.counters.backup_shipped;
+    const RowMeta& meta = metas_[i];
+    c_.ledger.apply_one(shipped_of(writes_[i].row.key, meta, meta.version()), 0,
+                        Durability::written);
   }
   const auto count = static_cast<std::ptrdiff_t>(std::min(chunk_, writes_.size()));
   writes_.erase(writes_.begin(), writes_.begin() + count);
+  metas_.erase(metas_.begin(), metas_.begin() + count);
   if (writes_.empty()) page_done();
 }
 

@@ -6,6 +6,8 @@
 //   this host's entry in the host table ──┴─▶ begin() ─▶ rows of the ledger, page by page ─▶ backup
 //   is older than one it has confirmed
 //
+// The same after a life of this ledger without the backup, whose changes nobody has marked.
+//
 // That it is under way is a durable fact; an earlier life's is begun anew. Loop thread only.
 #pragma once
 
@@ -60,6 +62,7 @@ class FleetRestored final : private StoreClient, private BackupClient {
   ScanPage page_;
   std::size_t to_load_ = 0;
   std::vector<BackupWrite> writes_;  // of the page, not yet written
+  std::vector<RowMeta> metas_;       // of their rows
   std::size_t chunk_ = 0;            // how many of them at once
 };
 

@@ -44,6 +44,26 @@ class FleetRestoredTest : public FleetTest {
     }
   }
 
+  // The next life of this ledger, for 3 s.
+  void live_on() {
+    MemoryBackup backup(database);
+    FleetStore next(one.ledger, backup, FleetHost::of({}, 3 * kOriginLives + 2), one.clock,
+                    one.counters);
+    next.set_judge(&one.judge);
+    next.set_events(&one.recorder);
+    next.start(now);
+    for (int i = 0; i < 3000; ++i) {
+      now.mono_us += kMs;
+      ++now.wall_ms;
+      next.set_now(now);
+      backup.run(now);
+      next.on_tick(now);
+      one.ledger.deliver();
+      next.submit();
+      one.ledger.deliver();
+    }
+  }
+
   const FullKey old = full_key(0, "old"), changed = full_key(0, "changed"),
                 ended = full_key(0, "ended"), added = full_key(0, "added");
   FleetHost one{database, 3 * kOriginLives + 1, now};
@@ -103,24 +123,37 @@ TEST_F(FleetRestoredTest, ItOutlivesARestart) {
   run(1000);
   one.ledger.put_fact("backup_restored", "under way");
   database = MemoryDatabase();
-  MemoryBackup backup(database);
-  FleetStore next(one.ledger, backup, FleetHost::of({}, 3 * kOriginLives + 2), one.clock,
-                  one.counters);
-  next.set_judge(&one.judge);
-  next.set_events(&one.recorder);
-  next.start(now);
-  for (int i = 0; i < 3000; ++i) {
-    now.mono_us += kMs;
-    ++now.wall_ms;
-    next.set_now(now);
-    backup.run(now);
-    next.on_tick(now);
-    one.ledger.deliver();
-    next.submit();
-    one.ledger.deliver();
-  }
+  live_on();
   EXPECT_EQ(there(changed), "v2");
   EXPECT_EQ(one.ledger.fact("backup_restored"), "");
+}
+
+// Nothing marks what is changed meanwhile as unshipped.
+TEST_F(FleetRestoredTest, ALifeWithoutTheBackupIsMadeUpFor) {
+  Random random(1);
+  next_origin(one.ledger, random);
+  one.put(changed, "v1");
+  one.put(ended, "logged in");
+  one.put(old, "old");
+  run(1000);
+  const auto without = [&](Mutation mutation) {
+    mutation.hlc = one.clock.next(now.wall_ms);
+    one.ledger.apply_one(std::move(mutation), 0, Durability::written);
+  };
+  without({.key = changed, .record = {.value = "v2"}, .from_client = true});
+  Mutation tomb{.kind = Mutation::Kind::tomb, .key = ended};
+  tomb.tomb_until_ms = kWallMs + 1'000'000;
+  without(std::move(tomb));
+  one.ledger.submit();
+  one.ledger.deliver();
+  ASSERT_EQ(one.text(changed), "v2");
+  note_life_without_backup(one.ledger);
+  live_on();
+  EXPECT_EQ(there(changed), "v2");
+  EXPECT_EQ(there(ended), "tomb");
+  EXPECT_EQ(there(old), "old");
+  EXPECT_EQ(one.row(changed).meta.base, one.row(changed).meta.version()) << "what comes next fits";
+  EXPECT_EQ(one.counters.backup_restores, 0);
 }
 
 }  // namespace

@@ -69,7 +69,9 @@ Result<void> Server::open_ledger() {
   auto ledger = Ledger::open(std::move(options), *ledger_waker_);
   if (!ledger) return ledger.error();
   ledger_ = std::move(*ledger);
-  if (!config_.backup.url.empty()) {
+  if (config_.backup.url.empty()) {
+    note_life_without_backup(*ledger_);
+  } else {
     backup_ = std::make_unique<SharedBackup>(
         config_.backup, keys, SharedBackup::Parts{loop_, *ledger_, counters_, log_, random_});
   }

@@ -92,3 +92,54 @@ def test_killed_in_the_middle_of_writes(redis, make_stayd, backup_options):
     shop.check(other)
     for i in range(acknowledged):
         assert other.call("GET", f"late:{i}") == b"x", i
+
+
+def test_a_life_without_the_backup_is_made_up_for(redis, make_stayd, backup_options):
+    stayd = make_stayd(redis.url, options=backup_options)
+    stayd.wait_trusted()
+    with stayd.client() as client:
+        for key in ("ended", "changed", "again"):
+            assert client.call("SET", key, "v1") == "OK"
+    wait_shipped(stayd)
+    stayd.stop()
+    with_backup, stayd.options = stayd.options, {k: v for k, v in stayd.options.items() if k not in backup_options}
+    stayd.start()
+    stayd.wait_trusted()
+    with stayd.client() as client:
+        assert client.call("DEL", "ended", "again") == 2
+        assert client.call("SET", "changed", "v2") == "OK"
+        assert client.call("SET", "again", "v2") == "OK"
+    stayd.stop()
+    stayd.options = with_backup
+    stayd.start()
+    stayd.wait_trusted()
+    wait_until(lambda: stayd.metric("stayd_backup_shipped_total") >= 3, 10, "it is written to the backup")
+    wait_shipped(stayd)
+    stayd.kill()
+    redis.restart_empty()
+    other = make_stayd(redis.url, options=backup_options)
+    other.wait_trusted()
+    assert [other.call("GET", key) for key in ("ended", "changed", "again")] == [None, b"v2", b"v2"]
+
+
+def test_a_new_host_in_front_of_an_old_snapshot(redis, make_stayd, backup_options):
+    stayd = make_stayd(redis.url, options=backup_options)
+    stayd.wait_trusted()
+    with Shop(stayd) as shop:
+        for i in range(30):
+            assert shop.client.call("SET", f"then:{i}", "in the snapshot") == "OK"
+        snapshot = redis.snapshot()
+        for _ in range(30):
+            shop.visit()
+        for i in range(20):
+            assert shop.client.call("DEL", f"then:{i}") == 1
+        assert shop.client.call("SET", "then:20", "changed") == "OK"
+    wait_shipped(stayd)
+    stayd.kill()
+    redis.restart_from(snapshot)
+    other = make_stayd(redis.url, options=backup_options)
+    other.wait_trusted()
+    for server in (other, redis):
+        shop.check(server)
+        values = [server.call("GET", f"then:{i}") for i in range(30)]
+        assert values == [None] * 20 + [b"changed"] + [b"in the snapshot"] * 9
