@@ -134,6 +134,14 @@ def backup(database, run_backup):
 
 
 @pytest.fixture
+def backup_options(database, backup, folder):
+    """Flags of a stayd that shares the fixture `database`, which is prepared for it."""
+    code, _, err = backup("init")
+    assert code == 0, err
+    return {"backup.url": database.url(), "backup.password_file": folder / "password"}
+
+
+@pytest.fixture
 def make_cluster(network, folder, make_redis):
     return lambda **options: ClusterSet(folder, make_redis, network=network, **options)
 

@@ -225,6 +225,10 @@ void Engine::on_ledger_page(Call& call, ScanPage page) {
 // --- R18: flushes are meant
 
 void Engine::start_flush(Call& call) {
+  if (c_.fleet != nullptr) {
+    return complete(
+        call, "-ERR stayd: FLUSHALL, FLUSHDB and SWAPDB do not go with a shared backup yet\r\n");
+  }
   if (!shard_.trusted() || !c_.up()) {
     return complete(call, "-ERR stayd: Redis is out, it cannot be flushed now\r\n");
   }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr const char* kHostFact = "instance";
 constexpr const char* kLivesFact = "fleet_lives";
+constexpr const char* kWithoutFact = "life_without_backup";
 
 std::uint64_t number_fact(const Store& ledger, const char* name) {
   const std::string text = ledger.fact(name);
@@ -27,6 +28,16 @@ std::uint64_t next_origin(Store& ledger, Random& random) {
   const std::uint64_t life = number_fact(ledger, kLivesFact) + 1;
   ledger.put_fact(kLivesFact, std::to_string(life));
   return host | life % kOriginLives;
+}
+
+void note_life_without_backup(Store& ledger) {
+  if (!ledger.fact(kLivesFact).empty()) ledger.put_fact(kWithoutFact, "yes");
+}
+
+bool take_life_without_backup(Store& ledger) {
+  const bool yes = ledger.fact(kWithoutFact) == "yes";
+  if (yes) ledger.put_fact(kWithoutFact, "");
+  return yes;
 }
 
 std::string origin_text(std::uint64_t origin) {

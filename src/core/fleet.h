@@ -22,6 +22,7 @@ namespace stayd {
 struct FleetOptions {
   // Of this process: never used by another one, nor by an earlier process of this ledger. Not 0.
   std::uint64_t origin = 1;
+  std::string name;                      // of the host, for people
   std::int64_t ship_after_ms = 100;      // values, at most so long after they were acknowledged
   std::int64_t touch_after_ms = 60'000;  // expiry that was put off; an eighth of what is left of it
                                          // if that is less
@@ -42,6 +43,11 @@ constexpr std::uint64_t host_of(std::uint64_t origin) {
 }
 // Of a process that is about to start on this ledger, which gets a host's number if it has none.
 std::uint64_t next_origin(Store& ledger, Random& random);
+// Of a process without a backup: what it changes in a ledger that has had one is not marked as
+// unshipped.
+void note_life_without_backup(Store& ledger);
+// Whether there was such a one since this was asked last.
+bool take_life_without_backup(Store& ledger);
 
 // What becomes of ours and another stayd's change of one key (B4).
 enum class Verdict : std::uint8_t {

@@ -78,6 +78,7 @@ void FleetFeed::take_hosts(const BackupHosts& read) {
     hosts.push_back(std::move(host));
   }
   hosts_ = std::move(hosts);
+  hosts_read_us_ = asked_us_;
 }
 
 void FleetFeed::take(std::vector<BackupRow> rows) {

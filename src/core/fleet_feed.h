@@ -28,6 +28,8 @@ class FleetFeed final : private StoreClient, private BackupClient {
   std::uint64_t rows_taken() const { return rows_taken_; }
   // Of the host table, as it was last read; this stayd's own among them.
   const std::vector<FleetHostSeen>& hosts() const { return hosts_; }
+  // When that was asked for (Now::mono_us); 0: never.
+  std::int64_t hosts_read_us() const { return hosts_read_us_; }
 
  private:
   void on_applied(std::uint64_t tag, const Error& error, const ApplyResult& result) override;
@@ -68,6 +70,7 @@ class FleetFeed final : private StoreClient, private BackupClient {
   std::int64_t read_at_us_ = 0;
   std::uint64_t rows_taken_ = 0;
   std::vector<FleetHostSeen> hosts_;
+  std::int64_t hosts_read_us_ = 0;
   Hlc ledger_top_ = 0;  // when it was started
   bool knows_its_end_ = false;
 };

@@ -99,6 +99,8 @@ void FleetReads::join(const FullKey& key) {
   if (ship_what_was_found(key, reads_.at(key))) return;
   Read read = std::move(reads_.at(key));
   reads_.erase(key);
+  ++c_.counters.backup_reads;
+  if (read.alone) ++c_.counters.backup_reads_alone;
   // The ledger cannot be read: the backup has it all.
   const bool backup_knows = !read.alone && !shipper_.knows(key);
   if (!read.error.message.empty() && backup_knows) read.error = {};

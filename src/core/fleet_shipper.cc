@@ -83,6 +83,18 @@ Hlc FleetShipper::shipped_to(bool with_touches) const {
   return lowest - 1;
 }
 
+FleetShipper::Backlog FleetShipper::backlog() const {
+  Backlog out;
+  for (const auto& [key, entry] : keys_) {
+    if (entry.touched) {
+      ++out.put_off;
+    } else if (entry.first != 0 && (out.oldest == 0 || entry.first < out.oldest)) {
+      out.oldest = entry.first;
+    }
+  }
+  return out;
+}
+
 void FleetShipper::on_tick() {
   give_up_waiting();
   scan();
@@ -253,6 +265,7 @@ void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
   Row& row = keys_.at(key).row;
   const RowMeta& meta = row.meta;
   if (result.outcome == BackupOutcome::applied) {
+    ++c_.counters.backup_shipped;
     row.meta.incarnation = result.incarnation;
     return settle(key, is_touch(row) ? meta.base : meta.version());
   }
@@ -266,6 +279,7 @@ void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
   if (same) row.meta.incarnation = theirs.incarnation;
   if (same) return settle(key, meta.version());
   if (is_touch(row) && theirs.version() == meta.base) return settle(key, meta.base);
+  if (keys_.at(key).judged_us == 0) ++c_.counters.backup_conflicts;
   contest(key, there);
 }
 

@@ -56,6 +56,11 @@ class FleetShipper final : private StoreClient, private BackupClient {
     return at != keys_.end() && at->second.judged_us != 0;
   }
   std::size_t unshipped() const { return keys_.size(); }
+  struct Backlog {
+    std::size_t put_off = 0;  // keys of which only expiry that was put off is unshipped
+    Hlc oldest = 0;           // of the others, the lowest version that may be; 0: none
+  };
+  Backlog backlog() const;
   // Every version of ours up to this one is in the backup, but for expiry that was put off.
   Hlc shipped_to() const;
 

@@ -7,6 +7,7 @@ namespace stayd {
 namespace {
 
 constexpr std::int64_t kTellUs = 250'000;
+constexpr std::int64_t kFarMs = 1000;
 
 constexpr const char* kEpoch = "backup_epoch";
 
@@ -25,7 +26,8 @@ FleetStore::FleetStore(Store& ledger, Backup& backup, FleetOptions options, HlcC
       shipper_(c_, [this](const FullKey& key) { feed_.look(key); }),
       reads_(c_, shipper_),
       agreement_(c_, shipper_),
-      feed_(c_, shipper_) {
+      feed_(c_, shipper_),
+      restored_(c_) {
   ledger.set_events(&c_.ledger_ops);
   backup.set_events(this);
 }
@@ -34,6 +36,7 @@ void FleetStore::start(Now now) {
   c_.now = now;
   feed_.start();
   shipper_.start();
+  restored_.start();
   c_.backup.start();
 }
 
@@ -41,6 +44,8 @@ void FleetStore::on_tick(Now now) {
   c_.now = now;
   feed_.on_tick();
   shipper_.on_tick();
+  look_for_restore();
+  restored_.on_tick();
   tell_of_itself();
   submit();
 }
@@ -54,10 +59,12 @@ void FleetStore::tell_of_itself() {
   told_trust_ = trusts;
   BackupHost host;
   host.instance = host_of(c_.options.origin);
+  host.name = c_.options.name;
   host.trusts_redis = trusts;
   host.shipped_to = shipper_.shipped_to();
   host.hlc = c_.clock.next(c_.now.wall_ms);
-  c_.backup.write({.host = std::move(host)}, c_.backup_ops.token(told_, 0),
+  const Hlc entry = host.hlc;
+  c_.backup.write({.host = std::move(host)}, c_.backup_ops.token(restored_.entries(), entry),
                   c_.in(c_.options.ship_deadline_ms));
 }
 
@@ -72,21 +79,36 @@ void FleetStore::on_status(const BackupStatus& status) {
   const std::string known = c_.ledger.fact(kEpoch);
   if (known == status.epoch) return;
   c_.ledger.put_fact(kEpoch, status.epoch);
-  if (!known.empty()) feed_.restart();
+  if (!known.empty()) on_restored();
+}
+
+void FleetStore::look_for_restore() {
+  if (restored_.has_gone_back(feed_.hosts(), feed_.hosts_read_us())) on_restored();
+}
+
+// What the feed has shown says nothing any more, and what was shipped may not be there.
+void FleetStore::on_restored() {
+  ++c_.counters.backup_restores;
+  feed_.restart();
+  restored_.begin();
 }
 
 FleetStatus FleetStore::status() const {
   BackupStatus backup = c_.status;
   backup.up = c_.can_read();
   backup.writable = c_.can_write();
+  const FleetShipper::Backlog backlog = shipper_.backlog();
   return {backup,
           shipper_.unshipped(),
+          backlog.put_off,
+          backlog.oldest,
           shipper_.shipped_to(),
           feed_.read_at_us(),
           feed_.rows_taken(),
           passed_.used(),
           reads_.under_way(),
-          agreement_.under_way()};
+          agreement_.under_way(),
+          restored_.under_way()};
 }
 
 // --- what the ledger does
@@ -152,7 +174,11 @@ std::int64_t FleetStore::wait_ms(const Passed& passed, const RowMeta& before) co
       later_expiry(*passed.expires_at_ms, before.expires_at_ms) != before.expires_at_ms;
   if (!put_off) return c_.options.ship_after_ms;
   const std::int64_t left_ms = before.expires_at_ms - c_.now.wall_ms;
-  return std::clamp<std::int64_t>(left_ms / 8, 0, c_.options.touch_after_ms);
+  const auto wait_ms = std::clamp<std::int64_t>(left_ms / 8, 0, c_.options.touch_after_ms);
+  // What is put off by more than that would be lost with this host, for no fewer shipments.
+  const bool far = *passed.expires_at_ms == 0 ||
+                   *passed.expires_at_ms - before.expires_at_ms > std::max(wait_ms, kFarMs);
+  return far ? c_.options.ship_after_ms : wait_ms;
 }
 
 void FleetStore::report(StoreToken token, const Error& error, const ApplyResult& result) {

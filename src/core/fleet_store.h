@@ -23,6 +23,7 @@
 #include "core/fleet_agreement.h"
 #include "core/fleet_feed.h"
 #include "core/fleet_reads.h"
+#include "core/fleet_restored.h"
 #include "core/fleet_shipper.h"
 
 namespace stayd {
@@ -30,12 +31,15 @@ namespace stayd {
 struct FleetStatus {
   BackupStatus backup;
   std::size_t unshipped = 0;
+  std::size_t put_off = 0;   // of these: nothing but expiry that may wait
+  Hlc oldest_unshipped = 0;  // of the others; 0: none
   Hlc shipped_to = 0;
   std::int64_t feed_read_us = 0;  // Now::mono_us; 0: never to its end
   std::uint64_t rows_taken = 0;
   std::size_t passed = 0;
   std::size_t reads = 0;       // exact ones, under way
   std::size_t agreements = 0;  // likewise
+  bool restoring = false;      // the ledger's rows are being written to it once more
 };
 
 class FleetStore final : public Store,
@@ -113,15 +117,16 @@ class FleetStore final : public Store,
   void on_hint() override { feed_.on_hint(); }
   void on_status(const BackupStatus& status) override;
   void tell_of_itself();
+  void look_for_restore();
+  void on_restored();
 
   FleetContext c_;
   FleetShipper shipper_;
   FleetReads reads_;
   FleetAgreement agreement_;
   FleetFeed feed_;
+  FleetRestored restored_;
   StoreEvents* events_ = nullptr;
-  // BackupClient of the entries in the host table, whose answers say nothing.
-  BackupClient told_;
   std::int64_t told_us_ = 0;
   bool told_trust_ = false;
   SlotTable<Passed> passed_;

@@ -279,6 +279,19 @@ TEST_F(FleetTest, WhatIsReadBackFromRedisIsShippedOnTop) {
 
 // --- expiry
 
+// What this host's loss would take away is no more than the wait.
+TEST_F(FleetTest, AnExpiryThatIsPutOffFarIsShippedAtOnce) {
+  pass(5);
+  a.put(key, "v1", true, kWallMs + 3'600'000);
+  pass(200);
+  a.expire(key, kWallMs + 7'200'000);
+  pass(200);
+  EXPECT_EQ(database.read(key).record.expires_at_ms, kWallMs + 7'200'000);
+  a.expire(key, kWallMs + 7'200'500);
+  pass(200);
+  EXPECT_EQ(database.read(key).record.expires_at_ms, kWallMs + 7'200'000) << "by little";
+}
+
 TEST_F(FleetTest, ATouchWaitsAndNeverConflicts) {
   pass(5);
   a.put(key, "v1");

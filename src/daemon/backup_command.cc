@@ -100,7 +100,7 @@ int run_backup(const CommandLine& line, Terminal terminal) {
   const auto at_rest =
       AtRestKeys::read(AtRestConfig{.encryption_key_file = line.encryption_key_file});
   if (!at_rest) return failed(at_rest.error(), terminal);
-  options.master_keys = at_rest->keys;
+  options.master_keys = [&at_rest] { return at_rest->keys; };
   const std::unique_ptr<BackupAdmin> admin = open_backup_admin(options);
   const Result<void> connected = admin->connect();
   if (!connected) return failed(connected.error(), terminal);

@@ -11,6 +11,7 @@
 #include "base/real_time.h"
 #include "daemon/advice.h"
 #include "daemon/at_rest_keys.h"
+#include "daemon/backup_check.h"
 #include "daemon/blocking_client.h"
 #include "daemon/commands.h"
 #include "daemon/password_command.h"
@@ -373,6 +374,7 @@ int run_check(const LoadedConfig& loaded, Terminal terminal) {
       findings.push_back(std::move(one));
     }
   }
+  for (Finding& one : check_backup(config)) findings.push_back(std::move(one));
   const auto disk = judge_disk(look_at_disk(config.ledger.path));
   findings.insert(findings.end(), disk.begin(), disk.end());
   if (const auto keys = check_at_rest(config)) findings.push_back(*keys);

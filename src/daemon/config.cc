@@ -27,6 +27,11 @@ void read_password(ConfigReader& reader, std::string_view key, const std::string
   }
 }
 
+void read_backup_password(ConfigReader& reader, BackupConfig& backup) {
+  std::string ignored;  // read again for each connection; now only whether it can be
+  read_password(reader, "backup.password_file", backup.password_file, ignored);
+}
+
 void read_redis_passwords(ConfigReader& reader, RedisConfig& redis) {
   if (redis.password.empty()) {
     read_password(reader, "redis.password_file", redis.password_file, redis.target.password);
@@ -142,6 +147,7 @@ Result<LoadedConfig> load_config(const ConfigSources& sources) {
   }
   read_redis_passwords(reader, config.redis);
   for (RedisConfig& redis : config.standby) read_redis_passwords(reader, redis);
+  read_backup_password(reader, config.backup);
   if (auto problems = reader.problems(); !problems.empty()) {
     return make_error(Errc::invalid, std::move(problems));
   }

@@ -87,6 +87,20 @@ struct AtRestConfig {
   std::string compression = "none";
 };
 
+// A database that the fleet's stayds share (docs/adr/0016).
+struct BackupConfig {
+  std::string url;  // empty: none
+  std::string password;
+  std::string password_file;
+  std::vector<std::string> password_command;
+  std::int64_t connections = 4;
+  Millis connect_timeout{5'000};
+  Millis deadline{100};
+  Millis confirm_wait{250};
+
+  std::string place;  // of the url, for people; worked out
+};
+
 struct LogConfig {
   std::string format = "auto";
   std::string level = "info";
@@ -105,6 +119,7 @@ struct Config {
   RegionsConfig regions;
   LedgerConfig ledger;
   AtRestConfig at_rest;
+  BackupConfig backup;
   ByteSize near_cache_size{16u << 20};
   LogConfig log;
   std::vector<UserConfig> users;

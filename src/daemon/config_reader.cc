@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "store/open_backup.h"
+
 namespace stayd {
 
 void ConfigReader::set(const ConfigKey& key, const RawValue& value, std::string origin) {
@@ -291,10 +293,46 @@ void ConfigReader::check_at_rest() {
   check_program("at_rest", "encryption_key_command", at_rest.encryption_key_command);
 }
 
+// What ADR 0016 says is not supported beside a backup yet is refused here.
+void ConfigReader::check_backup() {
+  BackupConfig& backup = config_.backup;
+  check_passwords("backup", {{"password", !backup.password.empty()},
+                             {"password_file", !backup.password_file.empty()},
+                             {"password_command", !backup.password_command.empty()}});
+  check_program("backup", "password_command", backup.password_command);
+  if (backup.url.empty()) {
+    const auto unused = !backup.password.empty()           ? "password"
+                        : !backup.password_file.empty()    ? "password_file"
+                        : !backup.password_command.empty() ? "password_command"
+                                                           : nullptr;
+    if (unused != nullptr) {
+      problem(origin(fmt::format("backup.{}", unused)),
+              fmt::format("[backup] url is empty: nothing uses {}", unused));
+    }
+    return;
+  }
+  auto place = backup_place(backup.url);
+  if (!place) {
+    problem(origin("backup.url"), fmt::format("[backup] url: {}", place.error().message));
+    return;
+  }
+  backup.place = std::move(*place);
+  const auto alone = [&](bool given, std::string_view key, std::string_view what) {
+    if (!given) return;
+    problem(origin(key), fmt::format("{} does not go with a [backup] yet", what));
+  };
+  alone(config_.redis.target.cluster(), "redis.url", "[redis] url = \"redis+cluster://...\"");
+  alone(!blocks_.empty(), "redis.name", "more than one [[redis]]");
+  alone(config_.mode == "observe", "mode", "mode = \"observe\"");
+  alone(config_.strict_logout, "strict_logout", "strict_logout = true");
+  alone(config_.redis.replica_reads, "redis.replica_reads", "[redis] replica_reads = true");
+}
+
 void ConfigReader::finish() {
   check_listen();
   check_at_rest();
   check_redis();
+  check_backup();
   take_blocks();
   if (problems_.empty()) check_regions();
 }

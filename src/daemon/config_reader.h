@@ -55,6 +55,7 @@ class ConfigReader {
   void check_replicas();
   void check_tls();
   void check_at_rest();
+  void check_backup();
   void check_iam();
   void check_regions();
   void take_blocks();

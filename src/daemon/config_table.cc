@@ -163,6 +163,28 @@ const ConfigKey kKeys[] = {
      "zstd: values in the ledger are compressed one by one, before they are encrypted. Their sizes "
      "tell something of what is in them then.", "none|zstd"},
 
+    {"backup", "url", STAYD_FIELD(backup.url),
+     "A database beside Redis and the ledger that keeps every session when this host is lost, and "
+     "that `stayd backup init` has prepared: postgresql://user@host:port/database?sslmode=..., as "
+     "libpq takes it, or mysql://user@host:port/database?ssl-mode=... (MariaDB, MySQL). TLS is set "
+     "there. Empty: none."},
+    {"backup", "password", STAYD_FIELD(backup.password), "Password, if the URL has none."},
+    {"backup", "password_file", STAYD_FIELD(backup.password_file),
+     "A file whose first line is that password; read for each new connection."},
+    {"backup", "password_command", STAYD_FIELD(backup.password_command),
+     "A program, by its whole path, and its arguments, that prints that password; run without a "
+     "shell for each new connection. It has 10 s."},
+    {"backup", "connections", STAYD_FIELD(backup.connections),
+     "Connections to the database. Of two and more, one is kept free for logouts.", "", 1, 8},
+    {"backup", "connect_timeout", STAYD_FIELD(backup.connect_timeout),
+     "Until a connection can be used.", "", 2 * kSecond, kMinute},
+    {"backup", "deadline", STAYD_FIELD(backup.deadline),
+     "How long a command waits for the database, at most, where Redis cannot say what is true: "
+     "then the ledger answers.", "", 10, 5 * kSecond},
+    {"backup", "confirm_wait", STAYD_FIELD(backup.confirm_wait),
+     "How long the client of a login or a logout waits, at most, until the database has it. While "
+     "the database is known to be out nobody waits.", "", 0, 5 * kSecond},
+
     {"near_cache", "size", STAYD_FIELD(near_cache_size),
      "Memory for records that were used lately.", "", 0, 64 * kGB},
 

@@ -197,6 +197,35 @@ void add_regions(Page& page, const std::vector<RegionStatus>& regions) {
               drained);
 }
 
+void add_backup(Page& page, const BackupFacts& backup) {
+  const FleetStatus& fleet = backup.fleet;
+  page.gauge("stayd_backup_up", "1 while the shared backup answers", number(fleet.backup.up));
+  page.gauge("stayd_backup_writable", "1 while the shared backup takes writes",
+             number(fleet.backup.writable));
+  page.gauge("stayd_backup_clock_offset_seconds", "The backup's clock minus this host's",
+             seconds(fleet.backup.clock_offset_ms));
+  page.gauge("stayd_backup_unshipped_rows", "Rows of the ledger that the backup may not have",
+             number(fleet.unshipped - fleet.put_off));
+  page.gauge("stayd_backup_oldest_unshipped_seconds", "How long the oldest of these has waited",
+             seconds(backup.oldest_unshipped_ms));
+  page.gauge("stayd_backup_put_off_rows", "Rows of which the backup lacks a later expiry only",
+             number(fleet.put_off));
+  page.gauge("stayd_backup_feed_age_seconds",
+             "Since the feed of the backup was read to its end; -1: never",
+             backup.feed_age_ms < 0 ? -1 : seconds(backup.feed_age_ms));
+  page.counter("stayd_backup_feed_rows_total", "Rows of other stayds that the ledger has taken",
+               number(fleet.rows_taken));
+  page.gauge("stayd_backup_reads_under_way", "Keys that the backup is being asked for",
+             number(fleet.reads));
+  page.gauge("stayd_backup_queue", "Operations that wait for a connection to the backup",
+             number(fleet.backup.queued));
+  page.gauge("stayd_backup_restoring",
+             "1 while every row of the ledger is written to a restored backup",
+             number(fleet.restoring));
+  page.gauge("stayd_backup_other_hosts", "Other stayds that were seen on this backup lately",
+             number(backup.others.size()));
+}
+
 }  // namespace
 
 std::string render_metrics(const PageInput& input) {
@@ -208,6 +237,7 @@ std::string render_metrics(const PageInput& input) {
   add_certificates(page, input.process.certificates);
   add_login_probes(page, input.process.login_probes);
   add_regions(page, input.process.regions);
+  if (input.process.backup) add_backup(page, *input.process.backup);
   if (input.process.sentinels) add_sentinels(page, *input.process.sentinels);
   if (input.process.cluster) add_cluster(page, *input.process.cluster, input.engine.shards);
 #define X(name, help) page.counter("stayd_" #name "_total", help, number(input.counters.name));

@@ -43,6 +43,23 @@ std::string shard_text(const EngineStatus& engine) {
                      engine.shards.size());
 }
 
+void note_backup(const BackupFacts& backup, std::vector<std::string>& notes) {
+  const BackupStatus& status = backup.fleet.backup;
+  if (!status.up) {
+    notes.push_back(fmt::format("the backup {} is out{}: what changes waits in the ledger",
+                                backup.place,
+                                status.error.empty() ? "" : fmt::format(" ({})", status.error)));
+  } else if (!status.writable) {
+    notes.push_back(fmt::format("the backup {} takes no writes: what changes waits in the ledger",
+                                backup.place));
+  }
+  if (!backup.others.empty()) {
+    notes.push_back(
+        fmt::format("other stayds use the backup {} ({}): several on one backup are experimental",
+                    backup.place, fmt::join(backup.others, ", ")));
+  }
+}
+
 }  // namespace
 
 Readiness judge_readiness(const PageInput& input) {
@@ -105,6 +122,7 @@ Readiness judge_readiness(const PageInput& input) {
     out.notes.push_back(
         fmt::format("new connections to {} fail ({})", probe.address, probe.trouble));
   }
+  if (input.process.backup) note_backup(*input.process.backup, out.notes);
   if (engine.shard.shared_unsafe) {
     out.notes.push_back(
         "another stayd works on this Redis: shared-unsafe, only what an emptied "

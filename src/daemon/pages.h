@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "core/fleet_store.h"
 #include "core/status.h"
 #include "observe/counters.h"
 #include "redis/cluster_watch.h"
@@ -17,6 +18,15 @@
 #include "redis/sentinel.h"
 
 namespace stayd {
+
+// Of the shared backup.
+struct BackupFacts {
+  std::string place;  // without user and password
+  FleetStatus fleet;
+  std::int64_t oldest_unshipped_ms = 0;  // how long that has waited; 0: nothing has
+  std::int64_t feed_age_ms = -1;         // since it was read to its end; -1: never
+  std::vector<std::string> others;       // hosts of the fleet that were seen lately, by name
+};
 
 // What the daemon knows besides the engine.
 struct ProcessFacts {
@@ -39,6 +49,7 @@ struct ProcessFacts {
   std::optional<SentinelStatus> sentinels;     // nullopt: the URL names no Sentinels
   std::optional<ClusterStatus> cluster;        // nullopt: nor a Cluster
   std::vector<RegionStatus> regions;           // empty: there is only one
+  std::optional<BackupFacts> backup;           // nullopt: there is none
 };
 
 struct PageInput {

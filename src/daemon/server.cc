@@ -56,6 +56,7 @@ Result<void> Server::open_ledger() {
   options.sync_interval_ms = static_cast<int>(config_.ledger.sync_interval.count());
   auto at_rest = AtRestKeys::read(config_.at_rest);
   if (!at_rest) return at_rest.error();
+  const MasterKeys keys = at_rest->keys;
   options.at_rest = std::move(*at_rest);
   options.wall_ms = [] {
     timespec now{};
@@ -68,6 +69,12 @@ Result<void> Server::open_ledger() {
   auto ledger = Ledger::open(std::move(options), *ledger_waker_);
   if (!ledger) return ledger.error();
   ledger_ = std::move(*ledger);
+  if (config_.backup.url.empty()) {
+    note_life_without_backup(*ledger_);
+  } else {
+    backup_ = std::make_unique<SharedBackup>(
+        config_.backup, keys, SharedBackup::Parts{loop_, *ledger_, counters_, log_, random_});
+  }
   const StoreStats stats = ledger_->stats();
   data_key_ = stats.data_key;
   sealed_under_ = stats.resealing ? 0 : stats.data_key;
@@ -146,6 +153,7 @@ void Server::on_tick(Now now) {
   pubsub_->on_tick(now);
   relay_->on_tick(now);
   port_.hub.tick(now);
+  if (backup_) backup_->on_tick(now);
   shards_->on_tick(now);
   if (in_.watchdog_us && now.mono_us >= next_watchdog_us_) {
     next_watchdog_us_ = now.mono_us + *in_.watchdog_us;
@@ -198,7 +206,8 @@ void Server::tell_of_keys(const StoreStats& stats) {
                         stats.data_key, skipped, stats.resealed));
 }
 
-void Server::each_second(Now) {
+void Server::each_second(Now now) {
+  if (backup_) backup_->each_second(now);
   const auto& topology = regions_->in_use().topology();
   if (config_.redis.replica_reads && topology) shards_->name_replicas(*topology);
   log_.tick();
@@ -233,6 +242,7 @@ HttpResponse Server::answer(const HttpRequest& request) {
   if (region.cluster()) facts_.cluster = region.cluster()->status();
   facts_.regions = regions_->status();
   facts_.login_probes = shards_->login_probes();
+  if (backup_) facts_.backup = backup_->facts(loop_.now());
   facts_.certificates = {{"listen", listen_files_.not_after_s()}};
   if (const TlsDialer* tls = region.tls()) {
     facts_.certificates.emplace_back("redis", tls->server_not_after_s());
@@ -272,7 +282,8 @@ void Server::begin_drain() {
 void Server::drain(Now now) {
   const bool late = now.mono_us >= drain_until_us_;
   if (closing_) {
-    if (late || resp_->connections() == 0) loop_.stop();
+    const bool shipped = !backup_ || backup_->may_end();
+    if (late || (resp_->connections() == 0 && shipped)) loop_.stop();
     return;
   }
   if (!late && shards_->calls_under_way() + gate_->waiting() > 0) return;
@@ -289,6 +300,7 @@ void Server::reload_keys(const AtRestConfig& fresh) {
                  "the encryption keys stay as they were: " + error.message);
     };
     if (!read) return told(read.error());
+    if (backup_) backup_->take_up_keys(read->keys);
     ledger_->rekey(std::move(*read), told);
     ledger_->submit();
   });
@@ -307,8 +319,9 @@ void Server::reload() {
   std::vector<std::string> waiting;  // keys that only a restart takes up
   for (const ConfigKey& key : config_keys()) {
     const std::string path = key.path();
-    const bool taken =
-        path == "log.level" || key.section == "at_rest" || RedisLogins::takes_up(key.name);
+    const bool password = key.section == "backup" && key.name.starts_with("password");
+    const bool taken = path == "log.level" || key.section == "at_rest" || password ||
+                       RedisLogins::takes_up(key.name);
     if (!taken && show_config_value(fresh, key) != show_config_value(config_, key)) {
       waiting.push_back(path);
     }
@@ -317,6 +330,7 @@ void Server::reload() {
   shards_->replace_policies(fresh.sessions);
   fill_port(fresh);
   regions_->reload(fresh);
+  if (backup_) backup_->take_up_password(fresh.backup);
   config_.sessions = fresh.sessions;
   reload_keys(fresh.at_rest);
   const std::string rest =

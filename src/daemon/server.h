@@ -2,7 +2,7 @@
 // runs the loop until it is told to stop.
 //
 //   RespListener ─ ClientSession ─▶ EngineGate ─▶ ShardSet ─▶ SocketDialer ─▶ Redis
-//   HttpServer ─▶ pages                             └─▶ Ledger
+//   HttpServer ─▶ pages                             └─▶ Ledger, or SharedBackup ─▶ Ledger
 //   Regions ─▶ Sentinels, nodes of a Cluster, other Redises: where its connections go
 //   PubSubHub ─ PubSubRelay ─▶ Link (pubsub), made when the first client listens
 //
@@ -22,6 +22,7 @@
 #include "daemon/pages.h"
 #include "daemon/pubsub_relay.h"
 #include "daemon/regions.h"
+#include "daemon/shared_backup.h"
 #include "net/http_server.h"
 #include "net/loop.h"
 #include "net/resp_listener.h"
@@ -92,8 +93,9 @@ class Server final : private Ticker, private Pollable {
   std::unique_ptr<Waker> ledger_waker_;
   std::unique_ptr<Ledger> ledger_;
   AtRestKeys keys_{loop_};
-  std::uint32_t data_key_ = 0;      // of which was told
-  std::uint32_t sealed_under_ = 0;  // all of it
+  std::uint32_t data_key_ = 0;            // of which was told
+  std::uint32_t sealed_under_ = 0;        // all of it
+  std::unique_ptr<SharedBackup> backup_;  // nullptr: none
   std::unique_ptr<SystemResolver> resolver_;
   std::unique_ptr<SocketDialer> dialer_;
   std::unique_ptr<Regions> regions_;

@@ -51,9 +51,12 @@ void Server::make_shards() {
   ShardSetOptions options{
       .stack = {engine_options(config_, region.target(), region.name()),
                 region.link_options("stayd"), config_.redis.login_probe_interval.count()},
-      .cluster = region.target().cluster()};
+      .cluster = region.target().cluster(),
+      .fleet = backup_ ? &backup_->store() : nullptr,
+      .clock = backup_ ? &backup_->clock() : nullptr};
   options.stack.engine.replicas = region.replicas();
-  shards_ = std::make_unique<ShardSet>(std::move(options), config_.sessions, *ledger_,
+  Store& store = backup_ ? static_cast<Store&>(backup_->store()) : *ledger_;
+  shards_ = std::make_unique<ShardSet>(std::move(options), config_.sessions, store,
                                        regions_->dialer(), counters_, log_, random_);
   gate_ = std::make_unique<EngineGate>(loop_, *shards_);
   // Only a client that subscribes makes this connection.
@@ -66,9 +69,11 @@ void Server::make_shards() {
   loop_.on_turn_start([this](Now now) {
     port_.now = now;
     shards_->set_now(now);
+    if (backup_) backup_->set_now(now);
     loop_.request_turn_end(*gate_);
   });
   shards_->start(loop_.now());
+  if (backup_) backup_->start(loop_.now());
   regions_->attach(*shards_, *gate_, *pubsub_);
 }
 

@@ -82,6 +82,32 @@ json::array regions_array(const std::vector<RegionStatus>& regions) {
   return out;
 }
 
+json::array strings(const std::vector<std::string>& texts);
+
+json::array strings(const std::vector<std::string>& texts);
+
+json::object backup_object(const BackupFacts& backup) {
+  const FleetStatus& fleet = backup.fleet;
+  return {{"place", backup.place},
+          {"up", fleet.backup.up},
+          {"writable", fleet.backup.writable},
+          {"error", fleet.backup.error},
+          {"epoch", fleet.backup.epoch},
+          {"clock_offset_ms", fleet.backup.clock_offset_ms},
+          {"clock_error_ms", fleet.backup.clock_error_ms},
+          {"under_way", fleet.backup.under_way},
+          {"queued", fleet.backup.queued},
+          {"unshipped", fleet.unshipped},
+          {"put_off", fleet.put_off},
+          {"oldest_unshipped_ms", backup.oldest_unshipped_ms},
+          {"feed_age_ms", backup.feed_age_ms},
+          {"rows_taken", fleet.rows_taken},
+          {"reads", fleet.reads},
+          {"agreements", fleet.agreements},
+          {"restoring", fleet.restoring},
+          {"others", strings(backup.others)}};
+}
+
 json::array strings(const std::vector<std::string>& texts) {
   json::array out;
   for (const std::string& text : texts) out.push_back(json::value(text));
@@ -138,6 +164,22 @@ std::string region_text(const json::value& region, std::int64_t now_ms) {
   return text;
 }
 
+// "up, 3 rows to ship, the oldest for 80 ms, feed read 120 ms ago (postgresql://db/sessions)".
+std::string backup_text(const json::value& root) {
+  std::string text = !flag_at(root, "/backup/up")         ? "OUT"
+                     : !flag_at(root, "/backup/writable") ? "READ-ONLY"
+                                                          : "up";
+  text += fmt::format(", {} rows to ship",
+                      number_at(root, "/backup/unshipped") - number_at(root, "/backup/put_off"));
+  if (const auto oldest = number_at(root, "/backup/oldest_unshipped_ms"); oldest > 0) {
+    text += fmt::format(", the oldest for {} ms", oldest);
+  }
+  if (const auto feed = number_at(root, "/backup/feed_age_ms"); feed >= 0) {
+    text += fmt::format(", feed read {} ms ago", feed);
+  }
+  return fmt::format("{} ({})", text, text_at(root, "/backup/place"));
+}
+
 }  // namespace
 
 std::string render_status_json(const PageInput& input) {
@@ -182,6 +224,7 @@ std::string render_status_json(const PageInput& input) {
         {"cpu_seconds", process.cpu_seconds}}},
       {"counters", std::move(counters)}};
   if (process.sentinels) page["sentinels"] = sentinels_object(*process.sentinels);
+  if (process.backup) page["backup"] = backup_object(*process.backup);
   if (process.cluster) page["cluster"] = cluster_object(*process.cluster, engine.shards);
   if (!process.regions.empty()) page["regions"] = regions_array(process.regions);
   return json::serialize(page) + "\n";
@@ -266,6 +309,7 @@ Result<std::string> render_status_table(std::string_view text) {
                   flag_at(root, "/ledger/ok") ? "ok" : "NOT WRITABLE",
                   number_at(root, "/ledger/rows"), size_text(number_at(root, "/ledger/disk_bytes")),
                   number_at(root, "/ledger/queued"), text_at(root, "/ledger/path")));
+  if (root.as_object().contains("backup")) row("backup", backup_text(root));
   row("clients", fmt::format("{}, {} calls under way", number_at(root, "/process/clients"),
                              number_at(root, "/calls_under_way")));
   row("process",

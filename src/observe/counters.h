@@ -51,6 +51,11 @@ namespace stayd {
   X(region_switches, "Times another [[redis]] was used from then on")                              \
   X(name_moves, "Times a name of Redis led to another address than before")                        \
   X(name_failures, "Questions for a name of Redis without an answer")                              \
+  X(backup_shipped, "Rows that the backup has taken")                                              \
+  X(backup_conflicts, "Rows in whose place the backup had another one than was expected")          \
+  X(backup_reads, "Keys that the backup was asked for, or was to be")                              \
+  X(backup_reads_alone, "... and did not answer for: the ledger alone did")                        \
+  X(backup_restores, "Times the backup was another one, or one from an earlier time")              \
   X(ledger_errors, "Ledger operations that failed")                                                \
   X(protocol_errors, "Client connections closed for protocol errors")                              \
   X(tls_handshakes_failed, "Clients whose TLS handshake failed, or took too long")                 \

@@ -39,7 +39,8 @@ ShardSet::ShardSet(ShardSetOptions options, std::vector<SessionPolicy> policies,
   one.slots = all_slots();
   one.primary = options_.stack.link.endpoint;
   one.stack = std::make_unique<ShardStack>(options_.stack, PolicyTable(policies_), store, dialer,
-                                           counters, events, random);
+                                           counters, events, random, options_.clock);
+  if (options_.fleet != nullptr) one.stack->engine().join(*options_.fleet);
 }
 
 ShardSet::~ShardSet() = default;

@@ -28,6 +28,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/fleet_store.h"
 #include "core/ledger_end.h"
 #include "core/shard_router.h"
 #include "core/store_share.h"
@@ -39,6 +40,9 @@ namespace stayd {
 struct ShardSetOptions {
   StackOptions stack;  // of a Cluster: the endpoint is unused, the near cache is divided
   bool cluster = false;
+  // The store is this fleet's, with its clock; outlives the set. Not of a Cluster.
+  FleetStore* fleet = nullptr;
+  HlcClock* clock = nullptr;
   // Slots may change their shards one by one, many times a second; each change gives up
   // connections. Meanwhile the ledger answers for slots that are elsewhere.
   std::int64_t settle_ms = 1'000;

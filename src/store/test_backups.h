@@ -219,9 +219,9 @@ class DatabaseClient : public BackupClient {
 
 // Values are sealed under a master key made of `byte`; the ones made of `older` open as well.
 inline BackupOptions sealed_options(BackupOptions out, char byte, const std::string& older = "") {
-  for (const char one : byte + older) {
-    out.master_keys.emplace_back(std::string(SecretKey::kBytes, one));
-  }
+  MasterKeys keys;
+  for (const char one : byte + older) keys.emplace_back(std::string(SecretKey::kBytes, one));
+  out.master_keys = [keys] { return keys; };
   return out;
 }
 

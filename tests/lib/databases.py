@@ -5,6 +5,7 @@ They refuse to run as root, so there each runs as a user of its own.
 
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class DatabaseServer:
         return [str(a) for a in [*(root if os.geteuid() == 0 else []), *argv]]
 
     def run(self, *argv):
-        done = subprocess.run(self.as_user(*argv), cwd="/", capture_output=True, text=True)
+        done = subprocess.run(self.as_user(*argv), cwd="/", capture_output=True, text=True, errors="replace")
         assert done.returncode == 0, f"{argv[0]}: {done.stdout}{done.stderr}"
         return done.stdout
 
@@ -53,6 +54,31 @@ class DatabaseServer:
         self.process.must_be_alive()
         return subprocess.run(self.as_user(*self.ping()), capture_output=True).returncode == 0
 
+    def pids(self):
+        return [self.process.pid]
+
     def kill(self):
         if self.process and self.process.alive:
             self.process.kill()
+
+    def copy_files(self):
+        """The data folder as it is, kept; restore_files() goes back to it. Each restarts the server."""
+        self.kill()
+        copy = self.folder / "copy"
+        self.run("cp", "-a", self.data, copy)
+        self.start()
+        return copy
+
+    def restore_files(self, copy):
+        self.kill()
+        self.run("rm", "-rf", self.data)
+        self.run("cp", "-a", copy, self.data)
+        self.start()
+
+    def freeze(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGCONT)

@@ -9,6 +9,7 @@ class MariadbServer(DatabaseServer):
     kind = "mariadb"
     user = "mysql"
     tables, key = "stayd_", "row_key"
+    keeps_commits = {"innodb_flush_log_at_trx_commit": 2}  # settings with which a kill -9 loses nothing
     last_origin = 2**64 - 1
 
     def install(self):
@@ -56,3 +57,18 @@ class MariadbServer(DatabaseServer):
     @staticmethod
     def bytes(data):
         return f"X'{data.hex()}'"
+
+    def dump(self):
+        """What `restore` brings back."""
+        path = self.folder / "dump.sql"
+        self.run("mariadb-dump", "--no-defaults", "-S", self.socket, "-u", "root", f"--result-file={path}", "sessions")
+        return path
+
+    def restore(self, dump, anew=False):
+        """In place, or `anew`: into a database that is made for it."""
+        if anew:
+            self.sql("DROP DATABASE sessions; CREATE DATABASE sessions")
+        self.sql(f"source {dump}", "sessions")
+
+    def set_read_only(self, yes):
+        self.sql(f"SET GLOBAL read_only = {int(yes)}")

@@ -13,6 +13,7 @@ BINARIES = Path("/usr/lib/postgresql/15/bin")
 class PostgresServer(DatabaseServer):
     kind = user = "postgres"
     tables, key = "stayd.", "key"
+    keeps_commits = {}  # settings with which a kill -9 loses nothing
     last_origin = 2**63 - 1  # 2^64 - 1, less 2^63
 
     def install(self):
@@ -57,7 +58,27 @@ class PostgresServer(DatabaseServer):
 
     # -- faults ----------------------------------------------------------------------------------
 
-    def _pids(self):
+    def dump(self):
+        """What `restore` brings back."""
+        path = self.folder / "dump.sql"
+        options = ["-h", self.folder, "-p", self.port, "-U", "postgres", "--clean", "--if-exists", "-f", path]
+        self.run(BINARIES / "pg_dump", *options, "sessions")
+        return path
+
+    def restore(self, dump, anew=False):
+        """In place, or `anew`: into a database that is made for it."""
+        if anew:
+            self.sql("DROP DATABASE sessions WITH (FORCE)")
+            self.make_database()
+        options = ["-h", self.folder, "-p", self.port, "-U", "postgres", "-d", "sessions", "-f", dump]
+        self.run(BINARIES / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-1", *options)
+
+    def set_read_only(self, yes):
+        self.sql(f"ALTER DATABASE sessions SET default_transaction_read_only = {'on' if yes else 'off'}")
+        # Sessions that stand keep what they began with.
+        self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'sessions'")
+
+    def pids(self):
         """The postmaster and its children, each of which leads a session of its own."""
         pids = [self.process.pid]
         for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -70,7 +91,7 @@ class PostgresServer(DatabaseServer):
         return pids
 
     def kill(self):
-        for pid in self._pids() if self.process and self.process.alive else ():
+        for pid in self.pids() if self.process and self.process.alive else ():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

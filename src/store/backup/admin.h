@@ -21,6 +21,15 @@ class BackupAdmin {
   // is there.
   virtual Result<Made> init() = 0;
 
+  // What a server would find: the schema, whether the key ring opens. Errors as a server tells
+  // them.
+  struct State {
+    bool writable = false;
+    std::int64_t clock_ms = 0;
+    bool sealed = false;
+  };
+  virtual Result<State> state() = 0;
+
   struct Stats {
     std::string epoch;
     bool writable = false;

@@ -19,8 +19,9 @@ struct BackupOptions {
   std::string url;
   // Asked for each new connection, on the connector's thread; empty: the url's, or none.
   std::function<Result<std::string>()> password;
-  // Open the key ring in the database, if there is one; values are sealed then.
-  MasterKeys master_keys;
+  // Open the key ring in the database, if there is one; values are sealed then. Asked for each new
+  // connection, on the connector's thread; empty: there are none.
+  std::function<MasterKeys()> master_keys;
   std::function<Now()> now;  // any thread
   std::uint64_t seed = 1;    // of the jitter
   // 1 to 8. Of two and more, one is kept free for logouts.
@@ -34,6 +35,8 @@ struct BackupOptions {
   // Full jitter: between nothing and a bound that doubles from the first to the last.
   std::int64_t first_backoff_us = 50'000;
   std::int64_t last_backoff_us = 5'000'000;
+
+  MasterKeys keys() const { return master_keys ? master_keys() : MasterKeys(); }
 };
 
 inline constexpr int kMaxBackupConnections = 8;

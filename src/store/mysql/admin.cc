@@ -91,7 +91,7 @@ Result<BackupAdmin::Made> MysqlAdmin::init() {
                                      mysql::quoted(seen->actual_home)));
     if (!home) return home.error();
   }
-  if (!options_.master_keys.empty()) {
+  if (!options_.keys().empty()) {
     const Result<void> ring = make_ring();
     if (!ring) return ring.error();
   }
@@ -101,7 +101,7 @@ Result<BackupAdmin::Made> MysqlAdmin::init() {
 Result<void> MysqlAdmin::make_ring() {
   const Result<std::string> bytes = connection_.ring_bytes();
   if (!bytes) return bytes.error();
-  const Result<std::optional<std::string>> next = wrap_backup_ring(*bytes, options_.master_keys);
+  const Result<std::optional<std::string>> next = wrap_backup_ring(*bytes, options_.keys());
   if (!next) return next.error();
   if (!*next) return {};
   const auto written =
@@ -110,6 +110,16 @@ Result<void> MysqlAdmin::make_ring() {
                                    mysql::quoted(**next)));
   if (!written) return written.error();
   return {};
+}
+
+Result<BackupAdmin::State> MysqlAdmin::state() {
+  const Result<mysql::Look> seen = look();
+  if (!seen) return seen.error();
+  const Result<std::string> bytes = connection_.ring_bytes();
+  if (!bytes) return bytes.error();
+  const auto ring = open_backup_ring(*bytes, options_.keys());
+  if (!ring) return ring.error();
+  return State{seen->session.writable, seen->session.clock_ms, *ring != nullptr};
 }
 
 Result<BackupAdmin::Stats> MysqlAdmin::stats(std::int64_t wall_ms) {
@@ -142,7 +152,7 @@ Result<std::optional<BackupRow>> MysqlAdmin::get(const FullKey& key) {
   if (!seen) return seen.error();
   const Result<std::string> bytes = connection_.ring_bytes();
   if (!bytes) return bytes.error();
-  auto ring = open_backup_ring(*bytes, options_.master_keys);
+  auto ring = open_backup_ring(*bytes, options_.keys());
   if (!ring) return ring.error();
   ValueCodec values;
   values.set_ring(std::move(*ring));

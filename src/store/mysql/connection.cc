@@ -90,7 +90,7 @@ Result<Look> Connection::set_up() {
   }
   const Result<std::string> bytes = ring_bytes();
   if (!bytes) return bytes.error();
-  auto ring = open_backup_ring(*bytes, options_.master_keys);
+  auto ring = open_backup_ring(*bytes, options_.keys());
   if (!ring) return ring.error();
   look->session.ring = std::move(*ring);
   return look;

@@ -50,7 +50,7 @@ Result<PostgresAdmin::Made> PostgresAdmin::init() {
   }
   const Result<BackupSession> seen = session();
   if (!seen) return seen.error();
-  if (!options_.master_keys.empty()) {
+  if (!options_.keys().empty()) {
     const Result<void> ring = connection_.make_ring();
     if (!ring) return ring.error();
   }
@@ -63,6 +63,14 @@ Result<BackupSession> PostgresAdmin::session() {
   const Result<PgResult> seen = connection_.exec(kLook);
   if (!seen) return seen.error();
   return session_of(seen->get());
+}
+
+Result<PostgresAdmin::State> PostgresAdmin::state() {
+  const Result<BackupSession> seen = session();
+  if (!seen) return seen.error();
+  const auto ring = connection_.ring();
+  if (!ring) return ring.error();
+  return State{seen->writable, seen->clock_ms, *ring != nullptr};
 }
 
 Result<PostgresAdmin::Stats> PostgresAdmin::stats(std::int64_t wall_ms) {

@@ -16,6 +16,7 @@ class PostgresAdmin final : public BackupAdmin {
   explicit PostgresAdmin(const BackupOptions& options);
   Result<void> connect() override;
   Result<Made> init() override;
+  Result<State> state() override;
   Result<Stats> stats(std::int64_t wall_ms) override;
   Result<std::optional<BackupRow>> get(const FullKey& key) override;
   Result<std::int64_t> purge() override;

@@ -128,7 +128,7 @@ Result<std::shared_ptr<const KeyRing>> BlockingConnection::ring() {
         "backup: stayd.keys is empty, its row has been lost: put it back from a dump, "
         "or drop the table if nothing was ever encrypted");
   }
-  return open_backup_ring(bytes->value_or(""), options_.master_keys);
+  return open_backup_ring(bytes->value_or(""), options_.keys());
 }
 
 Result<void> BlockingConnection::make_ring() {
@@ -138,7 +138,7 @@ Result<void> BlockingConnection::make_ring() {
   if (!table) return table.error();
   const Result<std::optional<std::string>> bytes = ring_bytes();
   if (!bytes) return bytes.error();
-  auto next = wrap_backup_ring(bytes->value_or(""), options_.master_keys);
+  auto next = wrap_backup_ring(bytes->value_or(""), options_.keys());
   if (!next) return next.error();
   if (!*next) return {};
   Params params;
