@@ -372,8 +372,8 @@ bool KeyHistory::may_be(const std::optional<Record>& record, std::int64_t now_ms
   if (lags()) {
     const Lagging lagging{steps_, lag_ms_, slack_ms_};
     const bool present = record && record->exists();
-    const std::string why = present ? lagging.may_be_present(now_ms, now_ms)
-                                    : lagging.may_be_absent(now_ms, now_ms);
+    const std::string why =
+        present ? lagging.may_be_present(now_ms, now_ms) : lagging.may_be_absent(now_ms, now_ms);
     if (why.empty()) return true;
     const std::string what = present ? " holds a value that " : " holds nothing of what ";
     return impossible(present ? Wrong::resurrection : Wrong::false_logout,

@@ -6,7 +6,9 @@ namespace stayd::sim {
 
 namespace {
 
-std::int64_t number(const std::string& word) { return std::strtoll(word.c_str(), nullptr, 10); }
+std::int64_t number(const std::string& word) {
+  return std::strtoll(word.c_str(), nullptr, 10);
+}
 
 void add_set(Step& step, const Words& words) {
   step.does = Step::Does::writes;

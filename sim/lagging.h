@@ -1,7 +1,7 @@
 // What may be told of a key of a fleet while its stayds do not all trust Redis: each of them learns
-// within `lag_ms` what the others have done (windows W1, W5 of docs/adr/0016), so what is older than
-// that is held against an answer, and nothing else. Who was logged in is, who was logged out is not,
-// and no value comes back that was replaced by one that nothing else was written beside.
+// within `lag_ms` what the others have done (windows W1, W5 of docs/adr/0016), so what is older
+// than that is held against an answer, and nothing else. Who was logged in is, who was logged out
+// is not, and no value comes back that was replaced by one that nothing else was written beside.
 // Pure; no clock.
 #pragma once
 
@@ -21,7 +21,7 @@ inline constexpr std::int64_t kNotAnswered = std::numeric_limits<std::int64_t>::
 struct Step {
   enum class Does : std::uint8_t { nothing, touches, writes, removes };
   Does does = Does::nothing;
-  bool whole = false;                       // of a write: nothing of before is left
+  bool whole = false;  // of a write: nothing of before is left
   std::int64_t asked_ms = 0;
   std::int64_t answered_ms = kNotAnswered;  // it has taken effect by then; or never
   std::int64_t ttl_ms = 0;                  // that it gives the key; 0: none

@@ -10,7 +10,7 @@ namespace stayd::sim {
 namespace {
 
 constexpr int kStranger = 99;                       // as a client
-constexpr std::int64_t kUnshippedMs = 300;           // W5: what a stayd takes along
+constexpr std::int64_t kUnshippedMs = 300;          // W5: what a stayd takes along
 constexpr std::int64_t kTombRetryUs = 2 * kSecond;  // tombstones are tried again each second
 
 }  // namespace

@@ -191,8 +191,8 @@ class Users final : private CallSink {
   std::string violation_;
   FullKey violated_key_;
   std::string last_reply_;
-  bool apart_ = false;           // the stayds of a fleet do not all trust Redis
-  std::int64_t apart_us_ = -1;   // or did not then
+  bool apart_ = false;               // the stayds of a fleet do not all trust Redis
+  std::int64_t apart_us_ = -1;       // or did not then
   int without_backup_ = 0;           // faults that keep somebody from it
   std::int64_t backup_back_us_ = 0;  // the last one has ended
 };

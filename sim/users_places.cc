@@ -7,7 +7,7 @@ namespace stayd::sim {
 
 namespace {
 
-constexpr std::int64_t kLagMs = 1000;            // the feed, and what it takes to be told
+constexpr std::int64_t kLagMs = 1000;              // the feed, and what it takes to be told
 constexpr std::int64_t kTogetherUs = 3 * kSecond;  // until what was done apart is everywhere
 
 std::uint64_t number_of(const FullKey& key) {

@@ -71,8 +71,8 @@ class FleetShipper final : private StoreClient, private BackupClient {
     bool logout = false;
   };
   struct Key {
-    Hlc first = 0;        // the lowest version that may be unshipped
-    bool touched = false;       // which is of expiry that was put off, and there is no other
+    Hlc first = 0;         // the lowest version that may be unshipped
+    bool touched = false;  // which is of expiry that was put off, and there is no other
     std::int64_t due_us = 0;
     bool under_way = false;
     bool again = false;          // changed since it was read

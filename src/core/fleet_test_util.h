@@ -28,9 +28,7 @@ class FleetTestJudge final : public FleetJudge {
     last_theirs = theirs;
     return verdict;
   }
-  void on_foreign(const FullKey& key, const RowMeta& theirs) override {
-    foreign[key] = theirs;
-  }
+  void on_foreign(const FullKey& key, const RowMeta& theirs) override { foreign[key] = theirs; }
 
   Verdict verdict = Verdict::theirs;
   std::vector<FullKey> asked;

@@ -19,7 +19,7 @@ void FleetView::on_trust(Trust trust) {
   if (trust == Trust::trusted && trust_ != trust) trusted_from_ = c_.hlc.last();
   trust_ = trust;
   if (trust == Trust::out) pending_.clear();  // the next connection looks at every row
-  if (trust == Trust::suspect) {  // what this memory had once it may have lost
+  if (trust == Trust::suspect) {              // what this memory had once it may have lost
     for (auto& [of, beat] : beats_) beat.told = {};
   }
 }
@@ -173,7 +173,7 @@ void FleetView::note_evicted(std::uint64_t evicted_keys) {
 
 bool FleetView::awaits(const FullKey& key, const RowMeta& row) {
   if (evicted_us_ != 0 && c_.now.mono_us - evicted_us_ < kEvictedUs) return false;
-  if (pending_.contains(key)) return true;
+  if (pending(key)) return true;
   if (trust_ != Trust::trusted || here(key, row) || !may_come(key, row)) return false;
   pending_[key] = {row, c_.now.mono_us};
   return true;
@@ -188,8 +188,7 @@ void FleetView::on_tick() {
   std::vector<FullKey> ended;
   for (const auto& [key, pending] : pending_) {
     const bool is_here = here(key, pending.row);
-    const bool late = c_.now.mono_us - pending.since_us > kPendingUs ||
-                      !may_come(key, pending.row);
+    const bool late = c_.now.mono_us - pending.since_us > kPendingUs || !may_come(key, pending.row);
     if (!is_here && late) owe(key, pending.row);
     if (is_here || late) ended.push_back(key);
   }

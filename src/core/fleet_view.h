@@ -58,6 +58,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   void note_evicted(std::uint64_t evicted_keys);
   // Another's row of this key may be here: Redis decides until its host's heartbeat tells.
   bool awaits(const FullKey& key, const RowMeta& row);
+  bool pending(std::string_view key) const { return pending_.contains(key); }
   // Rows up to here are here, whoever's they are.
   Hlc all_here_to(int db) const;
   Hlc trusted_from() const { return trusted_from_; }
@@ -119,7 +120,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   static constexpr std::uint64_t kUnknownCount = ~std::uint64_t{0};
   std::uint64_t evicted_keys_ = kUnknownCount;
   std::int64_t evicted_us_ = 0;  // that it was seen to count more
-  Hlc trusted_from_ = 0;  // what was made through Redis since is in this memory
+  Hlc trusted_from_ = 0;         // what was made through Redis since is in this memory
   std::int64_t connected_us_ = 0;
   std::array<Hlc, kDatabases> own_{};
   std::set<std::uint64_t> others_;    // that this Redis has heard of

@@ -35,11 +35,11 @@ class FleetViewTest : public ::testing::Test, protected EventSink, protected Fle
       view.on_tick();
     }
   }
-  // Their heartbeat, as Redis holds it.
-  void beat(Hlc position) {
+  // Their heartbeat, as Redis holds it: what was made through Redis from `from` on has got to `to`.
+  void beat(Hlc position, Hlc from = 5, Hlc to = 5) {
     std::string request;
     if (!view.append_beats(request)) return ADD_FAILURE() << "nobody to ask for";
-    const std::string text = Canary{1, ++count, position, now.wall_ms, 0, 0}.text();
+    const std::string text = Canary{1, ++count, position, now.wall_ms, 0, 0, from, to}.text();
     view.on_beats(0, ReplyView("*1\r\n$" + std::to_string(text.size()) + "\r\n" + text + "\r\n"));
   }
   void no_beat() {
@@ -52,6 +52,11 @@ class FleetViewTest : public ::testing::Test, protected EventSink, protected Fle
     out.state = state;
     out.hlc = hlc;
     out.origin = origin;
+    return out;
+  }
+  RowMeta through(Hlc hlc, RowState state = RowState::live) const {
+    RowMeta out = row(hlc, state);
+    out.through_redis = true;
     return out;
   }
   Verdict judge(const RowMeta& ours, const RowMeta& theirs, std::int64_t since_ms = 0) {
@@ -92,6 +97,24 @@ TEST_F(FleetViewTest, RowsUpToTheirHeartbeatsPositionAreHere) {
   EXPECT_FALSE(view.here(key, row(10))) << "its memory has been emptied";
 }
 
+TEST_F(FleetViewTest, WhatWasMadeThroughRedisIsHereWhateverElseIsOwed) {
+  beat(3, 10, 20);
+  EXPECT_TRUE(view.here(key, through(20)));
+  EXPECT_FALSE(view.here(key, row(20))) << "made without Redis";
+  EXPECT_FALSE(view.here(key, through(21))) << "may come";
+  EXPECT_FALSE(view.here(key, through(10))) << "from before it trusted this memory";
+  EXPECT_TRUE(view.here(key, through(3)));
+  no_beat();
+  EXPECT_FALSE(view.here(key, through(20)));
+}
+
+TEST_F(FleetViewTest, AMemoryThatIsDoubtedHasNothing) {
+  beat(3, 10, 20);
+  view.on_trust(Trust::suspect);
+  EXPECT_FALSE(view.here(key, through(20)) || view.here(key, row(3)));
+  EXPECT_TRUE(view.has_company());
+}
+
 TEST_F(FleetViewTest, OfAnotherMemoryNothingIsKnown) {
   beat(10);
   view.on_connection();
@@ -129,7 +152,7 @@ TEST_F(FleetViewTest, WhoseHeartbeatStandsStillIsNotAtWork) {
 
 TEST_F(FleetViewTest, ARowThroughRedisWaitsForItsHostsHeartbeat) {
   beat(10);
-  view.on_foreign(key, row(20), true);
+  view.on_foreign(key, through(20));
   EXPECT_TRUE(view.pending(key) && !context.debts.has(key)) << "Redis decides";
   run(100);
   EXPECT_TRUE(view.pending(key));
@@ -141,7 +164,7 @@ TEST_F(FleetViewTest, ARowThroughRedisWaitsForItsHostsHeartbeat) {
 
 TEST_F(FleetViewTest, ARowThatNoHeartbeatReachesIsOwed) {
   beat(10);
-  view.on_foreign(key, row(20), true);
+  view.on_foreign(key, through(20));
   for (int i = 0; i < 11; ++i) {
     run(100);
     beat(10);
@@ -151,16 +174,63 @@ TEST_F(FleetViewTest, ARowThatNoHeartbeatReachesIsOwed) {
 
 TEST_F(FleetViewTest, ARowMadeWithoutRedisOrByAHostThatIsNotHereIsOwedAtOnce) {
   const FullKey other = full_key(0, "sess:2");
-  view.on_foreign(other, row(20), true);
+  view.on_foreign(other, through(20));
   EXPECT_TRUE(context.debts.has(other)) << "nobody has seen its host here";
   beat(10);
-  view.on_foreign(key, row(20), false);
+  view.on_foreign(key, row(20));
   EXPECT_TRUE(context.debts.has(key));
+}
+
+TEST_F(FleetViewTest, WhatIsFromBeforeItsHostTrustedThisMemoryIsOwedAtOnce) {
+  beat(10, 25, 30);
+  view.on_foreign(key, through(20));
+  EXPECT_TRUE(context.debts.has(key));
+}
+
+TEST_F(FleetViewTest, AMissOfWhatMayComeStandsUnlessThereAreEvictions) {
+  beat(10);
+  EXPECT_FALSE(view.awaits(key, row(20))) << "made without Redis";
+  EXPECT_TRUE(view.awaits(key, through(20)));
+  EXPECT_TRUE(view.pending(key));
+  view.note_evicted(7);
+  EXPECT_TRUE(view.awaits(key, through(20))) << "evicted long ago, perhaps";
+  view.note_evicted(8);
+  EXPECT_FALSE(view.awaits(key, through(20)));
+  run(2100);
+  beat(10);
+  EXPECT_TRUE(view.awaits(key, through(20)));
+}
+
+TEST_F(FleetViewTest, WithoutTheBackupARowIsLeftToItsMaker) {
+  EXPECT_TRUE(view.is_left_to_maker(row(20), 0)) << "it has had no time to come";
+  EXPECT_FALSE(view.is_left_to_maker(ours(20), 0));
+  run(3000);
+  EXPECT_FALSE(view.is_left_to_maker(row(20), 0));
+  beat(10);
+  EXPECT_TRUE(view.is_left_to_maker(row(20), 0));
+}
+
+TEST_F(FleetViewTest, AHostThatHasNoBackupIsKnownToRedisAlone) {
+  run(1000);
+  const std::int64_t asked_us = now.mono_us;
+  run(1500);
+  EXPECT_TRUE(view.all_shipped_since(asked_us));
+  const std::string other = std::to_string(7 * kOriginLives);
+  view.note_other(other);
+  std::string request;
+  ASSERT_TRUE(view.append_beats(request));
+  EXPECT_NE(request.find(other), std::string::npos);
+  const std::string text = Canary{1, 1, 10, now.wall_ms, 0, 0, 5, 5}.text();
+  view.on_beats(0,
+                ReplyView("*2\r\n$-1\r\n$" + std::to_string(text.size()) + "\r\n" + text + "\r\n"));
+  EXPECT_FALSE(view.all_shipped_since(asked_us)) << "nobody can tell what it has made";
+  run(3100);
+  EXPECT_TRUE(view.all_shipped_since(asked_us)) << "gone";
 }
 
 TEST_F(FleetViewTest, WithoutRedisNothingIsOwedYet) {
   view.on_trust(Trust::out);
-  view.on_foreign(key, row(20), false);
+  view.on_foreign(key, row(20));
   EXPECT_FALSE(context.debts.has(key)) << "the next connection looks at every row";
 }
 
@@ -176,6 +246,21 @@ TEST_F(FleetViewTest, WhatIsNotHereIsWaitedForASecond) {
   EXPECT_EQ(judge(ours(20), row(15), 1100), Verdict::ours);
   EXPECT_EQ(judge(ours(20), row(25), 1100), Verdict::theirs);
   EXPECT_EQ(judge(ours(20), row(15, RowState::tomb), 1100), Verdict::theirs);
+}
+
+TEST_F(FleetViewTest, WhatMayComeIsReadBackAtOnce) {
+  beat(10);
+  EXPECT_EQ(judge(ours(20), through(15)), Verdict::wait);
+  EXPECT_EQ(read_back, std::vector{key});
+}
+
+TEST_F(FleetViewTest, UnderATombstoneThatMayComeOnlyItsAbsenceTells) {
+  beat(10);
+  for (const bool has : {true, false}) {
+    EXPECT_EQ(judge(ours(20), through(25, RowState::tomb)), Verdict::wait);
+    redis.answer(has ? ":1\r\n" : ":0\r\n");
+    EXPECT_EQ(judge(ours(20), through(25, RowState::tomb)), has ? Verdict::wait : Verdict::theirs);
+  }
 }
 
 TEST_F(FleetViewTest, ALiveRowThatIsHereIsReadBackOnce) {

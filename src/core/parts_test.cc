@@ -100,6 +100,17 @@ TEST(Canary, RefusesEverythingElse) {
   }
 }
 
+TEST(Canary, OfAFleetSaysFromWhenOnAndUpToWhereItVouches) {
+  const Canary canary{3, 17, 123, 456, 0, 0, 100, 200};
+  EXPECT_EQ(canary.text(), "3 3 17 123 456 100 200");
+  const auto read = Canary::parse(canary.text());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->from, 100u);
+  EXPECT_EQ(read->to, 200u);
+  EXPECT_EQ(read->place, 0u);
+  EXPECT_EQ(read->ledger(), 123u);
+}
+
 TEST(Canary, OfAClusterSaysForWhichPlaceItVouches) {
   const Canary canary{3, 17, 123, 456, 9, 789};
   EXPECT_EQ(canary.text(), "2 3 17 123 456 9 789");

@@ -60,8 +60,8 @@ struct Mutation {
   // when the ledger holds no row, or only a stale one, for the key (adoption, R4).
   bool only_if_unknown = false;
   // Of a fleet.
-  std::uint64_t origin = 0;  // who makes `hlc`
-  bool from_client = false;  // not adopted, read back or put back
+  std::uint64_t origin = 0;    // who makes `hlc`
+  bool from_client = false;    // not adopted, read back or put back
   bool through_redis = false;  // a trusted Redis has executed it
   // A put: a trusted Redis had nothing, so it is a new session whatever the row says (B2).
   bool creates = false;
