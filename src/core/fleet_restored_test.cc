@@ -85,6 +85,21 @@ TEST_F(FleetRestoredTest, TheSameEpochThatHasGoneBackIsNoticed) {
   EXPECT_EQ(one.counters.backup_restores, 1);
 }
 
+// Its files of before, behind an outage: the entry is looked at before it is written again.
+TEST_F(FleetRestoredTest, OneThatComesBackOlderIsNoticed) {
+  const auto then = fill<MemoryDatabase>([](const MemoryDatabase& is) { return is; });
+  for (int i = 0; i < 20; ++i) {
+    database.down = true;
+    run(300 + 13 * i);
+    if (i == 7) database = then;
+    database.down = false;
+    run(700);
+  }
+  run(3000);
+  expect_all_is_there();
+  EXPECT_EQ(one.counters.backup_restores, 1);
+}
+
 TEST_F(FleetRestoredTest, AnEmptiedOneIsNoticed) {
   fill<int>([](const MemoryDatabase&) { return 0; });
   database = MemoryDatabase();

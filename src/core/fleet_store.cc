@@ -50,9 +50,11 @@ void FleetStore::on_tick(Now now) {
   submit();
 }
 
-// Its entry in the host table, at least once a second.
+// Its entry in the host table, at least once a second. Not over one that has not been looked at: an
+// older one than was confirmed says that the backup was restored.
 void FleetStore::tell_of_itself() {
   if (!c_.status.writable || c_.judge == nullptr || !feed_.knows_its_end()) return;
+  if (feed_.hosts_read_us() <= up_us_) return;
   const bool trusts = c_.judge->trusts_redis();
   if (c_.now.mono_us - told_us_ < kTellUs && trusts == told_trust_) return;
   told_us_ = c_.now.mono_us;
@@ -75,6 +77,7 @@ void FleetStore::submit() {
 
 void FleetStore::on_status(const BackupStatus& status) {
   c_.status = status;
+  if (status.up) up_us_ = c_.now.mono_us;
   if (!status.up || status.epoch.empty()) return;
   const std::string known = c_.ledger.fact(kEpoch);
   if (known == status.epoch) return;

@@ -128,6 +128,7 @@ class FleetStore final : public Store,
   FleetRestored restored_;
   StoreEvents* events_ = nullptr;
   std::int64_t told_us_ = 0;
+  std::int64_t up_us_ = 0;  // since then it has been one and the same backup, as far as is known
   bool told_trust_ = false;
   SlotTable<Passed> passed_;
 };

@@ -233,6 +233,49 @@ TEST_F(Pages, RegionsShowEverywhere) {
   EXPECT_NE(table.find("b at two:6379: in use\n"), std::string::npos);
 }
 
+TEST_F(Pages, TheSharedBackup) {
+  EXPECT_EQ(page("/metrics").body.find("stayd_backup_up"), std::string::npos);
+  process_.backup.emplace();
+  BackupFacts& backup = *process_.backup;
+  backup.place = "postgresql://db/sessions";
+  backup.fleet.backup.up = backup.fleet.backup.writable = true;
+  backup.fleet.unshipped = 5;
+  backup.fleet.put_off = 2;
+  backup.oldest_unshipped_ms = 1'500;
+  backup.feed_age_ms = 120;
+  EXPECT_EQ(page("/readyz").body, "ok\n");
+  const std::string metrics = page("/metrics").body;
+  for (const char* line :
+       {"stayd_backup_up 1\n", "stayd_backup_writable 1\n", "stayd_backup_unshipped_rows 3\n",
+        "stayd_backup_put_off_rows 2\n", "stayd_backup_oldest_unshipped_seconds 1.5\n",
+        "stayd_backup_feed_age_seconds 0.12\n", "stayd_backup_other_hosts 0\n"}) {
+    EXPECT_NE(metrics.find(line), std::string::npos) << line;
+  }
+  const auto row = [this] { return *render_status_table(page("/status.json").body); };
+  EXPECT_NE(row().find("backup      up, 3 rows to ship, the oldest for 1500 ms, feed read 120 ms "
+                       "ago (postgresql://db/sessions)\n"),
+            std::string::npos)
+      << row();
+
+  backup.fleet.backup.writable = false;
+  backup.others = {"web-2"};
+  EXPECT_EQ(page("/readyz").status, 200);
+  EXPECT_EQ(page("/readyz").body,
+            "ok\nnote: the backup postgresql://db/sessions takes no writes: what changes waits in "
+            "the ledger\nnote: other stayds use the backup postgresql://db/sessions (web-2): "
+            "several on one backup are experimental\n");
+  EXPECT_NE(row().find("backup      READ-ONLY, "), std::string::npos);
+
+  backup.fleet.backup.up = false;
+  backup.fleet.backup.error = "backup: refused";
+  backup.feed_age_ms = -1;
+  backup.others.clear();
+  EXPECT_EQ(page("/readyz").body,
+            "ok\nnote: the backup postgresql://db/sessions is out (backup: refused): what changes "
+            "waits in the ledger\n");
+  EXPECT_NE(row().find("backup      OUT, "), std::string::npos);
+}
+
 TEST_F(Pages, StatusTableForPeople) {
   engine_.shard.trust = Trust::out;
   engine_.shard.reason = "Connection refused";

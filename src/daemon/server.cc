@@ -294,13 +294,15 @@ void Server::drain(Now now) {
 
 void Server::reload_keys(const AtRestConfig& fresh) {
   keys_.read_again(fresh, [this](Result<AtRestOptions> read) {
-    const auto told = [this](const Error& error) {
-      if (error.message.empty()) return;
+    const auto refused = [this](const Error& error) {
       log_.error("encryption_key_refused",
                  "the encryption keys stay as they were: " + error.message);
     };
-    if (!read) return told(read.error());
-    if (backup_) backup_->take_up_keys(read->keys);
+    if (!read) return refused(read.error());
+    const auto told = [this, refused, keys = read->keys](const Error& error) {
+      if (!error.message.empty()) return refused(error);
+      if (backup_) backup_->take_up_keys(keys);
+    };
     ledger_->rekey(std::move(*read), told);
     ledger_->submit();
   });

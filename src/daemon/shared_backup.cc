@@ -124,6 +124,13 @@ BackupFacts SharedBackup::facts(Now now) const {
   return out;
 }
 
+// Why it is out is told at once.
+void SharedBackup::on_tick(Now now) {
+  store_->on_tick(now);
+  const BackupStatus status = backup_->status();
+  if (!status.up && !status.error.empty()) tell_of_state(status);
+}
+
 void SharedBackup::each_second(Now now) {
   const BackupFacts facts = this->facts(now);
   tell_of_state(facts.fleet.backup);

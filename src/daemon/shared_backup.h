@@ -47,7 +47,7 @@ class SharedBackup {
   HlcClock& clock() { return clock_; }
   void start(Now now);  // after the engine's
   void set_now(Now now) { store_->set_now(now); }
-  void on_tick(Now now) { store_->on_tick(now); }
+  void on_tick(Now now);
   void each_second(Now now);
   // From the next connection on.
   void take_up_password(const BackupConfig& fresh);
