@@ -108,7 +108,8 @@ State DynamoLink::next() {
   Result<std::optional<std::vector<Request>>> next = task_->next(answers);
   if (!next) {
     error_ = SqlError{.error = next.error()};
-    if (sure && !task_->batches.empty()) service_->leave({std::exchange(task_->batches, {}), {}, 0});
+    if (sure && !task_->batches.empty())
+      service_->leave({std::exchange(task_->batches, {}), {}, 0});
     return end();
   }
   if (!*next) return end();

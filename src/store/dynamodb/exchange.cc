@@ -62,6 +62,7 @@ struct Exchange::Call {
   std::int64_t sent_us = 0, date_s = -1;
   std::int64_t due_us = -1;  // to be sent (again) then; -1: it is on the way, or has its answer
   int tries = 0, broken = 0;
+  int sends = 0;  // in this try
   bool unsure = false, answered = false;
 };
 
@@ -227,6 +228,7 @@ void Exchange::send(Call& call) {
   call.answer.clear();
   call.date_s = -1;
   call.why[0] = '\0';
+  call.sends = 0;
   ++call.tries;
   ++on_way_;
   SignedPost post;
@@ -255,6 +257,8 @@ void Exchange::send(Call& call) {
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, &call);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, &call);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_send);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, &call);
   curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call.why);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, &call);
   curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -323,6 +327,12 @@ int Exchange::on_timer(CURLM*, long timeout_ms, void* self) {
   exchange.curl_due_us_ =
       timeout_ms < 0 ? -1 : exchange.service_.options.now().mono_us + timeout_ms * 1000;
   return 0;
+}
+
+// Where a connection that was used before ends without an answer, libcurl sends again by itself.
+int Exchange::on_send(void* call, char*, char*, int, int) {
+  if (++static_cast<Call*>(call)->sends > 1) static_cast<Call*>(call)->unsure = true;
+  return CURL_PREREQFUNC_OK;
 }
 
 std::size_t Exchange::on_body(char* data, std::size_t size, std::size_t count, void* call) {

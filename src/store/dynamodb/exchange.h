@@ -99,6 +99,7 @@ class Exchange {
   void arm();
   static int on_socket(CURL* easy, curl_socket_t socket, int what, void* self, void* known);
   static int on_timer(CURLM* multi, long timeout_ms, void* self);
+  static int on_send(void* call, char* to, char* from, int to_port, int from_port);
   static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* call);
   static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* call);
 

@@ -1,7 +1,8 @@
 // A page of the feed: the head and the hosts; then the index, in each shard of which something has
 // changed; then the rows that it names.
 //
-// What is new since a snapshot is what its head called under way, or had given no number yet.
+// What is new since a snapshot is what its head called under way, or had given no number yet. Rows
+// of a batch under way are shown, too: what they have replaced is no longer there to be shown.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "store/dynamodb/batch_get.h"
+#include "store/dynamodb/feed_cursor.h"
 #include "store/dynamodb/table.h"
 #include "store/dynamodb/task.h"
 
@@ -39,8 +41,12 @@ class FeedTask final : public Task {
       : context_(context),
         limit_(std::clamp<std::size_t>(request.limit, 1, 100'000)),
         rows_(context.table(), true) {
-    auto position = parse_cursor(request.after);
-    if (position && position->epoch == context.session.epoch) from_ = std::move(*position);
+    auto place = parse_place(request.after);
+    if (place && place->position.epoch == context.session.epoch) {
+      from_ = std::move(place->position);
+      shown_ = std::move(place->base);
+      marks_ = std::move(place->target);
+    }
     from_.epoch = context.session.epoch;
   }
 
@@ -71,7 +77,9 @@ class FeedTask final : public Task {
       }
     }
     if (step_ == Step::index) {
-      if (!ranges_.empty() && !enough()) return std::optional(index_requests());
+      if (!ranges_.empty() && (is_exact(ranges_.front()) || !enough())) {
+        return std::optional(index_requests());
+      }
       choose();
       step_ = Step::rows;
     }
@@ -99,10 +107,11 @@ class FeedTask final : public Task {
     if (full) {
       page_.complete_to = from_.base ? from_.base->xmin - 1 : 0;
       const Place& last = places_[asked_ - 1];
-      page_.next = cursor_text({from_.epoch, from_.base, target_, last.change, last.key});
+      page_.next =
+          place_text({{from_.epoch, from_.base, target_, last.change, last.key}, shown_, marks_});
     } else {
       page_.complete_to = target_.xmin - 1;
-      page_.next = cursor_text({from_.epoch, target_, std::nullopt, 0, ""});
+      page_.next = place_text({{from_.epoch, target_, std::nullopt, 0, ""}, marks_, {}});
     }
     return BackupResult(std::move(page_));
   }
@@ -121,12 +130,13 @@ class FeedTask final : public Task {
   Result<void> take_head(const std::vector<Answer>& answers) {
     const Result<Head> head = head_of(item_in(answers.at(0)));
     if (!head) return head.error();
-    const Snapshot now = cut(snapshot_of(*head, context_.service.wall_ms()), kMaxUnderWay);
+    const Snapshot now = cut(snapshot_of(*head, context_.service.wall_ms()), kMaxMarked);
     // It has seen more than there is: the table has been put back behind our back.
     if (from_.base && from_.base->xmax > head->last + 1) again = FeedCursor();
     if (from_.target && from_.target->xmax > head->last + 1) again = FeedCursor();
     target_ = from_.target ? *from_.target : now;
     if (!from_.target) take_hosts(answers.at(1));
+    is_under_way_.insert(target_.under_way.begin(), target_.under_way.end());
     if (!again) find_ranges(*head);
     return {};
   }
@@ -146,19 +156,32 @@ class FeedTask final : public Task {
     if (answer.body.contains("LastEvaluatedKey")) page_.hosts.reset();
   }
 
+  // Those of one number first: of what was under way, all is to be known.
   void find_ranges(const Head& head) {
     const std::uint64_t begin = from_.base ? from_.base->xmax : 0;
     const std::uint64_t end = from_.target ? from_.target->xmax - 1 : kEverything;
     const std::uint64_t least = from_.target ? from_.change : 0;
+    for (const std::uint64_t number :
+         from_.base ? from_.base->under_way : std::vector<std::uint64_t>()) {
+      if (from_.target && (number < least || is_old(number))) continue;
+      if (!from_.target) marks_[number] = kNoKeys;
+      for (int shard = 0; shard < kShards; ++shard) {
+        if (may_write(head, number, shard)) add_range(shard, number, number);
+      }
+    }
     for (int shard = 0; shard < kShards; ++shard) {
       if (head.shards[static_cast<std::size_t>(shard)] >= begin) {
         add_range(shard, std::max(begin, least), end);
       }
-      if (!from_.base) continue;
-      for (const std::uint64_t number : from_.base->under_way) {
-        if (number >= least && may_write(head, number, shard)) add_range(shard, number, number);
-      }
     }
+  }
+  bool is_exact(const Range& range) const { return range.from == range.to; }
+  // It has not gone on since it was shown.
+  bool is_old(std::uint64_t number) const {
+    const auto mark = marks_.find(number);
+    const auto before = shown_.find(number);
+    return is_under_way_.contains(number) && mark != marks_.end() && before != shown_.end() &&
+           before->second != 0 && mark->second == before->second;
   }
   void add_range(int shard, std::uint64_t from, std::uint64_t to) {
     if (from <= to) ranges_.push_back({shard, from, to, {}});
@@ -205,6 +228,9 @@ class FeedTask final : public Task {
           return make_error(Errc::corrupt, "backup: an entry of the index does not read");
         }
         last = {*change, std::move(*key)};
+        if (!from_.target && is_exact(ranges_[i])) {
+          marks_[last.change] = add_mark(marks_[last.change], last.key);
+        }
         const bool shown = from_.target && last <= Place{from_.change, from_.key};
         if (!shown) places_.push_back(last);
       }
@@ -231,6 +257,9 @@ class FeedTask final : public Task {
 
   // The places of the page come first.
   void choose() {
+    std::erase_if(places_, [this](const Place& one) {
+      return from_.base && one.change < from_.base->xmax && is_old(one.change);
+    });
     if (!ranges_.empty()) {
       std::erase_if(places_, [this](const Place& one) { return !(one < bound_); });
       cut_ = true;
@@ -266,6 +295,9 @@ class FeedTask final : public Task {
   const std::size_t limit_;
   CursorPosition from_;
   Snapshot target_;
+  std::set<std::uint64_t> is_under_way_;  // in target_
+  Marks shown_;                           // of what was under way in from_.base
+  Marks marks_;                           // ... and what this round shows of it
   Step step_ = Step::begin;
   std::vector<Range> ranges_;     // still to be read
   Place bound_{kEverything, ""};  // below it, everything has been read

@@ -130,7 +130,8 @@ class WriteTask final : public Task {
       const bool full = shown_.contains(key);
       const json::object* item = (full ? *full_ : *headers_).find(key);
       if (held.unsure && item != nullptr && number_at<std::uint64_t>(*item, "c") == number_) {
-        held.done = true;  // it was executed; only its answer was lost
+        held.done = some_done_ = true;  // it was executed; only its answer was lost
+        set_changes();
         continue;
       }
       if (held.unsure) unsure_ = true;  // replaced since, or not: nobody can tell
@@ -285,12 +286,16 @@ class WriteTask final : public Task {
       }
     }
     if (error) return failed(*error);
-    for (std::size_t i = 0; i < results_.size(); ++i) {
-      if (results_[i].outcome == BackupOutcome::applied && held_.at(writes_[i].row.key).done) {
-        results_[i].change = number_;
-      }
-    }
+    set_changes();
     return finish_round();
+  }
+
+  void set_changes() {
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      const bool done = held_.at(writes_[i].row.key).done;
+      const bool applied = results_[i].outcome == BackupOutcome::applied;
+      if (done && applied && results_[i].change == 0) results_[i].change = number_;
+    }
   }
 
   Result<std::optional<Requests>> written_together(const Answer& answer) {

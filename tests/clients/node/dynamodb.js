@@ -12,6 +12,7 @@
 'use strict'
 
 const http = require('node:http')
+const { Readable } = require('node:stream')
 const aws4 = require('aws4')
 const db = require('dynalite/db')
 
@@ -59,15 +60,14 @@ function signatureProblem(req, body) {
   return ['InvalidSignatureException', 'The request signature we calculated does not match']
 }
 
-// dynalite's own handler, with a request that has been read.
-function pass(req, res, body) {
+// dynalite's own handler, whoever still waits for the answer: [status, text].
+function pass(req, body) {
   return new Promise((resolve) => {
-    res.on('close', resolve)
-    const { Readable } = require('node:stream')
     const again = Readable.from([Buffer.from(body)])
     again.headers = req.headers
     again.method = req.method
     again.url = req.url
+    const res = { statusCode: 200, setHeader() {}, end: (text) => resolve([res.statusCode, text]) }
     inner(again, res)
   })
 }
@@ -152,37 +152,28 @@ async function serve(req, res, body) {
     return refuse(res, 'ProvisionedThroughputExceededException', 'The level of configured throughput was exceeded')
   }
   if (Math.random() < (faults.failing || 0)) return refuse(res, 'InternalServerError', 'we failed')
-  if (name === 'BatchGetItem' && Math.random() < (faults.unprocessed || 0)) body = postpone(res, body)
   if (Math.random() < (faults.lose || 0)) lose(res) // done, and nobody is told
   if (name === 'UpdateTimeToLive') return answer(res, 200, {})
   if (name === 'TransactWriteItems') return transact(res, body)
-  await pass(req, res, body)
+  if (name === 'BatchGetItem' && Math.random() < (faults.unprocessed || 0)) return answerHalf(req, res, body)
+  answer(res, ...(await pass(req, body)))
 }
 
 function lose(res) {
-  const end = res.end
-  res.end = (...words) => {
-    res.socket.destroy()
-    return end.apply(res, words)
-  }
+  const { socket } = res
+  res.end = () => socket.destroy()
 }
 
 // Leaves half of the keys to the next request.
-function postpone(res, body) {
+async function answerHalf(req, res, body) {
   const data = JSON.parse(body)
   const [table] = Object.keys(data.RequestItems)
   const wanted = data.RequestItems[table]
-  if (wanted.Keys.length < 2) return body
   const later = { ...wanted, Keys: wanted.Keys.splice(0, wanted.Keys.length >> 1) }
-  const end = res.end
-  res.end = (text) => {
-    const out = JSON.parse(text)
-    out.UnprocessedKeys = { [table]: later }
-    const whole = JSON.stringify(out)
-    res.setHeader('Content-Length', Buffer.byteLength(whole))
-    return end.call(res, whole)
-  }
-  return JSON.stringify(data)
+  const [status, text] = await pass(req, JSON.stringify(data))
+  const out = JSON.parse(text)
+  if (later.Keys.length > 0) out.UnprocessedKeys = { [table]: later }
+  answer(res, status, out)
 }
 
 let last = Promise.resolve()
