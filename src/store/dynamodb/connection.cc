@@ -63,7 +63,7 @@ Result<std::optional<TableState>> table_state_of(const Answer& answer) {
   out.active = status == "ACTIVE" || status == "UPDATING";
   out.fits = has_keys(*table, "p", "k") && has_index(*table);
   if (const json::value* bytes = at(*table, "TableSizeBytes"); bytes != nullptr) {
-    out.bytes = bytes->is_number() ? bytes->to_number<std::int64_t>() : 0;
+    out.bytes = bytes->is_int64() ? bytes->get_int64() : 0;
   }
   return std::optional(std::move(out));
 }
