@@ -6,8 +6,8 @@
 
 #include <utility>
 
+#include "base/small_file.h"
 #include "daemon/password_command.h"
-#include "daemon/small_file.h"
 #include "store/ledger/reader.h"
 
 namespace stayd {

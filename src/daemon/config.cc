@@ -5,9 +5,9 @@
 #include <filesystem>
 #include <sstream>
 
+#include "base/small_file.h"
 #include "daemon/config_reader.h"
 #include "daemon/credentials.h"
-#include "daemon/small_file.h"
 
 namespace stayd {
 

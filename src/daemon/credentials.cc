@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "base/event_fd.h"
+#include "base/small_file.h"
 #include "daemon/password_command.h"
-#include "daemon/small_file.h"
 
 namespace stayd {
 

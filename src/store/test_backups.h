@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "store/backup/memory/memory_backup.h"
+#include "store/dynamodb/test_server.h"
 #include "store/mysql/test_server.h"
 #include "store/postgres/test_server.h"
 
@@ -163,6 +164,7 @@ class BackupClient {
 // What is shared; gives clients.
 class BackupSubject {
  public:
+  static constexpr std::size_t kLargeValue = 16 << 20;  // it takes one
   virtual ~BackupSubject() = default;
   virtual std::unique_ptr<BackupClient> connect() = 0;
 };
@@ -232,8 +234,7 @@ class DatabaseSubject : public BackupSubject {
   }
 
  protected:
-  DatabaseSubject(DatabaseServer& server, bool sealed)
-      : options_(server.options(server.make_database())) {
+  DatabaseSubject(BackupOptions options, bool sealed) : options_(std::move(options)) {
     if (!sealed) return;
     options_ = sealed_options(options_, 'k');
     EXPECT_TRUE(init_backup(options_));
@@ -243,32 +244,55 @@ class DatabaseSubject : public BackupSubject {
   BackupOptions options_;
 };
 
+inline BackupOptions options_on(DatabaseServer& server) {
+  return server.options(server.make_database());
+}
+inline BackupOptions options_on(DynamodbServer& server) {
+  return server.options(server.make_table());
+}
+
 class PostgresSubject : public DatabaseSubject {
  public:
   static constexpr const char* kName = "postgres";
   static constexpr bool kHints = true;
-  PostgresSubject() : DatabaseSubject(shared_postgres(), false) {}
+  PostgresSubject() : DatabaseSubject(options_on(shared_postgres()), false) {}
 };
 class SealedPostgresSubject : public DatabaseSubject {
  public:
   static constexpr const char* kName = "sealed_postgres";
   static constexpr bool kHints = true;
-  SealedPostgresSubject() : DatabaseSubject(shared_postgres(), true) {}
+  SealedPostgresSubject() : DatabaseSubject(options_on(shared_postgres()), true) {}
 };
 class MariadbSubject : public DatabaseSubject {
  public:
   static constexpr const char* kName = "mariadb";
   static constexpr bool kHints = false;
-  MariadbSubject() : DatabaseSubject(shared_mariadb(), false) {}
+  MariadbSubject() : DatabaseSubject(options_on(shared_mariadb()), false) {}
 };
 class SealedMariadbSubject : public DatabaseSubject {
  public:
   static constexpr const char* kName = "sealed_mariadb";
   static constexpr bool kHints = false;
-  SealedMariadbSubject() : DatabaseSubject(shared_mariadb(), true) {}
+  SealedMariadbSubject() : DatabaseSubject(options_on(shared_mariadb()), true) {}
 };
 
-using BackupSubjects = ::testing::Types<MemoryBackupSubject, PostgresSubject, SealedPostgresSubject,
-                                        MariadbSubject, SealedMariadbSubject>;
+class DynamodbSubject : public DatabaseSubject {
+ public:
+  static constexpr const char* kName = "dynamodb";
+  static constexpr bool kHints = false;
+  static constexpr std::size_t kLargeValue = 390 << 10;
+  DynamodbSubject() : DatabaseSubject(options_on(shared_dynamodb()), false) {}
+};
+class SealedDynamodbSubject : public DatabaseSubject {
+ public:
+  static constexpr const char* kName = "sealed_dynamodb";
+  static constexpr bool kHints = false;
+  static constexpr std::size_t kLargeValue = 390 << 10;
+  SealedDynamodbSubject() : DatabaseSubject(options_on(shared_dynamodb()), true) {}
+};
+
+using BackupSubjects =
+    ::testing::Types<MemoryBackupSubject, PostgresSubject, SealedPostgresSubject, MariadbSubject,
+                     SealedMariadbSubject, DynamodbSubject, SealedDynamodbSubject>;
 
 }  // namespace stayd::test

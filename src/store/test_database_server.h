@@ -9,17 +9,9 @@
 #include <string>
 #include <utility>
 
-#include "store/open_backup.h"
 #include "store/test_server_process.h"
 
 namespace stayd::test {
-
-inline Result<BackupAdmin::Made> init_backup(const BackupOptions& options) {
-  const std::unique_ptr<BackupAdmin> admin = open_backup_admin(options);
-  const Result<void> connected = admin->connect();
-  if (!connected) return connected.error();
-  return admin->init();
-}
 
 // As the superuser. What it has begun is undone with it.
 class SqlSession {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/real_time.h"
+#include "store/open_backup.h"
 #include "store/test_support.h"
 
 namespace stayd::test {
@@ -35,6 +36,13 @@ inline void wait_for(const std::function<bool()>& condition, const char* what, i
     if (real_now().mono_us > until) throw std::runtime_error(std::string("still not: ") + what);
     ::usleep(5'000);  // tidy: allow(sleep) because a server is polled
   }
+}
+
+inline Result<BackupAdmin::Made> init_backup(const BackupOptions& options) {
+  const std::unique_ptr<BackupAdmin> admin = open_backup_admin(options);
+  const Result<void> connected = admin->connect();
+  if (!connected) return connected.error();
+  return admin->init();
 }
 
 class ServerProcess {

@@ -1,6 +1,7 @@
 // The shared backup: one row for each key, which all stayds of a fleet read and write, each with a
 // ledger of its own in front (docs/adr/0016-shared-backup.md). Implementations: `store/postgres/`,
-// `store/mysql/`; `store/backup/memory/` for tests and the simulator.
+// `store/mysql/`, `store/dynamodb/` (which says where it promises less); `store/backup/memory/` for
+// tests and the simulator.
 //
 // What it promises: each row is linearizable while the backup is up; a write is durable before it
 // is reported; a row never goes back in the order of `newer()`; the feed shows every change that

@@ -124,7 +124,7 @@ TYPED_TEST(BackupBehaviour, LimitsAreNamedAndNothingIsDone) {
 }
 
 TYPED_TEST(BackupBehaviour, ALongKeyAndALargeValue) {
-  std::string value(16 << 20, '\0');
+  std::string value(TypeParam::kLargeValue, '\0');
   Random random(3);
   for (char& c : value) c = static_cast<char>(random.next());
   const BackupRow row = live_row(key(std::string(1023, '\xff')), 1, value);

@@ -21,6 +21,7 @@ struct BackupSession {
   bool writable = false;
   bool has_ring = false;  // values are sealed from now on
   std::int64_t clock_ms = 0;
+  std::int64_t clock_error_ms = 0;      // beside what the round trip makes of it
   std::shared_ptr<const KeyRing> ring;  // nullptr: values are in clear
 };
 

@@ -319,7 +319,7 @@ void Pool::finish_look(Link& link) {
     return;
   }
   const std::int64_t round_trip_us = link.looked_us - link.started_us;
-  status_now_.clock_error_ms = (round_trip_us / 1000 + 1) / 2;
+  status_now_.clock_error_ms = (round_trip_us / 1000 + 1) / 2 + session->clock_error_ms;
   status_now_.clock_offset_ms = session->clock_ms - (now.wall_ms - round_trip_us / 2000);
   status_now_.writable = session->writable;
 }

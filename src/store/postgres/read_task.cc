@@ -4,8 +4,8 @@
 #include <map>
 #include <utility>
 
+#include "store/backup/snapshot_cursor.h"
 #include "store/backup/stored_value.h"
-#include "store/postgres/feed_cursor.h"
 #include "store/postgres/statements.h"
 #include "store/postgres/task.h"
 

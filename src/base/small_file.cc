@@ -1,4 +1,4 @@
-#include "daemon/small_file.h"
+#include "base/small_file.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "store/postgres/feed_cursor.h"
+#include "store/backup/snapshot_cursor.h"
 
 #include <fmt/format.h>
 
