@@ -166,8 +166,8 @@ const ConfigKey kKeys[] = {
     {"backup", "url", STAYD_FIELD(backup.url),
      "A database beside Redis and the ledger that keeps every session when this host is lost, and "
      "that `stayd backup init` has prepared: postgresql://user@host:port/database?sslmode=..., as "
-     "libpq takes it, or mysql://user@host:port/database?ssl-mode=... (MariaDB, MySQL). TLS is set "
-     "there. Empty: none."},
+     "libpq takes it, mysql://user@host:port/database?ssl-mode=... (MariaDB, MySQL), or "
+     "dynamodb://region/table. TLS is set there. Empty: none."},
     {"backup", "password", STAYD_FIELD(backup.password), "Password, if the URL has none."},
     {"backup", "password_file", STAYD_FIELD(backup.password_file),
      "A file whose first line is that password; read for each new connection."},

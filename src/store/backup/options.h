@@ -16,6 +16,7 @@ struct BackupOptions {
   // postgresql://user@host:port/database?sslmode=...: handed to libpq as it is, so that everything
   // it knows can be said there (several hosts, certificates, target_session_attrs).
   // mysql://user@host:port/database?ssl-mode=...: store/mysql/url.h.
+  // dynamodb://region/table: store/dynamodb/url.h.
   std::string url;
   // Asked for each new connection, on the connector's thread; empty: the url's, or none.
   std::function<Result<std::string>()> password;

@@ -87,7 +87,7 @@ Result<BackupAdmin::Made> DynamoAdmin::init() {
   if (!ttl) return ttl.error();
   const Result<Made> made = make_items();
   if (!made) return made.error();
-  if (!options_.master_keys.empty()) {
+  if (!options_.keys().empty()) {
     const Result<void> ring = make_ring();
     if (!ring) return ring.error();
   }
@@ -187,7 +187,7 @@ Result<void> DynamoAdmin::make_ring() {
     const Result<Meta> there = meta();
     if (!there) return there.error();
     const Result<std::optional<std::string>> next =
-        wrap_backup_ring(there->ring, options_.master_keys);
+        wrap_backup_ring(there->ring, options_.keys());
     if (!next) return next.error();
     if (!*next) return {};
     Request request = for_table("UpdateItem", connection_->table());
@@ -204,6 +204,15 @@ Result<void> DynamoAdmin::make_ring() {
     if (!set->error) return {};
     if (!conditional(*set)) return set->error->error;
   }
+}
+
+// A table takes writes wherever it answers.
+Result<BackupAdmin::State> DynamoAdmin::state() {
+  const Result<Meta> there = meta();
+  if (!there) return there.error();
+  const auto ring = open_backup_ring(there->ring, options_.keys());
+  if (!ring) return ring.error();
+  return State{true, service_->wall_ms(), *ring != nullptr};
 }
 
 Result<BackupAdmin::Stats> DynamoAdmin::stats(std::int64_t wall_ms) {
@@ -247,7 +256,7 @@ Result<BackupAdmin::Stats> DynamoAdmin::stats(std::int64_t wall_ms) {
 Result<std::optional<BackupRow>> DynamoAdmin::get(const FullKey& key) {
   const Result<Meta> there = meta();
   if (!there) return there.error();
-  auto ring = open_backup_ring(there->ring, options_.master_keys);
+  auto ring = open_backup_ring(there->ring, options_.keys());
   if (!ring) return ring.error();
   ValueCodec values;
   values.set_ring(std::move(*ring));

@@ -17,6 +17,7 @@ class DynamoAdmin final : public BackupAdmin {
   explicit DynamoAdmin(const BackupOptions& options);
   Result<void> connect() override;
   Result<Made> init() override;
+  Result<State> state() override;
   Result<Stats> stats(std::int64_t wall_ms) override;
   Result<std::optional<BackupRow>> get(const FullKey& key) override;
   Result<std::int64_t> purge() override;

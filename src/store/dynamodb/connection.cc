@@ -80,7 +80,7 @@ Result<BackupSession> session_of(const Answer& answer, const std::string& home,
   if (!home.empty() && (*meta)->home != home) {
     return make_error(Errc::unavailable, "backup: the data is another one's");
   }
-  auto ring = open_backup_ring((*meta)->ring, service.options.master_keys);
+  auto ring = open_backup_ring((*meta)->ring, service.options.keys());
   if (!ring) return ring.error();
   BackupSession out;
   out.epoch = fmt::format("{}-{}", (*meta)->id, (*meta)->home);
