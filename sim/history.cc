@@ -205,21 +205,6 @@ void KeyHistory::loosen(std::string_view why, std::int64_t now_ms) {
   worlds_ = {World{}};
 }
 
-void KeyHistory::follow_with_lag(std::int64_t lag_ms, std::string_view why, std::int64_t now_ms) {
-  if (loose_ || lags()) return;
-  line(now_ms, "-- followed with a lag: " + std::string(why));
-  lag_ms_ = lag_ms;
-  pending_.clear();
-  worlds_ = {World{}};
-}
-
-void KeyHistory::unsure_since(std::int64_t since_ms) {
-  for (Step& step : steps_) {
-    const bool done = step.answered_ms != kNotAnswered && step.answered_ms >= since_ms;
-    if (done && step.does != Step::Does::removes) step.answered_ms = kNotAnswered;
-  }
-}
-
 bool KeyHistory::may_be_fenced() const {
   return std::any_of(worlds_.begin(), worlds_.end(),
                      [](const World& world) { return world.state.grave != KeyState::Grave::none; });
@@ -239,24 +224,6 @@ bool KeyHistory::impossible(Wrong wrong, std::string why, std::int64_t now_ms) {
   why_ = std::move(why);
   line(now_ms, "IMPOSSIBLE: " + why_);
   return false;
-}
-
-bool KeyHistory::answer_lagging(int id, const std::string& text, std::int64_t now_ms) {
-  if (!answer_loosely(id, text, now_ms)) return false;
-  const Asked& asked = asked_[static_cast<std::size_t>(id)];
-  const std::string& name = asked.operation.commands[0][0];
-  const bool value = name == "GET" || name == "HGETALL";
-  if (asked.operation.block || (!value && name != "EXISTS" && name != "EXPIRE")) return true;
-  const Lagging lagging{steps_, lag_ms_, slack_ms_};
-  const std::string told = "#" + std::to_string(id) + " was told " + text + ", and ";
-  if (text == "nil" || text == "{}" || text == ":0") {
-    const std::string why = lagging.may_be_absent(asked.asked_ms, now_ms);
-    return why.empty() || impossible(Wrong::false_logout, told + why, now_ms);
-  }
-  const std::string why = lagging.may_be_present(asked.asked_ms, now_ms);
-  if (!why.empty()) return impossible(Wrong::resurrection, told + why, now_ms);
-  const std::string old = value ? lagging.may_hold(text, asked.asked_ms) : "";
-  return old.empty() || impossible(Wrong::old_value, told + old, now_ms);
 }
 
 Wrong KeyHistory::judge(const std::string& told, const std::vector<std::string>& possible) const {
@@ -369,16 +336,7 @@ void KeyHistory::note(std::string text, std::int64_t now_ms) {
 bool KeyHistory::may_be(const std::optional<Record>& record, std::int64_t now_ms,
                         std::string_view where) {
   if (given_up_ || loose_) return true;
-  if (lags()) {
-    const Lagging lagging{steps_, lag_ms_, slack_ms_};
-    const bool present = record && record->exists();
-    const std::string why =
-        present ? lagging.may_be_present(now_ms, now_ms) : lagging.may_be_absent(now_ms, now_ms);
-    if (why.empty()) return true;
-    const std::string what = present ? " holds a value that " : " holds nothing of what ";
-    return impossible(present ? Wrong::resurrection : Wrong::false_logout,
-                      std::string(where) + what + why, now_ms);
-  }
+  if (lags()) return may_be_lagging(record, now_ms, where);
   std::string allowed;
   for (const World& world : closure(now_ms)) {
     const KeyState& state = world.state;

@@ -106,6 +106,8 @@ class KeyHistory {
   void line(std::int64_t now_ms, std::string text);
   bool answer_loosely(int id, const std::string& text, std::int64_t now_ms);
   bool answer_lagging(int id, const std::string& text, std::int64_t now_ms);
+  bool may_be_lagging(const std::optional<Record>& record, std::int64_t now_ms,
+                      std::string_view where);
   bool impossible(Wrong wrong, std::string why, std::int64_t now_ms);
   Wrong judge(const std::string& told, const std::vector<std::string>& possible) const;
   bool was_written(const std::string& told) const;

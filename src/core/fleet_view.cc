@@ -38,7 +38,8 @@ void FleetView::on_connection() {
 
 bool FleetView::has_heard() const {
   const FleetStatus status = store_.status();
-  return !status.backup.up || status.feed_read_us > connected_us_;
+  if (!status.backup.up) return !status.backup.error.empty();  // else it is being connected to
+  return status.feed_read_us > connected_us_;
 }
 
 // --- heartbeats
@@ -77,7 +78,10 @@ void FleetView::on_beats(int db, const ReplyView& reply) {
       continue;
     }
     Beat& beat = beats_[{asked_[i], db}];
-    if (beat.told.count != canary->count) beat.changed_us = c_.now.mono_us;
+    if (beat.told.count != canary->count) {
+      beat.changes = beat.changed_us != 0;
+      beat.changed_us = c_.now.mono_us;
+    }
     const Hlc had = beat.told.position;  // once, and it is the same memory
     beat.told = *canary;
     beat.told.position = std::max(had, canary->position);
@@ -99,7 +103,7 @@ bool FleetView::may_come(const FullKey& key, const RowMeta& row) const {
   const std::uint64_t host = host_of(row.origin);
   if (!row.through_redis || is_own(row) || !at_work(host, db_of(key))) return false;
   const Beat* beat = beat_of(host, db_of(key));
-  return beat->told.to != 0 && row.hlc > beat->told.from;
+  return beat->changes && beat->told.to != 0 && row.hlc > beat->told.from;
 }
 
 bool FleetView::here(const FullKey& key, const RowMeta& row) const {

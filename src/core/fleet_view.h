@@ -62,7 +62,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   // Rows up to here are here, whoever's they are.
   Hlc all_here_to(int db) const;
   Hlc trusted_from() const { return trusted_from_; }
-  // The feed has been read to its end since the connection stood, or the backup is out.
+  // The feed has been read to its end since the connection stood, or the backup cannot be reached.
   bool has_heard() const;
   // Another's row that its maker will write, if it has to be.
   bool is_left_to_maker(const RowMeta& row, int db) const;
@@ -86,6 +86,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
  private:
   struct Beat {
     Canary told;
+    bool changes = false;         // it was seen to: its host lives
     std::int64_t changed_us = 0;  // when it was seen to have another count
   };
   struct Pending {

@@ -42,6 +42,11 @@ class FleetViewTest : public ::testing::Test, protected EventSink, protected Fle
     const std::string text = Canary{1, ++count, position, now.wall_ms, 0, 0, from, to}.text();
     view.on_beats(0, ReplyView("*1\r\n$" + std::to_string(text.size()) + "\r\n" + text + "\r\n"));
   }
+  // Its host lives.
+  void beats(Hlc position) {
+    beat(position);
+    beat(position);
+  }
   void no_beat() {
     std::string request;
     ASSERT_TRUE(view.append_beats(request));
@@ -151,7 +156,7 @@ TEST_F(FleetViewTest, WhoseHeartbeatStandsStillIsNotAtWork) {
 }
 
 TEST_F(FleetViewTest, ARowThroughRedisWaitsForItsHostsHeartbeat) {
-  beat(10);
+  beats(10);
   view.on_foreign(key, through(20));
   EXPECT_TRUE(view.pending(key) && !context.debts.has(key)) << "Redis decides";
   run(100);
@@ -163,7 +168,7 @@ TEST_F(FleetViewTest, ARowThroughRedisWaitsForItsHostsHeartbeat) {
 }
 
 TEST_F(FleetViewTest, ARowThatNoHeartbeatReachesIsOwed) {
-  beat(10);
+  beats(10);
   view.on_foreign(key, through(20));
   for (int i = 0; i < 11; ++i) {
     run(100);
@@ -181,14 +186,21 @@ TEST_F(FleetViewTest, ARowMadeWithoutRedisOrByAHostThatIsNotHereIsOwedAtOnce) {
   EXPECT_TRUE(context.debts.has(key));
 }
 
+TEST_F(FleetViewTest, AHeartbeatThatStandsThereMayBeOfAHostThatIsGone) {
+  beat(10);
+  view.on_foreign(key, through(20));
+  EXPECT_TRUE(context.debts.has(key));
+}
+
 TEST_F(FleetViewTest, WhatIsFromBeforeItsHostTrustedThisMemoryIsOwedAtOnce) {
+  beat(10, 25, 30);
   beat(10, 25, 30);
   view.on_foreign(key, through(20));
   EXPECT_TRUE(context.debts.has(key));
 }
 
 TEST_F(FleetViewTest, AMissOfWhatMayComeStandsUnlessThereAreEvictions) {
-  beat(10);
+  beats(10);
   EXPECT_FALSE(view.awaits(key, row(20))) << "made without Redis";
   EXPECT_TRUE(view.awaits(key, through(20)));
   EXPECT_TRUE(view.pending(key));
@@ -249,13 +261,13 @@ TEST_F(FleetViewTest, WhatIsNotHereIsWaitedForASecond) {
 }
 
 TEST_F(FleetViewTest, WhatMayComeIsReadBackAtOnce) {
-  beat(10);
+  beats(10);
   EXPECT_EQ(judge(ours(20), through(15)), Verdict::wait);
   EXPECT_EQ(read_back, std::vector{key});
 }
 
 TEST_F(FleetViewTest, UnderATombstoneThatMayComeOnlyItsAbsenceTells) {
-  beat(10);
+  beats(10);
   for (const bool has : {true, false}) {
     EXPECT_EQ(judge(ours(20), through(25, RowState::tomb)), Verdict::wait);
     redis.answer(has ? ":1\r\n" : ":0\r\n");

@@ -186,8 +186,7 @@ Result<void> DynamoAdmin::make_ring() {
   for (;;) {
     const Result<Meta> there = meta();
     if (!there) return there.error();
-    const Result<std::optional<std::string>> next =
-        wrap_backup_ring(there->ring, options_.keys());
+    const Result<std::optional<std::string>> next = wrap_backup_ring(there->ring, options_.keys());
     if (!next) return next.error();
     if (!*next) return {};
     Request request = for_table("UpdateItem", connection_->table());
