@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace stayd {
 
@@ -51,6 +52,11 @@ void FleetShipper::ship_now(const FullKey& key, std::int64_t wait_ms, Told told,
   if (!added && entry.due_us <= c_.now.mono_us) return;
   entry.due_us = c_.now.mono_us;
   due_.emplace(entry.due_us, key);
+  wanted_ = true;
+}
+
+void FleetShipper::submit() {
+  if (std::exchange(wanted_, false)) gather();
 }
 
 void FleetShipper::look_again(const FullKey& key) {
@@ -64,10 +70,6 @@ Hlc FleetShipper::shipped_to_saved() const {
   const std::string text = c_.ledger.fact(kShippedTo);
   std::from_chars(text.data(), text.data() + text.size(), out);
   return out;
-}
-
-Hlc FleetShipper::shipped_to() const {
-  return shipped_to(false);
 }
 
 Hlc FleetShipper::shipped_to(bool with_touches) const {

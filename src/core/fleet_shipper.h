@@ -39,6 +39,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
 
   void start();  // goes through what the ledger has and the backup may not
   void on_tick();
+  void submit();  // once a turn: what somebody waits for
 
   // The ledger's row has changed, and has version `hlc`, which may wait for so long.
   void changed(const FullKey& key, Hlc hlc, std::int64_t put_off_ms);
@@ -62,7 +63,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   };
   Backlog backlog() const;
   // Every version of ours up to this one is in the backup, but for expiry that was put off.
-  Hlc shipped_to() const;
+  Hlc shipped_to() const { return shipped_to(false); }
 
  private:
   struct Waiting {
@@ -119,6 +120,7 @@ class FleetShipper final : private StoreClient, private BackupClient {
   KeyMap<bool> waited_for_;                   // those of which somebody may wait to be told
   std::multimap<std::int64_t, FullKey> due_;  // may hold a key that is not due any more
   std::map<std::uint64_t, Shipment> shipments_;
+  bool wanted_ = false;  // something is due at once
   std::uint64_t last_shipment_ = 0;
   std::map<std::uint64_t, FullKey> recorded_;  // in the ledger, by number: what came of a shipment
   std::uint64_t last_recorded_ = 0;

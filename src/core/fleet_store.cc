@@ -72,6 +72,7 @@ void FleetStore::tell_of_itself() {
 
 void FleetStore::submit() {
   reads_.submit();
+  shipper_.submit();
   c_.ledger.submit();
 }
 
@@ -132,6 +133,7 @@ FleetStore::Passed FleetStore::prepare(Mutation& mutation, StoreToken token,
   passed.ships = true;
   c_.recording.insert(mutation.hlc);
   passed.tomb = mutation.kind == Mutation::Kind::tomb && durability == Durability::synced;
+  passed.opens = mutation.creates;
   passed.creates = mutation.from_client && mutation.kind != Mutation::Kind::expiry;
   if (mutation.kind == Mutation::Kind::expiry) passed.expires_at_ms = mutation.record.expires_at_ms;
   return passed;
@@ -159,7 +161,7 @@ void FleetStore::on_applied(std::uint64_t tag, const Error& error, const ApplyRe
       passed.ships && error.message.empty() && result.outcome == ApplyOutcome::applied;
   if (!changed) return report(passed.token, error, result);
   shipper_.changed(passed.key, passed.hlc, wait_ms(passed, result.before));
-  const bool created = passed.creates && !result.before.live_at(c_.now.wall_ms);
+  const bool created = passed.opens || (passed.creates && !result.before.live_at(c_.now.wall_ms));
   const bool told_later =
       passed.token != 0 && (passed.tomb || created) && c_.can_write() && fits_backup(passed.key);
   if (!told_later) return report(passed.token, error, result);

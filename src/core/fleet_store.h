@@ -89,6 +89,7 @@ class FleetStore final : public Store,
     Hlc hlc = 0;
     bool tomb = false;                          // a logout
     bool creates = false;                       // if there was nothing
+    bool opens = false;                         // whatever there was: Redis had nothing (B2)
     std::optional<std::int64_t> expires_at_ms;  // of a mere expiry
   };
   StoreToken pass(StoreToken token) { return pass(Passed{.token = token}); }

@@ -57,12 +57,12 @@ void Shard::note_clock(std::int64_t redis_wall_ms, std::int64_t asked_wall_ms) {
 void Shard::track_evictions(const std::string& run_id, std::uint64_t evicted_keys) {
   const bool same = run_id == evictions_run_id_;
   const std::uint64_t before = same ? last_evicted_keys_ : 0;
+  if (c_.fleet != nullptr) c_.fleet->note_evicted(evicted_keys);
   if (same && evicted_keys == before) return;
   if (evicted_keys > before) evictions_ += evicted_keys - before;
   last_evicted_keys_ = evicted_keys;
   evictions_run_id_ = run_id;
   c_.mark.evicted_keys = evictions_;
-  if (c_.fleet != nullptr) c_.fleet->note_evicted(evictions_);
   c_.store.put_fact("evictions", std::to_string(evictions_));
   c_.store.put_fact("evicted_keys", std::to_string(evicted_keys));
   c_.store.put_fact("evictions_run_id", run_id);

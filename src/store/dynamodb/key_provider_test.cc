@@ -61,10 +61,12 @@ class Agent {
           std::string("HTTP/1.1 ") + (found != answers_.end() ? "200 OK" : "404 No") +
           "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
           body;
+      {
+        const std::lock_guard lock(mutex_);  // before anybody can ask for it
+        asked_ += request;
+      }
       ::send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
       ::close(client);
-      const std::lock_guard lock(mutex_);
-      asked_ += request;
     }
   }
 
