@@ -25,6 +25,7 @@ RESULTS = ROOT / "build/test-results.tsv"
 FLAKY = ROOT / "build/flaky.txt"  # tests of this run that passed only at the second try
 MAX_SECOND_TRIES = 5  # failed system tests that may be run once more
 UNIT_LIMIT_S = 300  # one test program; sanitizers make it several times slower
+PARTS = {"store_test": 4}  # programs that mostly wait for databases, run so many at a time
 SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -52,12 +53,16 @@ def ctest_programs(build):
     return {test["name"]: test.get("command") for test in tests}
 
 
-def run_unit(name, command, out, filter_text):
-    """(name, seconds, passed, failed test names, output) of one test program."""
+def run_unit(name, part, command, out, filter_text):
+    """(name, seconds, passed, failed test names, output) of one test program, or a part of it."""
     if command is None:
         return name, 0, 0, [f"{name} (not built)"], ""
-    report = out / f"{name}.json"
-    environment = {**os.environ, **SANITIZER_OPTIONS, "GTEST_OUTPUT": f"json:{report}"}
+    environment = {**os.environ, **SANITIZER_OPTIONS}
+    if name in PARTS:
+        environment |= {"GTEST_TOTAL_SHARDS": str(PARTS[name]), "GTEST_SHARD_INDEX": str(part)}
+        name += f" {part + 1}/{PARTS[name]}"
+    report = out / f"{name.replace('/', '_')}.json"
+    environment["GTEST_OUTPUT"] = f"json:{report}"
     if filter_text:
         environment["GTEST_FILTER"] = f"*{filter_text}*"
     start = time.monotonic()
@@ -107,8 +112,9 @@ def unit(options):
     all_passed, all_failed = 0, []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = [
-            pool.submit(run_unit, name, command, out, options.filter)
+            pool.submit(run_unit, name, part, command, out, options.filter)
             for name, command in programs.items()
+            for part in range(PARTS.get(name, 1))
         ]
         for done in runs:
             name, seconds, passed, failed, output = done.result()

@@ -21,7 +21,8 @@ namespace {
 constexpr std::int64_t kRepairDeadlineMs = 1000;
 constexpr std::int64_t kParkedUs = 8'000'000;
 constexpr std::int64_t kDiffersUs = 1'000'000;
-constexpr std::int64_t kExpirySlackMs = 1000;  // an expiry in whole seconds
+// Redis' expiry may be so much later or earlier than the row's: clocks, and the way there.
+constexpr std::int64_t kLaterMs = 400;
 constexpr std::int64_t kEarlierMs = 200;
 
 // `touched`: others may have put its expiry off, and will tell within a minute.
@@ -32,7 +33,7 @@ bool holds(const Record& held, const Row& row, bool touched, std::int64_t wall_m
   const std::int64_t here_ms = row.meta.expires_at_ms;
   if (there_ms == 0 || here_ms == 0) return there_ms == here_ms || (touched && there_ms == 0);
   const std::int64_t later_ms = there_ms - here_ms;
-  return later_ms >= -kEarlierMs && (touched || later_ms <= kExpirySlackMs);
+  return later_ms >= -kEarlierMs && (touched || later_ms <= kLaterMs);
 }
 
 }  // namespace
