@@ -47,6 +47,22 @@ void Engine::drop_leases(const Call& call) {
   if (!names.empty()) c_.upstream->send(request, call.db, swallow_, 0, command_deadline_us(), 1);
 }
 
+// Redis had a session that the ledger had not heard of: another stayd has opened it a moment ago,
+// and may ship it after the tombstone, which is of the session before.
+void Engine::bury_unseen(Call& call, std::string_view frame) {
+  call.held.assign(frame);
+  call.stage = static_cast<std::uint8_t>(Stage::recording);
+  call.logged_out = true;
+  Mutation tomb;
+  tomb.kind = Mutation::Kind::tomb;
+  tomb.key = call.keys[0];
+  tomb.creates = true;
+  const Hlc hlc = c_.hlc.next(c_.now.wall_ms);
+  fill(tomb, hlc);
+  c_.store.apply_one(std::move(tomb), store_token(call, SubKind::removed, 0, hlc),
+                     removal_durability(call));
+}
+
 Store::RowsRead Engine::rows_of(const Call& call) {
   Store::RowsRead out;
   for (const FullKey& key : call.keys) {

@@ -217,6 +217,10 @@ void Engine::on_removal(Call& call, std::string_view frame) {
     write_integer(reply, call.removed);
     return tell_removed(call, reply);
   }
+  const bool unseen = c_.fleet != nullptr && !call.unrecorded && count &&
+                      (name == "del" || name == "unlink") &&
+                      *count > static_cast<std::int64_t>(call.removed);
+  if (unseen && call.keys.size() == 1) return bury_unseen(call, frame);
   ++c_.counters.replies_from_redis;
   tell_removed(call, frame);
 }

@@ -162,6 +162,7 @@ ApplyOutcome change_row(Mutation& mutation, Row& row, bool ended, std::int64_t w
       row.meta.expires_at_ms = row.record.expires_at_ms = mutation.record.expires_at_ms;
       break;
     case Kind::tomb:
+      if (mutation.creates) ++row.meta.incarnation;
       end_row(row, mutation.tomb_until_ms);
       break;
     case Kind::stale:

@@ -218,6 +218,22 @@ TEST(ApplyFleet, ATouchThatIsShippedLeavesTheBase) {
   EXPECT_EQ(std::get<std::string>(row.record.value), "v3");
 }
 
+TEST(ApplyFleet, ALogoutOfWhatTheRowKnowsNothingOfEndsTheNextIncarnation) {
+  Row row;
+  apply(ours(put(1, "v")), row, kNow);
+  apply(ours(make(Kind::tomb, 2)), row, kNow);
+  Mutation unseen = ours(make(Kind::tomb, 3));
+  unseen.creates = true;
+  apply(unseen, row, kNow);
+  EXPECT_EQ(row.meta.incarnation, 2);
+  Mutation opened = theirs(Kind::merge, 2, "opened elsewhere");
+  auto merged = *opened.merged;
+  merged.incarnation = 2;
+  opened.merged = std::make_shared<const RowMeta>(merged);
+  apply(opened, row, kNow);
+  EXPECT_EQ(row.meta.state, RowState::tomb);
+}
+
 TEST(ApplyFleet, ATakenTombstoneOutlivesEveryCopy) {
   Row row;
   Mutation long_lived = ours(put(1, "v"));

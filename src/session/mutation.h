@@ -63,7 +63,8 @@ struct Mutation {
   std::uint64_t origin = 0;    // who makes `hlc`
   bool from_client = false;    // not adopted, read back or put back
   bool through_redis = false;  // a trusted Redis has executed it
-  // A put: a trusted Redis had nothing, so it is a new session whatever the row says (B2).
+  // A put: a trusted Redis had nothing, so it is a new session whatever the row says (B2). A tomb:
+  // Redis had one that the row knows nothing of, so it ends the next incarnation (B3).
   bool creates = false;
   Version base;
   std::shared_ptr<const RowMeta> merged;  // for merge, replace, shipped
