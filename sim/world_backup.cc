@@ -18,7 +18,9 @@ void World::compare_backup() {
   };
   scheduler.run_until(scheduler.now_us() + kShippedUs, [&] { return stop() || shipped(); });
   if (!shipped()) {
-    return users.fail({}, "not everything is in the backup: " + instances[0]->fleet_text());
+    const auto lags = [](const auto& one) { return one->unshipped() != 0; };
+    const auto& one = *std::ranges::find_if(instances, lags);
+    return users.fail({}, "not everything is in the backup: " + one->name() + one->fleet_text());
   }
   for (const auto& one : instances) {
     for (const auto& [key, row] : one->disk().rows()) {

@@ -1,6 +1,5 @@
 // Engine: what it does beside when stayds share a backup (docs/adr/0016).
 #include <algorithm>
-#include <array>
 
 #include "core/engine.h"
 #include "core/fleet_view.h"
@@ -8,19 +7,6 @@
 #include "resp/request_parser.h"
 
 namespace stayd {
-
-namespace {
-
-// After it the key holds something, unless it did not before.
-bool leaves_the_key(const Call& call) {
-  static constexpr std::array<std::string_view, 21> kSuch{
-      "append",       "decr",    "decrby", "expire", "expireat", "getset", "hincrby",
-      "hincrbyfloat", "hmset",   "hset",   "hsetnx", "incr",     "incrby", "incrbyfloat",
-      "pexpire",      "persist", "psetex", "sadd",   "set",      "setex",  "setnx"};
-  return call.block.empty() && std::ranges::find(kSuch, call.spec->name) != kSuch.end();
-}
-
-}  // namespace
 
 void Engine::join(FleetStore& store) {
   fleet_.reset(new FleetView(c_, store, *this));  // NOLINT: a private base
@@ -33,7 +19,7 @@ void Engine::note_making(Call& call) {
   if (c_.fleet == nullptr || call.made_from != 0) return;
   call.made_from = call.hlc;
   c_.making.insert(call.hlc);
-  if (!leaves_the_key(call)) drop_leases(call);
+  if (!call.spec->keeps_key) drop_leases(call);
 }
 
 // Ahead of what may remove a key: whoever has read the row before writes it no more (B8).

@@ -11,8 +11,6 @@
 namespace stayd {
 
 namespace {
-// Longer than any healthy chunk; a repair never holds the connection against its own heartbeat.
-constexpr std::int64_t kRepairDeadlineMs = 1000;
 constexpr std::int64_t kFleetLeaseMs = 10'000;
 // The heartbeat stands behind a chunk and must still be answered in time.
 constexpr std::size_t kChunkBytes = 4u << 20;

@@ -21,6 +21,8 @@ namespace stayd {
 
 inline constexpr std::size_t kRepairChunk =
     256;  // keys under way at once: bounds memory and the burst
+// Longer than any healthy chunk; a repair never holds the connection against its own heartbeat.
+inline constexpr std::int64_t kRepairDeadlineMs = 1000;
 
 enum class RepairOutcome : std::uint8_t {
   confirmed,    // Redis now holds the row as of `hlc`

@@ -18,7 +18,6 @@ namespace stayd {
 
 namespace {
 
-constexpr std::int64_t kRepairDeadlineMs = 1000;
 constexpr std::int64_t kParkedUs = 8'000'000;
 constexpr std::int64_t kDiffersUs = 1'000'000;
 // Redis' expiry may be so much later or earlier than the row's: clocks, and the way there.

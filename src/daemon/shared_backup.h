@@ -2,7 +2,7 @@
 // one store of it and the ledger, and what is told of both.
 //
 //   engine ─▶ FleetStore ─┬▶ Ledger
-//                         └▶ PooledBackup ─▶ PostgreSQL, MariaDB
+//                         └▶ PooledBackup ─▶ PostgreSQL, MariaDB, DynamoDB
 //
 // A database that is out, read-only or without stayd's tables never keeps the server from starting
 // or serving: it is tried again and again, and told about.

@@ -127,6 +127,7 @@ class Table {
     }
     for_each(kStandIn, [](CommandSpec& spec) { spec.stand_in = true; });
     for_each(kGuard, [](CommandSpec& spec) { spec.guard = true; });
+    for_each(kKeepsKey, [](CommandSpec& spec) { spec.keeps_key = true; });
 
     const CommandSpec* container = nullptr;
     for (CommandSpec& spec : specs_) {  // a container's row stands right before its subcommands'

@@ -78,6 +78,8 @@ struct CommandSpec {
   // cannot be told from the reply afterwards (HSET, SADD, INCR, APPEND, SET NX ...): in front of a
   // possibly emptied Redis it must be guarded by EXISTS (R15).
   bool guard = false;
+  // After it a key that was there still is, unless its expiry is put into the past.
+  bool keeps_key = false;
   bool container = false;  // has subcommands (CLIENT, CONFIG, ...): look up the pair
   std::uint16_t row = 0;   // the command's place in the table; find_keys needs it
 

@@ -89,6 +89,9 @@ TEST(CommandTable, Samples) {
   EXPECT_TRUE(spec_of("hset").guard);
   EXPECT_TRUE(spec_of("hset").stand_in);
   EXPECT_FALSE(spec_of("lpush").stand_in);
+  EXPECT_TRUE(spec_of("hset").keeps_key);
+  EXPECT_FALSE(spec_of("getdel").keeps_key);
+  EXPECT_FALSE(spec_of("hdel").keeps_key);
   EXPECT_EQ(spec_of("memory|usage").handling, Handling::slow_read);
   EXPECT_EQ(spec_of("memory|doctor").handling, Handling::server);
   EXPECT_EQ(spec_of("object|help").handling, Handling::server);
