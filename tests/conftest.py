@@ -138,7 +138,32 @@ def backup_options(database, backup, folder):
     """Flags of a stayd that shares the fixture `database`, which is prepared for it."""
     code, _, err = backup("init")
     assert code == 0, err
-    return {"backup.url": database.url(), "backup.password_file": folder / "password"}
+    options = {"backup.url": database.url()}
+    return options | ({"backup.password_file": folder / "password"} if database.has_passwords else {})
+
+
+@pytest.fixture
+def make_sharer(redis, make_stayd, backup_options):
+    """A stayd on a host of its own that shares the fixture `database`, and trusts Redis."""
+
+    def make():
+        stayd = make_stayd(redis.url, options=backup_options)
+        stayd.wait_trusted()
+        return stayd
+
+    return make
+
+
+@pytest.fixture
+def lose_all(redis, make_sharer):
+    """A stayd's host and Redis are lost together; returns a stayd on another host."""
+
+    def lose(stayd):
+        stayd.kill()
+        redis.restart_empty()
+        return make_sharer()
+
+    return lose
 
 
 @pytest.fixture

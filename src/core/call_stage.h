@@ -53,6 +53,7 @@ enum class SubKind : std::uint32_t {
   verify_info,
   page,
   capped,
+  unlinked,
 };
 
 }  // namespace stayd

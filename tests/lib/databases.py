@@ -19,6 +19,8 @@ class DatabaseServer:
     a command that fails while it does not answer; and the words in which it is told what stayd's tables
     hold."""
 
+    has_passwords = True
+
     def __init__(self, folder, **settings):
         self.folder = Path(folder)
         self.port = free_port()

@@ -33,6 +33,8 @@ def bytes_value(data):
 
 class DynamodbServer:
     kind = "dynamodb"
+    has_passwords = False  # credentials, of the environment
+    keeps_commits = {}  # in memory, for as long as it runs
 
     def __init__(self, folder):
         self.port = free_port()
@@ -69,6 +71,9 @@ class DynamodbServer:
         answer = json.loads(done.stdout)
         assert "__type" not in answer, answer
         return answer
+
+    def make_database(self):
+        pass  # `stayd backup init` makes the table
 
     def put(self, **item):
         self.ask("PutItem", Item=item)

@@ -3,29 +3,29 @@
 import pytest
 
 from lib.backups import Shop, wait_shipped
+from lib.dynamodb import KEYS, DynamodbServer
 from lib.mariadb import MariadbServer
 from lib.postgres import PostgresServer
 from lib.processes import wait_until
 
 
-@pytest.fixture(params=[PostgresServer, MariadbServer], ids=["postgres", "mariadb"])
-def database(request, start_database):
+@pytest.fixture(
+    params=[PostgresServer, MariadbServer, DynamodbServer], ids=["postgres", "mariadb", "dynamodb"]
+)
+def database(request, start_database, monkeypatch):
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
     return start_database(request.param, **request.param.keeps_commits)
 
 
-def test_sessions_survive_the_loss_of_host_and_redis(make_redis, make_stayd, backup_options):
-    redis = make_redis()
-    first = make_stayd(redis.url, options=backup_options)
-    first.wait_trusted()
+def test_sessions_survive_the_loss_of_host_and_redis(redis, make_sharer, lose_all):
+    first = make_sharer()
     with Shop(first) as shop:
         for _ in range(100):
             shop.visit()
         assert shop.client.call("HSET", "cart", "a", "1", "b", "2") == 2
     wait_shipped(first)
-    first.kill()
-    redis.restart_empty()
-    second = make_stayd(redis.url, options=backup_options)  # with a ledger of its own
-    second.wait_trusted()
+    second = lose_all(first)  # with a ledger of its own
     shop.check(second)
     with second.client() as client:
         assert client.call("HGETALL", "cart") == [b"a", b"1", b"b", b"2"]
@@ -34,7 +34,7 @@ def test_sessions_survive_the_loss_of_host_and_redis(make_redis, make_stayd, bac
     shop.check(redis)
 
 
-def test_sessions_of_before_the_backup_are_shipped(redis, make_stayd, backup_options):
+def test_sessions_of_before_the_backup_are_shipped(redis, make_stayd, backup_options, lose_all):
     redis.call("SET", "sess:old", "older than the ledger")
     stayd = make_stayd(redis.url)
     stayd.wait_trusted()
@@ -48,30 +48,23 @@ def test_sessions_of_before_the_backup_are_shipped(redis, make_stayd, backup_opt
     stayd.wait_trusted()
     shop.check(stayd)
     wait_shipped(stayd)
-    stayd.kill()
-    redis.restart_empty()
-    other = make_stayd(redis.url, options=backup_options)
-    other.wait_trusted()
+    other = lose_all(stayd)
     shop.check(other)
     assert other.call("GET", "sess:old") == b"older than the ledger"
 
 
-def test_an_orderly_end_ships_everything(redis, make_stayd, backup_options):
-    stayd = make_stayd(redis.url, options=backup_options)
-    stayd.wait_trusted()
+def test_an_orderly_end_ships_everything(redis, make_sharer):
+    stayd = make_sharer()
     with Shop(stayd) as shop:
         for _ in range(50):
             shop.visit()
     assert stayd.stop() == 0
     redis.restart_empty()
-    other = make_stayd(redis.url, options=backup_options)
-    other.wait_trusted()
-    shop.check(other)
+    shop.check(make_sharer())
 
 
-def test_killed_in_the_middle_of_writes(redis, make_stayd, backup_options):
-    stayd = make_stayd(redis.url, options=backup_options)
-    stayd.wait_trusted()
+def test_killed_in_the_middle_of_writes(make_sharer, lose_all):
+    stayd = make_sharer()
     with Shop(stayd) as shop:
         for _ in range(40):
             shop.visit()
@@ -85,18 +78,14 @@ def test_killed_in_the_middle_of_writes(redis, make_stayd, backup_options):
     stayd.start()
     stayd.wait_trusted()
     wait_shipped(stayd)
-    stayd.kill()
-    redis.restart_empty()
-    other = make_stayd(redis.url, options=backup_options)
-    other.wait_trusted()
+    other = lose_all(stayd)
     shop.check(other)
     for i in range(acknowledged):
         assert other.call("GET", f"late:{i}") == b"x", i
 
 
-def test_a_life_without_the_backup_is_made_up_for(redis, make_stayd, backup_options):
-    stayd = make_stayd(redis.url, options=backup_options)
-    stayd.wait_trusted()
+def test_a_life_without_the_backup_is_made_up_for(make_sharer, backup_options, lose_all):
+    stayd = make_sharer()
     with stayd.client() as client:
         for key in ("ended", "changed", "again"):
             assert client.call("SET", key, "v1") == "OK"
@@ -115,16 +104,12 @@ def test_a_life_without_the_backup_is_made_up_for(redis, make_stayd, backup_opti
     stayd.wait_trusted()
     wait_until(lambda: stayd.metric("stayd_backup_shipped_total") >= 3, 10, "it is written to the backup")
     wait_shipped(stayd)
-    stayd.kill()
-    redis.restart_empty()
-    other = make_stayd(redis.url, options=backup_options)
-    other.wait_trusted()
+    other = lose_all(stayd)
     assert [other.call("GET", key) for key in ("ended", "changed", "again")] == [None, b"v2", b"v2"]
 
 
-def test_a_new_host_in_front_of_an_old_snapshot(redis, make_stayd, backup_options):
-    stayd = make_stayd(redis.url, options=backup_options)
-    stayd.wait_trusted()
+def test_a_new_host_in_front_of_an_old_snapshot(redis, make_sharer):
+    stayd = make_sharer()
     with Shop(stayd) as shop:
         for i in range(30):
             assert shop.client.call("SET", f"then:{i}", "in the snapshot") == "OK"
@@ -137,8 +122,7 @@ def test_a_new_host_in_front_of_an_old_snapshot(redis, make_stayd, backup_option
     wait_shipped(stayd)
     stayd.kill()
     redis.restart_from(snapshot)
-    other = make_stayd(redis.url, options=backup_options)
-    other.wait_trusted()
+    other = make_sharer()
     for server in (other, redis):
         shop.check(server)
         values = [server.call("GET", f"then:{i}") for i in range(30)]

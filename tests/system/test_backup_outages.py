@@ -40,20 +40,19 @@ def set_up(database, backup_options, redis, make_proxy, make_stayd):
     return stayd, proxy
 
 
-def loses_nothing(shop, stayd, redis, make_stayd, options):
-    """What `shop` knows outlives this host and Redis."""
-    wait_shipped(stayd)
-    stayd.kill()
-    redis.restart_empty()
-    other = make_stayd(redis.url, options=options)
-    other.wait_trusted()
-    shop.check(other)
+@pytest.fixture
+def loses_nothing(lose_all):
+    """What a Shop knows outlives its host and Redis."""
+
+    def check(shop, stayd):
+        wait_shipped(stayd)
+        shop.check(lose_all(stayd))
+
+    return check
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_nobody_notices_beside_a_healthy_redis(
-    fault, set_up, database, redis, make_stayd, backup_options
-):
+def test_nobody_notices_beside_a_healthy_redis(fault, set_up, database, loses_nothing):
     stayd, proxy = set_up
     put_in, take_out = FAULTS[fault]
     with Shop(stayd) as shop:
@@ -68,11 +67,11 @@ def test_nobody_notices_beside_a_healthy_redis(
             assert shop.slowest(kind) < bound + GENEROUS_S, kind
         take_out(database, proxy)
         shop.visits(0.5)
-    loses_nothing(shop, stayd, redis, make_stayd, backup_options)
+    loses_nothing(shop, stayd)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_both_are_out(fault, set_up, database, redis, make_stayd, backup_options):
+def test_both_are_out(fault, set_up, database, redis, loses_nothing):
     stayd, proxy = set_up
     put_in, take_out = FAULTS[fault]
     with Shop(stayd) as shop:
@@ -95,4 +94,4 @@ def test_both_are_out(fault, set_up, database, redis, make_stayd, backup_options
         shop.visits(0.5)
         shop.check(stayd)
         shop.check(redis)
-    loses_nothing(shop, stayd, redis, make_stayd, backup_options)
+    loses_nothing(shop, stayd)

@@ -14,9 +14,8 @@ def database(request, start_database):
 
 
 @pytest.mark.parametrize("how", ["in_place", "anew", "files"])
-def test_what_the_ledger_has_is_written_again(how, database, backup_options, redis, make_stayd):
-    stayd = make_stayd(redis.url, options=backup_options)
-    stayd.wait_trusted()
+def test_what_the_ledger_has_is_written_again(how, database, make_sharer, lose_all):
+    stayd = make_sharer()
     with Shop(stayd) as shop:
         for _ in range(40):
             shop.visit()
@@ -39,18 +38,14 @@ def test_what_the_ledger_has_is_written_again(how, database, backup_options, red
     wait_until(lambda: stayd.metric("stayd_backup_restoring") == 0, 15, "every row has been looked at")
     wait_shipped(stayd)
     assert stayd.metric("stayd_backup_restores_total") > 0
-    stayd.kill()
-    redis.restart_empty()
-    other = make_stayd(redis.url, options=backup_options)
-    other.wait_trusted()
+    other = lose_all(stayd)
     shop.check(other)
     assert other.call("GET", "later") == b"v2"
     assert other.call("GET", "ended") is None
 
 
-def test_restored_while_stayd_was_away(database, backup_options, redis, make_stayd):
-    stayd = make_stayd(redis.url, options=backup_options)
-    stayd.wait_trusted()
+def test_restored_while_stayd_was_away(database, make_sharer, lose_all):
+    stayd = make_sharer()
     with Shop(stayd) as shop:
         for _ in range(10):
             shop.visit()
@@ -67,8 +62,5 @@ def test_restored_while_stayd_was_away(database, backup_options, redis, make_sta
     wait_until(lambda: stayd.log_lines("backup_restored"), 15, "stayd says that it has been restored")
     wait_until(lambda: stayd.metric("stayd_backup_restoring") == 0, 15, "every row has been looked at")
     wait_shipped(stayd)
-    stayd.kill()
-    redis.restart_empty()
-    other = make_stayd(redis.url, options=backup_options)
-    other.wait_trusted()
+    other = lose_all(stayd)
     shop.check(other)
