@@ -38,7 +38,7 @@ class FrameScanner {
   void reset();
 
  private:
-  static constexpr int kDeepest = 32;  // bounds FrameLimits::max_depth
+  static constexpr int kDeepest = 33;  // bounds FrameLimits::max_depth
   static constexpr std::int64_t kStreamed = -1, kChunks = -2;
   struct Level {
     std::int64_t left;       // elements outstanding; kStreamed: until "."; kChunks: until ";0"
