@@ -83,6 +83,8 @@ class FleetJudge {
   // Versions from here on may be in Redis and not in the ledger yet; 0: there are none.
   virtual Hlc unrecorded_from() const { return 0; }
   virtual bool trusts_redis() const { return false; }
+  // Other stayds that are seen to write their heartbeats into this Redis.
+  virtual std::size_t hosts_at_work() const { return 0; }
 };
 
 struct FleetContext {

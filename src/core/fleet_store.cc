@@ -112,7 +112,8 @@ FleetStatus FleetStore::status() const {
           passed_.used(),
           reads_.under_way(),
           agreement_.under_way(),
-          restored_.under_way()};
+          restored_.under_way(),
+          c_.judge == nullptr ? 0 : c_.judge->hosts_at_work()};
 }
 
 // --- what the ledger does

@@ -40,6 +40,7 @@ struct FleetStatus {
   std::size_t reads = 0;       // exact ones, under way
   std::size_t agreements = 0;  // likewise
   bool restoring = false;      // the ledger's rows are being written to it once more
+  std::size_t at_work = 0;     // other stayds, in this Redis
 };
 
 class FleetStore final : public Store,

@@ -139,6 +139,14 @@ bool FleetView::has_company() const {
       beats_, [this](const auto& beat) { return at_work(beat.first.first, beat.first.second); });
 }
 
+std::size_t FleetView::hosts_at_work() const {
+  std::set<std::uint64_t> hosts;
+  for (const auto& [of, beat] : beats_) {
+    if (beat.changes && at_work(of.first, of.second)) hosts.insert(of.first);
+  }
+  return hosts.size();
+}
+
 bool FleetView::all_shipped_since(std::int64_t mono_us) const {
   const std::uint64_t own = host_of(store_.origin());
   const bool unknown = std::ranges::any_of(others_, [&](std::uint64_t host) {

@@ -82,6 +82,7 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   }
   Hlc unrecorded_from() const override { return c_.making.empty() ? 0 : *c_.making.begin(); }
   bool trusts_redis() const override { return trust_ == Trust::trusted; }
+  std::size_t hosts_at_work() const override;
 
  private:
   struct Beat {

@@ -92,6 +92,16 @@ class FleetViewTest : public ::testing::Test, protected EventSink, protected Fle
   std::vector<FullKey> foreign, read_back;
 };
 
+TEST_F(FleetViewTest, AHostIsAtWorkOnceItsHeartbeatIsSeenToChangeUntilItStops) {
+  EXPECT_EQ(view.hosts_at_work(), 0u);
+  beat(10);
+  EXPECT_EQ(view.hosts_at_work(), 0u) << "one that is no more may have left it";
+  beat(10);
+  EXPECT_EQ(view.hosts_at_work(), 1u);
+  run(3'100);
+  EXPECT_EQ(view.hosts_at_work(), 0u);
+}
+
 TEST_F(FleetViewTest, RowsUpToTheirHeartbeatsPositionAreHere) {
   EXPECT_FALSE(view.here(key, row(10)));
   beat(10);

@@ -224,6 +224,8 @@ void add_backup(Page& page, const BackupFacts& backup) {
              number(fleet.restoring));
   page.gauge("stayd_backup_other_hosts", "Other stayds that were seen on this backup lately",
              number(backup.others.size()));
+  page.gauge("stayd_backup_hosts_at_work", "Other stayds that are seen to write to this Redis",
+             number(fleet.at_work));
 }
 
 }  // namespace

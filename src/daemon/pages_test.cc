@@ -248,7 +248,8 @@ TEST_F(Pages, TheSharedBackup) {
   for (const char* line :
        {"stayd_backup_up 1\n", "stayd_backup_writable 1\n", "stayd_backup_unshipped_rows 3\n",
         "stayd_backup_put_off_rows 2\n", "stayd_backup_oldest_unshipped_seconds 1.5\n",
-        "stayd_backup_feed_age_seconds 0.12\n", "stayd_backup_other_hosts 0\n"}) {
+        "stayd_backup_feed_age_seconds 0.12\n", "stayd_backup_other_hosts 0\n",
+        "stayd_backup_hosts_at_work 0\n"}) {
     EXPECT_NE(metrics.find(line), std::string::npos) << line;
   }
   const auto row = [this] { return *render_status_table(page("/status.json").body); };

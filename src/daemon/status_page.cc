@@ -105,7 +105,8 @@ json::object backup_object(const BackupFacts& backup) {
           {"reads", fleet.reads},
           {"agreements", fleet.agreements},
           {"restoring", fleet.restoring},
-          {"others", strings(backup.others)}};
+          {"others", strings(backup.others)},
+          {"at_work", fleet.at_work}};
 }
 
 json::array strings(const std::vector<std::string>& texts) {

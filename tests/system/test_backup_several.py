@@ -23,7 +23,7 @@ def stayds(make_sharer):
     stayds = [make_sharer() for _ in range(3)]
     for one in stayds:
         one.wait_adopted()
-        wait_until(lambda s=one: s.metric("stayd_backup_other_hosts") == 2, 10, "each knows the others")
+        wait_until(lambda s=one: s.metric("stayd_backup_hosts_at_work") == 2, 10, "each sees the others work")
     return stayds
 
 
