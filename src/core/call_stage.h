@@ -53,7 +53,6 @@ enum class SubKind : std::uint32_t {
   verify_info,
   page,
   capped,
-  unlinked,
 };
 
 }  // namespace stayd

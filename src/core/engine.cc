@@ -308,7 +308,6 @@ void Engine::advance(Call& call) {
     case Stage::standin_record:
       if (call.outpaced) return run_again(call);
       if (c_.fleet != nullptr) owe_agreed(call);
-      if (c_.fleet != nullptr && unlink_agreed(call)) return;
       return complete(call, call.held);
     case Stage::tomb:
       if (call.unrecorded && c_.options.strict_logout) return complete(call, kNotDurable);

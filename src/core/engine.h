@@ -238,7 +238,6 @@ class Engine final : public CallHandler,
 
   // --- engine_fleet.cc: stayds share a backup
   void note_making(Call& call);
-  bool unlink_agreed(Call& call);
   void bury_unseen(Call& call, std::string_view frame);
   void drop_leases(const Call& call);
   Store::RowsRead rows_of(const Call& call);

@@ -33,29 +33,6 @@ void Engine::drop_leases(const Call& call) {
   if (!names.empty()) c_.upstream->send(request, call.db, swallow_, 0, command_deadline_us(), 1);
 }
 
-// What the backup has been told is gone, others, who trust Redis, must not find there (B3). False:
-// nothing is, or Redis cannot be told: the debt is.
-bool Engine::unlink_agreed(Call& call) {
-  if (!c_.up()) return false;
-  std::vector<std::string> leases;
-  Args unlink{"UNLINK"};
-  for (const FullKey& key : call.keys) {
-    const auto row = working_.find(key);
-    if (row == working_.end() || row->second.meta.state != RowState::tomb) continue;
-    if (row->second.meta.hlc < call.agreed_from) continue;
-    leases.push_back(lease_key(c_.place, key_of(key)));
-    unlink.push_back(key_of(key));
-  }
-  if (leases.empty()) return false;
-  for (const std::string& lease : leases) unlink.push_back(lease);
-  request_.clear();
-  append_request(request_, unlink);
-  call.stage = static_cast<std::uint8_t>(Stage::recording);
-  c_.upstream->send(request_, call.db, *this, sub(call, SubKind::unlinked, 0),
-                    command_deadline_us(), 1);
-  return true;
-}
-
 // Redis had a session that the ledger had not heard of: another stayd has opened it a moment ago,
 // and may ship it after the tombstone, which is of the session before.
 void Engine::bury_unseen(Call& call, std::string_view frame) {

@@ -49,9 +49,7 @@ void Engine::on_upstream_lost(std::uint64_t tag) {
     if (op.kind == SubKind::read_back) return lose_read_back(call, op.key_index, op.hlc);
     // A check that was not answered: the stand-in decides. A row that could not be asked for is
     // absent.
-    const bool asks =
-        op.kind != SubKind::adopt_row && op.kind != SubKind::capped && op.kind != SubKind::unlinked;
-    if (asks) call.contradicted = true;
+    if (op.kind != SubKind::adopt_row && op.kind != SubKind::capped) call.contradicted = true;
     if (call.waiting == 0) advance(call);
     return;
   }

@@ -49,14 +49,17 @@ TEST(BackupConfig, MistakesAreNamed) {
     const char* says;
   } cases[] = {
       {"[backup]\nurl = \"redis://db\"\n",
-       "stayd.toml:2: [backup] url: backup: the url must begin with \"postgresql://\" or "
-       "\"mysql://\""},
+       "stayd.toml:2: [backup] url: backup: the url must begin with \"postgresql://\", "
+       "\"mysql://\" or \"dynamodb://\""},
       {"[backup]\nurl = \"mysql://u@db:0/s\"\n",
        "stayd.toml:2: [backup] url: backup: the url: the port is no number from 1 to 65535"},
       {"[backup]\nconnections = 9\n",
        "stayd.toml:2: [backup] connections = 9 is not between 1 and 8"},
       {"[backup]\npassword = \"x\"\n",
        "stayd.toml:2: [backup] url is empty: nothing uses password"},
+      {"[backup]\nurl = \"dynamodb://eu-west-1/sessions\"\npassword_file = \"/x\"\n",
+       "stayd.toml:3: [backup] password_file: a DynamoDB has no password; credentials are found as "
+       "by the AWS CLI"},
       {std::string(kUrl) + "password = \"x\"\npassword_file = \"/x\"\n",
        "stayd.toml:4: [backup] password_file stands beside [backup] password; keep one of them"},
       {std::string(kUrl) + "password_command = [\"x\"]\n",

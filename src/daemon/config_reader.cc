@@ -300,11 +300,11 @@ void ConfigReader::check_backup() {
                              {"password_file", !backup.password_file.empty()},
                              {"password_command", !backup.password_command.empty()}});
   check_program("backup", "password_command", backup.password_command);
+  const auto unused = !backup.password.empty()           ? "password"
+                      : !backup.password_file.empty()    ? "password_file"
+                      : !backup.password_command.empty() ? "password_command"
+                                                         : nullptr;
   if (backup.url.empty()) {
-    const auto unused = !backup.password.empty()           ? "password"
-                        : !backup.password_file.empty()    ? "password_file"
-                        : !backup.password_command.empty() ? "password_command"
-                                                           : nullptr;
     if (unused != nullptr) {
       problem(origin(fmt::format("backup.{}", unused)),
               fmt::format("[backup] url is empty: nothing uses {}", unused));
@@ -317,6 +317,12 @@ void ConfigReader::check_backup() {
     return;
   }
   backup.place = std::move(*place);
+  if (unused != nullptr && backup.place.starts_with("dynamodb://")) {
+    problem(origin(fmt::format("backup.{}", unused)),
+            fmt::format("[backup] {}: a DynamoDB has no password; credentials are found as by the "
+                        "AWS CLI",
+                        unused));
+  }
   const auto alone = [&](bool given, std::string_view key, std::string_view what) {
     if (!given) return;
     problem(origin(key), fmt::format("{} does not go with a [backup] yet", what));

@@ -10,6 +10,7 @@
 #include "store/backup/sql_session.h"
 #include "store/postgres/sql_error.h"
 #include "store/postgres/statements.h"
+#include "store/postgres/url.h"
 
 namespace stayd {
 namespace {
@@ -51,11 +52,7 @@ Result<BackupSession> session_of(const PGresult* result) {
 }
 
 Result<void> BlockingConnection::open() {
-  // libpq would take anything else for the name of a database.
-  if (!options_.url.starts_with("postgresql://") && !options_.url.starts_with("postgres://")) {
-    return make_error(Errc::invalid,
-                      "backup: the url must begin with \"postgresql://\" or \"mysql://\"");
-  }
+  if (auto good = check_postgres_url(options_.url); !good) return good.error();
   Result<std::string> password = options_.password ? options_.password() : std::string();
   if (!password) return password.error();
   const std::string timeout = std::to_string(std::max<std::int64_t>(

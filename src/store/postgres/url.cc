@@ -29,12 +29,16 @@ std::string with_ports(std::string_view hosts, std::string_view ports) {
 
 }  // namespace
 
+// libpq would take anything else for the name of a database.
+Result<void> check_postgres_url(const std::string& url) {
+  if (url.starts_with("postgresql://") || url.starts_with("postgres://")) return {};
+  return make_error(Errc::invalid,
+                    "backup: the url must begin with \"postgresql://\", \"mysql://\" or "
+                    "\"dynamodb://\"");
+}
+
 Result<std::string> postgres_place(const std::string& url) {
-  // libpq would take anything else for the name of a database.
-  if (!url.starts_with("postgresql://") && !url.starts_with("postgres://")) {
-    return make_error(Errc::invalid,
-                      "backup: the url must begin with \"postgresql://\" or \"mysql://\"");
-  }
+  if (const auto good = check_postgres_url(url); !good) return good.error();
   char* message = nullptr;
   const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
       PQconninfoParse(url.c_str(), &message), PQconninfoFree);
