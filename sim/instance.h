@@ -53,6 +53,7 @@ class Instance final : public EventSink, private SentinelEvents, private Address
   bool is_cut_from_backup() const { return cut_from_backup_; }
 
   std::string fleet_text() const;
+  bool has_read_feed() const { return fleet_ && fleet_->status().feed_read_us != 0; }
   std::size_t unshipped() const { return fleet_ ? fleet_->status().unshipped : 0; }
   bool alive() const { return engine_ != nullptr || set_ != nullptr; }
   void start();

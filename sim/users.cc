@@ -133,9 +133,11 @@ bool Users::excused(const UnderWay& one) const {
   if (only_redis_can) return true;
   const EngineStatus status = one.at->status_of(one.key);
   const bool known = status.adoption_settled && !unreadable(one);
-  // W7: the row may be in the backup alone.
+  // W7: the row may be in the backup alone, if another stayd can have made it, or this one's last
+  // life.
   const bool has_row = one.at->disk().rows().contains(one.key);
-  return !known || (options_.fleet && without_backup(one) && !has_row);
+  const bool only_one = instances_.size() == 1 && one.at->has_read_feed();
+  return !known || (options_.fleet && without_backup(one) && !has_row && !only_one);
 }
 
 void Users::end_without_backup() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/engine.h"
+#include "core/fleet_view.h"
 #include "core/lua.h"
 #include "session/effects.h"
 
@@ -82,7 +83,8 @@ void Engine::load_more(Call& call) {
 void Engine::on_loaded(std::uint64_t tag, const Error& error, Row row) {
   const SubOp op = take_sub(tag);
   Call& call = *op.call;
-  call.alone = call.alone || row.alone;
+  // What no other stayd can have made is known, though the backup cannot be asked.
+  call.alone = call.alone || (row.alone && !c_.fleet->is_only_one());
   if (!error.message.empty()) {
     ++c_.counters.ledger_errors;
     ledger_ok_ = false;

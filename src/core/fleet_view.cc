@@ -134,6 +134,14 @@ bool FleetView::is_left_to_maker(const RowMeta& row, int db) const {
   return at_work(host_of(row.origin), db) || c_.now.mono_us - connected_us_ < kAtWorkUs;
 }
 
+bool FleetView::is_only_one() const {
+  const auto is_own = [this](const FleetHostSeen& host) {
+    return host.entry.instance == host_of(store_.origin());
+  };
+  return store_.status().feed_read_us != 0 && others_.empty() &&
+         std::ranges::all_of(store_.hosts(), is_own);
+}
+
 bool FleetView::has_company() const {
   return std::ranges::any_of(
       beats_, [this](const auto& beat) { return at_work(beat.first.first, beat.first.second); });

@@ -67,6 +67,8 @@ class FleetView final : public FleetJudge, private ReplyHandler {
   // Another's row that its maker will write, if it has to be.
   bool is_left_to_maker(const RowMeta& row, int db) const;
   bool has_company() const;  // others are at work in this Redis
+  // The feed has been read to its end in this life, and within a day no other stayd was seen.
+  bool is_only_one() const;
   // All who are at work in this Redis have shipped what they had made then (Now::mono_us).
   bool all_shipped_since(std::int64_t mono_us) const;
 

@@ -250,6 +250,22 @@ TEST_F(FleetViewTest, AHostThatHasNoBackupIsKnownToRedisAlone) {
   EXPECT_TRUE(view.all_shipped_since(asked_us)) << "gone";
 }
 
+TEST_F(FleetViewTest, TheOnlyOneKnowsThatItIsSo) {
+  EXPECT_FALSE(view.is_only_one()) << "another one has an entry in the host table";
+  MemoryDatabase other;
+  FleetHost host{other, kUs, now};
+  FleetView alone{context, host.fleet, *this};
+  EXPECT_FALSE(alone.is_only_one()) << "the feed has not been read yet";
+  for (int i = 0; i < 500; ++i) {
+    now.mono_us += kMs;
+    ++now.wall_ms;
+    host.run();
+  }
+  EXPECT_TRUE(alone.is_only_one());
+  alone.note_other(std::to_string(kThem - 1));
+  EXPECT_FALSE(alone.is_only_one()) << "it has no backup, and is in this Redis";
+}
+
 TEST_F(FleetViewTest, WithoutRedisNothingIsOwedYet) {
   view.on_trust(Trust::out);
   view.on_foreign(key, row(20));

@@ -2,7 +2,7 @@
 
     chaos.py [--scenarios N] [--from N] [--topology NAME] [--seed SEED] [--faults A,B] [--parallel N] [--record]
 
-A seed's range is its topology (plan.py): of ten runs six have a plain Redis, the others take turns, and each counts
+A seed's range is its topology (plan.py): of fifteen runs seven have a plain Redis, the others take turns, and each counts
 its seeds from --from on. Without --seed or --from they begin where the commit's hash says, so that each commit
 tries others. The folder of a run that failed is kept under build/chaos/. Exit code 1 if a run failed.
 """

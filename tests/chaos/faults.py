@@ -188,6 +188,7 @@ OF_TOPOLOGY = {
     "tls": (more(topology_faults.TLS), FAULTS),
     "sentinel": (more(topology_faults.SENTINEL), but(NOT_OF_SETS)),
     "cluster": (more(topology_faults.CLUSTER), but(NOT_OF_CLUSTERS)),
+    "backup": (more(topology_faults.BACKUP), FAULTS),
 }
 BY_NAME = {fault.name: fault for own, others in OF_TOPOLOGY.values() for fault in own + others}
 

@@ -14,7 +14,13 @@ PAIRS_OF_A_RUN = 3
 SOAK_PERIOD_S = 15
 WITH_REPLICAS = ("sentinel", "cluster")
 BEHIND = "replicas_behind"
-FIRST_SEEDS = {"plain": 0, "tls": 200_000, "sentinel": 300_000, "cluster": 400_000}
+FIRST_SEEDS = {
+    "plain": 0,
+    "tls": 200_000,
+    "sentinel": 300_000,
+    "cluster": 400_000,
+    "backup": 500_000,
+}
 ENDING_STAYD = ("stayd_killed", "stayd_terminated", "stayd_no_memory")  # and all that begin so
 # One framework each, three of them at once.
 FRAMEWORKS = [

@@ -196,6 +196,7 @@ class Run:
             wait_until(ledger_ok, HEALED_WITHIN_S, "the ledger is written again")
             told = lambda: self.world.stayd.metric("stayd_keys_to_read_back") == 0  # noqa: E731
             wait_until(told, READ_BACK_WITHIN_S, "the ledger has what it had missed")
+            self.world.servers.wait_healed(self.world.stayd, HEALED_WITHIN_S)
         except AssertionError as error:
             self.problems.append(f"{when}: {error}")
 

@@ -1,5 +1,5 @@
-"""What stands behind stayd in a chaos run: one redis-server, one that speaks TLS, a primary that Sentinels
-watch, or a Redis Cluster.
+"""What stands behind stayd in a chaos run: one redis-server, one that speaks TLS, one beside a shared backup, a
+primary that Sentinels watch, or a Redis Cluster.
 
 A topology tells stayd's URL and options, which redis-server the next faults are about, and the way to
 it; heal() makes everything as at the start, whoever is the primary by then. Whoever breaks things asks a
@@ -8,14 +8,18 @@ redis-server on its unix socket, past the way that faults are put into.
 
 import os
 import shutil
+import subprocess
 
 from lib.certificates import Authority, ServerAuthority
 from lib.clusters import ClusterSet
 from lib.cluster_client import slot_of
+from lib.databases import PASSWORD
+from lib.mariadb import MariadbServer
+from lib.postgres import PostgresServer
 from lib.processes import free_port, wait_until
 from lib.resp import Client
 from lib.sentinels import SentinelSet
-from lib.servers import RedisServer
+from lib.servers import RedisServer, stayd_binary
 
 from .record import now_us
 from .verdict import Return
@@ -26,6 +30,7 @@ ACL = f"user default on nopass ~* &* +@all\nuser {BOSS} on >{BOSS} ~* &* +@all\n
 ACL_APP = "user app on >secret ~* &* +@all\n"  # stayd, where others are the default user
 TLS_SHARE = 0.25  # of the Sentinel sets and Clusters
 HEALED_WITHIN_S = 20
+LATE_MS = 1_000  # of a row on its way to the backup
 
 
 class Redis(RedisServer):
@@ -124,6 +129,9 @@ class Plain:
             lambda: heal_redis(self.redis, *again), HEALED_WITHIN_S, "Redis is as at the start"
         )
 
+    def wait_healed(self, stayd, within_s):
+        """What else is right again once stayd trusts Redis."""
+
     def client(self):
         """Past stayd, to whoever has the key."""
         return self.redis.client()
@@ -192,6 +200,45 @@ class Tls(Plain):
         self.show((self.server["tls-cert-file"], self.server["tls-key-file"]))
         reply = self.redis.call("CONFIG", "SET", "tls-port", self.redis.named_port)
         assert reply == "OK", reply
+
+
+class Backup(Plain):
+    """Beside a PostgreSQL or a MariaDB that keeps every session, too."""
+
+    def start(self):
+        kind = self.random.choice([PostgresServer, MariadbServer])
+        self.database = kind(self.folder / "database", **kind.keeps_commits)
+        self.ending.append(self.database.kill)
+        self.database.start()
+        self.database.make_database()
+        self.password = self.folder / "password"
+        self.password.write_text(PASSWORD)
+        words = ["backup", "init", "--url", self.database.url(), "--password-file", self.password]
+        subprocess.run([stayd_binary(), *words], check=True, capture_output=True, timeout=30)
+        return super().start()
+
+    @property
+    def options(self):
+        return {"backup.url": self.database.url(), "backup.password_file": self.password}
+
+    def cut_off_database(self):
+        self.network.drop(f"ip saddr 127.0.0.1 tcp dport {self.database.port}")
+
+    def heal(self):
+        super().heal()
+        self.database.thaw()
+        if not self.database.process.alive:
+            self.database.start()
+        self.database.set_read_only(False)
+
+    def wait_healed(self, stayd, within_s):
+        """Users go on: something is on its way at every moment, but nothing is late."""
+
+        def caught_up():
+            state = stayd.status()["backup"]
+            return state["writable"] and state["oldest_unshipped_ms"] < LATE_MS
+
+        wait_until(caught_up, within_s, "the backup has every row")
 
 
 class _Set(Plain):
@@ -324,4 +371,10 @@ class Cluster(_Set):
         return self.servers.client()
 
 
-BY_NAME = {"plain": Plain, "tls": Tls, "sentinel": Sentinels, "cluster": Cluster}
+BY_NAME = {
+    "plain": Plain,
+    "tls": Tls,
+    "sentinel": Sentinels,
+    "cluster": Cluster,
+    "backup": Backup,
+}

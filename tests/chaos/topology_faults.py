@@ -1,5 +1,5 @@
 """Faults that only some topologies have (topologies.py): failovers, servers cut off from each other, slots that
-move, certificates.
+move, certificates, the shared backup.
 
 (name, put_in, take_out, silences) of each. What is taken out may find another primary than it was put in.
 """
@@ -307,4 +307,24 @@ TLS = [
     ("own_certificate_refused", show_strange, lambda w: w.servers.place_pair("own", w.servers.own), False),
     ("port_certificate_renewed", renew_port, stop_renewing, False),
     ("tls_port_closed", close_tls, open_tls, False),
+]
+
+
+# -- the shared backup -------------------------------------------------------------------------------------------
+
+
+def database(world):
+    return world.servers.database
+
+
+def start_database(world):
+    database(world).start()
+
+
+BACKUP = [
+    ("database_killed", lambda w: database(w).kill(), start_database, False),
+    ("database_restarted", lambda w: (database(w).kill(), start_database(w)), nothing, False),
+    ("database_frozen", lambda w: database(w).freeze(), lambda w: database(w).thaw(), False),
+    ("database_read_only", lambda w: database(w).set_read_only(True), lambda w: database(w).set_read_only(False), False),
+    ("database_cut_off", lambda w: w.servers.cut_off_database(), heal_network, False),
 ]

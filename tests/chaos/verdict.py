@@ -36,6 +36,11 @@ HARMLESS = (
     "sentinels_killed",
     "sentinels_frozen",
     "port_certificate_renewed",
+    "database_killed",
+    "database_restarted",
+    "database_frozen",
+    "database_read_only",
+    "database_cut_off",
 )
 UNKNOWN = "-TRYAGAIN stayd"
 LEDGERLESS = UNKNOWN + "|-ERR stayd: (Redis is out and the ledger cannot be written|outcome unknown)"
