@@ -88,6 +88,7 @@ void FleetFeed::take(std::vector<BackupRow> rows) {
   for (BackupRow& row : rows) {
     if (row.state == RowState::absent || !row.unreadable.empty()) continue;
     c_.clock.witness(row.hlc);
+    sample_.saw(row);
     ++to_apply_;
     const std::uint64_t row_tag = generation_ << 20 | page_.size();
     page_.push_back({row.key, meta_of(row)});

@@ -6,13 +6,15 @@
 #include <vector>
 
 #include "core/fleet.h"
+#include "core/fleet_sample.h"
 #include "core/fleet_shipper.h"
 
 namespace stayd {
 
 class FleetFeed final : private StoreClient, private BackupClient {
  public:
-  FleetFeed(FleetContext& context, FleetShipper& shipper) : c_(context), shipper_(shipper) {}
+  FleetFeed(FleetContext& context, FleetShipper& shipper, FleetSample& sample)
+      : c_(context), shipper_(shipper), sample_(sample) {}
 
   void start();
   void on_tick();
@@ -52,6 +54,7 @@ class FleetFeed final : private StoreClient, private BackupClient {
   };
   FleetContext& c_;
   FleetShipper& shipper_;
+  FleetSample& sample_;
   FeedCursor cursor_;
   FeedCursor next_;
   bool more_ = false;

@@ -21,6 +21,7 @@ void FleetRestored::start() {
   saved_ = entries_.confirmed;
   const bool unmarked = take_life_without_backup(c_.ledger);
   if (unmarked || c_.ledger.fact(kUnderWay) == "under way") begin();
+  looks_first_ = false;  // what is found now is another one
 }
 
 // --- how it is seen
@@ -50,7 +51,8 @@ void FleetRestored::begin() {
   c_.ledger.put_fact(kUnderWay, "under way");
   ++generation_;
   entries_.confirmed = 0;  // the next one counts again
-  under_way_ = true;
+  under_way_ = looks_first_ = true;
+  sample_.look();
   busy_ = false;
   not_before_us_ = 0;
   state_ = RowState::tomb;
@@ -65,7 +67,8 @@ void FleetRestored::on_tick() {
     c_.ledger.put_fact(kConfirmed, std::to_string(saved_));
   }
   const bool due = under_way_ && !busy_ && c_.now.mono_us >= not_before_us_;
-  if (!due || !c_.can_write()) return;
+  if (!due || !c_.can_write() || sample_.looking()) return;
+  looks_first_ = false;
   writes_.empty() ? scan() : write();
 }
 

@@ -3,8 +3,15 @@
 // none as new; what the ledger has not shipped is the shipper's, as ever.
 //
 //   another epoch ────────────────────────┐
-//   this host's entry in the host table ──┴─▶ begin() ─▶ rows of the ledger, page by page ─▶ backup
-//   is older than one it has confirmed
+//   this host's entry in the host table ──┼─▶ begin() ─▶ rows of the ledger, page by page ─▶ backup
+//   is older than one it has confirmed    │
+//   a row is older than it was shown ─────┘
+//
+// The first two are hints, and come early. The entry may be written again before anybody has read
+// it, and a dump that is loaded in place is no transaction: the host table may be replaced long
+// before the rows, and what is written to the old ones in between goes with them. The row
+// (fleet_sample.h) tells for certain. Each sign begins it anew, while it is under way too; that row
+// is looked at before anything is written, so that one restore with several signs counts as one.
 //
 // The same after a life of this ledger without the backup, whose changes nobody has marked.
 //
@@ -15,17 +22,19 @@
 #include <vector>
 
 #include "core/fleet.h"
+#include "core/fleet_sample.h"
 
 namespace stayd {
 
 class FleetRestored final : private StoreClient, private BackupClient {
  public:
-  explicit FleetRestored(FleetContext& context) : c_(context) {}
+  FleetRestored(FleetContext& context, FleetSample& sample) : c_(context), sample_(sample) {}
 
   void start();
   void on_tick();
   void begin();  // from the first row on
   bool under_way() const { return under_way_; }
+  bool looks_first() const { return looks_first_; }  // begun, and nothing written yet
 
   // Of entries in the host table: takes their answers, with their hlc as tag.
   BackupClient& entries() { return entries_; }
@@ -52,9 +61,11 @@ class FleetRestored final : private StoreClient, private BackupClient {
   void page_done();
 
   FleetContext& c_;
+  FleetSample& sample_;
   Entries entries_;
   Hlc saved_ = 0;  // of `confirmed`
   bool under_way_ = false;
+  bool looks_first_ = false;
   bool busy_ = false;               // an answer is awaited
   std::int64_t not_before_us_ = 0;  // after a failure
   std::uint64_t generation_ = 0;    // of begin()

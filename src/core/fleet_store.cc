@@ -26,14 +26,16 @@ FleetStore::FleetStore(Store& ledger, Backup& backup, FleetOptions options, HlcC
       shipper_(c_, [this](const FullKey& key) { feed_.look(key); }),
       reads_(c_, shipper_),
       agreement_(c_, shipper_),
-      feed_(c_, shipper_),
-      restored_(c_) {
+      sample_(c_),
+      feed_(c_, shipper_, sample_),
+      restored_(c_, sample_) {
   ledger.set_events(&c_.ledger_ops);
   backup.set_events(this);
 }
 
 void FleetStore::start(Now now) {
   c_.now = now;
+  sample_.start();
   feed_.start();
   shipper_.start();
   restored_.start();
@@ -45,6 +47,7 @@ void FleetStore::on_tick(Now now) {
   feed_.on_tick();
   shipper_.on_tick();
   look_for_restore();
+  sample_.on_tick();
   restored_.on_tick();
   tell_of_itself();
   submit();
@@ -87,12 +90,14 @@ void FleetStore::on_status(const BackupStatus& status) {
 }
 
 void FleetStore::look_for_restore() {
-  if (restored_.has_gone_back(feed_.hosts(), feed_.hosts_read_us())) on_restored();
+  const bool entry = restored_.has_gone_back(feed_.hosts(), feed_.hosts_read_us());
+  const bool row = sample_.has_gone_back();
+  if (entry || row) on_restored();
 }
 
 // What the feed has shown says nothing any more, and what was shipped may not be there.
 void FleetStore::on_restored() {
-  ++c_.counters.backup_restores;
+  if (!restored_.looks_first()) ++c_.counters.backup_restores;
   feed_.restart();
   restored_.begin();
 }

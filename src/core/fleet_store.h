@@ -24,6 +24,7 @@
 #include "core/fleet_feed.h"
 #include "core/fleet_reads.h"
 #include "core/fleet_restored.h"
+#include "core/fleet_sample.h"
 #include "core/fleet_shipper.h"
 
 namespace stayd {
@@ -126,6 +127,7 @@ class FleetStore final : public Store,
   FleetShipper shipper_;
   FleetReads reads_;
   FleetAgreement agreement_;
+  FleetSample sample_;
   FleetFeed feed_;
   FleetRestored restored_;
   StoreEvents* events_ = nullptr;

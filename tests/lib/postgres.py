@@ -73,6 +73,18 @@ class PostgresServer(DatabaseServer):
         options = ["-h", self.folder, "-p", self.port, "-U", "postgres", "-d", "sessions", "-f", dump]
         self.run(BINARIES / "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-1", *options)
 
+    def dump_tables(self):
+        """What `load_tables` brings back, by table."""
+        out = {}
+        for table in ("hosts", "rows"):
+            out[table] = self.folder / f"{table}.sql"
+            options = ["-h", self.folder, "-p", self.port, "-U", "postgres", "--clean", "-t", f"stayd.{table}"]
+            self.run(BINARIES / "pg_dump", *options, "-f", out[table], "sessions")
+        return out
+
+    def load_tables(self, dump, table):
+        self.restore(dump[table])
+
     def set_read_only(self, yes):
         self.sql(f"ALTER DATABASE sessions SET default_transaction_read_only = {'on' if yes else 'off'}")
         # Sessions that stand keep what they began with.

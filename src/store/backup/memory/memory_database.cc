@@ -102,6 +102,12 @@ std::size_t MemoryDatabase::purge(std::int64_t wall_ms) {
   return going.size();
 }
 
+void MemoryDatabase::load_rows(const MemoryDatabase& then) {
+  rows_ = then.rows_;
+  by_change_ = then.by_change_;
+  last_change_ = then.last_change_;
+}
+
 void MemoryDatabase::restore(Copy copy) {
   rows_ = std::move(copy.rows);
   last_change_ = copy.last_change;

@@ -43,6 +43,10 @@ class MemoryDatabase {
   Copy copy() const { return {rows_, last_change_, hosts_}; }
   // Goes back to an older copy: another epoch, which counts on from the copy's changes.
   void restore(Copy copy);
+  // A dump is loaded in place, table by table: the host table, as it was in `then`, or all the
+  // rest.
+  void load_hosts(const MemoryDatabase& then) { hosts_ = then.hosts_; }
+  void load_rows(const MemoryDatabase& then);
 
   const std::string& epoch() const { return epoch_; }
   std::uint64_t last_change() const { return last_change_; }

@@ -1,0 +1,101 @@
+#include "core/fleet_sample.h"
+
+#include <sstream>
+
+namespace stayd {
+
+namespace {
+
+constexpr const char* kSample = "backup_sample";
+constexpr std::int64_t kEachMs = 1000;
+constexpr std::int64_t kAgainMs = 200;
+constexpr std::size_t kMaxBytes = 64 << 10;
+constexpr std::int64_t kClocksMs = 60'000;  // by so much they may differ
+
+// Numbers, then the key as it is.
+std::string text_of(const BackupRow& row) {
+  if (row.state == RowState::absent) return {};
+  std::ostringstream out;
+  out << row.incarnation << ' ' << static_cast<int>(row.state) << ' ' << row.hlc << ' '
+      << row.origin << ' ' << row.record.expires_at_ms << ' ' << row.tomb_until_ms << ' '
+      << row.key;
+  return out.str();
+}
+
+BackupRow row_of(const std::string& text) {
+  BackupRow row;
+  int state = 0;
+  std::istringstream in(text);
+  in >> row.incarnation >> state >> row.hlc >> row.origin >> row.record.expires_at_ms >>
+      row.tomb_until_ms;
+  if (!in) return {};
+  row.state = state == static_cast<int>(RowState::tomb) ? RowState::tomb : RowState::live;
+  row.key = text.substr(static_cast<std::size_t>(in.tellg()) + 1);
+  return row;
+}
+
+}  // namespace
+
+void FleetSample::start() {
+  saved_ = c_.ledger.fact(kSample);
+  latest_ = next_ = row_of(saved_);
+}
+
+void FleetSample::saw(const BackupRow& row) {
+  if (row.hlc <= latest_.hlc && must_be_there(latest_)) return;
+  if (!must_be_there(row) || row.record.memory_bytes() > kMaxBytes) return;
+  latest_ = {.key = row.key,
+             .incarnation = row.incarnation,
+             .state = row.state,
+             .hlc = row.hlc,
+             .origin = row.origin,
+             .tomb_until_ms = row.tomb_until_ms};
+  latest_.record.expires_at_ms = row.record.expires_at_ms;
+}
+
+// No purge has removed it, by the backup's clock.
+bool FleetSample::must_be_there(const BackupRow& row) const {
+  if (row.state == RowState::absent) return false;
+  const std::int64_t clock_ms = c_.now.wall_ms + c_.status.clock_offset_ms + kClocksMs;
+  const std::int64_t expires_at_ms = row.record.expires_at_ms;
+  if (row.state == RowState::tomb) return row.tomb_until_ms == 0 || row.tomb_until_ms > clock_ms;
+  return expires_at_ms == 0 || expires_at_ms + kPurgeExpiredMs > clock_ms;
+}
+
+void FleetSample::on_tick() {
+  const bool due = wanted_ || c_.now.mono_us >= due_us_;
+  if (due && !under_way_ && c_.can_write()) ask();
+}
+
+void FleetSample::ask() {
+  due_us_ = c_.in(kEachMs);
+  look_ = std::exchange(wanted_, false);
+  if (!must_be_there(next_)) next_ = latest_;
+  if (!must_be_there(next_)) return;
+  under_way_ = true;
+  read_ = std::exchange(next_, latest_);
+  c_.backup.read({read_.key}, c_.backup_ops.token(*this, 0), c_.in(c_.options.ship_deadline_ms));
+}
+
+void FleetSample::on_read(std::uint64_t, const Error& error, std::vector<BackupRow> rows) {
+  under_way_ = false;
+  if (!error.message.empty() || !c_.status.writable) {
+    next_ = read_;
+    due_us_ = c_.in(kAgainMs);
+    wanted_ = wanted_ || look_;
+    return;
+  }
+  if (must_be_there(read_) && newer(read_.incarnation, read_.state, read_.version(), rows[0])) {
+    gone_back_ = true;
+    latest_ = next_ = {};
+  }
+  save(text_of(next_));
+}
+
+void FleetSample::save(std::string text) {
+  if (text == saved_) return;
+  c_.ledger.put_fact(kSample, text);
+  saved_ = std::move(text);
+}
+
+}  // namespace stayd

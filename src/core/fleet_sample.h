@@ -1,0 +1,62 @@
+// One row that the backup must have, read back once a second (B12). It has gone back, or is
+// missing: the rows were restored from an earlier time, whatever the host table says.
+//
+//   feed ─▶ saw(): the latest ──▶ next ──▶ read ──┬─▶ as new, or newer: the next one
+//                          at each question       └─▶ has_gone_back(), once
+//
+// Which one. A dump lacks what was made after it: the row with the latest version is missing if any
+// is. It is anybody's: where its host is gone, this ledger has to do. It is one that was shown
+// before the last question was asked, as one that was shown later may have been written after the
+// restore, and would hide what is gone. So a restore is seen however long it takes and whatever is
+// written meanwhile, but for a dump that is younger than the last two questions.
+//
+// What says nothing: a row that a purge may have removed, or an answer while the backup takes no
+// writes (a standby's). A row in the backup never gets older, so the order of answers is no matter.
+// Rows above 64 KB are left out. The next one to be read is a durable fact.
+//
+// Loop thread only.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/fleet.h"
+
+namespace stayd {
+
+class FleetSample final : private BackupClient {
+ public:
+  explicit FleetSample(FleetContext& context) : c_(context) {}
+
+  void start();
+  void on_tick();
+  void saw(const BackupRow& row);  // in the feed
+  // Asks at once; true until an answer to what was asked since is there, or there is nothing to
+  // ask.
+  void look() { wanted_ = true; }
+  bool looking() const { return wanted_ || (under_way_ && look_); }
+  bool has_gone_back() { return std::exchange(gone_back_, false); }
+
+ private:
+  void on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) override;
+
+  bool must_be_there(const BackupRow& row) const;
+  void ask();
+  void save(std::string text);
+
+  FleetContext& c_;
+  // Without their values; `absent`: none.
+  BackupRow latest_;
+  BackupRow next_;
+  BackupRow read_;  // while one is under way
+  std::string saved_;
+  bool under_way_ = false;
+  bool wanted_ = false;  // by look(), and not asked yet
+  bool look_ = false;    // what is under way is by look()
+  bool gone_back_ = false;
+  std::int64_t due_us_ = 0;
+};
+
+}  // namespace stayd
