@@ -68,6 +68,13 @@ BackupRow backup_row(const FullKey& key, const Row& row) {
   return out;
 }
 
+BackupRow backup_row(const FullKey& key, const RowMeta& meta, Version version) {
+  BackupRow out = backup_row(key, Row{.meta = meta, .record = {}});
+  out.hlc = version.hlc;
+  out.origin = version.origin;
+  return out;
+}
+
 RowMeta meta_of(const BackupRow& row) {
   RowMeta out;
   out.state = row.state;

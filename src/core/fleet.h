@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -102,6 +103,8 @@ struct FleetContext {
   BackupStatus status;
   // Versions of ours that the ledger may write, or has written, and has not reported.
   std::multiset<Hlc> recording;
+  // The backup has said that it has this row: what was shipped. Its value is left out.
+  std::function<void(const BackupRow&)> in_backup = [](const BackupRow&) {};
   Now now;
 
   // It is worth a client's time to ask.
@@ -115,6 +118,8 @@ struct FleetContext {
 std::string origin_text(std::uint64_t origin);
 
 BackupRow backup_row(const FullKey& key, const Row& row);
+// Without its value, at `version`.
+BackupRow backup_row(const FullKey& key, const RowMeta& meta, Version version);
 RowMeta meta_of(const BackupRow& row);
 // The change that makes the ledger's row what `row` says; `replace`: whatever of ours is unshipped.
 Mutation merge_of(BackupRow row, bool replace);

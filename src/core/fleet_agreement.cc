@@ -136,6 +136,7 @@ void FleetAgreement::take(std::uint64_t number) {
   one.left = one.keys.size();
   for (std::size_t i = 0; i < one.keys.size(); ++i) {
     const RowMeta& meta = one.rows[i].meta;
+    c_.in_backup(backup_row(one.keys[i], meta, meta.version()));
     Mutation shipped = shipped_of(one.keys[i], meta, meta.version());
     Mutation row;
     row.kind = Mutation::Kind::merge;

@@ -42,15 +42,20 @@ void FleetSample::start() {
 }
 
 void FleetSample::saw(const BackupRow& row) {
-  if (row.hlc <= latest_.hlc && must_be_there(latest_)) return;
   if (!must_be_there(row) || row.record.memory_bytes() > kMaxBytes) return;
-  latest_ = {.key = row.key,
-             .incarnation = row.incarnation,
-             .state = row.state,
-             .hlc = row.hlc,
-             .origin = row.origin,
-             .tomb_until_ms = row.tomb_until_ms};
-  latest_.record.expires_at_ms = row.record.expires_at_ms;
+  if (first_.state == RowState::absent) first_ = sample_of(row);
+  if (row.hlc > latest_.hlc || !must_be_there(latest_)) latest_ = sample_of(row);
+}
+
+BackupRow FleetSample::sample_of(const BackupRow& row) const {
+  BackupRow out{.key = row.key,
+                .incarnation = row.incarnation,
+                .state = row.state,
+                .hlc = row.hlc,
+                .origin = row.origin,
+                .tomb_until_ms = row.tomb_until_ms};
+  out.record.expires_at_ms = row.record.expires_at_ms;
+  return out;
 }
 
 // No purge has removed it, by the backup's clock.
@@ -70,25 +75,35 @@ void FleetSample::on_tick() {
 void FleetSample::ask() {
   due_us_ = c_.in(kEachMs);
   look_ = std::exchange(wanted_, false);
-  if (!must_be_there(next_)) next_ = latest_;
-  if (!must_be_there(next_)) return;
+  if (read_.empty()) {
+    if (!must_be_there(next_)) next_ = latest_;
+    for (const BackupRow& row : {next_, std::exchange(first_, {})}) {
+      if (must_be_there(row)) read_.push_back(row);
+    }
+    next_ = latest_;
+  }
+  if (read_.empty()) return;
   under_way_ = true;
-  read_ = std::exchange(next_, latest_);
-  c_.backup.read({read_.key}, c_.backup_ops.token(*this, 0), c_.in(c_.options.ship_deadline_ms));
+  std::vector<FullKey> keys;
+  for (const BackupRow& row : read_) keys.push_back(row.key);
+  c_.backup.read(std::move(keys), c_.backup_ops.token(*this, 0),
+                 c_.in(c_.options.ship_deadline_ms));
 }
 
 void FleetSample::on_read(std::uint64_t, const Error& error, std::vector<BackupRow> rows) {
   under_way_ = false;
   if (!error.message.empty() || !c_.status.writable) {
-    next_ = read_;
     due_us_ = c_.in(kAgainMs);
     wanted_ = wanted_ || look_;
     return;
   }
-  if (must_be_there(read_) && newer(read_.incarnation, read_.state, read_.version(), rows[0])) {
-    gone_back_ = true;
-    latest_ = next_ = {};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const BackupRow& read = read_[i];
+    if (!must_be_there(read)) continue;
+    if (newer(read.incarnation, read.state, read.version(), rows[i])) gone_back_ = true;
   }
+  read_.clear();
+  if (gone_back_) latest_ = next_ = first_ = {};
   save(text_of(next_));
 }
 

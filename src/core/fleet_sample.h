@@ -1,13 +1,16 @@
-// One row that the backup must have, read back once a second (B12). It has gone back, or is
-// missing: the rows were restored from an earlier time, whatever the host table says.
+// Rows that the backup must have, one or two, read back once a second (B12). One has gone back, or
+// is missing: the rows were restored from an earlier time, whatever the host table says.
 //
-//   feed ─▶ saw(): the latest ──▶ next ──▶ read ──┬─▶ as new, or newer: the next one
-//                          at each question       └─▶ has_gone_back(), once
+//   feed, shipped ─▶ saw(): the latest ──▶ next ──┬──▶ read ─┬─▶ as new, or newer: the next ones
+//                           the first since ───────┘          └─▶ has_gone_back(), once
+//                                          at each question
 //
-// Which one. A dump lacks what was made after it: the row with the latest version is missing if any
+// Which. A dump lacks what was made after it: the row with the latest version is missing if any
 // is. It is anybody's: where its host is gone, this ledger has to do. It is one that was shown
 // before the last question was asked, as one that was shown later may have been written after the
-// restore, and would hide what is gone. So a restore is seen however long it takes and whatever is
+// restore, and would hide what is gone. What was shown since may be gone alone, where nothing was
+// written between the dump and then: the first of it was shown before the restore if any was, and
+// is read too. So a restore is seen however long it takes and whatever is
 // written meanwhile, but for a dump that is younger than the last two questions.
 //
 // What says nothing: a row that a purge may have removed, or an answer while the backup takes no
@@ -32,7 +35,7 @@ class FleetSample final : private BackupClient {
 
   void start();
   void on_tick();
-  void saw(const BackupRow& row);  // in the feed
+  void saw(const BackupRow& row);  // in the feed, or shipped
   // Asks at once; true until an answer to what was asked since is there, or there is nothing to
   // ask.
   void look() { wanted_ = true; }
@@ -42,6 +45,7 @@ class FleetSample final : private BackupClient {
  private:
   void on_read(std::uint64_t tag, const Error& error, std::vector<BackupRow> rows) override;
 
+  BackupRow sample_of(const BackupRow& row) const;
   bool must_be_there(const BackupRow& row) const;
   void ask();
   void save(std::string text);
@@ -50,7 +54,8 @@ class FleetSample final : private BackupClient {
   // Without their values; `absent`: none.
   BackupRow latest_;
   BackupRow next_;
-  BackupRow read_;  // while one is under way
+  BackupRow first_;              // since the last question
+  std::vector<BackupRow> read_;  // until there is an answer
   std::string saved_;
   bool under_way_ = false;
   bool wanted_ = false;  // by look(), and not asked yet

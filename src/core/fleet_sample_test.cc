@@ -121,6 +121,29 @@ TEST_F(FleetSampleTest, WhatADeadHostHasWrittenIsMissedToo) {
   EXPECT_EQ(there(), "v2");
 }
 
+// Nothing was written between the dump and the last moment before it was restored.
+TEST_F(FleetSampleTest, WhatWasWrittenJustBeforeTheRestoreIsMissed) {
+  for (int at = 5; at < 1500; at += 31) {
+    pass(5);
+    const std::string name = "at" + std::to_string(at) + "/";
+    write(name + "before", 3);
+    pass(3000);
+    const MemoryDatabase then = database;
+    pass(5000 + at * 7 % 1000);
+    write(name + "last", 1);
+    pass(at);
+    ASSERT_EQ(database.read(keys.back()).state, RowState::live) << at;
+    const FullKey last = keys.back();
+    database.load_rows(then);
+    for (int i = 0; i < 30; ++i) {
+      write(name + "later" + std::to_string(i), 1);
+      pass(100);
+    }
+    pass(3000);
+    EXPECT_EQ(database.read(last).state, RowState::live) << at << " ms before the restore";
+  }
+}
+
 // Where the next one to be read stands is known to the next life, whose feed shows nothing.
 TEST_F(FleetSampleTest, ItOutlivesARestart) {
   const MemoryDatabase then = fill();

@@ -289,6 +289,7 @@ void FleetShipper::on_result(const FullKey& key, const BackupWritten& result) {
 void FleetShipper::settle(const FullKey& key, Version base) {
   Key& entry = keys_.at(key);
   entry.judged_us = 0;
+  c_.in_backup(backup_row(key, entry.row.meta, base));
   record(key, shipped_of(key, entry.row.meta, base));
 }
 
@@ -322,9 +323,7 @@ void FleetShipper::contest(const FullKey& key, const BackupRow& there) {
   // A logout that a client waits for ends whatever is there.
   const bool logout = ours.state == RowState::tomb;
   const bool awaited = std::ranges::any_of(entry.waiting, &Waiting::logout);
-  if (logout && there.state == RowState::live && awaited) {
-    return go_on_top(key, there);
-  }
+  if (logout && there.state == RowState::live && awaited) return go_on_top(key, there);
   if (logout && there.state == RowState::tomb) return take_theirs(key, there);
   if (entry.judged_us == 0) entry.judged_us = c_.now.mono_us;
   switch (c_.judge->judge(key, ours, theirs, entry.judged_us)) {

@@ -35,6 +35,7 @@ FleetStore::FleetStore(Store& ledger, Backup& backup, FleetOptions options, HlcC
 
 void FleetStore::start(Now now) {
   c_.now = now;
+  c_.in_backup = [this](const BackupRow& row) { sample_.saw(row); };
   sample_.start();
   feed_.start();
   shipper_.start();
