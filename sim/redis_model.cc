@@ -110,6 +110,13 @@ void RedisModel::thaw() {
   }
 }
 
+void RedisModel::forget_times() {
+  for (Undo& undo : journal_) undo.time_us = 0;
+  taken_.clear();
+  flushed_.clear();
+  flushed_us_ = -kSecond;
+}
+
 void RedisModel::evict(std::size_t count) {
   if (!running_) return;
   for (; count > 0 && !data_.empty(); --count) {

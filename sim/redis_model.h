@@ -70,6 +70,8 @@ class RedisModel final : public Server {
   // Starts as a replica of `primary` that has not seen its last `lost_changes` changes.
   void start_as_replica_of(const RedisModel& primary, std::size_t lost_changes);
   void forget_history() { journal_.clear(), group_ = 0; }  // no restart goes back behind this
+  // When its history happened and what was ever taken from it: nothing that a client could see.
+  void forget_times();
   // Another server behind a proxy, without the last `lost_changes`: no connection ends. It has
   // evicted as many keys: what it would tell otherwise no rule of today sees through (R16).
   void fail_over(std::size_t lost_changes);

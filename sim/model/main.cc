@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <iterator>
 
 #include "sim/model/explorer.h"
 #include "sim/mutants/workers.h"
@@ -74,7 +72,6 @@ int run(const Options& options) {
   Workers workers(options.jobs);
   for (Story& story : stories) {
     if (options.waits > 0) story.max_waits = options.waits;
-    if (options.nightly) std::ranges::copy(story.nightly_kinds, std::back_inserter(story.faults));
     if (!options.kinds.empty()) story.faults = faults_named(options.kinds);
     workers.add({[&](const Workers::Say& say) { run_story(story, options, say); },
                  [&](const JobEnd& end) { add_up(story, end, all); }});
@@ -96,7 +93,7 @@ int main(int argc, char** argv) {
   app.add_option("--waits", options.waits, "how often the clock may move on in one run");
   app.add_option("--jobs", options.jobs, "processes at a time");
   app.add_option("--max-states", options.max_states, "of one story; beyond, it is not complete");
-  app.add_flag("--nightly", options.nightly, "one fault more, or kinds of them");
+  app.add_flag("--nightly", options.nightly, "one fault more where there are fewer than two");
   CLI11_PARSE(app, argc, argv);
   return run(options);
 }

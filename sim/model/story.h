@@ -35,9 +35,8 @@ struct Story {
   std::string name;
   std::string about;
   std::vector<Tab> tabs;
-  std::vector<Fault> faults;         // kinds that may strike
-  std::vector<Fault> nightly_kinds;  // likewise, at night
-  int ci_faults = 1;                 // at most so many in one run, of all kinds together
+  std::vector<Fault> faults;  // kinds that may strike
+  int ci_faults = 1;          // at most so many in one run, of all kinds together
   int nightly_faults = 2;
   int max_waits = 12;  // times that the clock moves on
   int instances = 1;

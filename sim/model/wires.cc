@@ -1,5 +1,6 @@
 #include "sim/model/wires.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace stayd::sim::model {
@@ -91,14 +92,16 @@ void Wires::lose(const WirePtr& wire, RedisModel* redis, bool arrives) {
   client->on_closed(CloseReason::reset, "reset by peer");
 }
 
-// The end of a connection, a connection nobody waits for, the first commands on it (HELLO, INFO).
-void Wires::sweep(const std::unique_ptr<RedisModel> (&nodes)[2]) {
+// The end of a connection, a connection nobody waits for, the first commands on it (HELLO, INFO);
+// and whatever an old primary would do with it: what that one holds is never seen again.
+void Wires::sweep(const std::unique_ptr<RedisModel> (&nodes)[2], int primary) {
   static constexpr std::string_view kGate = "*4\r\n$5\r\nHELLO\r\n";
   for (const WirePtr& wire : all_) {
     auto& pieces = wire->to_redis;
     while (wire->client == nullptr && !pieces.empty()) {
       const Piece& front = pieces.front();
-      if (front.what == Piece::What::bytes && !front.bytes.starts_with(kGate)) break;
+      const bool matters = wire->node != 1 - primary && !front.bytes.starts_with(kGate);
+      if (front.what == Piece::What::bytes && matters) break;
       if (front.what == Piece::What::end && wire->peer != nullptr && wire->peer->open) {
         nodes[wire->node]->peer_gone(wire->peer);
       }
@@ -107,6 +110,10 @@ void Wires::sweep(const std::unique_ptr<RedisModel> (&nodes)[2]) {
   }
   std::erase_if(
       all_, [](const WirePtr& wire) { return wire->client == nullptr && wire->to_redis.empty(); });
+}
+
+bool Wires::lead_to(int node) const {
+  return std::ranges::any_of(all_, [node](const WirePtr& wire) { return wire->node == node; });
 }
 
 }  // namespace stayd::sim::model

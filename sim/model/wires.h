@@ -42,8 +42,9 @@ class Wires final : public Dialer {
   static void stayd_takes(const WirePtr& wire);
   // Lost between the two. `arrives`: what was on its way to Redis still does.
   static void lose(const WirePtr& wire, RedisModel* redis, bool arrives);
-  // Of connections that stayd has closed: what has no effect on Redis any more goes at once.
-  void sweep(const std::unique_ptr<RedisModel> (&nodes)[2]);
+  // Of connections that stayd has closed: what has no effect on `primary` any more goes at once.
+  void sweep(const std::unique_ptr<RedisModel> (&nodes)[2], int primary);
+  bool lead_to(int node) const;
 
   const std::vector<WirePtr>& all() const { return all_; }
 

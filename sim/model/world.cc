@@ -73,7 +73,8 @@ void World::turn(int number, const std::function<void()>& action) {
   action();
   one.engine->on_turn_end();
   one.wires.flush();
-  one.wires.sweep(nodes_);
+  one.wires.sweep(nodes_, primary_);
+  end_split();
   for (Client& client : clients_) {
     if (client.asking != nullptr && client.asking->answered) client.asking.reset();
   }
@@ -236,14 +237,18 @@ void World::compare(const Ledger& ledger) {
   }
 }
 
-// A past that no fault can bring back is no part of the world.
+// A past that no fault can bring back is no part of the world, nor when things happened in it.
 void World::forget_past() {
   bool restart = false;
   for (const Fault fault : story_->faults) {
     restart = restart || fault == Fault::restart || fault == Fault::split;
   }
-  if (restart && faults_left_ > 0) return;
-  for (auto& node : nodes_) node->forget_history();
+  const bool comes_back = restart && faults_left_ > 0;
+  for (int i = 0; i < 2; ++i) {
+    nodes_[i]->forget_times();
+    // Only of the primary's past a replica may have seen a part.
+    if (!comes_back || i != primary_) nodes_[i]->forget_history();
+  }
 }
 
 // --- telling --------------------------------------------------------------------------------

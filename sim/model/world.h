@@ -122,7 +122,9 @@ class World final : private CallSink, private EventSink {
   void split(std::size_t lost);
   void kill(int instance);
   void lose(int instance, bool arrives);
+  void thaw();
   void demote();
+  void end_split();
   void heal();
   void compare();
   void compare(const Ledger& ledger);

@@ -212,7 +212,7 @@ void World::take(const Step& step) {
     case Kind::fault:
       return strike(step);
     case Kind::thaw:
-      frozen_ = false;
+      thaw();
       return;
     case Kind::demote:
       return demote();
@@ -224,7 +224,8 @@ void World::take(const Step& step) {
 void World::redis_takes(const WirePtr& wire) {
   const int node = wire->node >= 0 ? wire->node : primary_;
   Wires::redis_takes(wire, *nodes_[node], node);
-  instances_[static_cast<std::size_t>(wire->instance)]->wires.sweep(nodes_);
+  instances_[static_cast<std::size_t>(wire->instance)]->wires.sweep(nodes_, primary_);
+  end_split();
   forget_past();
 }
 
@@ -241,7 +242,7 @@ void World::strike(const Step& step) {
     case Fault::restart:
     case Fault::empty:
       redis().kill();
-      frozen_ = false;
+      thaw();
       if (step.fault == Fault::empty) {
         redis().start_empty();
       } else {
@@ -278,6 +279,12 @@ void World::strike(const Step& step) {
   forget_past();
 }
 
+// How long it was is nobody's business any more.
+void World::thaw() {
+  frozen_ = false;
+  frozen_waits_ = 0;
+}
+
 void World::lose(int instance, bool arrives) {
   const WirePtr wire = live_wire(instance);
   turn(instance, [&] { Wires::lose(wire, nodes_[wire->node].get(), arrives); });
@@ -288,6 +295,16 @@ void World::split(std::size_t lost) {
   primary_ = 1 - primary_;
   nodes_[primary_]->start_as_replica_of(*nodes_[old], lost);
   split_ = true;
+}
+
+// An old primary that nobody is connected to any more can do nothing: its end need not be tried
+// at every moment that follows.
+void World::end_split() {
+  if (!split_) return;
+  for (const auto& one : instances_) {
+    if (one->wires.lead_to(1 - primary_)) return;
+  }
+  demote();
 }
 
 // The old primary learns that it is none any more.
