@@ -53,8 +53,9 @@ class BackupOps {
     BackupClient* client = nullptr;
     std::uint64_t tag = 0;
   };
-  // What it refuses is an answer.
+  // What it refuses is an answer; a queue that is full is none of it.
   void note(const Error& error) {
+    if (error.code == Errc::busy && !error.message.empty()) return;
     const bool none = !error.message.empty() && error.code != Errc::invalid &&
                       error.code != Errc::limit && error.code != Errc::corrupt;
     failures_ = none ? std::min(failures_ + 1, kBreaksAfter) : 0;

@@ -34,10 +34,12 @@ void note_life_without_backup(Store& ledger) {
   if (!ledger.fact(kLivesFact).empty()) ledger.put_fact(kWithoutFact, "yes");
 }
 
-bool take_life_without_backup(Store& ledger) {
-  const bool yes = ledger.fact(kWithoutFact) == "yes";
-  if (yes) ledger.put_fact(kWithoutFact, "");
-  return yes;
+bool had_life_without_backup(const Store& ledger) {
+  return ledger.fact(kWithoutFact) == "yes";
+}
+
+void forget_life_without_backup(Store& ledger) {
+  ledger.put_fact(kWithoutFact, "");
 }
 
 std::string origin_text(std::uint64_t origin) {

@@ -47,8 +47,9 @@ std::uint64_t next_origin(Store& ledger, Random& random);
 // Of a process without a backup: what it changes in a ledger that has had one is not marked as
 // unshipped.
 void note_life_without_backup(Store& ledger);
-// Whether there was such a one since this was asked last.
-bool take_life_without_backup(Store& ledger);
+// Whether there was such a one, until that is forgotten.
+bool had_life_without_backup(const Store& ledger);
+void forget_life_without_backup(Store& ledger);
 
 // What becomes of ours and another stayd's change of one key (B4).
 enum class Verdict : std::uint8_t {

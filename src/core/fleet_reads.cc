@@ -34,6 +34,7 @@ void FleetReads::begin(const FullKey& key, bool ask) {
   Read& read = reads_.at(key);
   read.begun = true;
   read.loaded = false;
+  read.known = shipper_.knows(key);
   read.number = ++last_;
   read.alone = read.asked = !ask;
   loads_.emplace(read.number, key);
@@ -95,8 +96,17 @@ bool FleetReads::ship_what_was_found(const FullKey& key, Read& read) {
   return true;
 }
 
+// The ledger has changed since it was asked, and the row is from before: a logout that was held in
+// memory has been written.
+bool FleetReads::read_again(const FullKey& key, Read& read) {
+  if (read.known || read.again || !shipper_.knows(key)) return false;
+  read.again = true;
+  read.alone ? begin(key, false) : ship(key);
+  return true;
+}
+
 void FleetReads::join(const FullKey& key) {
-  if (ship_what_was_found(key, reads_.at(key))) return;
+  if (read_again(key, reads_.at(key)) || ship_what_was_found(key, reads_.at(key))) return;
   Read read = std::move(reads_.at(key));
   reads_.erase(key);
   ++c_.counters.backup_reads;

@@ -31,6 +31,8 @@ class FleetReads final : private StoreClient, private BackupClient {
     std::vector<Told> next;  // asked later: what is under way may be from before
     bool begun = false;
     bool shipped = false;  // what the ledger was found to have and the backup not
+    bool known = false;    // to the shipper, when the ledger was asked
+    bool again = false;    // it is, as that was not known
     std::uint64_t number = 0;
     Row row;
     Error error;
@@ -53,6 +55,7 @@ class FleetReads final : private StoreClient, private BackupClient {
   void ask(Asked asked);
   void begin(const FullKey& key, bool ask);
   bool ship_what_was_found(const FullKey& key, Read& read);
+  bool read_again(const FullKey& key, Read& read);
   void join(const FullKey& key);
 
   FleetContext& c_;

@@ -19,9 +19,10 @@ void FleetRestored::start() {
   const std::string text = c_.ledger.fact(kConfirmed);
   std::from_chars(text.data(), text.data() + text.size(), entries_.confirmed);
   saved_ = entries_.confirmed;
-  const bool unmarked = take_life_without_backup(c_.ledger);
+  const bool unmarked = had_life_without_backup(c_.ledger);
   if (unmarked || c_.ledger.fact(kUnderWay) == "under way") begin();
-  looks_first_ = false;  // what is found now is another one
+  if (unmarked) forget_life_without_backup(c_.ledger);  // now that "under way" says it
+  looks_first_ = false;                                 // what is found now is another one
 }
 
 // --- how it is seen

@@ -9,6 +9,7 @@ namespace {
 constexpr const char* kSample = "backup_sample";
 constexpr std::int64_t kEachMs = 1000;
 constexpr std::int64_t kAgainMs = 200;
+constexpr std::int64_t kSaveMs = 100;
 constexpr std::size_t kMaxBytes = 64 << 10;
 constexpr std::int64_t kClocksMs = 60'000;  // by so much they may differ
 
@@ -68,6 +69,10 @@ bool FleetSample::must_be_there(const BackupRow& row) const {
 }
 
 void FleetSample::on_tick() {
+  if (c_.now.mono_us >= save_us_) {
+    save_us_ = c_.in(kSaveMs);
+    save(text_of(latest_));
+  }
   const bool due = wanted_ || c_.now.mono_us >= due_us_;
   if (due && !under_way_ && c_.can_write()) ask();
 }
@@ -104,7 +109,6 @@ void FleetSample::on_read(std::uint64_t, const Error& error, std::vector<BackupR
   }
   read_.clear();
   if (gone_back_) latest_ = next_ = first_ = {};
-  save(text_of(next_));
 }
 
 void FleetSample::save(std::string text) {

@@ -10,12 +10,13 @@
 // before the last question was asked, as one that was shown later may have been written after the
 // restore, and would hide what is gone. What was shown since may be gone alone, where nothing was
 // written between the dump and then: the first of it was shown before the restore if any was, and
-// is read too. So a restore is seen however long it takes and whatever is
-// written meanwhile, but for a dump that is younger than the last two questions.
+// is read too. So a restore is seen however long it takes and whatever is written meanwhile, but
+// for what was written, dumped over and restored within about a second.
 //
 // What says nothing: a row that a purge may have removed, or an answer while the backup takes no
 // writes (a standby's). A row in the backup never gets older, so the order of answers is no matter.
-// Rows above 64 KB are left out. The next one to be read is a durable fact.
+// Rows above 64 KB are left out. The latest is a durable fact, ten times a second: the first that
+// the next life reads.
 //
 // Loop thread only.
 #pragma once
@@ -62,6 +63,7 @@ class FleetSample final : private BackupClient {
   bool look_ = false;    // what is under way is by look()
   bool gone_back_ = false;
   std::int64_t due_us_ = 0;
+  std::int64_t save_us_ = 0;
 };
 
 }  // namespace stayd

@@ -329,21 +329,6 @@ TEST_F(FleetTest, ATouchWaitsAndNeverConflicts) {
   EXPECT_EQ(a.row(key).meta.unshipped, Unshipped::nothing);
 }
 
-// --- exact reads
-
-TEST_F(FleetTest, AnExactReadKnowsWhatTheFeedHasNotBrought) {
-  pass(5);
-  a.put(key, "v1");
-  pass(2);
-  EXPECT_EQ(c.text(key), "-");
-  const StoreToken told = c.load_exact(key);
-  pass(5);
-  ASSERT_TRUE(c.recorder.seen(told));
-  EXPECT_EQ(std::get<std::string>(c.recorder.loaded[told].record.value), "v1");
-  EXPECT_FALSE(c.recorder.loaded[told].alone);
-  EXPECT_EQ(c.text(key), "v1");
-}
-
 // What has been written and not been reported yet would be passed over by the next life.
 TEST_F(FleetTest, ShippedToIsBelowWhatTheLedgerHasNotReported) {
   pass(5);
@@ -359,42 +344,5 @@ TEST_F(FleetTest, ShippedToIsBelowWhatTheLedgerHasNotReported) {
   EXPECT_EQ(there(), "tomb");
   EXPECT_GE(a.fleet.status().shipped_to, a.row(key).meta.hlc);
 }
-
-TEST_F(FleetTest, OneReadForAllWhoAskAtOnce) {
-  pass(5);
-  a.put(key, "v1");
-  pass(5);
-  const StoreToken first = c.load_exact(key);
-  const StoreToken second = c.load_exact(key);
-  pass(5);
-  EXPECT_EQ(c.recorder.loaded.at(first).meta, c.recorder.loaded.at(second).meta);
-}
-
-TEST_F(FleetTest, AnExactReadOfWhatIsUnshippedShipsItFirst) {
-  pass(5);
-  a.put(key, "v1");
-  pass(400);
-  a.put(key, "a2");
-  a.run();
-  const StoreToken told = a.load_exact(key);
-  pass(10);
-  EXPECT_EQ(std::get<std::string>(a.recorder.loaded.at(told).record.value), "a2");
-  EXPECT_EQ(there(), "a2");
-}
-
-TEST_F(FleetTest, WithoutAnAnswerTheLedgerIsAllThereIs) {
-  pass(5);
-  a.put(key, "v1");
-  pass(400);
-  database.frozen = true;
-  const StoreToken known = c.load_exact(key);
-  const StoreToken other = c.load_exact(full_key(0, "sess:unknown"));
-  pass(150);
-  EXPECT_EQ(std::get<std::string>(c.recorder.loaded.at(known).record.value), "v1");
-  EXPECT_TRUE(c.recorder.loaded.at(known).alone);
-  EXPECT_TRUE(c.recorder.loaded.at(other).alone);
-  EXPECT_EQ(c.recorder.loaded.at(other).meta.state, RowState::absent);
-}
-
 }  // namespace
 }  // namespace stayd::test

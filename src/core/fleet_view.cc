@@ -20,7 +20,7 @@ void FleetView::on_trust(Trust trust) {
   trust_ = trust;
   if (trust == Trust::out) pending_.clear();  // the next connection looks at every row
   if (trust == Trust::suspect) {              // what this memory had once it may have lost
-    for (auto& [of, beat] : beats_) beat.told = {};
+    for (auto& [of, beat] : beats_) beat.forget();
   }
 }
 
@@ -74,7 +74,7 @@ void FleetView::on_beats(int db, const ReplyView& reply) {
     const auto canary = Canary::parse(element.text());
     if (!canary) {  // evicted, perhaps: whose it is may be at work all the same
       const auto at = beats_.find({asked_[i], db});
-      if (at != beats_.end()) at->second.told = {};
+      if (at != beats_.end()) at->second.forget();
       continue;
     }
     Beat& beat = beats_[{asked_[i], db}];

@@ -91,6 +91,12 @@ class FleetView final : public FleetJudge, private ReplyHandler {
     Canary told;
     bool changes = false;         // it was seen to: its host lives
     std::int64_t changed_us = 0;  // when it was seen to have another count
+    // What it told. The count stays: one that stands there proves no host.
+    void forget() {
+      const auto count = told.count;
+      told = {};
+      told.count = count;
+    }
   };
   struct Pending {
     RowMeta row;

@@ -250,6 +250,22 @@ TEST_F(FleetViewTest, AHostThatHasNoBackupIsKnownToRedisAlone) {
   EXPECT_TRUE(view.all_shipped_since(asked_us)) << "gone";
 }
 
+TEST_F(FleetViewTest, AHeartbeatThatStandsThereIsNoHostAfterADoubtEither) {
+  beat(10);
+  run(3'100);
+  view.on_trust(Trust::suspect);
+  view.on_trust(Trust::trusted);
+  --count;  // the same again
+  beat(10);
+  EXPECT_EQ(view.hosts_at_work(), 0u);
+  no_beat();
+  --count;
+  beat(10);
+  EXPECT_EQ(view.hosts_at_work(), 0u);
+  beat(10);
+  EXPECT_EQ(view.hosts_at_work(), 1u);
+}
+
 TEST_F(FleetViewTest, TheOnlyOneKnowsThatItIsSo) {
   EXPECT_FALSE(view.is_only_one()) << "another one has an entry in the host table";
   MemoryDatabase other;

@@ -2,7 +2,7 @@
 
     chaos.py [--scenarios N] [--from N] [--topology NAME] [--seed SEED] [--faults A,B] [--parallel N] [--record]
 
-A seed's range is its topology (plan.py): of fifteen runs seven have a plain Redis, the others take turns, and each counts
+A seed's range is its topology (plan.py): of ten runs six have a plain Redis, the others take turns, and each counts
 its seeds from --from on. Without --seed or --from they begin where the commit's hash says, so that each commit
 tries others. The folder of a run that failed is kept under build/chaos/. Exit code 1 if a run failed.
 """
@@ -30,6 +30,7 @@ TABLE = HERE / "verdicts.tsv"
 COLUMNS = "date commit seed topology faults applications operations in_doubt excused_errors p99_ms verdict"
 LIMIT_S = 240  # a run that takes longer hangs
 SHARE = 2 / 15  # of the scenarios, for each topology but the plain one
+ON_REQUEST = ("backup",)  # by --topology: docs/proof/chaos.md says what is open
 
 
 def seconds_of(text):
@@ -46,7 +47,9 @@ def seeds_of(options):
         return range(first, first + options.scenarios)
     counts = {options.topology: options.scenarios}
     if options.topology is None:
-        counts = dict.fromkeys(FIRST_SEEDS, int(options.scenarios * SHARE))
+        counts = {
+            name: int(options.scenarios * SHARE) for name in FIRST_SEEDS if name not in ON_REQUEST
+        }
         counts["plain"] += options.scenarios - sum(counts.values())
     ranges = [range(FIRST_SEEDS[name] + first, FIRST_SEEDS[name] + first + n) for name, n in counts.items()]
     turns = zip_longest(*sorted(ranges, key=len, reverse=True))

@@ -14,8 +14,8 @@
 // other waits for the report. Tokens are the caller's, and are reported exactly once, never from
 // within the call, at the latest at the operation's deadline: an operation that was not answered
 // until then is reported with `Errc::timed_out`, and may have happened or yet happen. `limit`: too
-// large, or too much is queued; `unavailable`: the backup is out or takes no writes. Nothing has
-// happened then, except where the connection was lost on the way: `io`, as `timed_out`.
+// large; `busy`: too much is queued; `unavailable`: the backup is out or takes no writes. Nothing
+// has happened then, except where the connection was lost on the way: `io`, as `timed_out`.
 #pragma once
 
 #include <cstdint>

@@ -121,12 +121,12 @@ TEST_P(DatabaseFaults, WhatDoesNotFitTheQueueIsRefusedAtOnce) {
     client_->backup().read({key("a")}, token, client_->deadline_us());
   }
   client_->until(end - 1);
-  EXPECT_EQ(client_->last_error.code, Errc::limit) << client_->last_error.message;
+  EXPECT_EQ(client_->last_error.code, Errc::busy) << client_->last_error.message;
   other.reset();
   client_->until(first);
   EXPECT_EQ(client_->last_error.message, "");
   for (BackupToken token = first; token < end; ++token) client_->until(token);
-  EXPECT_EQ(client_->last_error.code, Errc::limit);
+  EXPECT_EQ(client_->last_error.code, Errc::busy);
 }
 
 // -- what one must put right ----------------------------------------------------------------------

@@ -35,7 +35,7 @@ Pool::Pool(std::unique_ptr<BackupDriver> driver, BackupOptions options, Waker& w
 
 std::optional<Error> Pool::post(BackupOperation& operation) {
   if (pending_ >= kMaxBackupQueue || pending_bytes_ + operation.bytes > kMaxBackupQueueBytes) {
-    return make_error(Errc::limit, "backup: too much is waiting");
+    return make_error(Errc::busy, "backup: too much is waiting");
   }
   ++pending_;
   pending_bytes_ += operation.bytes;

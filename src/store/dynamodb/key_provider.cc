@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <ctime>
 #include <memory>
@@ -64,8 +65,10 @@ bool may_ask(std::string_view uri) {
        {"http://127.0.0.1", "http://localhost", "http://[::1]", "http://169.254.170.2",
         "http://169.254.170.23", "http://[fd00:ec2::23]"}) {
     if (!uri.starts_with(host)) continue;
-    const char next = uri.size() > host.size() ? uri[host.size()] : '/';
-    if (next == '/' || next == ':') return true;
+    std::string_view rest = uri.substr(host.size());
+    if (rest.starts_with(':'))
+      rest.remove_prefix(std::min(rest.find_first_not_of("0123456789", 1), rest.size()));
+    if (rest.empty() || rest.front() == '/') return true;  // else this is a user's name, "...@host"
   }
   return false;
 }

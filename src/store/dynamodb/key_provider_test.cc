@@ -140,11 +140,16 @@ TEST(DynamodbKeys, WhatWasTriedIsSaid) {
                            "the instance's are disabled"}) {
     EXPECT_NE(none.error().message.find(part), std::string::npos) << none.error().message;
   }
-  KeyProvider elsewhere({{"HOME", "/nowhere"},
-                         {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1.example.com/"},
-                         {"AWS_EC2_METADATA_DISABLED", "true"}},
-                        "");
-  EXPECT_NE(elsewhere.get({0, kThenMs}).error().message.find("neither https"), std::string::npos);
+  for (const char* uri : {"http://127.0.0.1.example.com/", "http://127.0.0.1:80@example.com/",
+                          "http://localhost:@example.com/", "http://localhost:80?@example.com/"}) {
+    KeyProvider elsewhere({{"HOME", "/nowhere"},
+                           {"AWS_CONTAINER_CREDENTIALS_FULL_URI", uri},
+                           {"AWS_EC2_METADATA_DISABLED", "true"}},
+                          "");
+    const Error error = elsewhere.get({0, kThenMs}).error();
+    EXPECT_NE(error.message.find("neither https"), std::string::npos)
+        << uri << ": " << error.message;
+  }
 }
 
 TEST(DynamodbKeys, AnswersThatAreNoneAreRefused) {
